@@ -1,0 +1,85 @@
+// `npm test`: builds, lints, checks types, runs every test and ends with one line that counts them.
+// `--long` (npm run test:full) adds the long runs (CORACLE_TEST_LONG=1) and the suites in virtual machines, test/vm/.
+// Other arguments go to ava: `npm test -- test/sdk/run.test.ts` or `npm test -- --match='*deadline*'`.
+import {spawn} from 'node:child_process';
+import {existsSync, readdirSync} from 'node:fs';
+import {dirname, join} from 'node:path';
+import {createInterface} from 'node:readline';
+import {fileURLToPath} from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const long = process.argv.includes('--long');
+const forAva = process.argv.slice(2).filter(argument => argument !== '--long');
+const tool = name => join(root, 'node_modules', '.bin', name);
+
+await run('build', process.execPath, ['scripts/build.mjs']);
+await run('lint', tool('biome'), ['check', '--error-on-warnings', '.']);
+await run('types', tool('tsc'), ['--noEmit', '-p', '.']);
+const counts = await runTests();
+if (long) for (const script of virtualMachineScripts()) await run(script, script, []);
+
+const {passed, failed, skipped} = counts;
+console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
+
+/** Runs one command in the project's folder; its failure ends everything, since what follows would only repeat it. */
+async function run(step, command, commandArguments) {
+  console.log(`# ${step}`);
+  const child = spawn(command, commandArguments, {cwd: root, stdio: ['ignore', 'inherit', 'inherit']});
+  const outcome = await ended(child);
+  if (outcome === 0) return;
+  console.error(`${step} failed (${outcome}); no tests were run after it`);
+  console.log('0 passed, 1 failed');
+  process.exit(1);
+}
+
+/** The exit code, or what kept the process from having one. */
+function ended(child) {
+  return new Promise(resolve => {
+    child.once('error', error => resolve(error.message));
+    child.once('close', (code, signal) => resolve(code ?? signal));
+  });
+}
+
+/** Runs ava, prints a line for each test and the details of each failure, and counts: TAP version 13. */
+async function runTests() {
+  console.log(long ? '# tests, long runs included' : '# tests');
+  const child = spawn(tool('ava'), ['--tap', ...forAva], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: {...process.env, ...(long ? {CORACLE_TEST_LONG: '1'} : {})},
+  });
+  const finished = ended(child);
+  const counts = {passed: 0, failed: 0, skipped: 0};
+  for await (const line of createInterface({input: child.stdout})) {
+    const [, not, title, directive] = /^(not )?ok \d+ - (.*?)(?: # (SKIP|TODO)\b.*)?$/.exec(line) ?? [];
+    if (title === undefined) {
+      // Details of a failure and messages of a test are indented; the plan and totals at the end are not.
+      if (/^(# )? {2}/.test(line)) console.log(line);
+    } else if (directive !== undefined) {
+      counts.skipped += 1;
+      console.log(`- ${title} (skipped)`);
+    } else if (not !== undefined) {
+      counts.failed += 1;
+      console.log(`✖ ${title}`);
+    } else {
+      counts.passed += 1;
+      console.log(`✔ ${title}`);
+    }
+  }
+  const outcome = await finished;
+  if (outcome !== 0 && counts.failed === 0) {
+    console.error(`ava ended with ${outcome} although no test failed`);
+    counts.failed = 1;
+  }
+  return counts;
+}
+
+function virtualMachineScripts() {
+  const folder = join(root, 'test', 'vm');
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter(name => name.endsWith('.sh'))
+    .sort()
+    .map(name => join(folder, name));
+}

@@ -1,0 +1,38 @@
+import {accessSync, constants} from 'node:fs';
+import {delimiter, join} from 'node:path';
+import test, {type Implementation} from 'ava';
+
+/**
+ * `test` where the host has what the test needs, else `test.skip` with the Debian package to install in the title:
+ *
+ *     const withBusybox = requires('busybox', 'busybox-static');
+ *     withBusybox('a shell runs', async t => { … });
+ *
+ * @param need a command looked up on the PATH, or an absolute path that has to exist
+ * @param debianPackage the package that brings it; listed in test/debian-packages.txt
+ */
+export function requires(need: string, debianPackage: string) {
+  const present = isPresent(need);
+  const declare =
+    (run: typeof test | typeof test.serial, skip: typeof test.skip) =>
+    (title: string, implementation: Implementation<[]>): void => {
+      if (present) run(title, implementation);
+      else skip(`${title} (needs the Debian package ${debianPackage})`, implementation);
+    };
+  return Object.assign(declare(test, test.skip), {serial: declare(test.serial, test.serial.skip)});
+}
+
+function isPresent(need: string): boolean {
+  if (need.startsWith('/')) return isAccessible(need, constants.F_OK);
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  return folders.some(folder => isAccessible(join(folder, need), constants.X_OK));
+}
+
+function isAccessible(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -22,4 +22,39 @@ static inline int64_t ct_result(int64_t result)
 
 CT_EXPORT int32_t ct_abi(void);
 
+/* File operations that Node lacks (library-files.c). A path is resolved below the directory descriptor `root` as if
+ * root were "/": absolute symlinks and ".." cannot leave it, magic links are refused (openat2(2), RESOLVE_IN_ROOT and
+ * RESOLVE_NO_MAGICLINKS). The last component is never followed, except by ct_open without O_NOFOLLOW. "" is root. */
+struct ct_file {
+        uint64_t device, inode, size, blocks;  /* blocks of 512 bytes */
+        uint32_t mode, links, uid, gid, device_major, device_minor;
+        int64_t atime_s, mtime_s;
+        uint32_t atime_ns, mtime_ns;
+};
+_Static_assert(sizeof(struct ct_file) == 80, "src/binding/files.ts decodes 80 bytes");
+
+CT_EXPORT int64_t ct_open(int32_t root, const char *path, int32_t flags, uint32_t mode);
+CT_EXPORT int64_t ct_mkdir(int32_t root, const char *path, uint32_t mode);
+CT_EXPORT int64_t ct_mkdirs(int32_t root, const char *path, uint32_t mode);
+CT_EXPORT int64_t ct_symlink(int32_t root, const char *path, const char *target);
+CT_EXPORT int64_t ct_link(int32_t root, const char *existing, const char *path);
+CT_EXPORT int64_t ct_mknod(int32_t root, const char *path, uint32_t mode, uint32_t major_number, uint32_t minor_number);
+CT_EXPORT int64_t ct_unlink(int32_t root, const char *path);
+CT_EXPORT int64_t ct_rmdir(int32_t root, const char *path);
+CT_EXPORT int64_t ct_remove_tree(int32_t root, const char *path);
+CT_EXPORT int64_t ct_rename(int32_t root, const char *from, const char *to, uint32_t flags);
+CT_EXPORT int64_t ct_chown(int32_t root, const char *path, uint32_t uid, uint32_t gid);
+CT_EXPORT int64_t ct_chmod(int32_t root, const char *path, uint32_t mode);
+CT_EXPORT int64_t ct_utimens(int32_t root, const char *path, int64_t atime_s, int64_t atime_ns, int64_t mtime_s, int64_t mtime_ns);
+CT_EXPORT int64_t ct_getxattr(int32_t root, const char *path, const char *name, void *value, int64_t size);
+CT_EXPORT int64_t ct_setxattr(int32_t root, const char *path, const char *name, const void *value, int64_t size);
+CT_EXPORT int64_t ct_listxattr(int32_t root, const char *path, char *names, int64_t size);
+CT_EXPORT int64_t ct_stat(int32_t root, const char *path, struct ct_file *file);
+CT_EXPORT int64_t ct_readlink(int32_t root, const char *path, char *target, int64_t size);
+CT_EXPORT int64_t ct_readdir(int32_t directory, uint8_t *entries, int64_t size);
+CT_EXPORT int64_t ct_copy(int32_t from, int32_t to);
+CT_EXPORT int64_t ct_flock(int32_t file, int32_t operation);
+CT_EXPORT int64_t ct_filesystem(int32_t file);
+CT_EXPORT int64_t ct_pipe(int32_t *ends, int32_t flags);
+
 #endif

@@ -1,0 +1,274 @@
+import type {Limits} from '../cgroup/index.js';
+import {checkLimits} from './check-limits.js';
+import {GREATEST_ID, normalizeDevices, normalizeMounts} from './check-mounts.js';
+import {
+  checkBoolean,
+  checkInteger,
+  checkObject,
+  checkOneOf,
+  checkRecord,
+  checkString,
+  checkStringRecord,
+  checkStrings,
+  describe,
+  invalidOption,
+} from './check-option.js';
+import {envKey} from './env-key.js';
+import {nearestName} from './nearest-name.js';
+import {parseSignal} from './parse-signal.js';
+import type {Device, IdRange, Mount, RunOptions, Ulimit, UserNamespaceMap} from './run-options.js';
+import {ULIMIT_NAMES} from './run-options.js';
+
+/** setTimeout's and the launcher's greatest delay: 24 days. */
+const GREATEST_DELAY_MS = 2 ** 31 - 1;
+const HOST_NAME_BYTES = 64; // HOST_NAME_MAX, sethostname(2)
+const SHARING_LATER =
+  'Sharing a namespace with the host or with another container comes with a later release.';
+
+/**
+ * What each option may be on its own. An option that is missing here does not compile, and a key that is not here is
+ * refused with the nearest name.
+ */
+const CHECKS = {
+  command: checkStrings,
+  entrypoint: checkStrings,
+  env: checkEnv,
+  workdir: checkWorkdir,
+  user: checkUser,
+  groups: (option, value) => {
+    checkStrings(option, value);
+    for (const group of value) checkId(option, group, group);
+  },
+  hostname: checkHostName,
+  domainname: checkHostName,
+  name: checkName,
+  labels: checkStringRecord,
+  stdin: checkStdin,
+  stdout: checkOutput,
+  stderr: checkOutput,
+  outputLimitBytes: (option, value) => checkInteger(option, value, 0, 2 ** 30),
+  limits: (_, value) => checkLimits(value as Limits),
+  whenUnavailable: (option, value) => checkOneOf(option, value, ['error', 'warn']),
+  ulimits: checkUlimits,
+  deadlineMs: (option, value) => checkInteger(option, value, 1, GREATEST_DELAY_MS),
+  startDeadlineMs: (option, value) => checkInteger(option, value, 1, GREATEST_DELAY_MS),
+  mounts: (_, value) => void normalizeMounts(value as readonly Mount[]),
+  devices: (_, value) => void normalizeDevices(value as readonly Device[]),
+  shmSizeBytes: (option, value) => {
+    if (typeof value === 'number' && value < 0)
+      throw invalidOption(option, 'SHM size can not be less than 0');
+    checkInteger(option, value, 1, Number.MAX_SAFE_INTEGER);
+  },
+  readOnly: checkBoolean,
+  capabilities: checkCapabilities,
+  privileged: checkBoolean,
+  seccomp: checkSeccomp,
+  noNewPrivileges: checkBoolean,
+  userNamespace: checkUserNamespace,
+  oomScoreAdj: (option, value) => {
+    if (typeof value === 'number' && (value < -1000 || value > 1000)) {
+      throw invalidOption(option, `Invalid value ${value}, range for oom score adj is [-1000, 1000]`);
+    }
+    checkInteger(option, value, -1000, 1000);
+  },
+  sysctls: checkStringRecord,
+  network: (option, value) => checkOneOf(option, value, ['none', 'host']),
+  pid: checkPrivate,
+  ipc: checkPrivate,
+  uts: checkPrivate,
+  init: checkBoolean,
+  stopSignal: (option, value) => {
+    checkString(option, value);
+    parseSignal(value);
+  },
+  stopTimeoutMs: (option, value) => checkInteger(option, value, -1, GREATEST_DELAY_MS),
+  autoRemove: checkBoolean,
+  platform: checkPlatform,
+  signal: (option, value) => {
+    if (!(value instanceof AbortSignal)) throw invalidOption(option, `${option} must be an AbortSignal`);
+  },
+} satisfies Record<keyof RunOptions, (option: string, value: unknown) => void>;
+
+/** Each option on its own: unknown keys, types, ranges. @throws CoracleError `ERR_INVALID_OPTION` */
+export function checkRunOptions(options: RunOptions): void {
+  checkRecord('', options, Object.keys(CHECKS));
+  for (const [name, check] of Object.entries(CHECKS)) {
+    const value = options[name as keyof RunOptions];
+    if (value !== undefined) check(name, value);
+  }
+}
+
+function checkEnv(option: string, value: unknown): void {
+  if (Array.isArray(value)) {
+    checkStrings(option, value);
+    for (const item of value) checkEnvKey(option, envKey(item));
+    return;
+  }
+  checkObject(option, value);
+  for (const [key, text] of Object.entries(value)) {
+    checkEnvKey(option, key);
+    if (text !== null) checkString(`${option}.${key}`, text);
+  }
+}
+
+function checkEnvKey(option: string, key: string): void {
+  checkString(option, key);
+  if (key === '' || key.includes('=')) {
+    throw invalidOption(
+      option,
+      `invalid environment variable: ${JSON.stringify(key)}`,
+      'A name without "=", then "=" and the value.',
+    );
+  }
+}
+
+function checkWorkdir(option: string, value: unknown): void {
+  checkString(option, value);
+  if (!value.startsWith('/')) {
+    throw invalidOption(
+      option,
+      `the working directory '${value}' is invalid, it needs to be an absolute path`,
+    );
+  }
+}
+
+function checkUser(option: string, value: unknown): void {
+  checkString(option, value);
+  const parts = value.split(':');
+  if (parts.length > 2 || (value !== '' && parts[0] === '')) {
+    throw invalidOption(option, `${option} must be uid[:gid] or names, not ${describe(value)}`);
+  }
+  for (const part of parts) checkId(option, part, value);
+}
+
+/** A number must fit what the kernel takes; CVE-2024-40635 was an overflow that ended as root. */
+function checkId(option: string, part: string, whole: string): void {
+  if (/^[+-]?\d+$/.test(part) && !(Number(part) >= 0 && Number(part) <= GREATEST_ID)) {
+    throw invalidOption(option, `uids and gids must be in range 0-${GREATEST_ID}: ${whole}`);
+  }
+}
+
+function checkHostName(option: string, value: unknown): void {
+  checkString(option, value);
+  if (Buffer.byteLength(value) > HOST_NAME_BYTES || /[\s/]/.test(value)) {
+    throw invalidOption(
+      option,
+      `invalid ${option} format: ${value}`,
+      'At most 64 bytes, without spaces and slashes.',
+    );
+  }
+}
+
+function checkName(option: string, value: unknown): void {
+  checkString(option, value);
+  if (!/^\/?[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(value)) {
+    throw invalidOption(
+      option,
+      `Invalid container name (${value}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+    );
+  }
+}
+
+function checkStdin(option: string, value: unknown): void {
+  if (value === 'ignore' || value === 'pipe' || value === 'inherit' || value instanceof Uint8Array) return;
+  if (typeof value === 'object' && value !== null) {
+    if (Symbol.asyncIterator in value) return;
+    if ('text' in value && typeof value.text === 'string') return;
+  }
+  throw invalidOption(
+    option,
+    `${option} must be 'ignore', 'pipe', 'inherit', a Uint8Array, {text} or an async iterable, not ${describe(value)}`,
+  );
+}
+
+function checkOutput(option: string, value: unknown): void {
+  checkOneOf(option, value, ['pipe', 'inherit', 'ignore']);
+}
+
+function checkPrivate(option: string, value: unknown): void {
+  if (value !== 'private')
+    throw invalidOption(option, `${option} must be 'private', not ${describe(value)}`, SHARING_LATER);
+}
+
+function checkUlimits(option: string, value: unknown): void {
+  checkObject(option, value);
+  for (const [name, limit] of Object.entries(value)) {
+    if (!(ULIMIT_NAMES as readonly string[]).includes(name)) {
+      const meant = nearestName(name, ULIMIT_NAMES);
+      throw invalidOption(
+        `${option}.${name}`,
+        `invalid ulimit type: ${name}`,
+        meant && `Did you mean ${meant}?`,
+      );
+    }
+    if (limit === undefined) continue;
+    const pair = typeof limit === 'number' ? {soft: limit, hard: limit} : limit;
+    checkRecord(`${option}.${name}`, pair, ['soft', 'hard']);
+    const {soft, hard} = pair as Ulimit;
+    checkInteger(`${option}.${name}.soft`, soft, -1, Number.MAX_SAFE_INTEGER);
+    checkInteger(`${option}.${name}.hard`, hard, -1, Number.MAX_SAFE_INTEGER);
+    if (hard !== -1 && (soft === -1 || soft > hard)) {
+      throw invalidOption(
+        `${option}.${name}`,
+        `ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`,
+      );
+    }
+  }
+}
+
+function checkCapabilities(option: string, value: unknown): void {
+  checkRecord(option, value, ['add', 'drop']);
+  const {add = [], drop = []} = value as {add?: unknown; drop?: unknown};
+  checkStrings(`${option}.add`, add);
+  checkStrings(`${option}.drop`, drop);
+}
+
+function checkSeccomp(option: string, value: unknown): void {
+  if (value === 'default' || value === 'unconfined') return;
+  if (typeof value === 'object' && value !== null) {
+    if ('defaultAction' in value) {
+      checkString(`${option}.defaultAction`, value.defaultAction);
+      return;
+    }
+    if ('path' in value) {
+      checkRecord(option, value, ['path']);
+      checkString(`${option}.path`, value.path);
+      return;
+    }
+  }
+  throw invalidOption(
+    option,
+    `${option} must be 'default', 'unconfined', {path} or a profile in Docker's JSON format, not ${describe(value)}`,
+  );
+}
+
+function checkUserNamespace(option: string, value: unknown): void {
+  if (value === 'host') return;
+  checkRecord(option, value, ['uids', 'gids']);
+  for (const kind of ['uids', 'gids'] as const) {
+    const ranges = (value as Partial<UserNamespaceMap>)[kind];
+    if (!Array.isArray(ranges) || ranges.length === 0) {
+      throw invalidOption(
+        `${option}.${kind}`,
+        `${option}.${kind} must be an array of at least one {inside, outside, count}`,
+      );
+    }
+    ranges.forEach((range: IdRange, index) => {
+      const path = `${option}.${kind}[${index}]`;
+      checkRecord(path, range, ['inside', 'outside', 'count'] satisfies (keyof IdRange)[]);
+      checkInteger(`${path}.inside`, range.inside, 0, GREATEST_ID);
+      checkInteger(`${path}.outside`, range.outside, 0, GREATEST_ID);
+      checkInteger(`${path}.count`, range.count, 1, GREATEST_ID + 1);
+    });
+  }
+}
+
+function checkPlatform(option: string, value: unknown): void {
+  checkString(option, value);
+  if (!/^[a-z0-9_]+(\/[a-z0-9_]+){0,2}$/i.test(value)) {
+    throw invalidOption(
+      option,
+      `${option} must be os/architecture[/variant] such as 'linux/arm64', not ${describe(value)}`,
+    );
+  }
+}

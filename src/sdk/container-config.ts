@@ -1,0 +1,288 @@
+import {posix} from 'node:path';
+import {CoracleError} from '../errors.js';
+import {cleanPath} from './check-mounts.js';
+import {envKey} from './env-key.js';
+import {formatNanoseconds} from './nanosecond-time.js';
+import type {NormalizedOptions} from './normalize-run-options.js';
+import {parseSignal} from './parse-signal.js';
+import type {BindMount, SeccompDocument, TmpfsMount, VolumeMount} from './run-options.js';
+
+/**
+ * What a container is: `config.json` of its directory, written once under its lock. Plain JSON, so that a start, a
+ * restart by another process and `inspect` need nothing else. Options and image are merged by Docker's rules.
+ */
+export interface ContainerConfig extends Unchanged {
+  readonly version: 1;
+  /** 64 hexadecimal digits. */
+  readonly id: string;
+  /** Without Docker's leading slash. */
+  readonly name: string;
+  /** RFC 3339 with nanoseconds, UTC. */
+  readonly created: string;
+  /** `id` is `sha256:…` of the image's config; `reference` as the caller wrote it. */
+  readonly image: {readonly id: string; readonly reference: string};
+  /** Platform of the image, e.g. `linux/amd64`. */
+  readonly platform: string;
+
+  /** What is executed: never empty. */
+  readonly argv: readonly [string, ...string[]];
+  /** The two halves it was made of, as `inspect` shows them. */
+  readonly entrypoint: readonly string[] | null;
+  readonly command: readonly string[] | null;
+  /** Caller's and image's variables, without those that every container gets: see `processEnv`. */
+  readonly env: readonly string[];
+  /** Absolute, or '' = "/". */
+  readonly workdir: string;
+  /** '' = root. */
+  readonly user: string;
+  readonly hostname: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** As written, e.g. `SIGQUIT`; null = SIGTERM. */
+  readonly stopSignal: string | null;
+  /** null = the default, 10 s; -1 = for ever. */
+  readonly stopTimeoutMs: number | null;
+  readonly deadlineMs: number | null;
+  readonly stdin: 'ignore' | 'pipe' | 'inherit' | 'content';
+  readonly seccomp: ResolvedSeccomp;
+  /** The caller's mounts, then the image's volumes that nothing else covers. */
+  readonly mounts: readonly ConfiguredMount[];
+  /** Of the image's configuration, kept for `inspect` and for later releases. */
+  readonly exposedPorts: readonly string[];
+  readonly imageVolumes: readonly string[];
+  readonly healthcheck: Readonly<Record<string, unknown>> | null;
+  readonly shell: readonly string[] | null;
+}
+
+type Unchanged = Pick<
+  NormalizedOptions,
+  | 'groups'
+  | 'domainname'
+  | 'stdout'
+  | 'stderr'
+  | 'outputLimitBytes'
+  | 'limits'
+  | 'whenUnavailable'
+  | 'ulimits'
+  | 'startDeadlineMs'
+  | 'devices'
+  | 'shmSizeBytes'
+  | 'readOnly'
+  | 'capabilities'
+  | 'privileged'
+  | 'noNewPrivileges'
+  | 'userNamespace'
+  | 'oomScoreAdj'
+  | 'sysctls'
+  | 'network'
+  | 'init'
+  | 'autoRemove'
+>;
+
+/** A profile's file has been read: the record stands on its own. */
+export type ResolvedSeccomp = 'default' | 'unconfined' | SeccompDocument;
+export type ResolvedOptions = Omit<NormalizedOptions, 'seccomp'> & {readonly seccomp: ResolvedSeccomp};
+
+export type ConfiguredMount = BindMount | TmpfsMount | ConfiguredVolume;
+/** `anonymous` volumes are removed with the container by `--rm` and `rm -v`. */
+export type ConfiguredVolume = VolumeMount & {readonly name: string; readonly anonymous: boolean};
+
+/** The part of an image's config that running it needs; the same keys in OCI's and Docker's format. */
+export interface ImageRunConfig {
+  readonly User?: string;
+  readonly Env?: readonly string[] | null;
+  readonly Entrypoint?: readonly string[] | null;
+  readonly Cmd?: readonly string[] | null;
+  readonly WorkingDir?: string;
+  readonly Labels?: Readonly<Record<string, string>> | null;
+  readonly StopSignal?: string;
+  readonly Volumes?: Readonly<Record<string, unknown>> | null;
+  readonly ExposedPorts?: Readonly<Record<string, unknown>> | null;
+  readonly Healthcheck?: Readonly<Record<string, unknown>> | null;
+  readonly Shell?: readonly string[] | null;
+}
+
+export interface ConfiguredImage {
+  readonly id: string;
+  readonly reference: string;
+  readonly platform: string;
+  readonly config: ImageRunConfig;
+}
+
+export interface ContainerIdentity {
+  readonly id: string;
+  readonly name: string;
+  /** Nanoseconds since 1970. */
+  readonly now: bigint;
+  /** The host's own name, which a container on the host's network keeps. */
+  readonly hostHostname: string;
+  /** A fresh name for a volume without one: 64 hexadecimal digits. */
+  readonly anonymousVolumeName: () => string;
+}
+
+/**
+ * Merges options and image as dockerd does.
+ * @throws CoracleError `ERR_INVALID_OPTION` when nothing says what to run, `ERR_INVALID_IMAGE` for an image's config
+ * that no container can be made of
+ */
+export function makeContainerConfig(
+  options: ResolvedOptions,
+  image: ConfiguredImage,
+  {id, name, now, hostHostname, anonymousVolumeName}: ContainerIdentity,
+): ContainerConfig {
+  checkImageConfig(image);
+  const imageVolumes = Object.keys(image.config.Volumes ?? {})
+    .map(target => cleanPath(posix.join('/', target)))
+    .sort();
+  return {
+    version: 1,
+    id,
+    name,
+    created: formatNanoseconds(now),
+    image: {id: image.id, reference: image.reference},
+    platform: image.platform,
+    ...mergeCommand(options, image.config),
+    env: mergeEnv(options.env, image.config.Env ?? []),
+    workdir: options.workdir ?? mergedWorkdir(image.config.WorkingDir),
+    user: options.user ?? image.config.User ?? '',
+    groups: options.groups,
+    hostname: options.hostname ?? (options.network === 'host' ? hostHostname : id.slice(0, 12)),
+    domainname: options.domainname,
+    labels: {...image.config.Labels, ...options.labels},
+    stopSignal: options.stopSignal ?? (image.config.StopSignal || null),
+    stopTimeoutMs: options.stopTimeoutMs ?? null,
+    stdin: typeof options.stdin === 'string' ? options.stdin : 'content',
+    stdout: options.stdout,
+    stderr: options.stderr,
+    outputLimitBytes: options.outputLimitBytes,
+    limits: options.limits,
+    whenUnavailable: options.whenUnavailable,
+    ulimits: options.ulimits,
+    deadlineMs: options.deadlineMs ?? null,
+    startDeadlineMs: options.startDeadlineMs,
+    mounts: mergeMounts(options.mounts, imageVolumes, anonymousVolumeName),
+    devices: options.devices,
+    shmSizeBytes: options.shmSizeBytes,
+    readOnly: options.readOnly,
+    capabilities: options.capabilities,
+    privileged: options.privileged,
+    seccomp: options.seccomp,
+    noNewPrivileges: options.noNewPrivileges,
+    userNamespace: options.userNamespace,
+    oomScoreAdj: options.oomScoreAdj,
+    sysctls: options.sysctls,
+    network: options.network,
+    init: options.init,
+    autoRemove: options.autoRemove,
+    exposedPorts: Object.keys(image.config.ExposedPorts ?? {}),
+    imageVolumes,
+    healthcheck: image.config.Healthcheck ?? null,
+    shell: image.config.Shell ?? null,
+  };
+}
+
+/**
+ * The environment of the container's process: Docker's PATH and HOSTNAME under what options and image say. HOME is
+ * added from /etc/passwd by whoever resolves the user, unless it is set here.
+ */
+export function processEnv({env, hostname}: Pick<ContainerConfig, 'env' | 'hostname'>): string[] {
+  const byKey = new Map([
+    ['PATH', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+    ['HOSTNAME', `HOSTNAME=${hostname}`],
+  ]);
+  for (const variable of env) {
+    if (variable.includes('=')) byKey.set(envKey(variable), variable);
+    else byKey.delete(variable);
+  }
+  return [...byKey.values()];
+}
+
+function mergeCommand(
+  {entrypoint, command}: ResolvedOptions,
+  image: ImageRunConfig,
+): Pick<ContainerConfig, 'argv' | 'entrypoint' | 'command'> {
+  // An entrypoint of the caller's, even an empty one, makes the image's Cmd meaningless: it was written for the other.
+  const mergedCommand = command?.length ? command : entrypoint === undefined ? (image.Cmd ?? []) : [];
+  const mergedEntrypoint = entrypoint ?? image.Entrypoint ?? [];
+  const [program, ...args] = [...mergedEntrypoint, ...mergedCommand];
+  if (program === undefined) {
+    throw new CoracleError('ERR_INVALID_OPTION', 'no command specified', {
+      hint: 'The image has neither Entrypoint nor Cmd: say what to run.',
+      details: {option: 'command'},
+    });
+  }
+  return {
+    argv: [program, ...args],
+    entrypoint: mergedEntrypoint.length > 0 ? mergedEntrypoint : null,
+    command: mergedCommand.length > 0 ? mergedCommand : null,
+  };
+}
+
+/** The caller's variables come first, the image's others after them: the order that `docker inspect` shows. */
+function mergeEnv(own: readonly string[], image: readonly string[]): readonly string[] {
+  const set = new Set(own.map(envKey));
+  return [...own, ...image.filter(variable => !set.has(envKey(variable)))];
+}
+
+function mergedWorkdir(workdir: string | undefined): string {
+  return workdir ? cleanPath(posix.join('/', workdir)) : '';
+}
+
+function mergeMounts(
+  mounts: ResolvedOptions['mounts'],
+  imageVolumes: readonly string[],
+  anonymousVolumeName: () => string,
+): readonly ConfiguredMount[] {
+  const configured = mounts.map((mount): ConfiguredMount => {
+    if (mount.type !== 'volume') return mount;
+    return {...mount, name: mount.name ?? anonymousVolumeName(), anonymous: mount.name === undefined};
+  });
+  const covered = new Set(configured.map(({target}) => target));
+  for (const target of imageVolumes) {
+    if (covered.has(target)) continue;
+    configured.push({
+      type: 'volume',
+      name: anonymousVolumeName(),
+      anonymous: true,
+      target,
+      writtenAs: target,
+    });
+  }
+  return configured;
+}
+
+/** An image is foreign input: what would reach the kernel from it must be what it says it is. */
+function checkImageConfig({reference, config}: ConfiguredImage): void {
+  const refuse = (what: string): never => {
+    throw new CoracleError('ERR_INVALID_IMAGE', `the image ${reference} has an invalid config: ${what}`);
+  };
+  for (const key of ['Env', 'Entrypoint', 'Cmd', 'Shell'] as const) {
+    const list: unknown = config[key] ?? [];
+    if (!Array.isArray(list)) refuse(`${key} is not a list`);
+    for (const item of list as unknown[]) {
+      if (typeof item !== 'string' || item.includes('\0'))
+        refuse(`${key} holds something that is not a string`);
+    }
+  }
+  for (const key of ['User', 'WorkingDir', 'StopSignal'] as const) {
+    const text: unknown = config[key] ?? '';
+    if (typeof text !== 'string' || text.includes('\0')) refuse(`${key} is not a string`);
+  }
+  for (const key of ['Labels', 'Volumes', 'ExposedPorts', 'Healthcheck'] as const) {
+    const record: unknown = config[key] ?? {};
+    if (typeof record !== 'object' || Array.isArray(record)) refuse(`${key} is not an object`);
+  }
+  for (const [label, text] of Object.entries(config.Labels ?? {})) {
+    if (typeof text !== 'string') refuse(`the label ${label} is not a string`);
+  }
+  for (const target of Object.keys(config.Volumes ?? {})) {
+    if (target.includes('\0') || cleanPath(posix.join('/', target)) === '/')
+      refuse(`a volume at ${JSON.stringify(target)}`);
+  }
+  if (config.StopSignal) {
+    try {
+      parseSignal(config.StopSignal);
+    } catch {
+      refuse(`unknown StopSignal ${JSON.stringify(config.StopSignal)}`);
+    }
+  }
+}

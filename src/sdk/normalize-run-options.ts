@@ -1,0 +1,197 @@
+import type {Limits} from '../cgroup/index.js';
+import {cleanPath, normalizeDevices, normalizeMounts} from './check-mounts.js';
+import {invalidOption} from './check-option.js';
+import {checkRunOptions} from './check-run-options.js';
+import {envKey} from './env-key.js';
+import type {
+  Device,
+  Mount,
+  OutputTarget,
+  RunOptions,
+  SeccompDocument,
+  StdinSource,
+  Ulimit,
+  UlimitName,
+  UserNamespaceMap,
+} from './run-options.js';
+
+/** Who asks: code, or somebody who expects Docker's defaults (command line, Engine API). */
+export type Door = 'sdk' | 'docker';
+
+/** `RunOptions` with every default filled in; `undefined` stands where the image or the runtime decides. */
+export interface NormalizedOptions {
+  readonly command: readonly string[] | undefined;
+  readonly entrypoint: readonly string[] | undefined;
+  /** `KEY=value`, or `KEY` to remove it; each key once. */
+  readonly env: readonly string[];
+  readonly workdir: string | undefined;
+  readonly user: string | undefined;
+  readonly groups: readonly string[];
+  readonly hostname: string | undefined;
+  readonly domainname: string;
+  readonly name: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly stdin: StdinSource;
+  readonly stdout: OutputTarget;
+  readonly stderr: OutputTarget;
+  readonly outputLimitBytes: number;
+  readonly limits: Limits;
+  readonly whenUnavailable: 'error' | 'warn';
+  readonly ulimits: Readonly<Partial<Record<UlimitName, Ulimit>>>;
+  readonly deadlineMs: number | undefined;
+  readonly startDeadlineMs: number;
+  readonly mounts: readonly Mount[];
+  readonly devices: readonly Required<Device>[];
+  readonly shmSizeBytes: number;
+  readonly readOnly: boolean;
+  /** Upper case with `CAP_`, or `ALL`. */
+  readonly capabilities: {readonly add: readonly string[]; readonly drop: readonly string[]};
+  readonly privileged: boolean;
+  readonly seccomp: 'default' | 'unconfined' | SeccompDocument | {readonly path: string};
+  readonly noNewPrivileges: boolean;
+  readonly userNamespace: 'host' | UserNamespaceMap;
+  readonly oomScoreAdj: number;
+  readonly sysctls: Readonly<Record<string, string>>;
+  readonly network: 'none' | 'host';
+  readonly init: boolean;
+  readonly stopSignal: string | undefined;
+  readonly stopTimeoutMs: number | undefined;
+  readonly autoRemove: boolean;
+  readonly platform: string | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+export const DEFAULT_STOP_TIMEOUT_MS = 10_000;
+export const DEFAULT_START_DEADLINE_MS = 10_000;
+export const DEFAULT_SHM_SIZE_BYTES = 64 * 1024 * 1024;
+export const DEFAULT_OUTPUT_LIMIT_BYTES = 1024 * 1024;
+
+/**
+ * Merges the defaults of the door and refuses what cannot be meant. Pure: nothing on the host is touched.
+ * @throws CoracleError `ERR_INVALID_OPTION`, `details.option` names it
+ */
+export function normalizeRunOptions(
+  options: RunOptions,
+  door: Door = 'sdk',
+  verb: 'run' | 'create' = 'run',
+): NormalizedOptions {
+  checkRunOptions(options);
+  const privileged = options.privileged ?? false;
+  const normalized: NormalizedOptions = {
+    command: options.command,
+    entrypoint: options.entrypoint,
+    env: normalizeEnv(options.env ?? []),
+    workdir: options.workdir === undefined ? undefined : cleanPath(options.workdir),
+    user: options.user,
+    groups: options.groups ?? [],
+    hostname: options.hostname,
+    domainname: options.domainname ?? '',
+    name: options.name?.replace(/^\//, ''),
+    labels: options.labels ?? {},
+    stdin: options.stdin ?? 'ignore',
+    stdout: options.stdout ?? 'pipe',
+    stderr: options.stderr ?? 'pipe',
+    outputLimitBytes: options.outputLimitBytes ?? DEFAULT_OUTPUT_LIMIT_BYTES,
+    limits: options.limits ?? {},
+    whenUnavailable: options.whenUnavailable ?? 'error',
+    ulimits: normalizeUlimits(options.ulimits ?? {}),
+    deadlineMs: options.deadlineMs,
+    startDeadlineMs: options.startDeadlineMs ?? DEFAULT_START_DEADLINE_MS,
+    mounts: normalizeMounts(options.mounts ?? []),
+    devices: normalizeDevices(options.devices ?? []),
+    shmSizeBytes: options.shmSizeBytes ?? DEFAULT_SHM_SIZE_BYTES,
+    readOnly: options.readOnly ?? false,
+    capabilities: {
+      add: (options.capabilities?.add ?? []).map(capabilityName),
+      drop: (options.capabilities?.drop ?? []).map(capabilityName),
+    },
+    privileged,
+    seccomp: options.seccomp ?? (privileged ? 'unconfined' : 'default'),
+    noNewPrivileges: options.noNewPrivileges ?? door === 'sdk',
+    userNamespace: options.userNamespace ?? 'host',
+    oomScoreAdj: options.oomScoreAdj ?? 0,
+    sysctls: options.sysctls ?? {},
+    network: options.network ?? 'none',
+    init: options.init ?? false,
+    stopSignal: options.stopSignal,
+    stopTimeoutMs: options.stopTimeoutMs,
+    autoRemove: options.autoRemove ?? (door === 'sdk' && verb === 'run'),
+    platform: options.platform,
+    signal: options.signal,
+  };
+  refuseContradictions(normalized, verb);
+  return normalized;
+}
+
+function refuseContradictions(options: NormalizedOptions, verb: 'run' | 'create'): void {
+  const {privileged, userNamespace, network, sysctls, stdin} = options;
+  if (privileged && userNamespace !== 'host') {
+    throw invalidOption(
+      'userNamespace',
+      'privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode',
+    );
+  }
+  if (network === 'host' && userNamespace !== 'host') {
+    throw invalidOption(
+      'network',
+      "cannot share the host's network namespace when user namespaces are enabled",
+    );
+  }
+  for (const name of Object.keys(sysctls)) checkSysctl(name, network);
+  if (verb === 'create' && stdin !== 'ignore' && stdin !== 'pipe') {
+    throw invalidOption(
+      'stdin',
+      `stdin must be 'ignore' or 'pipe' for a container that is created to be started later: what it reads is said at each start`,
+    );
+  }
+}
+
+/** Each key once, the last one wins, in the order of first mention, as Docker merges. */
+function normalizeEnv(env: NonNullable<RunOptions['env']>): readonly string[] {
+  const byKey = new Map<string, string>();
+  if (Array.isArray(env)) {
+    for (const item of env as readonly string[]) byKey.set(envKey(item), item);
+  } else {
+    for (const [key, value] of Object.entries(env as Readonly<Record<string, string | null>>)) {
+      byKey.set(key, value === null ? key : `${key}=${value}`);
+    }
+  }
+  return [...byKey.values()];
+}
+
+function normalizeUlimits(ulimits: NonNullable<RunOptions['ulimits']>): NormalizedOptions['ulimits'] {
+  const entries = Object.entries(ulimits).filter(([, limit]) => limit !== undefined);
+  return Object.fromEntries(
+    entries.map(([name, limit]) => [name, typeof limit === 'number' ? {soft: limit, hard: limit} : limit]),
+  );
+}
+
+function capabilityName(name: string): string {
+  const upper = name.toUpperCase();
+  return upper === 'ALL' || upper.startsWith('CAP_') ? upper : `CAP_${upper}`;
+}
+
+/** Only what belongs to the container's own namespaces: the rest would change the host. */
+function checkSysctl(name: string, network: 'none' | 'host'): void {
+  const option = `sysctls.${name}`;
+  if (/[/\\]|\.\.|^\.|\.$/.test(name)) throw invalidOption(option, `invalid sysctl name: ${name}`);
+  if (name.startsWith('net.')) {
+    if (network === 'host')
+      throw invalidOption(option, `sysctl "${name}" not allowed in host network namespace`);
+    return;
+  }
+  if (name.startsWith('fs.mqueue.') || IPC_SYSCTLS.has(name)) return;
+  throw invalidOption(option, `sysctl "${name}" is not in a separate kernel namespace`);
+}
+
+/** ipc_namespaces(7). */
+const IPC_SYSCTLS = new Set([
+  'kernel.msgmax',
+  'kernel.msgmnb',
+  'kernel.msgmni',
+  'kernel.sem',
+  'kernel.shmall',
+  'kernel.shmmax',
+  'kernel.shmmni',
+  'kernel.shm_rmid_forced',
+]);

@@ -1,0 +1,209 @@
+import type {Limits} from '../cgroup/index.js';
+
+/**
+ * Everything a caller may say about a container. Plain data: `normalizeRunOptions` merges the defaults and refuses
+ * contradictions and misspelt keys with `ERR_INVALID_OPTION` before anything happens on the host. Names and meanings
+ * follow Docker's; the flag of the command line stands at the end of each comment. Units are in the names.
+ */
+export interface RunOptions {
+  /** What to run: replaces the image's `Cmd` and is appended to the entrypoint. @default the image's */
+  readonly command?: readonly string[];
+  /** Replaces the image's `Entrypoint` *and* forgets its `Cmd`, as Docker does; `[]` clears it. @default the image's `--entrypoint` */
+  readonly entrypoint?: readonly string[];
+  /** Merged over the image's variables. In the record form `null` removes a variable of the image's, in the array form (`KEY=value`) a `KEY` alone does. @default {} `--env` */
+  readonly env?: Readonly<Record<string, string | null>> | readonly string[];
+  /** Absolute; made when it does not exist. @default the image's, or "/" `--workdir` */
+  readonly workdir?: string;
+  /** `uid[:gid]` or names, resolved from the image's own /etc/passwd and /etc/group. @default the image's, or root `--user` */
+  readonly user?: string;
+  /** Supplementary groups, names or gids. Without any: those of the user in the image's /etc/group. @default [] `--group-add` */
+  readonly groups?: readonly string[];
+  /** At most 64 bytes. @default the first twelve digits of the id `--hostname` */
+  readonly hostname?: string;
+  /** NIS domain name, at most 64 bytes. @default none `--domainname` */
+  readonly domainname?: string;
+  /** Written below `Container.list` and `ps`; letters, digits, `_.-`, at least two. @default a random adjective_surname `--name` */
+  readonly name?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+
+  /**
+   * Where the program reads from: nothing (`ignore`: end of file at once), a stream that the handle offers (`pipe`),
+   * the caller's own stdin (`inherit`), or these bytes. Only `run` takes bytes: a created container may start often.
+   * @default 'ignore' `--interactive`
+   */
+  readonly stdin?: StdinSource;
+  /** @default 'pipe': the handle offers a stream */
+  readonly stdout?: OutputTarget;
+  /** @default 'pipe' */
+  readonly stderr?: OutputTarget;
+  /** Bytes of each output stream that are kept while nobody reads it; what comes after is dropped and marked as truncated. 0 to 1 GiB. @default 1 MiB */
+  readonly outputLimitBytes?: number;
+
+  /** Memory, CPU, processes, block devices. @default no limit of our own */
+  readonly limits?: Limits;
+  /** What to do with a limit that this host cannot enforce: refuse (`ERR_LIMIT_UNSUPPORTED`) or go on and report it. @default 'error' */
+  readonly whenUnavailable?: 'error' | 'warn';
+  /** By the names of setrlimit(2) in lower case: `{nofile: 1024, core: {soft: 0, hard: 0}}`; -1 = unlimited. @default what the host's init has `--ulimit` */
+  readonly ulimits?: Readonly<Partial<Record<UlimitName, Ulimit | number>>>;
+  /** Time that the program may take, counted from its exec; then it is killed and the cause of death is `deadline`. 1 to 2^31-1. @default none `--timeout` */
+  readonly deadlineMs?: number;
+  /** Time that the start may take until exec; then it is undone and `ERR_START_DEADLINE` names the step that hung. @default 10 000 */
+  readonly startDeadlineMs?: number;
+
+  /** Later ones win over what lies below them; the same target twice is refused. @default [] `--mount --volume --tmpfs` */
+  readonly mounts?: readonly Mount[];
+  /** Block or character devices of the host's. @default [] `--device` */
+  readonly devices?: readonly Device[];
+  /** Size of /dev/shm. @default 64 MiB `--shm-size` */
+  readonly shmSizeBytes?: number;
+  /** Mount the container's root read-only. @default false `--read-only` */
+  readonly readOnly?: boolean;
+
+  /** Changes to Docker's default set: names with or without `CAP_`, or `ALL`. @default {} `--cap-add --cap-drop` */
+  readonly capabilities?: {readonly add?: readonly string[]; readonly drop?: readonly string[]};
+  /** All capabilities and devices, no seccomp, nothing masked: not a boundary any more. @default false `--privileged` */
+  readonly privileged?: boolean;
+  /** Docker's profile, none, or one in Docker's JSON format: as a value or as a file of the host's. @default 'default'; 'unconfined' when privileged `--security-opt seccomp=` */
+  readonly seccomp?: 'default' | 'unconfined' | SeccompDocument | {readonly path: string};
+  /** prctl(2) PR_SET_NO_NEW_PRIVS: setuid programs gain nothing. @default true; false behind Docker-shaped doors `--security-opt no-new-privileges` */
+  readonly noNewPrivileges?: boolean;
+  /** Map the container's ids to others of the host's; `host` = no user namespace. @default 'host' `--userns` */
+  readonly userNamespace?: 'host' | UserNamespaceMap;
+  /** -1000 to 1000, see proc_pid_oom_score_adj(5); below the caller's own it needs CAP_SYS_RESOURCE. @default 0 `--oom-score-adj` */
+  readonly oomScoreAdj?: number;
+  /** Of the container's own namespaces: `net.*`, `fs.mqueue.*` and System V IPC. @default {} `--sysctl` */
+  readonly sysctls?: Readonly<Record<string, string>>;
+
+  /** `none`: loopback only. `host`: the host's own network, not isolated. @default 'none' `--network` */
+  readonly network?: 'none' | 'host';
+  /** Namespaces of its own; sharing them comes with a later release. @default 'private' `--pid --ipc --uts` */
+  readonly pid?: 'private';
+  readonly ipc?: 'private';
+  readonly uts?: 'private';
+
+  /** Run a minimal pid 1 that forwards signals and reaps. @default false `--init` */
+  readonly init?: boolean;
+  /** What `stop` sends first: `SIGTERM`, `TERM` or a number. @default the image's, or SIGTERM `--stop-signal` */
+  readonly stopSignal?: string;
+  /** How long `stop` waits before it kills; -1 = for ever. @default 10 000 `--stop-timeout` */
+  readonly stopTimeoutMs?: number;
+  /** Remove the container with its anonymous volumes when it exits. @default true for `run`, false for `create` and behind Docker-shaped doors `--rm` */
+  readonly autoRemove?: boolean;
+
+  /** `os/architecture[/variant]` of the image. @default the host's `--platform` */
+  readonly platform?: string;
+  /** Aborted before `run` resolved: it rejects with `signal.reason` and nothing stays. Later: the container is killed and `exit` says so. */
+  readonly signal?: AbortSignal;
+}
+
+export type StdinSource = 'ignore' | 'pipe' | 'inherit' | StdinContent;
+
+/** Bytes for the program to read; a `string` that is none of the three words has to come as bytes or as `{text}`. */
+export type StdinContent = Uint8Array | {readonly text: string} | AsyncIterable<Uint8Array | string>;
+
+export type OutputTarget = 'pipe' | 'inherit' | 'ignore';
+
+export type Mount = BindMount | VolumeMount | TmpfsMount;
+
+interface MountCommon {
+  /** Absolute path inside; made when the image lacks it. Not "/". */
+  readonly target: string;
+  /** @default false */
+  readonly readOnly?: boolean;
+  /** The text of `-v` or `--tmpfs` that this mount came from: `inspect` then shows it where Docker does. */
+  readonly writtenAs?: string;
+}
+
+/** A file or directory of the host's. */
+export interface BindMount extends MountCommon {
+  readonly type: 'bind';
+  /** Absolute path on the host. */
+  readonly source: string;
+  /** mount_namespaces(7), PROPAGATION TYPES. @default 'rprivate' */
+  readonly propagation?: Propagation;
+  /** Make a missing source as a directory, as `-v` does; otherwise `ERR_MOUNT_SOURCE`. @default false */
+  readonly createSource?: boolean;
+  /** Only the file system at the source, not what is mounted below it. @default false */
+  readonly nonRecursive?: boolean;
+}
+
+export type Propagation = 'private' | 'rprivate' | 'shared' | 'rshared' | 'slave' | 'rslave';
+
+/** A named volume, made when it does not exist; without a name an anonymous one that lives as long as the container. */
+export interface VolumeMount extends MountCommon {
+  readonly type: 'volume';
+  readonly name?: string;
+  /** Leave an empty volume empty instead of copying what the image has at the target. @default false */
+  readonly nocopy?: boolean;
+}
+
+/** A file system in memory, gone with the container. Counted against the memory limit. */
+export interface TmpfsMount extends MountCommon {
+  readonly type: 'tmpfs';
+  /** @default half of the host's memory (the kernel's own default) */
+  readonly sizeBytes?: number;
+  /** Permission bits of its root, e.g. 0o700. @default 0o1777 */
+  readonly mode?: number;
+  /** Owner of its root. @default 0 */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Most files it may hold. @default the kernel's */
+  readonly inodes?: number;
+  /** Allow executing, setuid bits, device nodes. @default false, each */
+  readonly exec?: boolean;
+  readonly suid?: boolean;
+  readonly dev?: boolean;
+}
+
+export interface Device {
+  /** Absolute path on the host: a device node, or a directory of which each node is taken. */
+  readonly source: string;
+  /** @default the source's path */
+  readonly target?: string;
+  /** Letters of "rwm": read, write, mknod. @default 'rwm' */
+  readonly access?: string;
+}
+
+export const ULIMIT_NAMES = [
+  'core',
+  'cpu',
+  'data',
+  'fsize',
+  'locks',
+  'memlock',
+  'msgqueue',
+  'nice',
+  'nofile',
+  'nproc',
+  'rss',
+  'rtprio',
+  'rttime',
+  'sigpending',
+  'stack',
+] as const;
+
+export type UlimitName = (typeof ULIMIT_NAMES)[number];
+
+/** In the unit that setrlimit(2) gives the resource; -1 = RLIM_INFINITY. */
+export interface Ulimit {
+  readonly soft: number;
+  readonly hard: number;
+}
+
+/** A seccomp profile in Docker's JSON format; checked in full when it is compiled. */
+export interface SeccompDocument {
+  readonly defaultAction: string;
+  readonly [key: string]: unknown;
+}
+
+export interface UserNamespaceMap {
+  readonly uids: readonly IdRange[];
+  readonly gids: readonly IdRange[];
+}
+
+/** `count` ids from `inside` on are `outside` and the following on the host: user_namespaces(7). */
+export interface IdRange {
+  readonly inside: number;
+  readonly outside: number;
+  readonly count: number;
+}

@@ -55,9 +55,11 @@ capability_names='chown dac_override dac_read_search fowner fsetid kill setgid s
 start() {
   write_runc
   printf 'nameserver 192.0.2.53\nsearch example.test\noptions ndots:1\n' >$work/resolv.conf
+  printf '127.0.0.1\tlocalhost recorder\n' >$work/hosts
   env -i PATH="$work/bin:$PATH" WORK=$work unshare --net --mount --uts --propagation private sh -c '
     hostname recorder
     mount --bind $WORK/resolv.conf "$(readlink -f /etc/resolv.conf)"
+    mount --bind $WORK/hosts /etc/hosts
     ip link set lo up
     echo 1 >/proc/sys/net/ipv4/ip_forward
     exec dockerd --data-root $WORK/root --exec-root $WORK/exec -H unix://$WORK/docker.sock --pidfile $WORK/docker.pid
@@ -93,7 +95,6 @@ section() { echo "=== $1"; shift; "$@" 2>&1; }
 each() { verb=$1; shift; for path; do $verb "$path"; done; }
 show() { [ ! -r "$1" ] || echo "$1 $(cat "$1" 2>&1)"; }
 status() { stat -c '%n %F mode=%a uid=%u gid=%g device=%t,%T size=%s' "$1"; }
-section status cat /proc/1/status
 section mountinfo cat /proc/1/mountinfo
 section limits cat /proc/1/limits
 section cgroup cat /proc/1/cgroup
@@ -105,7 +106,7 @@ section masked each status /proc/acpi /proc/asound /proc/interrupts /proc/kcore 
 section env env
 section id id
 section umask umask
-section nice nice
+section stat cat /proc/1/stat
 section process each show /proc/1/oom_score_adj /proc/1/oom_adj /proc/1/coredump_filter /proc/1/loginuid \
   /proc/1/personality /proc/1/timerslack_ns /proc/1/attr/current /proc/1/uid_map /proc/1/gid_map /proc/1/setgroups
 section sysctls each show /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/net/ipv4/ping_group_range \
@@ -166,7 +167,9 @@ record_container() { # NAME FLAGS...
     "$(find $work/exec -path "*/$id/config.dockerd.json")" >"$out/containers/$name/config.json"
   docker inspect "$name" >"$out/containers/$name/inspect.json"
   docker rm --force "$name" >/dev/null
-  docker run --rm "$@" $image ls -la /proc/self/fd </dev/null 2>&1 | cat >"$out/containers/$name/descriptors.txt"
+  # These two as pid 1 themselves: a shell ignores signals and opens descriptors of its own.
+  docker run --rm "$@" $image cat /proc/self/status </dev/null | tr -d '\r' >"$out/containers/$name/status.txt"
+  docker run --rm "$@" $image ls -la /proc/self/fd </dev/null 2>&1 | tr -d '\r' >"$out/containers/$name/descriptors.txt"
 }
 
 record_containers() {
@@ -255,7 +258,9 @@ record_command_line() {
 ["run", "record/busybox:1.35", ""]
 ["run", "record/busybox:1.35", "sh", "-c", "exit 7"]
 ["run", "record/busybox:1.35", "sh", "-c", "kill -9 $$"]
-["run", "record/busybox:1.35", "sh", "-c", "kill -TERM $$; sleep 1"]
+["run", "--init", "record/busybox:1.35", "sh", "-c", "kill -9 $$"]
+["run", "--init", "record/busybox:1.35", "sh", "-c", "kill -TERM $$"]
+["run", "--init", "record/busybox:1.35", "sh", "-c", "kill -SEGV $$"]
 ["run", "--detach", "record/busybox:1.35", "nope"]
 ["run", "--entrypoint", "nope", "record/busybox:1.35"]
 ["run", "--name", "running", "record/busybox:1.35"]
@@ -450,7 +455,6 @@ record_command_line() {
 ["kill", "created"]
 ["kill", "--signal", "nope", "running"]
 ["kill", "--signal", "99", "running"]
-["kill", "--signal", "", "running"]
 ["restart", "nope"]
 ["pause", "nope"]
 ["pause", "exited"]
@@ -468,8 +472,6 @@ record_command_line() {
 ["rm", "--force", "nope"]
 ["rm", "nope", "nope2"]
 ["rename", "exited", "running"]
-["rename", "exited", "bad name"]
-["rename", "exited", "exited"]
 ["rename", "nope", "other"]
 ["rename", "exited"]
 ["inspect", "nope"]
@@ -576,6 +578,8 @@ record_command_line() {
 ["events", "--until", "nope"]
 ["version", "--format", "{{.Nope}}"]
 ["info", "--format", "{{.Nope}}"]
+["rename", "created", "created"]
+["rename", "created", "bad name"]
 CASES
   # The failed runs above left containers; only the named ones are wanted in the lists below.
   docker ps --all --format '{{.Names}}' |
@@ -656,8 +660,30 @@ CASES
 CASES
 }
 
+write_readme() {
+  cat >"$out/README.md" <<README
+# What a real dockerd gives and says
+
+Written by \`scripts/record-docker.sh\`; do not edit. Client $(docker version --format '{{.Client.Version}}'), engine
+$(docker version --format '{{.Server.Version}}'), Linux $(uname -r | cut -d- -f1), cgroup $(docker info --format 'v{{.CgroupVersion}} ({{.CgroupDriver}})').
+The engine had no network beyond its own bridge, the name server 192.0.2.53 (which does not exist) and the host name
+\`recorder\`. Ids, times and addresses are as they were: compare them by pattern.
+
+- \`containers/KIND/\`: one container per kind; \`command.txt\` is how it was started. \`config.json\` is the OCI config as
+  dockerd wrote it, \`inspect.json\` is \`docker inspect\` while it ran, the text files are what its pid 1 saw
+  (\`status.txt\` and \`descriptors.txt\` come from a second container with the same flags). The host's bounding set was
+  $(sed -n 's/^CapBnd:[[:space:]]*//p' /proc/self/status): with \`--privileged\` and \`--cap-add ALL\` dockerd 20.10 asks for the 38
+  capabilities that it knows (up to CAP_AUDIT_READ); what the host lacks was left out on the way to runc, as later
+  engines do themselves (they also know PERFMON, BPF and CHECKPOINT_RESTORE).
+- \`inspect/\`: \`docker inspect\` of a container in each state, an image, volumes and networks.
+- \`cli-errors.jsonl\`, \`cli-output.jsonl\`, \`cli-help.jsonl\`: one command line per line: args, exitCode, stdout, stderr.
+  Run in order, on the containers created, exited (code 3), killed, oom, no-such-command, paused and running.
+README
+}
+
 mkdir -p "$out"
 start
+write_readme
 build_image
 record_containers
 record_inspect

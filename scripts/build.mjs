@@ -1,7 +1,16 @@
 // Builds what the package runs on: the native core (native/build/, with gcc and make alone) and the JavaScript
 // bundles (dist/). `npm ci` runs it as `prepare`; `npm run build` repeats it. Flags: --js leaves the core out.
 import {spawnSync} from 'node:child_process';
-import {accessSync, constants, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import {delimiter, dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 
@@ -105,13 +114,19 @@ async function buildBundles() {
   const {thirdPartyLicences} = await import('./third-party-licences.mjs');
   const dist = join(root, 'dist');
   mkdirSync(dist, {recursive: true});
-  for (const {path, contents} of outputFiles) writeFileSync(path, contents);
-  writeFileSync(join(dist, 'THIRD-PARTY-LICENSES'), thirdPartyLicences(root, metafile));
+  for (const {path, contents} of outputFiles) replaceFile(path, contents);
+  replaceFile(join(dist, 'THIRD-PARTY-LICENSES'), thirdPartyLicences(root, metafile));
   // Chunks of an earlier build go last, so that a program starting meanwhile still finds its own.
   const written = new Set(outputFiles.map(({path}) => path));
   for (const name of readdirSync(dist)) {
     if (name.endsWith('.js') && !written.has(join(dist, name))) rmSync(join(dist, name));
   }
+}
+
+/** In one step, so that a program that starts meanwhile reads the old file or the new one, never half of it. */
+function replaceFile(path, contents) {
+  writeFileSync(`${path}.new`, contents);
+  renameSync(`${path}.new`, path);
 }
 
 function stop(message) {

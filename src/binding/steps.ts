@@ -75,6 +75,7 @@ export const OPCODES = {
   killCgroup: 53,
   life: 54,
   mount: 55,
+  bpfDevice: 56,
 } as const;
 
 export type OpcodeName = keyof typeof OPCODES;
@@ -122,7 +123,14 @@ export interface Plan {
   readonly teardown: readonly Step[];
 }
 
-export const PHASES = ['host', 'parent', 'child', 'started', 'exit', 'teardown'] as const satisfies readonly (keyof Plan)[];
+export const PHASES = [
+  'host',
+  'parent',
+  'child',
+  'started',
+  'exit',
+  'teardown',
+] as const satisfies readonly (keyof Plan)[];
 export type Phase = (typeof PHASES)[number];
 
 /** Hands out slots; a plan compiler has one per plan. */

@@ -1,0 +1,110 @@
+/* abi.h: what TypeScript and the core say to each other. Mirrored by src/binding/abi.ts and src/binding/steps.ts;
+ * change both in one commit. Fixed-width little-endian integers, no pointers, no implicit padding.
+ * ct_abi() and the launcher's READY event report CT_ABI; the binding refuses a stranger. */
+#ifndef CT_ABI_H
+#define CT_ABI_H
+#include <stdint.h>
+
+#define CT_ABI 1u
+#define CT_PLAN_MAGIC 0x6e706c63u /* "clpn" */
+
+enum ct_op {
+#define STEP(number, name, text) CT_OP_##name = number,
+#include "steps.def"
+#undef STEP
+};
+
+enum { CT_F_EXISTS_OK = 1, CT_F_OPTIONAL = 2, CT_F_FILE = 4, CT_F_CLAMP = 8, CT_F_MAKE = 16, CT_F_NO_SYMLINKS = 32 };
+
+/* y of CT_OP_CLONE */
+enum { CT_CLONE_FORK = 1 /* do not share memory with the spawner: needed by user namespaces, which write their maps */ };
+
+enum { CT_SLOT_EMPTY_NS = 0, CT_SLOT_PROC = 1, CT_SLOT_LIFE = 2, CT_SLOT_PASSED = 4, CT_SLOTS = 128, CT_PASSED_MAX = 16 };
+
+/* A plan: this header, the steps in the order of the phases, then the string area. Offsets count from its start. */
+enum ct_phase { PHASE_HOST, PHASE_PARENT, PHASE_CHILD, PHASE_STARTED, PHASE_EXIT, PHASE_TEARDOWN, CT_PHASES };
+
+struct ct_plan {
+        uint32_t magic, version;
+        uint32_t size;                 /* bytes, header included */
+        uint32_t strings;              /* offset of the string area; offset 0 within it is the empty string */
+        uint32_t end[CT_PHASES];       /* index of the first step after each phase */
+        uint32_t reserved[6];
+};
+
+struct ct_step {
+        uint16_t op, flags;
+        int32_t at, out;
+        uint32_t s1, n1, s2, n2;       /* offsets into the string area, lengths without the NUL that follows */
+        uint32_t z;
+        uint64_t x, y;
+};
+
+/* Requests: one SEQPACKET message each, this header and at most CT_PASSED_MAX descriptors. The first descriptor of
+ * START and TEARDOWN is the plan's sealed memfd, the others become slots from CT_SLOT_PASSED on. */
+enum ct_request_type {
+        CT_START = 1,                  /* to a spawner */
+        CT_SIGNAL = 2,                 /* the rest to the supervisor: signal a running container */
+        CT_ABORT = 3,                  /* give up a start that has not been answered */
+        CT_TEARDOWN = 4,               /* carry out the teardown phase of the plan that comes along */
+        CT_GROW = 5,                   /* all spawners seem busy: start one more */
+};
+enum { CT_TRACE = 1 /* START: report when each step ended */ };
+
+struct ct_request {
+        uint32_t version, type;
+        uint64_t id;                   /* the caller's; never 0, never used twice */
+        uint32_t flags;
+        int32_t signal;                /* SIGNAL */
+        uint64_t deadline_ns;          /* START: kill this long after exec; 0 = never */
+        uint64_t sent_ns;              /* CLOCK_MONOTONIC of the caller, echoed in STARTED */
+        uint64_t reserved[3];
+};
+
+/* Events: records on a STREAM socket, each headed by its own length (header included). */
+enum ct_event_type { CT_READY = 1, CT_STARTED = 2, CT_FAILED = 3, CT_EXITED = 4, CT_REMOVED = 5 };
+
+struct ct_event {
+        uint32_t length, type;
+        uint64_t id;
+};
+
+struct ct_ready {
+        struct ct_event event;
+        uint32_t abi, pid;
+        int32_t empty_namespace;       /* 0, or -errno: why this host gave no empty mount namespace */
+        int32_t private_proc;          /* 0, or -errno */
+};
+
+struct ct_started {
+        struct ct_event event;
+        int32_t pid;
+        uint32_t steps;                /* how many times follow: nanoseconds since received_ns per step, 0 = not run */
+        uint64_t sent_ns, received_ns, executed_ns;
+};
+
+struct ct_failed {
+        struct ct_event event;
+        uint32_t step;                 /* index into the plan */
+        int32_t error;                 /* errno, positive */
+        uint32_t lost;                 /* 1: the spawner was killed; the caller must send the teardown itself */
+        uint32_t reserved;
+};
+
+/* Followed by reports: uint32_t key, uint32_t length, bytes padded to 8. */
+struct ct_exited {
+        struct ct_event event;
+        int32_t code, status;          /* si_code (CLD_EXITED, CLD_KILLED, CLD_DUMPED) and si_status of waitid(2) */
+        uint32_t deadline;             /* 1: our deadline killed it */
+        uint32_t reports;              /* bytes that follow */
+        uint64_t executed_ns, exited_ns;
+        uint64_t user_us, system_us, peak_rss_kb;
+};
+
+struct ct_removed {
+        struct ct_event event;
+        uint32_t step;                 /* the first teardown step that failed, when error is not 0 */
+        int32_t error;
+};
+
+#endif

@@ -1,0 +1,75 @@
+/* execute.h: one plan being carried out. */
+#ifndef CT_EXECUTE_H
+#define CT_EXECUTE_H
+#include "abi.h"
+#include "syscalls.h"
+
+#define CT_STEPS_MAX 1024
+
+/* Where a spawner is: shared memory, so that the supervisor can see which step hangs and the child can report why it
+ * failed. One page and a half per spawner; written by one process at a time. */
+struct progress {
+        uint64_t id;                   /* the request in work, 0 = idle */
+        uint64_t received_ns;
+        uint32_t step;
+        int32_t error;                 /* errno of the step that failed, 0 = none */
+        int32_t pid;                   /* the child, from the moment it exists */
+        uint32_t aborted;              /* set by the supervisor: give up before the clone */
+        uint32_t trace[CT_STEPS_MAX];  /* nanoseconds since received_ns at which each step ended */
+};
+
+struct run {
+        const struct ct_plan *plan;
+        const struct ct_step *steps;
+        const char *strings;
+        uint32_t strings_size;
+        uint32_t count;
+        int plan_fd;
+        int tracing;
+        int slots[CT_SLOTS];
+        int pidfd;
+        int mask_directory;            /* the first empty tmpfs that hid a directory: the next ones are clones of it */
+        char **vector;                 /* argv, NULL, envp, NULL; built before the clone */
+        uint64_t vector_size;
+        int gate[2];                   /* forked children wait here until their maps are written */
+        struct progress *progress;
+        char path[4096];
+};
+
+/* Maps and checks a plan; 0 or -errno. */
+int run_open(struct run *run, int plan_fd, struct progress *progress);
+void run_close(struct run *run);
+
+/* Carries out the steps of one phase; 0 or -errno with progress->step at the step that failed. */
+int run_phase(struct run *run, enum ct_phase phase);
+/* As run_phase, but goes on after failures: *step is the first that failed. */
+int run_teardown(struct run *run, uint32_t *step);
+int run_step(struct run *run, const struct ct_step *step);
+int run_prepare_exec(struct run *run);
+
+uint32_t phase_start(const struct run *run, enum ct_phase phase);
+
+static inline const char *step_s1(const struct run *run, const struct ct_step *step)
+{
+        return run->strings + step->s1;
+}
+
+static inline const char *step_s2(const struct run *run, const struct ct_step *step)
+{
+        return run->strings + step->s2;
+}
+
+/* The descriptor in a slot, AT_FDCWD for -1, or -EBADF. */
+int slot_fd(const struct run *run, int64_t slot);
+int slot_set(struct run *run, int64_t slot, int fd);
+
+/* A family per file; each returns 0 or -errno. */
+int step_file(struct run *run, const struct ct_step *step);
+int step_mount(struct run *run, const struct ct_step *step);
+int step_identity(struct run *run, const struct ct_step *step);
+int step_process(struct run *run, const struct ct_step *step);
+
+/* Opens path inside root for a mount or a working directory, making what is missing; a descriptor or -errno. */
+int open_in_root(struct run *run, int root, const char *path, uint32_t flags, uint32_t mode);
+
+#endif

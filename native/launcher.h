@@ -1,0 +1,58 @@
+/* launcher.h: what the processes of the launcher share. See README.md for who runs what. */
+#ifndef CT_LAUNCHER_H
+#define CT_LAUNCHER_H
+#include "execute.h"
+
+#define CT_SPAWNERS_MAX 16
+#define CT_ABORTED_MAX 64
+
+/* Shared memory of supervisor and spawners. */
+struct shared {
+        struct progress progress[CT_SPAWNERS_MAX];
+        uint64_t aborted[CT_ABORTED_MAX];      /* starts given up while still queued; 0 = free */
+};
+
+struct launcher {
+        int requests;          /* SEQPACKET from Node, read by the spawners */
+        int control;           /* SEQPACKET from Node, read by the supervisor */
+        int events;            /* STREAM to Node */
+        int reports[2];        /* SEQPACKET: spawners write [1], the supervisor reads [0] */
+        int removals[2];       /* SEQPACKET: supervisor [0], janitor [1] */
+        int life[2];           /* pipe: only the supervisor holds the writing end [1] */
+        int empty_namespace;   /* or -errno */
+        int proc;              /* private procfs, or /proc where that is refused */
+        int private_proc;      /* 0 or -errno */
+        struct shared *shared;
+};
+
+/* A spawner tells the supervisor how a start went. Descriptors: the plan and, when pid is not 0, the pidfd. */
+struct report {
+        uint64_t id, deadline_ns, sent_ns, received_ns, executed_ns;
+        int32_t pid, error;
+        uint32_t step, steps;
+        uint32_t trace[CT_STEPS_MAX];
+};
+
+struct removal {
+        uint64_t id;
+        uint32_t index, step;
+        int32_t error;
+        uint32_t reserved;
+};
+
+_Noreturn void spawner_main(struct launcher *launcher, int number);
+_Noreturn void janitor_main(struct launcher *launcher);
+int supervisor_main(struct launcher *launcher);
+/* Forks a spawner for a free progress page; its pid or -errno. */
+int start_spawner(struct launcher *launcher, int number);
+
+long send_message(int socket, const void *bytes, size_t length, const int *fds, int count, int flags);
+/* At most CT_PASSED_MAX descriptors; *count is how many came. */
+long receive_message(int socket, void *bytes, size_t length, int *fds, int *count, int flags);
+
+/* clone3(2) whose child calls function(argument) on its own stack and exits with the result. */
+long ct_clone3(struct clone_args *args, size_t size, int (*function)(void *), void *argument);
+long fork_process(void);
+void name_process(const char *name);
+
+#endif

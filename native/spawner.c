@@ -1,0 +1,202 @@
+/* spawner.c: takes one start request after another and carries out its plan. Disposable: whatever hangs here, hangs only here;
+ * the supervisor kills it and starts another. The container becomes the supervisor's child (CLONE_PARENT), not ours. */
+#include "launcher.h"
+#include <linux/prctl.h>
+
+#define STACK_SIZE (128 * 1024)
+
+static char child_stack[STACK_SIZE] __attribute__((aligned(64)));
+static struct run parent_run, child_run;
+
+static void child_failed(struct progress *progress, int error)
+{
+        progress->error = -error;
+}
+
+/* Runs in the new process until exec. It shares our memory (unless forked) and allocates nothing. */
+static int become_container(void *argument)
+{
+        struct run *run = argument;
+        if (run->gate[0] >= 0) {
+                char go;
+                close_fd(run->gate[1]);
+                long n = sys3(__NR_read, run->gate[0], &go, 1);
+                if (n != 1) {
+                        child_failed(run->progress, -ECANCELED);
+                        return 127;
+                }
+        }
+        int r = run_phase(run, PHASE_CHILD);
+        child_failed(run->progress, r < 0 ? r : -ENOEXEC);
+        return 127;
+}
+
+/* Without shared memory the parent isn't stopped until exec: it learns of exec or death from the end of this pipe, whose
+ * writing end only the child holds, close-on-exec. */
+static int wait_for_exec(int pipe)
+{
+        char none;
+        long n;
+        do
+                n = sys3(__NR_read, pipe, &none, 1);
+        while (n == -EINTR);
+        return n < 0 ? (int)n : 0;
+}
+
+static int clone_child(struct run *run, const struct ct_step *step)
+{
+        int forked = (step->y & CT_CLONE_FORK) != 0, done[2] = {-1, -1};
+        struct progress *progress = run->progress;
+        struct clone_args args = {
+                .flags = step->x | CLONE_PARENT | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_PARENT_SETTID,
+                .pidfd = (uint64_t)(uintptr_t)&run->pidfd,
+                .parent_tid = (uint64_t)(uintptr_t)&progress->pid,
+        };
+        if (step->at >= 0) {
+                int cgroup = slot_fd(run, step->at);
+                if (cgroup < 0)
+                        return cgroup;
+                args.flags |= CLONE_INTO_CGROUP;
+                args.cgroup = (uint64_t)cgroup;
+        }
+        long r = 0;
+        if (forked) {
+                r = sys2(__NR_pipe2, done, O_CLOEXEC);
+                if (r == 0)
+                        r = sys2(__NR_pipe2, run->gate, O_CLOEXEC);
+                if (r < 0)
+                        return (int)r;
+        } else {
+                args.flags |= CLONE_VM | CLONE_VFORK;
+                args.stack = (uint64_t)(uintptr_t)child_stack;
+                args.stack_size = STACK_SIZE;
+        }
+        /* Should the child be killed before it can say why, this stays. */
+        progress->error = ECHILD;
+        child_run = *run;
+        r = ct_clone3(&args, sizeof args, become_container, &child_run);
+        if (r < 0) {
+                progress->error = (int32_t)-r;
+                run->pidfd = -1;
+        } else if (forked) {
+                close_fd(done[1]);
+                close_fd(run->gate[0]);
+                run->gate[0] = -1;
+                int maps = run_phase(run, PHASE_PARENT);
+                if (maps == 0)
+                        sys3(__NR_write, run->gate[1], "", 1);
+                close_fd(run->gate[1]);
+                run->gate[1] = -1;
+                wait_for_exec(done[0]);
+                if (maps < 0)
+                        progress->error = -maps;
+        }
+        if (done[0] >= 0)
+                close_fd(done[0]);
+        if (run->gate[0] >= 0)
+                close_fd(run->gate[0]);
+        return progress->error ? -progress->error : 0;
+}
+
+static int start(struct run *run)
+{
+        uint32_t clone = run->plan->end[PHASE_HOST];
+        if (clone == 0 || run->steps[clone - 1].op != CT_OP_CLONE)
+                return -EINVAL;
+        int r = run_prepare_exec(run);
+        if (r == 0)
+                r = run_phase(run, PHASE_HOST);
+        if (r == 0)
+                r = clone_child(run, &run->steps[clone - 1]);
+        if (r == 0)
+                r = run_phase(run, PHASE_STARTED);
+        return r;
+}
+
+static int was_aborted(struct shared *shared, uint64_t id)
+{
+        for (int i = 0; i < CT_ABORTED_MAX; i++)
+                if (shared->aborted[i] == id) {
+                        shared->aborted[i] = 0;
+                        return 1;
+                }
+        return 0;
+}
+
+static void serve(struct launcher *launcher, struct progress *progress, const struct ct_request *request, int *fds, int count)
+{
+        static struct report report;
+        struct run *run = &parent_run;
+        report.id = request->id;
+        report.deadline_ns = request->deadline_ns;
+        report.sent_ns = request->sent_ns;
+        report.received_ns = progress->received_ns = now_ns();
+        report.steps = 0;
+        progress->pid = progress->error = 0;
+        progress->step = progress->aborted = 0;
+        __atomic_store_n(&progress->id, request->id, __ATOMIC_SEQ_CST);
+
+        int r = count > 0 ? run_open(run, fds[0], progress) : -EINVAL;
+        if (r == 0) {
+                run->tracing = (request->flags & CT_TRACE) != 0;
+                run->slots[CT_SLOT_EMPTY_NS] = launcher->empty_namespace;
+                run->slots[CT_SLOT_PROC] = launcher->proc;
+                run->slots[CT_SLOT_LIFE] = launcher->life[0];
+                for (int i = 1; i < count; i++)
+                        run->slots[CT_SLOT_PASSED + i - 1] = fds[i];
+                if (run->tracing)
+                        for (uint32_t i = 0; i < run->count; i++)
+                                progress->trace[i] = 0;
+                r = was_aborted(launcher->shared, request->id) ? -ECANCELED : start(run);
+        }
+        report.executed_ns = now_ns();
+        report.error = -r;
+        report.step = progress->step;
+        report.pid = progress->pid;
+        if (run->plan && run->tracing) {
+                report.steps = run->count;
+                for (uint32_t i = 0; i < run->count; i++)
+                        report.trace[i] = progress->trace[i];
+        }
+        int passed[2] = {fds[0], run->plan ? run->pidfd : -1};
+        size_t length = offsetof(struct report, trace) + report.steps * sizeof report.trace[0];
+        /* The id is cleared first: once the supervisor has the report, an abort is its own affair. */
+        __atomic_store_n(&progress->id, 0, __ATOMIC_SEQ_CST);
+        send_message(launcher->reports[1], &report, length, passed, count == 0 ? 0 : passed[1] >= 0 ? 2 : 1, 0);
+        if (run->plan)
+                run_close(run);
+        else
+                for (int i = 1; i < count; i++)
+                        close_fd(fds[i]);
+        if (count > 0)
+                close_fd(fds[0]);
+}
+
+_Noreturn void spawner_main(struct launcher *launcher, int number)
+{
+        struct progress *progress = &launcher->shared->progress[number];
+        name_process("coracle-spawn");
+        sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
+        close_fd(launcher->control);
+        close_fd(launcher->events);
+        close_fd(launcher->reports[0]);
+        close_fd(launcher->removals[0]);
+        if (launcher->removals[1] >= 0)
+                close_fd(launcher->removals[1]);
+        close_fd(launcher->life[1]);
+        for (;;) {
+                struct ct_request request;
+                int fds[CT_PASSED_MAX], count;
+                long n = receive_message(launcher->requests, &request, sizeof request, fds, &count, 0);
+                if (n == -EINTR || n == -EAGAIN)
+                        continue;
+                if (n <= 0)
+                        quit(0);
+                if (n != sizeof request || request.version != CT_ABI || request.type != CT_START || request.id == 0) {
+                        for (int i = 0; i < count; i++)
+                                close_fd(fds[i]);
+                        continue;
+                }
+                serve(launcher, progress, &request, fds, count);
+        }
+}

@@ -1,0 +1,335 @@
+/* step-files.c: steps that make, write and remove files. */
+#include "execute.h"
+
+struct directory_entry {
+        uint64_t inode;
+        int64_t offset;
+        uint16_t length;
+        uint8_t type;
+        char name[];
+};
+
+static int write_all(int fd, const char *bytes, uint64_t length)
+{
+        do {
+                long n = sys3(__NR_write, fd, bytes, length);
+                if (n == -EINTR)
+                        continue;
+                if (n < 0)
+                        return (int)n;
+                bytes += n;
+                length -= (uint64_t)n;
+        } while (length > 0);
+        return 0;
+}
+
+static int write_file(int at, const char *path, const char *bytes, uint64_t length)
+{
+        long fd = sys4(__NR_openat, at, path, O_WRONLY | O_CLOEXEC | O_NOCTTY, 0);
+        if (fd < 0)
+                return (int)fd;
+        int r = write_all((int)fd, bytes, length);
+        close_fd((int)fd);
+        return r;
+}
+
+static int create_file(int at, const char *path, uint32_t mode, uint32_t flags, const char *bytes, uint64_t length)
+{
+        uint32_t how = (flags & CT_F_EXISTS_OK) ? O_TRUNC : O_EXCL;
+        long fd = sys4(__NR_openat, at, path, O_WRONLY | O_CLOEXEC | O_CREAT | O_NOFOLLOW | how, mode);
+        if (fd < 0)
+                return (int)fd;
+        int r = write_all((int)fd, bytes, length);
+        close_fd((int)fd);
+        return r;
+}
+
+/* Makes the last component of run->path[0..end) below root. The parent is resolved inside root as well. */
+static int make_component(struct run *run, int root, uint32_t end, int file, uint32_t mode)
+{
+        uint32_t slash = end;
+        while (slash > 0 && run->path[slash - 1] != '/')
+                slash--;
+        char kept = run->path[slash];
+        char last[256];
+        if (end - slash >= sizeof last)
+                return -ENAMETOOLONG;
+        for (uint32_t i = slash; i < end; i++)
+                last[i - slash] = run->path[i];
+        last[end - slash] = 0;
+        run->path[slash] = 0;
+        long parent = openat2_path(root, slash ? run->path : ".", O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+                                   RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+        run->path[slash] = kept;
+        if (parent < 0)
+                return (int)parent;
+        long r;
+        if (file) {
+                r = sys4(__NR_openat, parent, last, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, mode);
+                if (r >= 0)
+                        r = close_fd((int)r);
+        } else {
+                r = sys3(__NR_mkdirat, parent, last, mode);
+        }
+        close_fd((int)parent);
+        return r == -EEXIST ? 0 : (int)r;
+}
+
+int open_in_root(struct run *run, int root, const char *path, uint32_t flags, uint32_t mode)
+{
+        uint64_t resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | ((flags & CT_F_NO_SYMLINKS) ? RESOLVE_NO_SYMLINKS : 0);
+        long fd = openat2_path(root, path[0] ? path : ".", O_PATH | O_CLOEXEC, 0, resolve);
+        if (fd != -ENOENT || !(flags & CT_F_MAKE))
+                return (int)fd;
+        uint32_t length = (uint32_t)text_length(path);
+        if (length >= sizeof run->path)
+                return -ENAMETOOLONG;
+        for (uint32_t i = 0; i <= length; i++)
+                run->path[i] = path[i];
+        for (uint32_t end = 1; end <= length; end++) {
+                if ((run->path[end] != '/' && run->path[end] != 0) || run->path[end - 1] == '/')
+                        continue;
+                char kept = run->path[end];
+                run->path[end] = 0;
+                int last = kept == 0 || run->path[end + 1] == 0;
+                fd = openat2_path(root, run->path, O_PATH | O_CLOEXEC, 0, resolve);
+                int r = fd == -ENOENT ? make_component(run, root, end, last && (flags & CT_F_FILE), mode) : 0;
+                run->path[end] = kept;
+                if (fd >= 0)
+                        close_fd((int)fd);
+                else if (fd != -ENOENT)
+                        return (int)fd;
+                if (r < 0)
+                        return r;
+        }
+        return (int)openat2_path(root, path, O_PATH | O_CLOEXEC, 0, resolve);
+}
+
+/* Deletes what is below directory, an open descriptor that this function closes. Trees deeper than the bound are moved up to
+ * top and deleted from there, so that neither descriptors nor stack grow with what a container made. */
+static int remove_children(int directory, int top, uint64_t device, int depth, uint32_t *moved)
+{
+        _Alignas(struct directory_entry) char buffer[2048];
+        int first = 0, again = 1;
+        while (again) {
+                again = 0;
+                sys3(__NR_lseek, directory, 0, 0);
+                long n;
+                while ((n = sys3(__NR_getdents64, directory, buffer, sizeof buffer)) > 0) {
+                        for (long at = 0; at < n;) {
+                                struct directory_entry *entry = (struct directory_entry *)(buffer + at);
+                                at += entry->length;
+                                if (text_equal(entry->name, ".") || text_equal(entry->name, ".."))
+                                        continue;
+                                long r = sys3(__NR_unlinkat, directory, entry->name, 0);
+                                if (r == -EISDIR || r == -EPERM || r == -ENOTEMPTY)
+                                        r = sys3(__NR_unlinkat, directory, entry->name, AT_REMOVEDIR);
+                                if (r == 0 || r == -ENOENT) {
+                                        again |= r == 0;
+                                        continue;
+                                }
+                                if (r == -ENOTEMPTY || r == -EEXIST) {
+                                        if (depth >= 24) {
+                                                char name[40], *end = text_append(name, ".coracle-removed-");
+                                                text_number(end, (*moved)++);
+                                                r = sys5(__NR_renameat2, directory, entry->name, top, name, 0);
+                                                again |= r == 0;
+                                        } else {
+                                                struct statx st;
+                                                long child = sys4(__NR_openat, directory, entry->name,
+                                                                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+                                                if (child == -EACCES && sys3(__NR_fchmodat, directory, entry->name, 0700) == 0)
+                                                        child = sys4(__NR_openat, directory, entry->name,
+                                                                     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+                                                r = child < 0 ? child : sys5(__NR_statx, child, "", AT_EMPTY_PATH, STATX_TYPE, &st);
+                                                if (r == 0 && (((uint64_t)st.stx_dev_major << 32) | st.stx_dev_minor) != device)
+                                                        r = -EXDEV;
+                                                if (r == 0)
+                                                        r = remove_children((int)child, top, device, depth + 1, moved);
+                                                else if (child >= 0)
+                                                        close_fd((int)child);
+                                                if (r == 0)
+                                                        r = sys3(__NR_unlinkat, directory, entry->name, AT_REMOVEDIR);
+                                                again |= r == 0;
+                                        }
+                                }
+                                if (r < 0 && first == 0)
+                                        first = (int)r;
+                        }
+                }
+                if (n < 0 && first == 0)
+                        first = (int)n;
+                if (first < 0)
+                        break;
+        }
+        close_fd(directory);
+        return first;
+}
+
+static int remove_tree(int at, const char *path)
+{
+        struct statx st;
+        uint32_t moved = 0;
+        long directory = sys4(__NR_openat, at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+        if (directory == -ENOENT)
+                return 0;
+        if (directory == -ENOTDIR || directory == -ELOOP)
+                return (int)sys3(__NR_unlinkat, at, path, 0);
+        if (directory < 0)
+                return (int)directory;
+        long r = sys5(__NR_statx, directory, "", AT_EMPTY_PATH, STATX_TYPE, &st);
+        if (r < 0) {
+                close_fd((int)directory);
+                return (int)r;
+        }
+        long top = sys3(__NR_fcntl, directory, F_DUPFD_CLOEXEC, 0);
+        r = remove_children((int)directory, (int)top, ((uint64_t)st.stx_dev_major << 32) | st.stx_dev_minor, 0, &moved);
+        close_fd((int)top);
+        if (r == 0)
+                r = sys3(__NR_unlinkat, at, path, AT_REMOVEDIR);
+        return r == -ENOENT ? 0 : (int)r;
+}
+
+/* A cgroup stays busy for a moment after its last task: the kernel lets go of a dead task's cgroup when it is reaped. */
+static int remove_cgroup(int at, const char *path, uint64_t wait_ms)
+{
+        uint64_t until = now_ns() + wait_ms * 1000000u;
+        for (long pause = 20;; pause = pause < 2000 ? pause * 2 : pause) {
+                long r = sys3(__NR_unlinkat, at, path, AT_REMOVEDIR);
+                if (r == -ENOENT)
+                        return 0;
+                if (r != -EBUSY || now_ns() >= until)
+                        return (int)r;
+                sleep_us(pause);
+        }
+}
+
+/* Kills every process in a cgroup directory: cgroup.kill (v2, 5.14), else each pid of cgroup.procs until none is left. */
+static int kill_cgroup(int at, const char *path, uint64_t wait_ms)
+{
+        uint64_t until = now_ns() + wait_ms * 1000000u;
+        long directory = sys4(__NR_openat, at, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+        if (directory == -ENOENT)
+                return 0;
+        if (directory < 0)
+                return (int)directory;
+        int result = 0;
+        write_file((int)directory, "cgroup.kill", "1", 1);
+        for (long pause = 50;; pause = pause < 5000 ? pause * 2 : pause) {
+                char text[4096];
+                long fd = sys4(__NR_openat, directory, "cgroup.procs", O_RDONLY | O_CLOEXEC, 0);
+                if (fd < 0) {
+                        result = fd == -ENOENT || fd == -ENODEV ? 0 : (int)fd;
+                        break;
+                }
+                long n = sys3(__NR_read, fd, text, sizeof text);
+                close_fd((int)fd);
+                if (n <= 0) {
+                        result = n == -ENODEV ? 0 : (int)n;
+                        break;
+                }
+                int pid = 0;
+                for (long i = 0; i < n; i++) {
+                        if (text[i] >= '0' && text[i] <= '9') {
+                                pid = pid * 10 + (text[i] - '0');
+                                continue;
+                        }
+                        if (pid > 0)
+                                sys2(__NR_kill, pid, SIGKILL_);
+                        pid = 0;
+                }
+                if (now_ns() >= until) {
+                        result = -EBUSY;
+                        break;
+                }
+                sleep_us(pause);
+        }
+        close_fd((int)directory);
+        return result;
+}
+
+/* "pid starttime\n": the start time (field 22 of proc_pid_stat(5), clock ticks since boot) tells a process from a later one
+ * with the same number. The command name in the second field may hold any byte, so fields are counted after the last ')'. */
+static int pid_file(struct run *run, const struct ct_step *step)
+{
+        char text[1024], name[32], line[64];
+        int pid = run->progress->pid;
+        text_append(text_number(name, (uint64_t)pid), "/stat");
+        long fd = sys4(__NR_openat, slot_fd(run, CT_SLOT_PROC), name, O_RDONLY | O_CLOEXEC, 0);
+        if (fd < 0)
+                return (int)fd;
+        long n = sys3(__NR_read, fd, text, sizeof text - 1);
+        close_fd((int)fd);
+        if (n < 0)
+                return (int)n;
+        long at = n;
+        while (at > 0 && text[at - 1] != ')')
+                at--;
+        int field = 2;
+        while (at < n && field < 22)
+                field += text[at++] == ' ';
+        char *end = text_append(text_number(line, (uint64_t)pid), " ");
+        while (at < n && text[at] >= '0' && text[at] <= '9')
+                *end++ = text[at++];
+        *end++ = '\n';
+        return create_file(slot_fd(run, step->at), step_s1(run, step), (uint32_t)step->x, CT_F_EXISTS_OK, line, (uint64_t)(end - line));
+}
+
+static int proc_write(struct run *run, const struct ct_step *step)
+{
+        char name[64];
+        if (step->n1 > 30)
+                return -EINVAL;
+        text_append(text_append(text_number(name, (uint64_t)run->progress->pid), "/"), step_s1(run, step));
+        return write_file(slot_fd(run, CT_SLOT_PROC), name, step_s2(run, step), step->n2);
+}
+
+int step_file(struct run *run, const struct ct_step *step)
+{
+        const char *s1 = step_s1(run, step), *s2 = step_s2(run, step);
+        int at = slot_fd(run, step->at);
+        long r;
+        if (at == -EBADF && step->at != -1)
+                return -EBADF;
+        switch (step->op) {
+        case CT_OP_OPEN:
+                r = openat2_path(at, s1[0] ? s1 : ".", step->x | O_CLOEXEC, step->y & 0xffff, step->y >> 32);
+                return r < 0 ? (int)r : slot_set(run, step->out, (int)r);
+        case CT_OP_CLOSE:
+                if (step->at >= CT_SLOT_PASSED)
+                        run->slots[step->at] = -1;
+                return close_fd(at);
+        case CT_OP_MKDIR:
+                r = sys3(__NR_mkdirat, at, s1, step->x);
+                return r == -EEXIST && (step->flags & CT_F_EXISTS_OK) ? 0 : (int)r;
+        case CT_OP_WRITE:
+                return s1[0] ? write_file(at, s1, s2, step->n2) : write_all(at, s2, step->n2);
+        case CT_OP_CREATE:
+                return create_file(at, s1, (uint32_t)step->x, step->flags, s2, step->n2);
+        case CT_OP_SYMLINK:
+                return (int)sys3(__NR_symlinkat, s2, at, s1);
+        case CT_OP_MKNOD:
+                return (int)sys4(__NR_mknodat, at, s1, step->x, step->y);
+        case CT_OP_TARGET:
+                r = open_in_root(run, at, s1, step->flags | CT_F_MAKE, step->x ? (uint32_t)step->x : 0755);
+                return r < 0 ? (int)r : slot_set(run, step->out, (int)r);
+        case CT_OP_CHOWN:
+                return (int)sys5(__NR_fchownat, at, s1, step->x, step->y, AT_SYMLINK_NOFOLLOW | (s1[0] ? 0 : AT_EMPTY_PATH));
+        case CT_OP_CHMOD:
+                return (int)(s1[0] ? sys3(__NR_fchmodat, at, s1, step->x) : sys2(__NR_fchmod, at, step->x));
+        case CT_OP_REMOVE_TREE:
+                return remove_tree(at, s1);
+        case CT_OP_RMDIR:
+                return remove_cgroup(at, s1, step->x);
+        case CT_OP_UNLINK:
+                r = sys3(__NR_unlinkat, at, s1, 0);
+                return r == -ENOENT ? 0 : (int)r;
+        case CT_OP_PID_FILE:
+                return pid_file(run, step);
+        case CT_OP_PROC_WRITE:
+                return proc_write(run, step);
+        case CT_OP_KILL_CGROUP:
+                return kill_cgroup(at, s1, step->x);
+        }
+        return -ENOSYS;
+}

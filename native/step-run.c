@@ -1,0 +1,176 @@
+/* step-run.c: steps about the process itself, its namespaces, its limits, and the last one: exec. */
+#include "execute.h"
+#include <linux/keyctl.h>
+#include <linux/netlink.h>
+#include <linux/poll.h>
+#include <linux/socket.h>
+
+#define AF_NETLINK_ 16
+#define SOCK_RAW_CLOEXEC (3 | O_CLOEXEC)
+#define TIOCSCTTY_ 0x540E
+
+/* Sends prepared netlink messages and reads as many acknowledgements; the first refusal is the result. */
+static int netlink(struct run *run, const struct ct_step *step)
+{
+        _Alignas(struct nlmsghdr) char answer[8192];
+        long fd = step->at == -1 ? sys3(__NR_socket, AF_NETLINK_, SOCK_RAW_CLOEXEC, step->x) : slot_fd(run, step->at);
+        if (fd < 0)
+                return (int)fd;
+        long r = sys6(__NR_sendto, fd, SYS_ARG(step_s1(run, step)), step->n1, 0, 0, 0);
+        uint64_t left = r < 0 ? 0 : step->y;
+        int result = r < 0 ? (int)r : 0;
+        while (left > 0) {
+                long n = sys6(__NR_recvfrom, fd, SYS_ARG(answer), sizeof answer, 0, 0, 0);
+                if (n < 0) {
+                        result = (int)n;
+                        break;
+                }
+                for (long at = 0; at + (long)sizeof(struct nlmsghdr) <= n;) {
+                        struct nlmsghdr *head = (struct nlmsghdr *)(answer + at);
+                        if (head->nlmsg_len < sizeof *head)
+                                break;
+                        if (head->nlmsg_type == NLMSG_ERROR) {
+                                int error = ((struct nlmsgerr *)(head + 1))->error;
+                                if (error < 0 && result == 0)
+                                        result = error;
+                                left -= left > 0;
+                        }
+                        at += NLMSG_ALIGN(head->nlmsg_len);
+                }
+        }
+        if (step->at == -1)
+                close_fd((int)fd);
+        return result;
+}
+
+static int rlimit(const struct ct_step *step)
+{
+        struct rlimit64 limit = {step->x, step->y}, present;
+        if (step->flags & CT_F_CLAMP) {
+                long r = sys4(__NR_prlimit64, 0, step->z, 0, &present);
+                if (r < 0)
+                        return (int)r;
+                if (limit.rlim_max > present.rlim_max)
+                        limit.rlim_max = present.rlim_max;
+                if (limit.rlim_cur > limit.rlim_max)
+                        limit.rlim_cur = limit.rlim_max;
+        }
+        return (int)sys4(__NR_prlimit64, 0, step->z, &limit, 0);
+}
+
+/* getcwd(2) answers "(unreachable)…" for a directory outside the root: CVE-2024-21626. */
+static int workdir(struct run *run, const struct ct_step *step)
+{
+        int root = (int)sys4(__NR_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+        if (root < 0)
+                return root;
+        int directory = open_in_root(run, root, step_s1(run, step), step->flags, 0755);
+        close_fd(root);
+        if (directory < 0)
+                return directory;
+        long r = sys1(__NR_fchdir, directory);
+        close_fd(directory);
+        if (r < 0)
+                return (int)r;
+        r = sys2(__NR_getcwd, run->path, sizeof run->path);
+        if (r < 0)
+                return (int)r;
+        return run->path[0] == '/' ? 0 : -EXDEV;
+}
+
+int run_prepare_exec(struct run *run)
+{
+        uint32_t end = run->plan->end[PHASE_CHILD];
+        const struct ct_step *exec = end > 0 ? &run->steps[end - 1] : 0;
+        if (!exec || end == phase_start(run, PHASE_CHILD) || exec->op != CT_OP_EXEC)
+                return -ENOEXEC;
+        uint64_t count = exec->y + exec->z;
+        if (exec->y == 0 || count > exec->n2 + 1u)
+                return -EINVAL;
+        run->vector_size = (count + 2) * sizeof(char *);
+        long map = sys6(__NR_mmap, 0, (long)run->vector_size, 3, 0x22 /* MAP_PRIVATE | MAP_ANONYMOUS */, -1, 0);
+        if (map < 0 && map > -4096)
+                return (int)map;
+        run->vector = (char **)map;
+        char *text = (char *)(uintptr_t)step_s2(run, exec), *limit = text + exec->n2;
+        for (uint64_t i = 0; i < count; i++) {
+                if (text > limit)
+                        return -EINVAL;
+                run->vector[i + (i >= exec->y)] = text;
+                text += text_length(text) + 1;
+        }
+        return 0;
+}
+
+/* As execvp(3): the first candidate that can be run; a file that exists but may not be run outranks one that is missing. */
+static int execute(struct run *run, const struct ct_step *step)
+{
+        const char *path = step_s1(run, step), *limit = path + step->n1;
+        uint64_t none = 0;
+        int result = -ENOENT;
+        run->progress->error = 0;
+        sys4(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &none, 0, sizeof none);
+        for (uint64_t i = 0; i < step->x && path <= limit; i++) {
+                long r = sys3(__NR_execve, path, run->vector, run->vector + step->y + 1);
+                if (r != -ENOENT && r != -ENOTDIR && (result == -ENOENT || r != -EACCES))
+                        result = (int)r;
+                path += text_length(path) + 1;
+        }
+        return result;
+}
+
+/* The supervisor holds the only writing end of this pipe. */
+static int life(const struct run *run)
+{
+        struct pollfd poll = {slot_fd(run, CT_SLOT_LIFE), 0, 0};
+        struct ct_timespec now = {0, 0};
+        long r = sys5(__NR_ppoll, &poll, 1, &now, 0, 8);
+        return r < 0 ? (int)r : (poll.revents & (POLLHUP | POLLERR)) ? -ESRCH : 0;
+}
+
+int step_process(struct run *run, const struct ct_step *step)
+{
+        const char *s1 = step_s1(run, step);
+        int at = slot_fd(run, step->at);
+        long r;
+        switch (step->op) {
+        case CT_OP_SETNS:
+                return at < 0 ? -EBADF : (int)sys2(__NR_setns, at, step->x);
+        case CT_OP_UNSHARE:
+                return (int)sys1(__NR_unshare, step->x);
+        case CT_OP_HOSTNAME:
+                return (int)sys2(__NR_sethostname, s1, step->n1);
+        case CT_OP_DOMAINNAME:
+                return (int)sys2(__NR_setdomainname, s1, step->n1);
+        case CT_OP_RLIMIT:
+                return rlimit(step);
+        case CT_OP_NETLINK:
+                return netlink(run, step);
+        case CT_OP_KEYRING:
+                r = sys2(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, s1[0] ? s1 : 0);
+                return r < 0 ? (int)r : 0;
+        case CT_OP_STDIO:
+                /* The launcher keeps 0, 1 and 2 occupied, so no slot is ever one of them. */
+                r = at < 0 || step->x > 2 ? -EBADF : sys3(__NR_dup3, at, step->x, 0);
+                return r < 0 ? (int)r : 0;
+        case CT_OP_CLOSE_RANGE:
+                return (int)sys3(__NR_close_range, step->x, ~0u, step->y);
+        case CT_OP_WORKDIR:
+                return workdir(run, step);
+        case CT_OP_EXEC:
+                return execute(run, step);
+        case CT_OP_SETSID:
+                r = sys0(__NR_setsid);
+                return r < 0 ? (int)r : 0;
+        case CT_OP_CTTY:
+                return (int)sys3(__NR_ioctl, step->x, TIOCSCTTY_, 0);
+        case CT_OP_UMASK:
+                sys1(__NR_umask, step->x);
+                return 0;
+        case CT_OP_LIFE:
+                return life(run);
+        case CT_OP_CLONE: /* the spawner's own affair, at the end of the host phase */
+                return 0;
+        }
+        return -ENOSYS;
+}

@@ -1,0 +1,552 @@
+/* supervisor.c: parent of every container. It never blocks: it waits for reports of the spawners, exits of containers,
+ * deadlines and requests, and tells Node. What can take time is done by the spawners and the janitor. */
+#include "launcher.h"
+#include <linux/eventpoll.h>
+#include <linux/prctl.h>
+#include <linux/wait.h>
+
+#define CONTAINERS_MAX 8192
+#define BACKLOG_SIZE (1 << 20)
+#define REPORTS_SIZE 16384
+#define EVENT_MAX (sizeof(struct ct_exited) + REPORTS_SIZE + CT_STEPS_MAX * 4)
+#define REMOVALS_MAX 64                /* sent to the janitor and not yet answered */
+#define ABORT_PATIENCE_NS 50000000u    /* how long a killed start may take to say so before its spawner is killed too */
+#define MSG_DONTWAIT_ 0x40
+
+enum state { FREE, RUNNING, FAILED /* reap only */, WAITING /* for the janitor */, REMOVING };
+
+struct container {
+        uint64_t id;
+        uint64_t deadline;             /* CLOCK_MONOTONIC, 0 = none */
+        uint64_t executed_ns;
+        int32_t pidfd, plan;
+        uint32_t deadline_hit;
+        enum state state;
+};
+
+struct spawner {
+        int32_t pid, pidfd;
+};
+
+struct abort {
+        uint64_t id, until;
+};
+
+/* siginfo_t as the kernel lays it out on 64-bit machines */
+struct exit_info {
+        int32_t signal, error, code, pad, pid;
+        uint32_t uid;
+        int32_t status;
+        int32_t rest[25];
+};
+
+enum watch { WATCH_CONTROL = 1, WATCH_REPORTS, WATCH_REMOVALS, WATCH_EVENTS, WATCH_CONTAINER, WATCH_SPAWNER };
+
+static struct container containers[CONTAINERS_MAX];
+static uint32_t used;                  /* containers[used…] were never used */
+static struct spawner spawners[CT_SPAWNERS_MAX];
+static struct abort aborts[CT_ABORTED_MAX];
+static char backlog[BACKLOG_SIZE];
+static uint32_t backlog_start, backlog_end;
+static int epoll, closing, removals_sent, waiting, alive;
+static uint64_t next_deadline;
+
+static void watch(int fd, enum watch what, uint32_t index, uint32_t events)
+{
+        struct epoll_event event = {.events = events, .data = (uint64_t)what << 32 | index};
+        sys4(__NR_epoll_ctl, epoll, EPOLL_CTL_ADD, fd, &event);
+}
+
+static void watch_events(struct launcher *launcher, uint32_t events)
+{
+        struct epoll_event event = {.events = events, .data = (uint64_t)WATCH_EVENTS << 32};
+        sys4(__NR_epoll_ctl, epoll, EPOLL_CTL_MOD, launcher->events, &event);
+}
+
+static void flush(struct launcher *launcher)
+{
+        while (backlog_start < backlog_end) {
+                long n = sys6(__NR_sendto, launcher->events, SYS_ARG(backlog + backlog_start), backlog_end - backlog_start,
+                              MSG_DONTWAIT_ | 0x4000, 0, 0);
+                if (n == -EINTR)
+                        continue;
+                if (n < 0 && n != -EAGAIN)
+                        backlog_start = backlog_end;   /* nobody reads any more */
+                if (n <= 0)
+                        break;
+                backlog_start += (uint32_t)n;
+        }
+        if (backlog_start == backlog_end)
+                backlog_start = backlog_end = 0;
+        watch_events(launcher, backlog_end > 0 ? EPOLLOUT : 0);
+}
+
+/* Room for one more event of any size; while there is none, nothing is taken that could cause one. */
+static int has_room(void)
+{
+        return backlog_end + EVENT_MAX <= BACKLOG_SIZE;
+}
+
+static void emit(struct launcher *launcher, struct ct_event *event)
+{
+        const char *bytes = (const char *)event;
+        uint32_t length = event->length, sent = 0;
+        if (backlog_end == 0) {
+                long n = sys6(__NR_sendto, launcher->events, SYS_ARG(bytes), length, MSG_DONTWAIT_ | 0x4000, 0, 0);
+                if (n > 0)
+                        sent = (uint32_t)n;
+                else if (n != -EAGAIN)
+                        return;
+        }
+        if (sent == length)
+                return;
+        for (; sent < length; sent++)
+                backlog[backlog_end++] = bytes[sent];
+        watch_events(launcher, EPOLLOUT);
+}
+
+static struct container *find(uint64_t id)
+{
+        for (uint32_t i = 0; i < used; i++)
+                if (containers[i].state != FREE && containers[i].id == id)
+                        return &containers[i];
+        return 0;
+}
+
+static struct container *take(uint64_t id, int plan, int pidfd, enum state state)
+{
+        uint32_t i = 0;
+        while (i < used && containers[i].state != FREE)
+                i++;
+        if (i == CONTAINERS_MAX)
+                return 0;
+        if (i == used)
+                used++;
+        containers[i] = (struct container){.id = id, .pidfd = pidfd, .plan = plan, .state = state};
+        alive++;
+        if (pidfd >= 0)
+                watch(pidfd, WATCH_CONTAINER, i, EPOLLIN);
+        return &containers[i];
+}
+
+static void release(struct container *container)
+{
+        if (container->plan >= 0)
+                close_fd(container->plan);
+        if (container->pidfd >= 0)
+                close_fd(container->pidfd);
+        container->state = FREE;
+        alive--;
+        while (used > 0 && containers[used - 1].state == FREE)
+                used--;
+}
+
+static void kill_container(const struct container *container, int signal)
+{
+        if (container->pidfd >= 0)
+                sys4(__NR_pidfd_send_signal, container->pidfd, signal, 0, 0);
+}
+
+static void emit_removed(struct launcher *launcher, uint64_t id, uint32_t step, int error)
+{
+        struct ct_removed removed = {{sizeof removed, CT_REMOVED, id}, step, error};
+        emit(launcher, &removed.event);
+}
+
+/* Hands containers that are gone to the janitor, as many as its socket is sure to take. */
+static void send_removals(struct launcher *launcher)
+{
+        for (uint32_t i = 0; waiting > 0 && i < used && removals_sent < REMOVALS_MAX; i++) {
+                struct container *container = &containers[i];
+                if (container->state != WAITING)
+                        continue;
+                struct removal removal = {.id = container->id, .index = i};
+                if (send_message(launcher->removals[0], &removal, sizeof removal, &container->plan, 1, MSG_DONTWAIT_) < 0)
+                        return;
+                close_fd(container->plan);
+                container->plan = -1;
+                container->state = REMOVING;
+                waiting--;
+                removals_sent++;
+        }
+}
+
+static void remove_later(struct launcher *launcher, struct container *container)
+{
+        if (container->pidfd >= 0)
+                close_fd(container->pidfd);
+        container->pidfd = -1;
+        container->state = WAITING;
+        waiting++;
+        send_removals(launcher);
+}
+
+/* The exit phase of a plan: small files of the container's cgroup, read before the cgroup goes. */
+static uint32_t read_reports(int plan, char *to, uint32_t room)
+{
+        static struct run run;
+        static struct progress progress;
+        uint32_t length = 0;
+        if (run_open(&run, plan, &progress) < 0)
+                return 0;
+        for (uint32_t i = phase_start(&run, PHASE_EXIT); i < run.plan->end[PHASE_EXIT]; i++) {
+                const struct ct_step *step = &run.steps[i];
+                if (step->op != CT_OP_REPORT || length + 8 + 4096 > room)
+                        continue;
+                long fd = sys4(__NR_openat, AT_FDCWD, step_s1(&run, step), O_RDONLY | O_CLOEXEC, 0);
+                if (fd < 0)
+                        continue;
+                long n = sys3(__NR_read, fd, to + length + 8, 4096);
+                close_fd((int)fd);
+                if (n < 0)
+                        continue;
+                uint32_t head[2] = {(uint32_t)step->x, (uint32_t)n};
+                for (int k = 0; k < 8; k++)
+                        to[length + (uint32_t)k] = ((char *)head)[k];
+                length += 8 + (((uint32_t)n + 7) & ~7u);
+        }
+        run_close(&run);
+        return length;
+}
+
+static void container_exited(struct launcher *launcher, struct container *container)
+{
+        static struct {
+                struct ct_exited exited;
+                char reports[REPORTS_SIZE];
+        } event;
+        struct exit_info info = {0};
+        struct rusage usage = {0};
+        long r = sys5(__NR_waitid, P_PIDFD, container->pidfd, &info, WEXITED | WNOHANG | __WALL, &usage);
+        if (r < 0 && r != -ECHILD)
+                return;
+        if (r == 0 && info.pid == 0)
+                return;
+        if (container->state == RUNNING) {
+                event.exited = (struct ct_exited){
+                        .event = {0, CT_EXITED, container->id},
+                        .code = info.code,
+                        .status = info.status,
+                        .deadline = container->deadline_hit,
+                        .executed_ns = container->executed_ns,
+                        .exited_ns = now_ns(),
+                        .user_us = (uint64_t)usage.ru_utime.tv_sec * 1000000u + (uint64_t)usage.ru_utime.tv_usec,
+                        .system_us = (uint64_t)usage.ru_stime.tv_sec * 1000000u + (uint64_t)usage.ru_stime.tv_usec,
+                        .peak_rss_kb = (uint64_t)usage.ru_maxrss,
+                };
+                event.exited.reports = read_reports(container->plan, event.reports, sizeof event.reports);
+                event.exited.event.length = (uint32_t)sizeof event.exited + event.exited.reports;
+                emit(launcher, &event.exited.event);
+        }
+        remove_later(launcher, container);
+}
+
+static void start_failed(struct launcher *launcher, uint64_t id, uint32_t step, int error, int lost)
+{
+        struct ct_failed failed = {{sizeof failed, CT_FAILED, id}, step, error, (uint32_t)lost, 0};
+        emit(launcher, &failed.event);
+}
+
+static void take_report(struct launcher *launcher)
+{
+        static struct report report;
+        static struct {
+                struct ct_started started;
+                uint32_t trace[CT_STEPS_MAX];
+        } event;
+        int fds[CT_PASSED_MAX], count;
+        long n = receive_message(launcher->reports[0], &report, sizeof report, fds, &count, MSG_DONTWAIT_);
+        if (n < (long)offsetof(struct report, trace))
+                return;
+        int plan = count > 0 ? fds[0] : -1, pidfd = count > 1 ? fds[1] : -1;
+        for (int i = 0; i < CT_ABORTED_MAX; i++)
+                if (aborts[i].id == report.id)
+                        aborts[i].id = 0;
+        struct container *container = take(report.id, plan, pidfd, report.error ? FAILED : RUNNING);
+        if (!container) {
+                if (pidfd >= 0)
+                        sys4(__NR_pidfd_send_signal, pidfd, SIGKILL_, 0, 0);
+                start_failed(launcher, report.id, report.step, ENFILE, 1);
+                return;
+        }
+        if (report.error) {
+                start_failed(launcher, report.id, report.step, report.error, 0);
+                kill_container(container, SIGKILL_);
+                if (pidfd < 0)
+                        remove_later(launcher, container);
+                return;
+        }
+        container->executed_ns = report.executed_ns;
+        if (report.deadline_ns) {
+                container->deadline = report.executed_ns + report.deadline_ns;
+                if (next_deadline == 0 || container->deadline < next_deadline)
+                        next_deadline = container->deadline;
+        }
+        if (closing)
+                kill_container(container, SIGKILL_);
+        event.started = (struct ct_started){
+                .event = {(uint32_t)(sizeof event.started + report.steps * 4), CT_STARTED, report.id},
+                .pid = report.pid,
+                .steps = report.steps,
+                .sent_ns = report.sent_ns,
+                .received_ns = report.received_ns,
+                .executed_ns = report.executed_ns,
+        };
+        for (uint32_t i = 0; i < report.steps; i++)
+                event.trace[i] = report.trace[i];
+        emit(launcher, &event.started.event);
+}
+
+static void take_removal(struct launcher *launcher)
+{
+        struct removal removal;
+        int fds[CT_PASSED_MAX], count;
+        if (receive_message(launcher->removals[0], &removal, sizeof removal, fds, &count, MSG_DONTWAIT_) != sizeof removal)
+                return;
+        removals_sent--;
+        if (removal.index < used && containers[removal.index].id == removal.id && containers[removal.index].state == REMOVING)
+                release(&containers[removal.index]);
+        emit_removed(launcher, removal.id, removal.step, removal.error);
+        send_removals(launcher);
+}
+
+static int spawner_of(const struct launcher *launcher, uint64_t id)
+{
+        for (int i = 0; i < CT_SPAWNERS_MAX; i++)
+                if (__atomic_load_n(&launcher->shared->progress[i].id, __ATOMIC_SEQ_CST) == id)
+                        return i;
+        return -1;
+}
+
+static void add_spawner(struct launcher *launcher)
+{
+        for (int i = 0; i < CT_SPAWNERS_MAX; i++) {
+                if (spawners[i].pid != 0 || launcher->shared->progress[i].id != 0)
+                        continue;
+                long pid = start_spawner(launcher, i);
+                if (pid < 0)
+                        return;
+                spawners[i].pid = (int32_t)pid;
+                spawners[i].pidfd = (int32_t)sys2(__NR_pidfd_open, pid, 0);
+                watch(spawners[i].pidfd, WATCH_SPAWNER, (uint32_t)i, EPOLLIN);
+                return;
+        }
+}
+
+/* A start is given up: its child is killed; a spawner that then still says nothing is killed and replaced. */
+static void abort_start(struct launcher *launcher, uint64_t id)
+{
+        struct container *container = find(id);
+        int i = spawner_of(launcher, id);
+        if (container) {
+                kill_container(container, SIGKILL_);
+                return;
+        }
+        if (i >= 0) {
+                struct progress *progress = &launcher->shared->progress[i];
+                progress->aborted = 1;
+                if (progress->pid > 0)
+                        sys2(__NR_kill, progress->pid, SIGKILL_);
+                for (int k = 0; k < CT_ABORTED_MAX; k++)
+                        if (aborts[k].id == 0) {
+                                aborts[k] = (struct abort){id, now_ns() + ABORT_PATIENCE_NS};
+                                return;
+                        }
+                return;
+        }
+        for (int k = 0; k < CT_ABORTED_MAX; k++)
+                if (launcher->shared->aborted[k] == 0) {
+                        launcher->shared->aborted[k] = id;
+                        return;
+                }
+}
+
+static void replace_spawner(struct launcher *launcher, int i, uint64_t id)
+{
+        struct progress *progress = &launcher->shared->progress[i];
+        int pid = progress->pid, pidfd = pid > 0 ? (int)sys2(__NR_pidfd_open, pid, 0) : -1;
+        sys4(__NR_pidfd_send_signal, spawners[i].pidfd, SIGKILL_, 0, 0);
+        if (pidfd >= 0) {
+                /* Ours to reap whenever the kernel lets it die; its plan is torn down by the caller. */
+                sys4(__NR_pidfd_send_signal, pidfd, SIGKILL_, 0, 0);
+                if (!take(id, -1, pidfd, FAILED))
+                        close_fd(pidfd);
+        }
+        start_failed(launcher, id, progress->step, ETIMEDOUT, 1);
+        add_spawner(launcher);
+}
+
+static void check_aborts(struct launcher *launcher, uint64_t now)
+{
+        for (int k = 0; k < CT_ABORTED_MAX; k++) {
+                if (aborts[k].id == 0 || aborts[k].until > now)
+                        continue;
+                uint64_t id = aborts[k].id;
+                int i = spawner_of(launcher, id);
+                aborts[k].id = 0;
+                if (i >= 0)
+                        replace_spawner(launcher, i, id);
+        }
+}
+
+static void spawner_died(struct launcher *launcher, uint32_t i)
+{
+        struct exit_info info = {0};
+        sys5(__NR_waitid, P_PIDFD, spawners[i].pidfd, &info, WEXITED | WNOHANG | __WALL, 0);
+        if (info.pid == 0)
+                return;
+        close_fd(spawners[i].pidfd);
+        spawners[i] = (struct spawner){0, -1};
+        launcher->shared->progress[i].id = 0;
+        int left = 0;
+        for (int k = 0; k < CT_SPAWNERS_MAX; k++)
+                left += spawners[k].pid != 0;
+        if (left < 2 && !closing)
+                add_spawner(launcher);
+}
+
+static void check_deadlines(uint64_t now)
+{
+        if (next_deadline == 0 || now < next_deadline)
+                return;
+        next_deadline = 0;
+        for (uint32_t i = 0; i < used; i++) {
+                struct container *container = &containers[i];
+                if (container->state != RUNNING || container->deadline == 0)
+                        continue;
+                if (container->deadline <= now) {
+                        container->deadline = 0;
+                        container->deadline_hit = 1;
+                        kill_container(container, SIGKILL_);
+                } else if (next_deadline == 0 || container->deadline < next_deadline) {
+                        next_deadline = container->deadline;
+                }
+        }
+}
+
+static void close_down(void)
+{
+        closing = 1;
+        for (uint32_t i = 0; i < used; i++)
+                if (containers[i].state == RUNNING)
+                        kill_container(&containers[i], SIGKILL_);
+}
+
+static void take_control(struct launcher *launcher)
+{
+        struct ct_request request;
+        int fds[CT_PASSED_MAX], count;
+        struct container *container;
+        long n = receive_message(launcher->control, &request, sizeof request, fds, &count, MSG_DONTWAIT_);
+        if (n == -EAGAIN || n == -EINTR)
+                return;
+        if (n <= 0) {
+                sys4(__NR_epoll_ctl, epoll, EPOLL_CTL_DEL, launcher->control, 0);
+                close_down();
+                return;
+        }
+        if (n != sizeof request || request.version != CT_ABI)
+                request.type = 0;
+        switch (request.type) {
+        case CT_SIGNAL:
+                container = find(request.id);
+                if (container && container->state == RUNNING)
+                        kill_container(container, request.signal);
+                break;
+        case CT_ABORT:
+                abort_start(launcher, request.id);
+                break;
+        case CT_GROW:
+                add_spawner(launcher);
+                break;
+        case CT_TEARDOWN:
+                container = count == 1 ? take(request.id, fds[0], -1, WAITING) : 0;
+                if (!container) {
+                        emit_removed(launcher, request.id, 0, ENFILE);
+                        break;
+                }
+                count = 0;
+                waiting++;
+                send_removals(launcher);
+                break;
+        }
+        for (int i = 0; i < count; i++)
+                close_fd(fds[i]);
+}
+
+/* Milliseconds until something is due; -1 = nothing. */
+static int next_timeout(void)
+{
+        uint64_t due = next_deadline, now = now_ns();
+        for (int k = 0; k < CT_ABORTED_MAX; k++)
+                if (aborts[k].id != 0 && (due == 0 || aborts[k].until < due))
+                        due = aborts[k].until;
+        if (due == 0)
+                return -1;
+        return due <= now ? 0 : (int)((due - now + 999999) / 1000000 > 86400000 ? 86400000 : (due - now + 999999) / 1000000);
+}
+
+static int spawner_is_busy(const struct launcher *launcher)
+{
+        for (int i = 0; i < CT_SPAWNERS_MAX; i++)
+                if (launcher->shared->progress[i].id != 0)
+                        return 1;
+        return 0;
+}
+
+int supervisor_main(struct launcher *launcher)
+{
+        struct ct_ready ready = {{sizeof ready, CT_READY, 0}, CT_ABI, (uint32_t)sys0(__NR_getpid),
+                                 launcher->empty_namespace < 0 ? launcher->empty_namespace : 0, launcher->private_proc};
+        name_process("coracle-super");
+        epoll = (int)sys1(__NR_epoll_create1, O_CLOEXEC);
+        watch(launcher->control, WATCH_CONTROL, 0, EPOLLIN);
+        watch(launcher->reports[0], WATCH_REPORTS, 0, EPOLLIN);
+        watch(launcher->removals[0], WATCH_REMOVALS, 0, EPOLLIN);
+        watch(launcher->events, WATCH_EVENTS, 0, 0);
+        for (int i = 0; i < CT_SPAWNERS_MAX; i++)
+                spawners[i].pidfd = -1;
+        add_spawner(launcher);
+        add_spawner(launcher);
+        close_fd(launcher->requests);
+        emit(launcher, &ready.event);
+        for (;;) {
+                struct epoll_event events[64];
+                long n = sys5(__NR_epoll_pwait, epoll, events, 64, closing ? 100 : next_timeout(), 0);
+                uint64_t now = now_ns();
+                for (long i = 0; i < n; i++) {
+                        uint32_t index = (uint32_t)events[i].data;
+                        if (!has_room())
+                                break;
+                        switch (events[i].data >> 32) {
+                        case WATCH_CONTROL:
+                                take_control(launcher);
+                                break;
+                        case WATCH_REPORTS:
+                                take_report(launcher);
+                                break;
+                        case WATCH_REMOVALS:
+                                take_removal(launcher);
+                                break;
+                        case WATCH_EVENTS:
+                                break;
+                        case WATCH_CONTAINER:
+                                if (containers[index].state == RUNNING || containers[index].state == FAILED)
+                                        container_exited(launcher, &containers[index]);
+                                break;
+                        case WATCH_SPAWNER:
+                                spawner_died(launcher, index);
+                                break;
+                        }
+                }
+                if (backlog_end > 0) {
+                        flush(launcher);
+                        if (!has_room())
+                                sleep_us(1000);
+                }
+                check_deadlines(now);
+                check_aborts(launcher, now);
+                if (closing && alive == 0 && !spawner_is_busy(launcher))
+                        return 0;
+        }
+}

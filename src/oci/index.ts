@@ -1,0 +1,20 @@
+/** The vocabulary of images: names, digests, platforms, manifests, configurations. Pure: no input, no output. */
+export {DOCUMENT_BYTES, list, object, optional, parseObject, string, strings} from './bounded-json.js';
+export {chainId, type Digest, digestOf, finishDigest, hexOf, isDigest, parseDigest} from './digest.js';
+export {
+  type ContainerDefaults,
+  type Healthcheck,
+  type HistoryEntry,
+  type ImageConfig,
+  parseImageConfig,
+} from './image-config.js';
+export {type ContentDescriptor, type Index, type Manifest, MEDIA_TYPES, parseManifest} from './manifest.js';
+export {formatPlatform, type Platform, parsePlatform, platformMatches, platformOf} from './platform.js';
+export {
+  canonicalString,
+  familiarName,
+  familiarString,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from './reference.js';

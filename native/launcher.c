@@ -176,10 +176,10 @@ int main(int argc, char **argv, char **envp)
             sys4(__NR_socketpair, AF_UNIX_, SOCK_SEQPACKET_CLOEXEC, 0, launcher.removals) < 0 ||
             sys2(__NR_pipe2, launcher.life, O_CLOEXEC) < 0)
                 return 111;
-        long janitor = fork_process();
-        if (janitor == 0)
+        launcher.janitor = (int)fork_process();
+        if (launcher.janitor == 0)
                 janitor_main(&launcher);
-        if (janitor < 0)
+        if (launcher.janitor < 0)
                 return 111;
         close_fd(launcher.removals[1]);
         launcher.removals[1] = -1;

@@ -22,6 +22,7 @@ struct launcher {
         int empty_namespace;   /* or -errno */
         int proc;              /* private procfs, or /proc where that is refused */
         int private_proc;      /* 0 or -errno */
+        int janitor;           /* its process id */
         struct shared *shared;
 };
 

@@ -494,6 +494,18 @@ static int spawner_is_busy(const struct launcher *launcher)
         return 0;
 }
 
+/* Ends the helpers and reaps them, so that whoever started us finds nothing of ours left. */
+static void end_helpers(struct launcher *launcher)
+{
+        for (int i = 0; i < CT_SPAWNERS_MAX; i++)
+                if (spawners[i].pid != 0) {
+                        sys2(__NR_kill, spawners[i].pid, SIGKILL_);
+                        sys4(__NR_wait4, spawners[i].pid, 0, __WALL, 0);
+                }
+        close_fd(launcher->removals[0]);
+        sys4(__NR_wait4, launcher->janitor, 0, __WALL, 0);
+}
+
 int supervisor_main(struct launcher *launcher)
 {
         struct ct_ready ready = {{sizeof ready, CT_READY, 0}, CT_ABI, (uint32_t)sys0(__NR_getpid),
@@ -546,7 +558,9 @@ int supervisor_main(struct launcher *launcher)
                 }
                 check_deadlines(now);
                 check_aborts(launcher, now);
-                if (closing && alive == 0 && !spawner_is_busy(launcher))
+                if (closing && alive == 0 && !spawner_is_busy(launcher)) {
+                        end_helpers(launcher);
                         return 0;
+                }
         }
 }

@@ -1,0 +1,306 @@
+/**
+ * The launcher as TypeScript sees it: requests go out by one synchronous system call each, events come in over a
+ * stream socket. It knows ids and bytes, nothing about containers. Mechanism: `native/README.md`.
+ */
+import {closeSync} from 'node:fs';
+import {Socket} from 'node:net';
+import {CoracleError} from '../errors.js';
+import {
+  ABI,
+  decodeEvent,
+  EVENT_HEADER_BYTES,
+  type ExitedEvent,
+  type FailedEvent,
+  type LauncherEvent,
+  PASSED_MAX,
+  REQUEST,
+  REQUEST_BYTES,
+  REQUEST_TRACE,
+  type ReadyEvent,
+  type RemovedEvent,
+  type StartedEvent,
+} from './abi.js';
+import {checked, coreFile, declare} from './native.js';
+
+const ct_launcher_start = declare<[string, Int32ArrayBytes]>(
+  'int64_t ct_launcher_start(const char *path, int32_t *sockets)',
+);
+const ct_launcher_reap = declare<[number]>('int64_t ct_launcher_reap(int32_t pid)');
+const ct_send = declare<[number, Uint8Array, Uint8Array | null, number, Int32ArrayBytes | null, number]>(
+  'int64_t ct_send(int32_t socket, void *request, void *plan, int64_t bytes, int32_t *fds, int32_t count)',
+);
+type Int32ArrayBytes = Uint8Array;
+
+/** A start that has been unanswered for this long makes the launcher add a spawner: the others may be stuck. */
+const GROW_AFTER_MS = 100;
+/** How long `close` waits for the launcher to kill, reap and clean before it leaves it to itself. */
+const CLOSE_PATIENCE_MS = 10_000;
+
+/** What happens to one start, in this order: `started` or `failed`; `exited` after `started`; `removed` at last. */
+export interface StartEvents {
+  started(event: StartedEvent): void;
+  failed(event: FailedEvent): void;
+  exited(event: ExitedEvent): void;
+  removed(event: RemovedEvent): void;
+  /** The launcher died: its containers were killed by the kernel, and nothing was removed. */
+  lost(): void;
+}
+
+export interface StartRequest {
+  readonly plan: Uint8Array;
+  /** At most 15; they become the slots from SLOT_PASSED on. They stay the caller's to close. */
+  readonly descriptors: readonly number[];
+  /** Kill the process this long after exec; 0 = never. */
+  readonly deadlineMs: number;
+  readonly trace: boolean;
+}
+
+export class Launcher {
+  /** Settles when the launcher has said hello. Rejects with `ERR_LAUNCHER_LOST` when it never does. */
+  readonly ready: Promise<ReadyEvent>;
+  readonly #pid: number;
+  readonly #requests: number;
+  readonly #control: number;
+  readonly #events: Socket;
+  readonly #starts = new Map<number, StartEvents>();
+  readonly #queue: (() => boolean)[] = [];
+  readonly #ended: Promise<void>;
+  #partial: Buffer | undefined;
+  #lastId = 0;
+  #unanswered = 0;
+  #growTimer: NodeJS.Timeout | undefined;
+  #state: 'open' | 'closing' | 'ended' = 'open';
+
+  /** Starts a launcher: about a millisecond, never a fork. @throws `ERR_CORE_MISSING`, `ERR_LAUNCHER_FAILED` */
+  constructor() {
+    const sockets = Buffer.alloc(12);
+    const path = coreFile('coracle-launcher');
+    try {
+      this.#pid = Number(checked(ct_launcher_start(path, sockets), 'start the launcher', path));
+    } catch (cause) {
+      throw new CoracleError('ERR_LAUNCHER_FAILED', 'the launcher cannot be started', {cause});
+    }
+    this.#requests = sockets.readInt32LE(0);
+    this.#control = sockets.readInt32LE(4);
+    this.#events = new Socket({fd: sockets.readInt32LE(8), readable: true, writable: false});
+    const ready = withResolvers<ReadyEvent>();
+    this.ready = ready.promise;
+    this.ready.catch(() => {});
+    this.#ended = new Promise(resolve => this.#events.once('close', resolve));
+    this.#events.on('error', () => {}); // 'close' follows
+    this.#events.on('data', (bytes: Buffer) => this.#receive(bytes, ready.resolve));
+    this.#events.once('close', () => {
+      ready.reject(launcherLost());
+      this.#lose();
+    });
+  }
+
+  /** Process id of the supervisor, which is the parent of every container. */
+  get pid(): number {
+    return this.#pid;
+  }
+
+  get alive(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** Asks for a start and returns its number. Events come later, never within this call. */
+  start({plan, descriptors, deadlineMs, trace}: StartRequest, events: StartEvents): number {
+    if (!this.alive) throw launcherLost();
+    if (descriptors.length > PASSED_MAX)
+      throw new RangeError(`at most ${PASSED_MAX} descriptors can be passed`);
+    const id = ++this.#lastId;
+    const header = this.#header(REQUEST.start, id);
+    header.writeUInt32LE(trace ? REQUEST_TRACE : 0, 16);
+    header.writeBigUInt64LE(BigInt(Math.round(deadlineMs * 1e6)), 24);
+    const fds = Buffer.alloc(descriptors.length * 4);
+    descriptors.forEach((fd, index) => fds.writeInt32LE(fd, index * 4));
+    if (this.#starts.size === 0) this.#events.ref();
+    this.#starts.set(id, events);
+    this.#unanswered++;
+    this.#growTimer ??= setInterval(() => this.#grow(), GROW_AFTER_MS).unref();
+    this.#send(this.#requests, header, plan, fds, descriptors.length);
+    return id;
+  }
+
+  /** Signals a running container's init; one that has exited already is left alone. */
+  signal(id: number, signal: number): void {
+    const header = this.#header(REQUEST.signal, id);
+    header.writeInt32LE(signal, 20);
+    this.#send(this.#control, header);
+  }
+
+  /** Gives up a start: its answer is `failed` (or `started` if it was quicker; then the process is killed). */
+  abort(id: number): void {
+    this.#send(this.#control, this.#header(REQUEST.abort, id));
+  }
+
+  /** Carries out a plan's teardown phase. @returns what failed first, if anything */
+  teardown(plan: Uint8Array): Promise<RemovedEvent> {
+    return new Promise((resolve, reject) => {
+      if (!this.alive) throw launcherLost();
+      const id = ++this.#lastId;
+      const never = () => {};
+      if (this.#starts.size === 0) this.#events.ref();
+      this.#starts.set(id, {
+        started: never,
+        failed: never,
+        exited: never,
+        removed: resolve,
+        lost: () => reject(launcherLost()),
+      });
+      this.#send(this.#control, this.#header(REQUEST.teardown, id), plan);
+    });
+  }
+
+  /** Kills what still runs, waits until everything is removed, and ends the launcher. */
+  async close(): Promise<void> {
+    if (this.#state !== 'open') return this.#ended;
+    this.#state = 'closing';
+    this.#events.ref();
+    closeSync(this.#control); // the launcher takes this as the order to end
+    closeSync(this.#requests);
+    const timer = setTimeout(() => this.#events.destroy(), CLOSE_PATIENCE_MS);
+    await this.#ended;
+    clearTimeout(timer);
+  }
+
+  #header(type: number, id: number): Buffer {
+    const header = Buffer.alloc(REQUEST_BYTES);
+    header.writeUInt32LE(ABI, 0);
+    header.writeUInt32LE(type, 4);
+    header.writeUInt32LE(id >>> 0, 8);
+    header.writeUInt32LE(Math.floor(id / 0x1_0000_0000), 12);
+    header.writeBigUInt64LE(process.hrtime.bigint(), 32);
+    return header;
+  }
+
+  #send(
+    socket: number,
+    header: Buffer,
+    plan: Uint8Array | null = null,
+    fds: Buffer | null = null,
+    count = 0,
+  ): void {
+    const attempt = () => {
+      const result = ct_send(socket, header, plan, plan?.length ?? 0, fds, count);
+      if (result === -11 /* EAGAIN: the socket is full */) return false;
+      if (result === -32 /* EPIPE: the launcher is gone; 'close' follows */) return true;
+      checked(result, 'send to the launcher', '');
+      return true;
+    };
+    if (this.#queue.length === 0 && attempt()) return;
+    this.#queue.push(attempt);
+    if (this.#queue.length === 1) setTimeout(() => this.#drain(), 1);
+  }
+
+  #drain(): void {
+    while (this.#queue.length > 0 && this.#state === 'open') {
+      if (!this.#queue[0]?.()) {
+        setTimeout(() => this.#drain(), 1);
+        return;
+      }
+      this.#queue.shift();
+    }
+  }
+
+  #receive(bytes: Buffer, ready: (event: ReadyEvent) => void): void {
+    let buffer = this.#partial === undefined ? bytes : Buffer.concat([this.#partial, bytes]);
+    while (buffer.length >= EVENT_HEADER_BYTES) {
+      const length = buffer.readUInt32LE(0);
+      if (buffer.length < length) break;
+      const event = decodeEvent(buffer.subarray(0, length));
+      buffer = buffer.subarray(length);
+      if (event?.type === 'ready') {
+        if (this.#starts.size === 0) this.#events.unref();
+        ready(event);
+      }
+      if (event !== undefined && event.type !== 'ready') this.#dispatch(event);
+    }
+    this.#partial = buffer.length > 0 ? Buffer.from(buffer) : undefined;
+  }
+
+  #dispatch(event: Exclude<LauncherEvent, ReadyEvent>): void {
+    const events = this.#starts.get(event.id);
+    if (events === undefined) return;
+    switch (event.type) {
+      case 'started':
+        this.#answered();
+        return events.started(event);
+      case 'failed':
+        this.#answered();
+        return events.failed(event);
+      case 'exited':
+        return events.exited(event);
+      case 'removed':
+        this.#forget(event.id);
+        return events.removed(event);
+      default:
+        return event satisfies never;
+    }
+  }
+
+  /** After `failed` with `lost`, nothing more comes for this start. */
+  forget(id: number): void {
+    this.#forget(id);
+  }
+
+  #forget(id: number): void {
+    this.#starts.delete(id);
+    if (this.#starts.size === 0 && this.#state === 'open') this.#events.unref();
+  }
+
+  #answered(): void {
+    this.#unanswered--;
+    if (this.#unanswered > 0) return;
+    clearInterval(this.#growTimer);
+    this.#growTimer = undefined;
+  }
+
+  #grow(): void {
+    if (this.#state === 'open') this.#send(this.#control, this.#header(REQUEST.grow, 0));
+  }
+
+  #lose(): void {
+    clearInterval(this.#growTimer);
+    if (this.#state === 'open') {
+      closeSync(this.#control);
+      closeSync(this.#requests);
+    }
+    this.#state = 'ended';
+    this.#reap(50);
+    const starts = [...this.#starts.values()];
+    this.#starts.clear();
+    for (const events of starts) events.lost();
+  }
+
+  /** The launcher closes its sockets a moment before it is a zombie. */
+  #reap(tries: number): void {
+    if (ct_launcher_reap(this.#pid) !== 0 || tries === 0) return;
+    setTimeout(() => this.#reap(tries - 1), 5).unref();
+  }
+}
+
+function launcherLost(): CoracleError {
+  return new CoracleError(
+    'ERR_LAUNCHER_LOST',
+    'the launcher process ended, and with it the containers it had started',
+    {
+      hint: 'Open the runtime again: it removes what was left behind.',
+    },
+  );
+}
+
+function withResolvers<T>(): {
+  promise: Promise<T>;
+  resolve: (value: T) => void;
+  reject: (reason: unknown) => void;
+} {
+  let resolve!: (value: T) => void;
+  let reject!: (reason: unknown) => void;
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return {promise, resolve, reject};
+}

@@ -62,7 +62,10 @@ export interface CgroupRequest {
   /** Parent below each controller's root; default "coracle". `--cgroup-parent` */
   readonly parent?: string;
   readonly limits: Limits;
-  /** Device rules in order, deny-all first; undefined = devices are not confined (`--privileged`). */
+  /**
+   * Device rules in order, deny-all first (DEFAULT_DEVICE_RULES); undefined = devices are not confined: `--privileged`,
+   * and user namespaces, where the kernel refuses device nodes by itself and no device program can be loaded.
+   */
   readonly devices?: readonly DeviceRule[];
   /** What to do with a limit that this host cannot enforce. Default 'error'. */
   readonly whenUnavailable?: 'error' | 'warn';
@@ -113,12 +116,26 @@ export interface CgroupCapability {
   readonly remedy: string;
 }
 
+/** The cgroup under which containers are made when nothing else is asked for. */
+export const DEFAULT_PARENT = 'coracle';
+
 /** One host layout: v1, v2, hybrid or none. */
 export interface CgroupDriver {
   readonly layout: 'v1' | 'v2' | 'hybrid' | 'none';
-  /** What this host can enforce, for `doctor` and `capabilities()`. */
+  /** What this host can enforce, for `doctor` and `capabilities()`. Exact once `prepare()` has run, read-only before. */
   capabilities(): readonly CgroupCapability[];
-  /** Pure apart from facts gathered when the driver was made. @throws CoracleError `ERR_LIMIT_UNSUPPORTED`, `ERR_INVALID_OPTION` */
+  /**
+   * Makes a parent cgroup and, on v2, enables its controllers; again is fine. To be called at open, *before* the
+   * launcher starts, and once for each other parent. It acts by itself, with blocking writes of some microseconds. In a
+   * delegated v2 cgroup that holds this very process it moves the cgroup's processes one level down, to
+   * `coracle-callers` (v2 allows no processes beside children), which takes some 10 ms.
+   * @throws CoracleError `ERR_CGROUP_PARENT` when the directory cannot be made
+   */
+  prepare(parent?: string): void;
+  /**
+   * Changes nothing; looks at the parent's files (is it frozen, has this kernel that limit).
+   * @throws CoracleError `ERR_LIMIT_UNSUPPORTED`, `ERR_INVALID_OPTION`, `ERR_CGROUP_FROZEN`
+   */
   compile(request: CgroupRequest, slots: SlotAllocator): CgroupSteps;
   decodeExitReports(reports: ReadonlyMap<number, Uint8Array>): ExitFacts;
 }

@@ -1,0 +1,173 @@
+import type {SlotAllocator} from '../binding/steps.js';
+import {CoracleError} from '../errors.js';
+import type {CgroupCapability, CgroupDriver, CgroupRequest, CgroupSteps, Limits} from './cgroup.js';
+import {DEFAULT_PARENT} from './cgroup.js';
+import {resolveDeviceRules} from './device-rules.js';
+import {decodeExitReports} from './exit-facts.js';
+import type {Controller} from './limit-writes.js';
+import {askedLimits, CONTROLLER_OF} from './limit-writes.js';
+import type {CgroupPart, FileWrite, Refusal} from './part.js';
+import type {HostResources} from './validate-limits.js';
+import {checkLimits} from './validate-limits.js';
+
+export interface DriverFacts {
+  readonly layout: CgroupDriver['layout'];
+  /** Where a controller is looked for, in this order. */
+  readonly parts: readonly CgroupPart[];
+  readonly host: HostResources;
+  /** Layout none: why there is no cgroup to be had. */
+  readonly nothing: Refusal;
+}
+
+/** Joins the parts of a layout to one driver. */
+export function makeDriver({layout, parts, host, nothing}: DriverFacts): CgroupDriver {
+  const ownerOf = (controller: Controller, parent: string) =>
+    parts.find(part => part.controllers(parent).has(controller));
+  const whyNot = (controller: Controller, parent: string) => parts[0]?.whyNot(controller, parent) ?? nothing;
+
+  function compile(request: CgroupRequest, slots: SlotAllocator): CgroupSteps {
+    const parent = checkPath(request.parent ?? DEFAULT_PARENT, 'parent');
+    const name = checkPath(request.name, 'name');
+    const warnings = checkLimits(request.limits, host);
+    const refuse = (what: string, controller: Controller, {reason, remedy}: Refusal) => {
+      if (request.whenUnavailable === 'warn') {
+        warnings.push(`${what} is not enforced: ${reason}`);
+        return;
+      }
+      throw new CoracleError('ERR_LIMIT_UNSUPPORTED', `${what} cannot be enforced: ${reason}`, {
+        hint: remedy,
+        details: {limit: what, controller, reason},
+      });
+    };
+
+    const writesOf = new Map<CgroupPart, FileWrite[]>(parts.map(part => [part, []]));
+    const served = new Map<CgroupPart, Partial<Record<keyof Limits, unknown>>>(parts.map(part => [part, {}]));
+    for (const limit of askedLimits(request.limits)) {
+      const controller = CONTROLLER_OF[limit];
+      const owner = ownerOf(controller, parent);
+      if (owner === undefined) refuse(limit, controller, whyNot(controller, parent));
+      else served.get(owner)![limit] = request.limits[limit];
+    }
+    for (const part of parts) {
+      for (const write of part.limitWrites(served.get(part) as Limits)) {
+        const choice = write.choices.find(({file}) => part.hasFile(parent, write.controller, file));
+        if (choice !== undefined) writesOf.get(part)!.push({controller: write.controller, ...choice});
+        else if (!write.implied)
+          refuse(
+            write.limit,
+            write.controller,
+            whyNoFile(
+              write.choices.map(({file}) => file),
+              layout,
+            ),
+          );
+      }
+    }
+
+    const devices = request.devices === undefined ? undefined : resolveDeviceRules(request.devices);
+    const deviceOwner = devices === undefined ? undefined : ownerOf('devices', parent);
+    if (devices !== undefined && deviceOwner === undefined)
+      refuse('devices', 'devices', whyNot('devices', parent));
+
+    // In a hybrid the v2 cgroup is made only for what v1 cannot do: joining it can cost a wait that v1's `tasks` do not.
+    const freezerOwner = ownerOf('freezer', parent);
+    const used = parts.filter(
+      (part, index) =>
+        index === 0 || part === deviceOwner || part === freezerOwner || (writesOf.get(part)?.length ?? 0) > 0,
+    );
+    for (const part of used) {
+      if (part.isFrozen(parent)) {
+        throw new CoracleError(
+          'ERR_CGROUP_FROZEN',
+          `the parent cgroup ${parent} is frozen: nothing can start in it`,
+          {
+            hint: 'thaw it first',
+          },
+        );
+      }
+    }
+    const built = used.map(part =>
+      part.build(
+        {parent, name, writes: writesOf.get(part) ?? [], devices: part === deviceOwner ? devices : undefined},
+        slots,
+      ),
+    );
+    return {
+      host: built.flatMap(part => part.host),
+      child: built.flatMap(part => part.child),
+      cloneInto: built.map(part => part.cloneInto).find(slot => slot !== -1) ?? -1,
+      exit: built.flatMap(part => part.exit),
+      teardown: built.flatMap(part => part.teardown),
+      warnings,
+      directories: Object.assign({}, ...built.map(part => part.directories)),
+    };
+  }
+
+  return {
+    layout,
+    compile,
+    decodeExitReports,
+    prepare(parent = DEFAULT_PARENT) {
+      for (const part of parts) part.prepare(checkPath(parent, 'parent'));
+    },
+    capabilities() {
+      return CAPABILITIES.map(({name, controller, files}): CgroupCapability => {
+        const owner = ownerOf(controller, DEFAULT_PARENT);
+        if (owner === undefined)
+          return {controller: name, available: false, ...whyNot(controller, DEFAULT_PARENT)};
+        if (files.length === 0 || files.some(file => owner.hasFile(DEFAULT_PARENT, controller, file))) {
+          return {controller: name, available: true, reason: '', remedy: ''};
+        }
+        return {controller: name, available: false, ...whyNoFile(files, layout)};
+      });
+    },
+  };
+}
+
+/** The rows of `doctor`. A row with files needs one of them besides its controller. */
+const CAPABILITIES: readonly {name: string; controller: Controller; files: readonly string[]}[] = [
+  {name: 'memory', controller: 'memory', files: []},
+  {name: 'swap', controller: 'memory', files: ['memory.memsw.limit_in_bytes', 'memory.swap.max']},
+  {name: 'oom-kill-disable', controller: 'memory', files: ['memory.oom_control']},
+  {name: 'swappiness', controller: 'memory', files: ['memory.swappiness']},
+  {name: 'cpu', controller: 'cpu', files: ['cpu.cfs_quota_us', 'cpu.max']},
+  {name: 'cpuacct', controller: 'cpuacct', files: []},
+  {name: 'cpuset', controller: 'cpuset', files: []},
+  {name: 'pids', controller: 'pids', files: []},
+  {name: 'io', controller: 'io', files: ['blkio.throttle.read_bps_device', 'io.max']},
+  {
+    name: 'io-weight',
+    controller: 'io',
+    files: ['blkio.weight', 'blkio.bfq.weight', 'io.bfq.weight', 'io.weight'],
+  },
+  {name: 'hugetlb', controller: 'hugetlb', files: []},
+  {name: 'devices', controller: 'devices', files: []},
+  {name: 'freezer', controller: 'freezer', files: []},
+];
+
+function whyNoFile(files: readonly string[], layout: CgroupDriver['layout']): Refusal {
+  const [file = ''] = files;
+  if (file === '')
+    return {reason: 'cgroup v2 has no such limit', remedy: 'leave it out on hosts with cgroup v2'};
+  const remedy = /memsw|swap\.max/.test(file)
+    ? 'boot with swapaccount=1 on the kernel command line'
+    : /weight/.test(file)
+      ? 'modprobe bfq, and choose it for the disk: echo bfq > /sys/block/DISK/queue/scheduler'
+      : 'use a kernel that was built with it';
+  return {reason: `this kernel's cgroup ${layout} has no ${files.join(' or ')}`, remedy};
+}
+
+/** A path below the parent of all: no way up, no empty segments. Docker writes parents with a leading slash. */
+function checkPath(path: string, what: 'parent' | 'name'): string {
+  const relative = what === 'parent' ? path.replace(/^\/+|\/+$/g, '') : path;
+  const segments = relative.split('/');
+  const wrong = segments.some(
+    segment => segment === '' || segment === '.' || segment === '..' || segment.includes('\0'),
+  );
+  if (wrong || (what === 'name' && segments.length > 1)) {
+    throw new CoracleError('ERR_INVALID_OPTION', `invalid cgroup ${what}: ${JSON.stringify(path)}`, {
+      hint: what === 'parent' ? 'give a path such as "batch/nightly"' : 'give one path segment',
+    });
+  }
+  return relative;
+}

@@ -1,0 +1,44 @@
+import {accessSync, constants, existsSync, mkdirSync, readFileSync} from 'node:fs';
+import {CoracleError} from '../errors.js';
+
+/** Files of the cgroup file systems, as the host sees them: small, virtual, answered from memory. */
+
+export const exists = existsSync;
+
+/** The text of a file, or undefined when it is absent or its cgroup just went away. */
+export function readIfPresent(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENODEV', 'ENOTDIR', 'EOPNOTSUPP')) return undefined;
+    throw error;
+  }
+}
+
+/** @throws CoracleError `ERR_CGROUP_PARENT` */
+export function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, 0o755);
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) return;
+    throw new CoracleError('ERR_CGROUP_PARENT', `cannot make the cgroup ${path}`, {
+      cause: error,
+      hint: 'run as root, or in a cgroup that was delegated to this user',
+    });
+  }
+}
+
+/** Whether this process may make cgroups in the directory and move processes into them. */
+export function isDelegated(directory: string): boolean {
+  try {
+    accessSync(directory, constants.W_OK | constants.X_OK);
+    accessSync(`${directory}/cgroup.procs`, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && codes.includes((error as NodeJS.ErrnoException).code ?? '');
+}

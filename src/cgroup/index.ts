@@ -1,0 +1,18 @@
+export type {
+  CgroupCapability,
+  CgroupDriver,
+  CgroupRequest,
+  CgroupSteps,
+  DeviceRate,
+  DeviceRule,
+  ExitFacts,
+  Limits,
+} from './cgroup.js';
+export {DEFAULT_PARENT, EXIT_REPORT} from './cgroup.js';
+export type {DetectOptions} from './detect.js';
+export {detectCgroups} from './detect.js';
+export {DEFAULT_DEVICE_RULES} from './device-rules.js';
+export {freeze, isFrozen, thaw} from './freezer.js';
+export {killCgroup, removeCgroup} from './kill-cgroup.js';
+export type {CgroupStatistics} from './statistics.js';
+export {cpuPercent, readStatistics} from './statistics.js';

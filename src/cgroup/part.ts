@@ -1,0 +1,60 @@
+import type {Slot, SlotAllocator, Step} from '../binding/steps.js';
+import type {Limits} from './cgroup.js';
+import type {DevicePolicy} from './device-rules.js';
+import type {Controller, LimitWrite} from './limit-writes.js';
+
+/**
+ * The v1 hierarchies of a host, or its v2 tree. A driver has one of them (v1, v2), both (hybrid) or neither (none);
+ * each limit goes to the first part that has its controller.
+ */
+export interface CgroupPart {
+  /** Controllers that can be used under this parent, now. */
+  controllers(parent: string): ReadonlySet<Controller>;
+  /** Whether a cgroup below this parent has the file: kernels differ in what they were built with. */
+  hasFile(parent: string, controller: Controller, file: string): boolean;
+  /** Why a controller cannot be used, and what lifts it. */
+  whyNot(controller: Controller, parent: string): Refusal;
+  /** The limits in the order in which the kernel accepts them. Ones not asked for are left out. */
+  limitWrites(limits: Limits): LimitWrite[];
+  /** Makes the parent and enables what it needs. @throws CoracleError `ERR_CGROUP_PARENT` */
+  prepare(parent: string): void;
+  /** Whether processes that joined a cgroup below this parent would stand still. */
+  isFrozen(parent: string): boolean;
+  build(container: PartRequest, slots: SlotAllocator): PartSteps;
+}
+
+export interface Refusal {
+  readonly reason: string;
+  readonly remedy: string;
+}
+
+export interface PartRequest {
+  readonly parent: string;
+  readonly name: string;
+  readonly writes: readonly FileWrite[];
+  readonly devices: DevicePolicy | undefined;
+}
+
+export interface FileWrite {
+  readonly controller: Controller;
+  readonly file: string;
+  readonly value: string;
+}
+
+export interface PartSteps {
+  readonly host: readonly Step[];
+  readonly child: readonly Step[];
+  readonly cloneInto: Slot;
+  readonly exit: readonly Step[];
+  readonly teardown: readonly Step[];
+  readonly directories: Readonly<Record<string, string>>;
+}
+
+/** How long the janitor waits for killed processes to be gone, and for a directory to stop being busy. */
+export const TEARDOWN_WAIT_MS = 2000;
+
+/** "a/b" → ["a", "a/b"]: each level that must exist before the next. */
+export function levelsOf(parent: string): string[] {
+  const names = parent.split('/').filter(name => name !== '');
+  return names.map((_, index) => names.slice(0, index + 1).join('/'));
+}

@@ -12,12 +12,18 @@ import test, {type Implementation} from 'ava';
  * @param debianPackage the package that brings it; listed in test/debian-packages.txt
  */
 export function requires(need: string, debianPackage: string) {
-  const present = isPresent(need);
+  return testsThatNeed(`the Debian package ${debianPackage}`, isPresent(need));
+}
+
+/** `test` for root, else `test.skip`: limits, networks and device nodes are not for ordinary users. */
+export const asRoot = testsThatNeed('root', process.getuid?.() === 0);
+
+function testsThatNeed(what: string, present: boolean) {
   const declare =
     (run: typeof test | typeof test.serial, skip: typeof test.skip) =>
     (title: string, implementation: Implementation<[]>): void => {
       if (present) run(title, implementation);
-      else skip(`${title} (needs the Debian package ${debianPackage})`, implementation);
+      else skip(`${title} (needs ${what})`, implementation);
     };
   return Object.assign(declare(test, test.skip), {serial: declare(test.serial, test.serial.skip)});
 }

@@ -5,9 +5,10 @@ import {tmpdir} from 'node:os';
 import {delimiter, dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
-import test from 'ava';
+import test, {type ExecutionContext} from 'ava';
 import {markdownBlocks} from '../helpers/markdown-blocks.js';
 import {ownRoot} from '../helpers/own-root.js';
+import {asRoot} from '../helpers/requires.js';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -40,7 +41,7 @@ test.serial(
   },
 );
 
-test.serial(
+asRoot.serial(
   'installed without scripts or a compiler, the packages run hello-world and the README example',
   async t => {
     t.timeout(180_000);
@@ -91,13 +92,13 @@ function entryPoints(manifest: Manifest) {
   return Object.values(manifest.exports!).filter(entry => typeof entry !== 'string');
 }
 
-async function temporary(t: import('ava').ExecutionContext): Promise<string> {
+async function temporary(t: ExecutionContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'coracle-pack-'));
   t.teardown(() => rm(folder, {recursive: true, force: true}));
   return folder;
 }
 
-async function unpack(t: import('ava').ExecutionContext, tarball: string): Promise<string> {
+async function unpack(t: ExecutionContext, tarball: string): Promise<string> {
   const folder = await temporary(t);
   await run('tar', ['-xzf', join(packed, tarball), '-C', folder]);
   return join(folder, 'package');

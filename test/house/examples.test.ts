@@ -1,0 +1,44 @@
+import {execFile} from 'node:child_process';
+import {readdirSync} from 'node:fs';
+import {fileURLToPath} from 'node:url';
+import {promisify} from 'node:util';
+import test, {type ExecutionContext} from 'ava';
+import {ownRoot} from '../helpers/own-root.js';
+import {asRoot} from '../helpers/requires.js';
+
+const run = promisify(execFile);
+const folder = fileURLToPath(new URL('../../examples/', import.meta.url));
+
+asRoot('limited-worker.mjs is killed at its deadline and says so', async t => {
+  const {stdout} = await example(t, 'limited-worker.mjs');
+  t.regex(stdout, /^ended by its deadline after \d+ ms\nused at most \d+ KiB\n$/);
+});
+
+asRoot('stdin-to-stdout.mjs sorts what it is given, a megabyte too', async t => {
+  const lines = Array.from({length: 100_000}, (_, n) => `${(n * 7919) % 100_000}`.padStart(10, '0'));
+  const {stdout} = await example(t, 'stdin-to-stdout.mjs', `${lines.join('\n')}\n`);
+  t.true(stdout === `${lines.sort().join('\n')}\n`);
+});
+
+asRoot('many-workers.mjs gets an answer from each of its twenty workers', async t => {
+  const {stdout} = await example(t, 'many-workers.mjs');
+  t.is(stdout, `${Array.from({length: 20}, (_, n) => n * n).join(' ')}\n`);
+});
+
+asRoot('isolated-node.mjs gets its sum from a Node that is pid 1, nobody, and sees no /home', async t => {
+  const {stdout} = await example(t, 'isolated-node.mjs');
+  t.deepEqual(JSON.parse(stdout), {sum: 42, seen: {pid: 1, uid: 65534, home: false}});
+});
+
+test('each example has a test here', t => {
+  t.deepEqual(
+    readdirSync(folder).filter(name => name.endsWith('.mjs')),
+    ['isolated-node.mjs', 'limited-worker.mjs', 'many-workers.mjs', 'stdin-to-stdout.mjs'],
+  );
+});
+
+async function example(t: ExecutionContext, name: string, input = '') {
+  const child = run(process.execPath, [name], {cwd: folder, env: ownRoot(t), maxBuffer: 2 ** 24});
+  child.child.stdin!.end(input);
+  return child;
+}

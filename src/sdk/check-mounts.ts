@@ -30,8 +30,8 @@ const KEYS = {
 
 export const PROPAGATIONS = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'] as const;
 
-/** The greatest id that the kernel gives to anybody: 2^32-1 means "nobody", and Docker stops at 2^31-1. */
-export const GREATEST_ID = 2 ** 31 - 2;
+/** The greatest uid and gid, as in Docker; the kernel would take up to 2^32-2, programs with signed ids would not. */
+export const GREATEST_ID = 2 ** 31 - 1;
 
 /** Mounts with clean targets. @throws CoracleError `ERR_INVALID_OPTION` */
 export function normalizeMounts(mounts: readonly Mount[]): readonly Mount[] {

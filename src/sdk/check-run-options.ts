@@ -1,4 +1,3 @@
-import type {Limits} from '../cgroup/index.js';
 import {checkLimits} from './check-limits.js';
 import {GREATEST_ID, normalizeDevices, normalizeMounts} from './check-mounts.js';
 import {
@@ -47,7 +46,7 @@ const CHECKS = {
   stdout: checkOutput,
   stderr: checkOutput,
   outputLimitBytes: (option, value) => checkInteger(option, value, 0, 2 ** 30),
-  limits: (_, value) => checkLimits(value as Limits),
+  limits: checkLimits,
   whenUnavailable: (option, value) => checkOneOf(option, value, ['error', 'warn']),
   ulimits: checkUlimits,
   deadlineMs: (option, value) => checkInteger(option, value, 1, GREATEST_DELAY_MS),
@@ -144,7 +143,7 @@ function checkUser(option: string, value: unknown): void {
 /** A number must fit what the kernel takes; CVE-2024-40635 was an overflow that ended as root. */
 function checkId(option: string, part: string, whole: string): void {
   if (/^[+-]?\d+$/.test(part) && !(Number(part) >= 0 && Number(part) <= GREATEST_ID)) {
-    throw invalidOption(option, `uids and gids must be in range 0-${GREATEST_ID}: ${whole}`);
+    throw invalidOption(option, `uids and gids must be in range 0-${GREATEST_ID}`, `Not ${whole}.`);
   }
 }
 
@@ -210,7 +209,7 @@ function checkUlimits(option: string, value: unknown): void {
     if (hard !== -1 && (soft === -1 || soft > hard)) {
       throw invalidOption(
         `${option}.${name}`,
-        `ulimit soft limit must be less than or equal to hard limit: ${soft} > ${hard}`,
+        `ulimit soft limit must be less than or equal to hard limit: ${soft === -1 ? `soft: -1 (unlimited), hard: ${hard}` : `${soft} > ${hard}`}`,
       );
     }
   }

@@ -8,13 +8,12 @@ const RTMAX = 64;
 /** `SIGTERM`, `TERM`, `term` or `15`, and `RTMIN+1`, as Docker takes them. @throws CoracleError `ERR_INVALID_OPTION` */
 export function parseSignal(text: string): number {
   const number = /^\d+$/.test(text) ? Number(text) : signalNumber(text.toUpperCase().replace(/^SIG/, ''));
-  if (number === undefined || number < 1 || number > RTMAX) {
-    throw new CoracleError('ERR_INVALID_OPTION', `invalid signal: ${text}`, {
-      hint: 'A name such as SIGTERM, TERM or RTMIN+1, or a number from 1 to 64.',
-      details: {signal: text},
-    });
-  }
-  return number;
+  if (number !== undefined && number >= 1 && number <= RTMAX) return number;
+  const message = number ? `The linux daemon does not support signal ${number}` : `Invalid signal: ${text}`;
+  throw new CoracleError('ERR_INVALID_OPTION', message, {
+    hint: 'A name such as SIGTERM, TERM or RTMIN+1, or a number from 1 to 64.',
+    details: {signal: text},
+  });
 }
 
 /** The name of a signal's number: `SIGKILL` for 9, `SIGRTMIN+1` for 35. */

@@ -1,0 +1,49 @@
+import {CoracleError} from '../errors.js';
+import {PROPAGATIONS} from './check-mounts.js';
+import type {Mount, Propagation} from './run-options.js';
+
+// Nothing to do on Linux without SELinux: relabelling (z, Z) and the consistency words of Docker Desktop.
+const WITHOUT_EFFECT = ['z', 'Z', 'consistent', 'cached', 'delegated'];
+
+/**
+ * `-v` and an entry of the Engine API's `Binds`: `/data` (anonymous volume), `name:/data`, `/host:/data:ro,rslave`.
+ * `source` has to be absolute for a directory of the host's: a relative one is the command line's to resolve.
+ * @throws CoracleError `ERR_INVALID_OPTION` with dockerd's words
+ */
+export function parseVolume(spec: string): Mount {
+  const parts = spec.split(':');
+  if (parts.length > 3 || parts.includes('')) refuse(`invalid volume specification: '${spec}'`);
+  if (parts.length === 1) return {type: 'volume', target: absolute(spec), writtenAs: spec};
+  const [source, target, mode = ''] = parts as [string, string, string?];
+  const words = mode === '' ? [] : mode.split(',');
+  const propagation = words.filter((word): word is Propagation =>
+    (PROPAGATIONS as readonly string[]).includes(word),
+  );
+  const known = ['ro', 'rw', 'nocopy', ...WITHOUT_EFFECT, ...propagation];
+  if (words.some(word => !known.includes(word)) || contradict(words, propagation))
+    refuse(`invalid mode: ${mode}`);
+  const common = {target: absolute(target), readOnly: words.includes('ro'), writtenAs: spec};
+  if (source.startsWith('/')) {
+    if (words.includes('nocopy')) refuse(`invalid mode: ${mode}`);
+    const [wanted] = propagation;
+    return {type: 'bind', source, createSource: true, ...(wanted && {propagation: wanted}), ...common};
+  }
+  if (propagation.length > 0) refuse(`invalid mode: ${mode}`);
+  return {type: 'volume', name: source, ...(words.includes('nocopy') && {nocopy: true}), ...common};
+}
+
+function contradict(words: readonly string[], propagation: readonly string[]): boolean {
+  const repeated = new Set(words).size !== words.length;
+  return repeated || propagation.length > 1 || (words.includes('ro') && words.includes('rw'));
+}
+
+/** Docker takes `data` for `/data`. */
+function absolute(target: string): string {
+  return target.startsWith('/') ? target : `/${target}`;
+}
+
+function refuse(message: string): never {
+  throw new CoracleError('ERR_INVALID_OPTION', message, {
+    hint: '[NAME|/HOST/PATH:]/TARGET[:ro|rw|nocopy|rslave,…]',
+  });
+}

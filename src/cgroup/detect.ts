@@ -12,6 +12,7 @@ import type {V1Controller} from './v1.js';
 import {V1_NAMES, v1Part} from './v1.js';
 import type {V2Tree} from './v2.js';
 import {v2Part} from './v2.js';
+import type {HostResources} from './validate-limits.js';
 
 export interface DetectOptions {
   /** Where to look for hierarchies. Default `/sys/fs/cgroup`. */
@@ -84,16 +85,28 @@ function whyNothing({v1, v2}: CgroupMounts): Refusal {
   return {reason: 'no cgroup file system is mounted', remedy: 'mount -t cgroup2 cgroup2 /sys/fs/cgroup'};
 }
 
-function hostResources(v1: ReadonlyMap<Controller, V1Controller>, v2: HierarchyMount | undefined) {
+function hostResources(
+  v1: ReadonlyMap<Controller, V1Controller>,
+  v2: HierarchyMount | undefined,
+): HostResources {
   const v1Cpuset = v1.get('cpuset')?.mountPoint;
-  const list = (v1File: string, v2File: string, system: string) =>
-    [`${v1Cpuset}/${v1File}`, `${v2?.mountPoint}/${v2File}`, system]
-      .map(path => readIfPresent(path)?.trim())
-      .find(text => text !== undefined && text !== '') ?? '0';
-  const online = list('', '', '/sys/devices/system/cpu/online');
+  const inCpuset = (kind: 'cpus' | 'mems') => [
+    ...(v1Cpuset === undefined ? [] : [`${v1Cpuset}/cpuset.${kind}`]),
+    ...(v2 === undefined ? [] : [`${v2.mountPoint}/cpuset.${kind}.effective`]),
+  ];
+  const onlineCpus = '/sys/devices/system/cpu/online';
   return {
-    cpuCount: parseCpuList(online)?.size ?? 1,
-    availableCpus: list('cpuset.cpus', 'cpuset.cpus.effective', '/sys/devices/system/cpu/online'),
-    availableMems: list('cpuset.mems', 'cpuset.mems.effective', '/sys/devices/system/node/online'),
+    cpuCount: parseCpuList(firstList([onlineCpus]))?.size ?? 1,
+    availableCpus: firstList([...inCpuset('cpus'), onlineCpus]),
+    availableMems: firstList([...inCpuset('mems'), '/sys/devices/system/node/online']),
   };
+}
+
+/** The first list that is there and not empty. A kernel built for one memory node, or one CPU, has only number 0. */
+function firstList(paths: readonly string[]): string {
+  for (const path of paths) {
+    const text = readIfPresent(path)?.trim() ?? '';
+    if (text !== '') return text;
+  }
+  return '0';
 }

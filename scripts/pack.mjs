@@ -26,7 +26,7 @@ for (const platform of platforms) packPlatform(platform);
 packJavaScript();
 
 function packJavaScript() {
-  const {devDependencies, scripts, optionalDependencies, ...published} = manifest;
+  const {devDependencies, scripts, allowScripts, ...published} = manifest;
   // Bundled libraries are inside dist/ already, their licences beside them: only koffi is left to install.
   published.dependencies = {koffi: manifest.dependencies.koffi};
   published.optionalDependencies = Object.fromEntries(

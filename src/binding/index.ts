@@ -1,4 +1,13 @@
 export {
+  CLD,
+  type ExitedEvent,
+  type FailedEvent,
+  type ReadyEvent,
+  type RemovedEvent,
+  type StartedEvent,
+} from './abi.js';
+export {encodePlan, stepAt} from './encode-plan.js';
+export {
   chmodBelow,
   chownBelow,
   copyContent,
@@ -37,6 +46,8 @@ export {
   unlinkBelow,
   utimesBelow,
 } from './files.js';
+export {Launcher, type StartEvents, type StartRequest} from './launcher.js';
+export * from './linux.js';
 export {
   type CoreFile,
   checked,
@@ -49,3 +60,5 @@ export {
   requireCore,
   type SystemLibrary,
 } from './native.js';
+export * from './steps.js';
+export {decompressZstd} from './zstd.js';

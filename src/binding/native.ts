@@ -32,6 +32,7 @@ export interface NativeFunction<Arguments extends NativeValue[], Result> {
 /** The part of koffi that Coracle uses; its platform addon has it without koffi's own JavaScript. */
 interface Koffi {
   load(path: string): KoffiLibrary;
+  address(bytes: Uint8Array): bigint;
 }
 
 interface KoffiLibrary {
@@ -70,6 +71,11 @@ export interface SystemLibrary {
   readonly debianPackage: string;
   /** What cannot be done without it: "read layers compressed with zstd". */
   readonly neededTo: string;
+}
+
+/** Where bytes lie, for structs that hold pointers. The caller keeps the bytes alive as long as the pointer is used. */
+export function addressOf(bytes: Uint8Array): bigint {
+  return loadKoffi().address(bytes);
 }
 
 /** Loads the core now, so that a missing or foreign one is reported before any work is done. */

@@ -13,11 +13,13 @@ export const HOST: Slot = -1;
 export const SLOT_EMPTY_NAMESPACE: Slot = 0;
 /** A private procfs mount of the launcher's: the host's pid namespace, no submounts, nobody can mount over it. */
 export const SLOT_PROC: Slot = 1;
+/** Readable at its end once the supervisor is gone. */
+export const SLOT_LIFE: Slot = 2;
 /** The first descriptor passed with the request; the others follow. At most 16. */
 export const SLOT_PASSED: Slot = 4;
 /** The first slot that a plan may use for itself. */
 export const SLOT_FREE: Slot = 20;
-export const SLOT_LIMIT = 128;
+export const SLOT_LIMIT = 1024;
 
 export const OPCODES = {
   open: 1,

@@ -1,0 +1,76 @@
+/** zstd by the system's own library: Node has it only from 22.15 on. zstd_manual.html, "Streaming decompression". */
+import {CoracleError} from '../errors.js';
+import {addressOf, declareIn} from './native.js';
+
+/**
+ * Frames, one after the other, as they come. Memory: two fixed buffers and the frame's window, at most 128 MiB (the
+ * library's own default bound).
+ * @throws `ERR_LIBRARY_MISSING` (package libzstd1), `ERR_DAMAGED_DATA`
+ */
+export async function* decompressZstd(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
+  const stream = ZSTD_createDStream();
+  if (stream === null) throw new CoracleError('ERR_DAMAGED_DATA', 'libzstd has no memory for a stream');
+  try {
+    let wanted = 0;
+    for await (const chunk of source) {
+      const input = Area.holding(chunk);
+      // Once more than the input lasts: a full output buffer may hide output that is still inside the library.
+      for (let isFull = false; input.position < chunk.length || isFull; ) {
+        const output = Area.empty(OUTPUT_BYTES);
+        wanted = expectSuccess(ZSTD_decompressStream(stream, output.struct, input.struct));
+        isFull = output.position === OUTPUT_BYTES;
+        if (output.position > 0) yield output.bytes.subarray(0, output.position);
+      }
+    }
+    if (wanted !== 0) throw new CoracleError('ERR_DAMAGED_DATA', 'the zstd data is cut short');
+  } finally {
+    ZSTD_freeDStream(stream);
+  }
+}
+
+/** ZSTD_inBuffer and ZSTD_outBuffer: pointer, size, position. */
+class Area {
+  readonly struct = Buffer.alloc(24);
+  /** Kept here so that the memory lives as long as the pointer. */
+  readonly bytes: Buffer;
+
+  private constructor(bytes: Buffer) {
+    this.bytes = bytes;
+    this.struct.writeBigUInt64LE(addressOf(bytes), 0);
+    this.struct.writeBigUInt64LE(BigInt(bytes.length), 8);
+  }
+
+  static holding(chunk: Uint8Array): Area {
+    return new Area(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
+  }
+
+  static empty(size: number): Area {
+    return new Area(Buffer.allocUnsafeSlow(size));
+  }
+
+  get position(): number {
+    return Number(this.struct.readBigUInt64LE(16));
+  }
+}
+
+function expectSuccess(result: number | bigint): number {
+  if (!ZSTD_isError(result)) return Number(result);
+  throw new CoracleError('ERR_DAMAGED_DATA', `the zstd data is damaged: ${ZSTD_getErrorName(result)}`);
+}
+
+/** ZSTD_DStreamOutSize(): a whole block fits. */
+const OUTPUT_BYTES = 131_072;
+
+const ZSTD = {soname: 'libzstd.so.1', debianPackage: 'libzstd1', neededTo: 'read data compressed with zstd'};
+type Pointer = bigint;
+const ZSTD_createDStream = declareIn<[], Pointer | null>(ZSTD, 'void *ZSTD_createDStream()');
+const ZSTD_freeDStream = declareIn<[Pointer]>(ZSTD, 'size_t ZSTD_freeDStream(void *stream)');
+const ZSTD_decompressStream = declareIn<[Pointer, Uint8Array, Uint8Array], number | bigint>(
+  ZSTD,
+  'size_t ZSTD_decompressStream(void *stream, void *output, void *input)',
+);
+const ZSTD_isError = declareIn<[number | bigint]>(ZSTD, 'unsigned int ZSTD_isError(size_t code)');
+const ZSTD_getErrorName = declareIn<[number | bigint], string>(
+  ZSTD,
+  'const char *ZSTD_getErrorName(size_t code)',
+);

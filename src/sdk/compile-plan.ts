@@ -1,0 +1,189 @@
+/**
+ * Turns what a container is (its record, its image, the host's facts) into a plan: the list of system calls that makes
+ * it. Pure: it reads nothing and changes nothing, so that a plan can be shown, compared and stored.
+ */
+import {
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUTS,
+  HOST,
+  type Plan,
+  PR_SET_PDEATHSIG,
+  SLOT_EMPTY_NAMESPACE,
+  SLOT_LIFE,
+  SLOT_PASSED,
+  SLOT_PROC,
+  type Slot,
+  SlotAllocator,
+  type Step,
+} from '../binding/index.js';
+import type {CgroupSteps} from '../cgroup/index.js';
+import type {ContainerConfig} from './container-config.js';
+import type {Ulimits} from './default-ulimits.js';
+import {loopbackUp} from './loopback.js';
+import {type BoundSource, deviceTree, etcFiles, kernelMounts, maskedPaths, userMounts} from './plan-mounts.js';
+import {limitSteps, privilegeSteps} from './plan-privileges.js';
+import {overlaySteps, type Rootfs} from './plan-rootfs.js';
+import type {ResolvedUser} from './resolve-user.js';
+
+export interface PlanInput {
+  readonly config: ContainerConfig;
+  readonly rootfs: Rootfs;
+  readonly user: ResolvedUser;
+  /** Complete `KEY=value` list, HOME included. */
+  readonly env: readonly string[];
+  readonly capabilities: bigint;
+  /** The compiled seccomp filter, or undefined for none. */
+  readonly seccomp: Uint8Array | undefined;
+  readonly ulimits: Ulimits;
+  readonly cgroup: CgroupSteps;
+  /** Where the mounts of the record come from on the host; in the order of `config.mounts`. */
+  readonly sources: readonly BoundSource[];
+  readonly maskedPaths: readonly string[];
+  readonly readOnlyPaths: readonly string[];
+  readonly networkSysctls: Readonly<Record<string, string>>;
+  /** Device nodes of the host's to make inside. */
+  readonly devices: readonly DeviceNode[];
+  readonly hosts: string;
+  readonly resolvConf: string;
+  /** Steps of the record: made before the start, removed after a run with auto-remove. */
+  readonly bookkeeping: {
+    readonly host: readonly Step[];
+    readonly started: readonly Step[];
+    readonly teardown: readonly Step[];
+  };
+}
+
+export interface DeviceNode {
+  readonly path: string;
+  readonly type: 'b' | 'c';
+  readonly major: number;
+  readonly minor: number;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/**
+ * The order is the story: host side (record, cgroup, root file system, sources of mounts), clone, then in the child
+ * join, namespaces, mounts, root, limits, privileges, exec.
+ */
+export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan {
+  const {config, cgroup} = input;
+  const root = slots.next();
+  const sources = userMounts(input.sources, root, slots);
+  const dev = deviceTree(config, input.devices, root, slots);
+  const etc = etcFiles(input, root, slots);
+  return {
+    host: [
+      ...input.bookkeeping.host,
+      ...cgroup.host,
+      ...overlaySteps(input.rootfs, root, slots),
+      ...etc.host,
+      ...sources.host,
+      {op: 'clone', stage: 'clone', at: cgroup.cloneInto, x: namespaces(config)},
+    ],
+    parent: [],
+    child: [
+      ...cgroup.child,
+      {op: 'unshare', stage: 'cgroup namespace', x: CLONE_NEWCGROUP},
+      ...ownNetwork(input),
+      ...processSettings(config),
+      {op: 'setns', stage: 'mount namespace', at: SLOT_EMPTY_NAMESPACE, x: CLONE_NEWNS},
+      {op: 'unshare', stage: 'mount namespace', x: CLONE_NEWNS},
+      {op: 'moveMount', stage: 'attach the root file system', at: root, x: HOST, s1: '/'},
+      ...kernelMounts(config, root, slots),
+      ...dev,
+      ...etc.child,
+      ...sources.child,
+      ...(config.privileged ? [] : maskedPaths(input.maskedPaths, input.readOnlyPaths, root, slots)),
+      ...readOnlyRoot(config, root),
+      config.privileged
+        ? {op: 'pivot', stage: 'switch the root', at: root}
+        : {op: 'chroot', stage: 'switch the root', at: root},
+      ...standardStreams(),
+      {op: 'workdir', stage: 'working directory', s1: config.workdir || '/', flags: 16},
+      // After the last node of /dev was made: modes are exact until here.
+      {op: 'umask', stage: 'umask', x: 0o022},
+      ...limitSteps(input.ulimits, config.ulimits),
+      ...privilegeSteps(input),
+      // After the last change of ids: that clears it (prctl(2)).
+      {op: 'prctl', stage: 'die with the supervisor', x: PR_SET_PDEATHSIG, y: 9},
+      {op: 'life', stage: 'die with the supervisor', at: SLOT_LIFE},
+      {op: 'closeRange', stage: 'close descriptors', x: 3, y: CLOSE_RANGE_CLOEXEC},
+      execStep(config.argv, input.env),
+    ],
+    started: [...input.bookkeeping.started],
+    exit: [...cgroup.exit],
+    teardown: [...cgroup.teardown, ...input.bookkeeping.teardown],
+  };
+}
+
+const CLOSE_RANGE_CLOEXEC = 4; // linux/close_range.h
+
+function namespaces({network}: ContainerConfig): number {
+  return CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | (network === 'host' ? 0 : CLONE_NEWNET);
+}
+
+function ownNetwork({config, networkSysctls}: PlanInput): Step[] {
+  const steps: Step[] = config.network === 'host' ? [] : [loopbackUp()];
+  const wanted = {...(config.network === 'host' ? {} : networkSysctls), ...config.sysctls};
+  for (const [name, value] of Object.entries(wanted)) {
+    // /proc/sys of a private procfs: the namespaces looked at are those of the writer.
+    steps.push({
+      op: 'write',
+      stage: `sysctl ${name}`,
+      at: SLOT_PROC,
+      s1: `sys/${name.replaceAll('.', '/')}`,
+      s2: value,
+    });
+  }
+  return steps;
+}
+
+function processSettings({hostname, domainname, oomScoreAdj}: ContainerConfig): Step[] {
+  const steps: Step[] = [
+    {op: 'setsid', stage: 'session'},
+    {op: 'keyring', stage: 'session keyring'},
+  ];
+  if (hostname !== '') steps.push({op: 'hostname', stage: 'host name', s1: hostname});
+  if (domainname !== '') steps.push({op: 'domainname', stage: 'domain name', s1: domainname});
+  if (oomScoreAdj !== 0) {
+    steps.push({
+      op: 'write',
+      stage: 'oom_score_adj',
+      at: SLOT_PROC,
+      s1: 'self/oom_score_adj',
+      s2: String(oomScoreAdj),
+    });
+  }
+  return steps;
+}
+
+function readOnlyRoot({readOnly}: ContainerConfig, root: Slot): Step[] {
+  return readOnly ? [{op: 'mountSetattr', stage: 'read-only root', at: root, x: 1}] : [];
+}
+
+function standardStreams(): Step[] {
+  return [0, 1, 2].map(fd => ({op: 'stdio', stage: 'standard streams', at: SLOT_PASSED + fd, x: fd}));
+}
+
+/** As a shell looks a program up: a name without a slash in each directory of PATH (execvp(3)). */
+function execStep(argv: readonly [string, ...string[]], env: readonly string[]): Step {
+  const [program] = argv;
+  const path = env.find(variable => variable.startsWith('PATH='))?.slice(5) ?? '';
+  const candidates = program.includes('/') ? [program] : path.split(':').map(directory => `${directory || '.'}/${program}`);
+  const strings = [...argv, ...env];
+  return {
+    op: 'exec',
+    stage: 'exec',
+    s1: `${candidates.join('\0')}\0`,
+    x: candidates.length,
+    s2: `${strings.join('\0')}\0`,
+    y: argv.length,
+    z: env.length,
+  };
+}

@@ -1,0 +1,269 @@
+import {
+  AT_RECURSIVE,
+  HOST,
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+  MOUNT_ATTR_STRICTATIME,
+  makeDevice,
+  MS_PRIVATE,
+  MS_SHARED,
+  MS_SLAVE,
+  OPEN_TREE_CLONE,
+  S_IFBLK,
+  S_IFCHR,
+  type Slot,
+  type SlotAllocator,
+  STEP_FLAGS,
+  type Step,
+} from '../binding/index.js';
+import type {DeviceNode, PlanInput} from './compile-plan.js';
+import type {ContainerConfig} from './container-config.js';
+import type {Propagation, TmpfsMount} from './run-options.js';
+
+/** Where one mount of a container comes from. `file` decides what is made at a missing target. */
+export type BoundSource =
+  | {
+      readonly kind: 'bind';
+      readonly source: string;
+      readonly target: string;
+      readonly file: boolean;
+      readonly readOnly: boolean;
+      readonly recursive: boolean;
+      readonly propagation: Propagation;
+    }
+  | {readonly kind: 'tmpfs'; readonly mount: TmpfsMount};
+
+const SAFE = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+
+/** fsopen, options, fsmount: a new file system as a detached mount in `out`. */
+function newMount(
+  stage: string,
+  type: string,
+  options: readonly (readonly [string, string])[],
+  attributes: number,
+  out: Slot,
+  slots: SlotAllocator,
+): Step[] {
+  const fs = slots.next();
+  return [
+    {op: 'fsopen', stage, out: fs, s1: type},
+    ...options.map(([key, value]): Step => ({op: 'fsconfigString', stage, at: fs, s1: key, s2: value})),
+    {op: 'fsmount', stage, at: fs, out, x: attributes},
+  ];
+}
+
+/** Attaches the mount in `mount` at a path inside the root; what is missing there is made, never through a symlink out. */
+function attach(
+  stage: string,
+  mount: Slot,
+  root: Slot,
+  target: string,
+  slots: SlotAllocator,
+  flags: number,
+): Step[] {
+  const place = slots.next();
+  return [
+    {op: 'target', stage, at: root, out: place, s1: target, flags},
+    {op: 'moveMount', stage, at: mount, x: place},
+    {op: 'close', stage, at: place},
+    {op: 'close', stage, at: mount},
+  ];
+}
+
+/**
+ * /proc, /sys. Their places must be ordinary directories: an image that has a symlink there is refused, since later
+ * steps and the program itself trust what they find below (CVE-2019-16884, CVE-2019-19921).
+ */
+export function kernelMounts({privileged}: ContainerConfig, root: Slot, slots: SlotAllocator): Step[] {
+  const [proc, sys] = [slots.next(), slots.next()];
+  return [
+    ...newMount('proc', 'proc', [['source', 'proc']], SAFE, proc, slots),
+    ...attach('proc', proc, root, 'proc', slots, STEP_FLAGS.noSymlinks),
+    ...newMount('sysfs', 'sysfs', [['source', 'sysfs']], SAFE | (privileged ? 0 : MOUNT_ATTR_RDONLY), sys, slots),
+    ...attach('sysfs', sys, root, 'sys', slots, STEP_FLAGS.noSymlinks),
+  ];
+}
+
+const STANDARD_NODES: readonly (readonly [name: string, major: number, minor: number])[] = [
+  ['null', 1, 3],
+  ['zero', 1, 5],
+  ['full', 1, 7],
+  ['random', 1, 8],
+  ['urandom', 1, 9],
+  ['tty', 5, 0],
+];
+
+const STANDARD_LINKS: readonly (readonly [name: string, target: string])[] = [
+  ['ptmx', 'pts/ptmx'],
+  ['fd', '/proc/self/fd'],
+  ['stdin', '/proc/self/fd/0'],
+  ['stdout', '/proc/self/fd/1'],
+  ['stderr', '/proc/self/fd/2'],
+];
+
+/** /dev as Docker lays it out: OCI runtime-spec, config-linux.md, "Default Devices" and "/dev symbolic links". */
+export function deviceTree(
+  {shmSizeBytes}: ContainerConfig,
+  devices: readonly DeviceNode[],
+  root: Slot,
+  slots: SlotAllocator,
+): Step[] {
+  const dev = slots.next();
+  const stage = 'dev';
+  const steps: Step[] = [
+    ...newMount(stage, 'tmpfs', [['source', 'tmpfs'], ['mode', '755'], ['size', '65536k']], MOUNT_ATTR_NOSUID | MOUNT_ATTR_STRICTATIME, dev, slots),
+  ];
+  for (const [name, major, minor] of STANDARD_NODES) {
+    steps.push({op: 'mknod', stage: `device ${name}`, at: dev, s1: name, x: S_IFCHR | 0o666, y: makeDevice(major, minor)});
+  }
+  for (const [name, target] of STANDARD_LINKS) steps.push({op: 'symlink', stage, at: dev, s1: name, s2: target});
+  for (const name of ['pts', 'mqueue', 'shm']) steps.push({op: 'mkdir', stage, at: dev, s1: name, x: 0o755});
+  const place = slots.next();
+  steps.push(
+    {op: 'target', stage, at: root, out: place, s1: 'dev', flags: STEP_FLAGS.noSymlinks},
+    {op: 'moveMount', stage, at: dev, x: place},
+    {op: 'close', stage, at: place},
+  );
+  for (const [name, type, options, attributes] of deviceFileSystems(shmSizeBytes)) {
+    const mount = slots.next();
+    steps.push(
+      ...newMount(`/dev/${name}`, type, options, attributes, mount, slots),
+      {op: 'moveMount', stage: `/dev/${name}`, at: mount, x: dev, s1: name},
+      {op: 'close', stage: `/dev/${name}`, at: mount},
+    );
+  }
+  for (const device of devices) steps.push(...deviceNode(device, root, slots));
+  steps.push({op: 'close', stage, at: dev});
+  return steps;
+}
+
+function deviceFileSystems(shmSizeBytes: number) {
+  return [
+    ['pts', 'devpts', [['source', 'devpts'], ['mode', '620'], ['ptmxmode', '666'], ['gid', '5']], MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC],
+    ['mqueue', 'mqueue', [['source', 'mqueue']], SAFE],
+    ['shm', 'tmpfs', [['source', 'shm'], ['mode', '1777'], ['size', String(shmSizeBytes)]], SAFE],
+  ] as const;
+}
+
+/** A node of the host's, made anew inside: its directory is resolved in the root, mknod never follows. */
+function deviceNode({path, type, major, minor, mode, uid, gid}: DeviceNode, root: Slot, slots: SlotAllocator): Step[] {
+  const slash = path.lastIndexOf('/');
+  const [directory, name] = [path.slice(0, slash) || '/', path.slice(slash + 1)];
+  const place = slots.next();
+  const stage = `device ${path}`;
+  return [
+    {op: 'target', stage, at: root, out: place, s1: directory},
+    {op: 'mknod', stage, at: place, s1: name, x: (type === 'b' ? S_IFBLK : S_IFCHR) | mode, y: makeDevice(major, minor)},
+    {op: 'chown', stage, at: place, s1: name, x: uid, y: gid},
+    {op: 'close', stage, at: place},
+  ];
+}
+
+/**
+ * /etc/hosts, hostname and resolv.conf: files in the container's directory on the host, bound over the image's, as
+ * Docker does, so that they can be changed while it runs.
+ */
+export function etcFiles(
+  {config, hosts, resolvConf, sources, rootfs}: PlanInput,
+  root: Slot,
+  slots: SlotAllocator,
+): {host: Step[]; child: Step[]} {
+  const covered = new Set(sources.map(targetOf));
+  const host: Step[] = [];
+  const child: Step[] = [];
+  const files = [
+    ['resolv.conf', resolvConf],
+    ['hostname', `${config.hostname}\n`],
+    ['hosts', hosts],
+  ] as const;
+  for (const [name, text] of files) {
+    const stage = `/etc/${name}`;
+    const path = `${rootfs.directory}/${name}`;
+    host.push({op: 'create', stage, at: HOST, s1: path, s2: text, x: 0o644, flags: STEP_FLAGS.existsOk});
+    if (covered.has(stage)) continue;
+    const mount = slots.next();
+    host.push({op: 'openTree', stage, at: HOST, s1: path, x: OPEN_TREE_CLONE, out: mount});
+    host.push({op: 'mountSetattr', stage, at: mount, y: MS_PRIVATE});
+    child.push(...attach(stage, mount, root, `etc/${name}`, slots, STEP_FLAGS.file));
+  }
+  return {host, child};
+}
+
+/** The sources are opened live by the spawner, as the host has them now; nothing keeps them open afterwards. */
+export function userMounts(
+  sources: readonly BoundSource[],
+  root: Slot,
+  slots: SlotAllocator,
+): {host: Step[]; child: Step[]} {
+  const host: Step[] = [];
+  const child: Step[] = [];
+  // A mount at /a hides what was mounted at /a/b before it: parents first, as Docker sorts them.
+  const ordered = [...sources].sort((a, b) => depth(targetOf(a)) - depth(targetOf(b)));
+  for (const source of ordered) {
+    const mount = slots.next();
+    const target = targetOf(source);
+    const stage = `mount ${target}`;
+    if (source.kind === 'tmpfs') {
+      child.push(...tmpfsSteps(stage, source.mount, mount, slots), ...attach(stage, mount, root, target, slots, 0));
+      continue;
+    }
+    const recursive = source.recursive ? AT_RECURSIVE : 0;
+    host.push({op: 'openTree', stage, at: HOST, s1: source.source, x: OPEN_TREE_CLONE | recursive, out: mount});
+    const attributes = source.readOnly ? MOUNT_ATTR_RDONLY : 0;
+    host.push({op: 'mountSetattr', stage, at: mount, x: attributes, y: PROPAGATION[source.propagation], z: recursive});
+    child.push(...attach(stage, mount, root, target, slots, source.file ? STEP_FLAGS.file : 0));
+  }
+  return {host, child};
+}
+
+const PROPAGATION: Readonly<Record<Propagation, number>> = {
+  private: MS_PRIVATE,
+  rprivate: MS_PRIVATE,
+  slave: MS_SLAVE,
+  rslave: MS_SLAVE,
+  shared: MS_SHARED,
+  rshared: MS_SHARED,
+};
+
+function tmpfsSteps(stage: string, mount: TmpfsMount, out: Slot, slots: SlotAllocator): Step[] {
+  const options: [string, string][] = [
+    ['source', 'tmpfs'],
+    ['mode', (mount.mode ?? 0o1777).toString(8)],
+  ];
+  if (mount.sizeBytes !== undefined) options.push(['size', String(mount.sizeBytes)]);
+  if (mount.inodes !== undefined) options.push(['nr_inodes', String(mount.inodes)]);
+  if (mount.uid !== undefined) options.push(['uid', String(mount.uid)]);
+  if (mount.gid !== undefined) options.push(['gid', String(mount.gid)]);
+  const attributes =
+    (mount.exec ? 0 : MOUNT_ATTR_NOEXEC) |
+    (mount.suid ? 0 : MOUNT_ATTR_NOSUID) |
+    (mount.dev ? 0 : MOUNT_ATTR_NODEV) |
+    (mount.readOnly ? MOUNT_ATTR_RDONLY : 0);
+  return newMount(stage, 'tmpfs', options, attributes, out, slots);
+}
+
+function targetOf(source: BoundSource): string {
+  return source.kind === 'bind' ? source.target : source.mount.target;
+}
+
+function depth(path: string): number {
+  return path.split('/').length;
+}
+
+/** What of /proc and /sys a container may not see or not write. The cover is the container's own null device, checked. */
+export function maskedPaths(
+  masked: readonly string[],
+  readOnly: readonly string[],
+  root: Slot,
+  slots: SlotAllocator,
+): Step[] {
+  const null_ = slots.next();
+  return [
+    ...readOnly.map((path): Step => ({op: 'readOnly', stage: `read-only ${path}`, at: root, s1: path})),
+    {op: 'target', stage: 'masks', at: root, out: null_, s1: 'dev/null', flags: STEP_FLAGS.noSymlinks},
+    ...masked.map((path): Step => ({op: 'mask', stage: `mask ${path}`, at: root, s1: path, x: null_})),
+    {op: 'close', stage: 'masks', at: null_},
+  ];
+}

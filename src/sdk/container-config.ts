@@ -1,6 +1,8 @@
 import {posix} from 'node:path';
 import {CoracleError} from '../errors.js';
+import type {ContainerDefaults, Healthcheck} from '../oci/index.js';
 import {cleanPath} from './check-mounts.js';
+import {DEFAULT_PATH} from './docker-defaults.js';
 import {envKey} from './env-key.js';
 import {formatNanoseconds} from './nanosecond-time.js';
 import type {NormalizedOptions} from './normalize-run-options.js';
@@ -49,7 +51,7 @@ export interface ContainerConfig extends Unchanged {
   /** Of the image's configuration, kept for `inspect` and for later releases. */
   readonly exposedPorts: readonly string[];
   readonly imageVolumes: readonly string[];
-  readonly healthcheck: Readonly<Record<string, unknown>> | null;
+  readonly healthcheck: Healthcheck | null;
   readonly shell: readonly string[] | null;
 }
 
@@ -86,26 +88,12 @@ export type ConfiguredMount = BindMount | TmpfsMount | ConfiguredVolume;
 /** `anonymous` volumes are removed with the container by `--rm` and `rm -v`. */
 export type ConfiguredVolume = VolumeMount & {readonly name: string; readonly anonymous: boolean};
 
-/** The part of an image's config that running it needs; the same keys in OCI's and Docker's format. */
-export interface ImageRunConfig {
-  readonly User?: string;
-  readonly Env?: readonly string[] | null;
-  readonly Entrypoint?: readonly string[] | null;
-  readonly Cmd?: readonly string[] | null;
-  readonly WorkingDir?: string;
-  readonly Labels?: Readonly<Record<string, string>> | null;
-  readonly StopSignal?: string;
-  readonly Volumes?: Readonly<Record<string, unknown>> | null;
-  readonly ExposedPorts?: Readonly<Record<string, unknown>> | null;
-  readonly Healthcheck?: Readonly<Record<string, unknown>> | null;
-  readonly Shell?: readonly string[] | null;
-}
-
 export interface ConfiguredImage {
   readonly id: string;
   readonly reference: string;
   readonly platform: string;
-  readonly config: ImageRunConfig;
+  /** As `parseImageConfig` read it: types, sizes and NUL bytes are checked. */
+  readonly config: ContainerDefaults;
 }
 
 export interface ContainerIdentity {
@@ -149,7 +137,7 @@ export function makeContainerConfig(
     domainname: options.domainname,
     labels: {...image.config.Labels, ...options.labels},
     stopSignal: options.stopSignal ?? (image.config.StopSignal || null),
-    stopTimeoutMs: options.stopTimeoutMs ?? null,
+    stopTimeoutMs: options.stopTimeoutMs ?? secondsToMs(image.config.StopTimeout),
     stdin: typeof options.stdin === 'string' ? options.stdin : 'content',
     stdout: options.stdout,
     stderr: options.stderr,
@@ -186,7 +174,7 @@ export function makeContainerConfig(
  */
 export function processEnv({env, hostname}: Pick<ContainerConfig, 'env' | 'hostname'>): string[] {
   const byKey = new Map([
-    ['PATH', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+    ['PATH', `PATH=${DEFAULT_PATH}`],
     ['HOSTNAME', `HOSTNAME=${hostname}`],
   ]);
   for (const variable of env) {
@@ -198,7 +186,7 @@ export function processEnv({env, hostname}: Pick<ContainerConfig, 'env' | 'hostn
 
 function mergeCommand(
   {entrypoint, command}: ResolvedOptions,
-  image: ImageRunConfig,
+  image: ContainerDefaults,
 ): Pick<ContainerConfig, 'argv' | 'entrypoint' | 'command'> {
   // An entrypoint of the caller's, even an empty one, makes the image's Cmd meaningless: it was written for the other.
   const mergedCommand = command?.length ? command : entrypoint === undefined ? (image.Cmd ?? []) : [];
@@ -215,6 +203,10 @@ function mergeCommand(
     entrypoint: mergedEntrypoint.length > 0 ? mergedEntrypoint : null,
     command: mergedCommand.length > 0 ? mergedCommand : null,
   };
+}
+
+function secondsToMs(seconds: number | undefined): number | null {
+  return seconds === undefined ? null : seconds * 1000;
 }
 
 /** The caller's variables come first, the image's others after them: the order that `docker inspect` shows. */
@@ -250,39 +242,18 @@ function mergeMounts(
   return configured;
 }
 
-/** An image is foreign input: what would reach the kernel from it must be what it says it is. */
+/** What its types do not say of an image's config, which is foreign input. */
 function checkImageConfig({reference, config}: ConfiguredImage): void {
   const refuse = (what: string): never => {
     throw new CoracleError('ERR_INVALID_IMAGE', `the image ${reference} has an invalid config: ${what}`);
   };
-  for (const key of ['Env', 'Entrypoint', 'Cmd', 'Shell'] as const) {
-    const list: unknown = config[key] ?? [];
-    if (!Array.isArray(list)) refuse(`${key} is not a list`);
-    for (const item of list as unknown[]) {
-      if (typeof item !== 'string' || item.includes('\0'))
-        refuse(`${key} holds something that is not a string`);
-    }
-  }
-  for (const key of ['User', 'WorkingDir', 'StopSignal'] as const) {
-    const text: unknown = config[key] ?? '';
-    if (typeof text !== 'string' || text.includes('\0')) refuse(`${key} is not a string`);
-  }
-  for (const key of ['Labels', 'Volumes', 'ExposedPorts', 'Healthcheck'] as const) {
-    const record: unknown = config[key] ?? {};
-    if (typeof record !== 'object' || Array.isArray(record)) refuse(`${key} is not an object`);
-  }
-  for (const [label, text] of Object.entries(config.Labels ?? {})) {
-    if (typeof text !== 'string') refuse(`the label ${label} is not a string`);
-  }
   for (const target of Object.keys(config.Volumes ?? {})) {
-    if (target.includes('\0') || cleanPath(posix.join('/', target)) === '/')
-      refuse(`a volume at ${JSON.stringify(target)}`);
+    if (cleanPath(posix.join('/', target)) === '/') refuse(`a volume at ${JSON.stringify(target)}`);
   }
-  if (config.StopSignal) {
-    try {
-      parseSignal(config.StopSignal);
-    } catch {
-      refuse(`unknown StopSignal ${JSON.stringify(config.StopSignal)}`);
-    }
+  if (!config.StopSignal) return;
+  try {
+    parseSignal(config.StopSignal);
+  } catch {
+    refuse(`unknown StopSignal ${JSON.stringify(config.StopSignal)}`);
   }
 }

@@ -2,6 +2,7 @@ import type {Limits} from '../cgroup/index.js';
 import {cleanPath, normalizeDevices, normalizeMounts} from './check-mounts.js';
 import {invalidOption} from './check-option.js';
 import {checkRunOptions} from './check-run-options.js';
+import {DEFAULT_SHM_BYTES} from './docker-defaults.js';
 import {envKey} from './env-key.js';
 import type {
   Device,
@@ -63,7 +64,6 @@ export interface NormalizedOptions {
 
 export const DEFAULT_STOP_TIMEOUT_MS = 10_000;
 export const DEFAULT_START_DEADLINE_MS = 10_000;
-export const DEFAULT_SHM_SIZE_BYTES = 64 * 1024 * 1024;
 export const DEFAULT_OUTPUT_LIMIT_BYTES = 1024 * 1024;
 
 /**
@@ -99,7 +99,7 @@ export function normalizeRunOptions(
     startDeadlineMs: options.startDeadlineMs ?? DEFAULT_START_DEADLINE_MS,
     mounts: normalizeMounts(options.mounts ?? []),
     devices: normalizeDevices(options.devices ?? []),
-    shmSizeBytes: options.shmSizeBytes ?? DEFAULT_SHM_SIZE_BYTES,
+    shmSizeBytes: options.shmSizeBytes ?? DEFAULT_SHM_BYTES,
     readOnly: options.readOnly ?? false,
     capabilities: {
       add: (options.capabilities?.add ?? []).map(capabilityName),

@@ -1,5 +1,6 @@
 import test from 'ava';
-import type {ImageRunConfig, ResolvedOptions} from '../../src/sdk/container-config.js';
+import type {ContainerDefaults} from '../../src/oci/index.js';
+import type {ResolvedOptions} from '../../src/sdk/container-config.js';
 import {makeContainerConfig, processEnv} from '../../src/sdk/container-config.js';
 import {formatNanoseconds, nowNanoseconds, parseNanoseconds} from '../../src/sdk/nanosecond-time.js';
 import {normalizeRunOptions} from '../../src/sdk/normalize-run-options.js';
@@ -7,7 +8,7 @@ import type {RunOptions} from '../../src/sdk/run-options.js';
 
 const ID = '5a7d76fc7be9d61a482e257d9fa329c62d84a3dd35b9226292eb2df5e05b1755';
 
-function configure(options: RunOptions, image: ImageRunConfig = {Cmd: ['sh']}) {
+function configure(options: RunOptions, image: ContainerDefaults = {Cmd: ['sh']}) {
   let volumes = 0;
   return makeContainerConfig(
     normalizeRunOptions(options) as ResolvedOptions,
@@ -24,10 +25,10 @@ function configure(options: RunOptions, image: ImageRunConfig = {Cmd: ['sh']}) {
 
 /** Which of the four sources of words is run: dockerd's merge in `daemon/config` and `runconfig`. */
 const runs = test.macro({
-  exec(t, options: RunOptions, image: ImageRunConfig, argv: readonly string[]) {
+  exec(t, options: RunOptions, image: ContainerDefaults, argv: readonly string[]) {
     t.deepEqual(configure(options, image).argv, argv);
   },
-  title: (_, options: RunOptions, image: ImageRunConfig, argv: readonly string[]) =>
+  title: (_, options: RunOptions, image: ContainerDefaults, argv: readonly string[]) =>
     `${JSON.stringify(options)} on ${JSON.stringify(image)} runs ${argv.join(' ')}`,
 });
 test(runs, {}, {Cmd: ['a', 'b']}, ['a', 'b']);
@@ -113,13 +114,10 @@ test('the record survives JSON unchanged', t => {
 
 const refuses = test.macro({
   exec(t, _: string, image: unknown) {
-    t.throws(() => configure({}, image as ImageRunConfig), {code: 'ERR_INVALID_IMAGE'});
+    t.throws(() => configure({}, image as ContainerDefaults), {code: 'ERR_INVALID_IMAGE'});
   },
   title: (_, what) => `refuses an image with ${what}`,
 });
-test(refuses, 'a command that is a string', {Cmd: 'sh'});
-test(refuses, 'NUL in its environment', {Cmd: ['a'], Env: ['A=\0']});
-test(refuses, 'a label that is a number', {Cmd: ['a'], Labels: {a: 1}});
 test(refuses, 'a volume over the root', {Cmd: ['a'], Volumes: {'/..': {}}});
 test(refuses, 'an unknown stop signal', {Cmd: ['a'], StopSignal: 'SIGNOPE'});
 

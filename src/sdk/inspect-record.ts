@@ -1,0 +1,384 @@
+import type {DeviceRate, Limits} from '../cgroup/index.js';
+import type {ConfiguredMount, ContainerConfig} from './container-config.js';
+import type {ContainerState} from './container-state.js';
+import {dockerExitCode} from './container-state.js';
+import {MASKED_PATHS, READONLY_PATHS} from './docker-defaults.js';
+
+/** What `inspect` tells besides the container's record and state. Paths are the host's. */
+export interface InspectFacts {
+  /** The container's directory, or '' when its files are in no directory of its own. */
+  readonly directory: string;
+  /** Lowest layer last, as overlay wants them; none for a container whose layers are gone. */
+  readonly layers: readonly string[];
+  readonly upperDirectory: string;
+  readonly workDirectory: string;
+  readonly mergedDirectory: string;
+  /** Where the data of a named volume is. */
+  readonly volumeMountpoint: (name: string) => string;
+  /** `private` when the container sees its own cgroup as the root of the tree. */
+  readonly cgroupNamespace: 'host' | 'private';
+  /** Of `--size`: bytes written by the container, and those with the image's. */
+  readonly sizes?: {readonly writable: number; readonly total: number};
+}
+
+export type ContainerInspect = ReturnType<typeof inspectRecord>;
+
+const NEVER = '0001-01-01T00:00:00Z'; // Go's zero time
+
+/**
+ * Docker's inspect document of a container: the shape and key order of the Engine API 1.41 to 1.50 with every legacy
+ * field that scripts read, such as `NetworkSettings.IPAddress`. Pure.
+ * @see https://docs.docker.com/reference/api/engine/version/v1.50/#tag/Container/operation/ContainerInspect
+ */
+export function inspectRecord(config: ContainerConfig, state: ContainerState, facts: InspectFacts) {
+  const [path, ...args] = config.argv;
+  const started = state.status === 'running' || state.status === 'exited';
+  const file = (name: string) => (started && facts.directory !== '' ? `${facts.directory}/${name}` : '');
+  return {
+    Id: config.id,
+    Created: config.created,
+    Path: path,
+    Args: args,
+    State: inspectState(state),
+    Image: config.image.id,
+    ResolvConfPath: file('resolv.conf'),
+    HostnamePath: file('hostname'),
+    HostsPath: file('hosts'),
+    // Output of an attached container goes to whoever started it; there is no log until containers are detached.
+    LogPath: '',
+    Name: `/${config.name}`,
+    RestartCount: 0,
+    Driver: 'overlay2',
+    Platform: 'linux',
+    MountLabel: '',
+    ProcessLabel: '',
+    AppArmorProfile: '',
+    ExecIDs: null as readonly string[] | null,
+    HostConfig: hostConfig(config, facts),
+    GraphDriver: {
+      Data: {
+        LowerDir: facts.layers.join(':'),
+        MergedDir: facts.mergedDirectory,
+        UpperDir: facts.upperDirectory,
+        WorkDir: facts.workDirectory,
+      },
+      Name: 'overlay2',
+    },
+    ...(facts.sizes && {SizeRw: facts.sizes.writable, SizeRootFs: facts.sizes.total}),
+    Mounts: mountPoints(config.mounts, facts),
+    Config: containerConfig(config),
+    NetworkSettings: networkSettings(config),
+  };
+}
+
+function inspectState(state: ContainerState) {
+  const exit = state.status === 'exited' ? state.exit : undefined;
+  const failure = state.status === 'created' ? state.failure : undefined;
+  return {
+    Status: state.status,
+    Running: state.status === 'running',
+    Paused: false,
+    Restarting: false,
+    OOMKilled: exit?.cause.kind === 'memory',
+    Dead: false,
+    Pid: state.status === 'running' ? state.pid : 0,
+    ExitCode: exit === undefined ? (failure?.exitCode ?? 0) : dockerExitCode(exit),
+    Error: failure?.message ?? '',
+    StartedAt: 'startedAt' in state ? state.startedAt : NEVER,
+    FinishedAt: 'finishedAt' in state ? state.finishedAt : NEVER,
+  };
+}
+
+function hostConfig(config: ContainerConfig, facts: InspectFacts) {
+  const {limits, mounts, sysctls} = config;
+  const byMountFlag = mounts.filter(mount => mount.writtenAs === undefined).map(mountFlag);
+  const byTmpfsFlag = mounts.filter(mount => mount.type === 'tmpfs' && mount.writtenAs !== undefined);
+  const binds = mounts.filter(mount => mount.type !== 'tmpfs' && mount.writtenAs?.includes(':'));
+  return {
+    Binds: orNull(binds.map(mount => mount.writtenAs!)),
+    ContainerIDFile: '',
+    LogConfig: {Type: 'none', Config: {} as Readonly<Record<string, string>>},
+    NetworkMode: config.network as string,
+    PortBindings: {} as Readonly<Record<string, readonly PortBinding[]>>,
+    RestartPolicy: {Name: 'no', MaximumRetryCount: 0},
+    AutoRemove: config.autoRemove,
+    VolumeDriver: '',
+    VolumesFrom: null as readonly string[] | null,
+    CapAdd: orNull(config.capabilities.add),
+    CapDrop: orNull(config.capabilities.drop),
+    CgroupnsMode: facts.cgroupNamespace,
+    Dns: [] as readonly string[],
+    DnsOptions: [] as readonly string[],
+    DnsSearch: [] as readonly string[],
+    ExtraHosts: null as readonly string[] | null,
+    GroupAdd: orNull(config.groups),
+    IpcMode: 'private',
+    Cgroup: '',
+    Links: null as readonly string[] | null,
+    OomScoreAdj: config.oomScoreAdj,
+    PidMode: '',
+    Privileged: config.privileged,
+    PublishAllPorts: false,
+    ReadonlyRootfs: config.readOnly,
+    SecurityOpt: orNull(securityOptions(config)),
+    ...(byTmpfsFlag.length > 0 && {
+      Tmpfs: sortedRecord(byTmpfsFlag.map(({target, writtenAs}) => [target, writtenAs!])),
+    }),
+    UTSMode: '',
+    UsernsMode: '',
+    ShmSize: config.shmSizeBytes,
+    ...(Object.keys(sysctls).length > 0 && {Sysctls: sortedRecord(Object.entries(sysctls))}),
+    Runtime: 'coracle',
+    ConsoleSize: [0, 0] as const,
+    Isolation: '',
+    ...resources(config),
+    CpuCount: 0,
+    CpuPercent: 0,
+    IOMaximumIOps: 0,
+    IOMaximumBandwidth: 0,
+    ...(byMountFlag.length > 0 && {Mounts: byMountFlag}),
+    MaskedPaths: config.privileged ? null : MASKED_PATHS,
+    ReadonlyPaths: config.privileged ? null : READONLY_PATHS,
+    ...(config.init && {Init: true}),
+    ...(limits.hugetlb && {Hugetlb: limits.hugetlb}),
+  };
+}
+
+export interface PortBinding {
+  readonly HostIp: string;
+  readonly HostPort: string;
+}
+
+function resources({limits, devices, ulimits}: ContainerConfig) {
+  return {
+    CpuShares: limits.cpuShares ?? 0,
+    Memory: limits.memoryBytes ?? 0,
+    NanoCpus: Math.round((limits.cpus ?? 0) * 1e9),
+    CgroupParent: '',
+    BlkioWeight: limits.blkioWeight ?? 0,
+    BlkioWeightDevice: (limits.blkioWeightDevice ?? []).map(({path, weight}) => ({
+      Path: path,
+      Weight: weight,
+    })),
+    BlkioDeviceReadBps: throttle(limits.deviceReadBps),
+    BlkioDeviceWriteBps: throttle(limits.deviceWriteBps),
+    BlkioDeviceReadIOps: throttle(limits.deviceReadIops),
+    BlkioDeviceWriteIOps: throttle(limits.deviceWriteIops),
+    CpuPeriod: limits.cpuPeriodUs ?? 0,
+    CpuQuota: limits.cpuQuotaUs ?? 0,
+    CpuRealtimePeriod: 0,
+    CpuRealtimeRuntime: 0,
+    CpusetCpus: limits.cpusetCpus ?? '',
+    CpusetMems: limits.cpusetMems ?? '',
+    Devices: devices.map(({source, target, access}) => ({
+      PathOnHost: source,
+      PathInContainer: target,
+      CgroupPermissions: access,
+    })),
+    DeviceCgroupRules: null as readonly string[] | null,
+    DeviceRequests: null as readonly unknown[] | null,
+    KernelMemory: 0,
+    KernelMemoryTCP: 0,
+    MemoryReservation: limits.memoryReservationBytes ?? 0,
+    MemorySwap: memorySwap(limits),
+    MemorySwappiness: limits.memorySwappiness ?? null,
+    OomKillDisable: limits.oomKillDisable ?? false,
+    PidsLimit: limits.processes ?? null,
+    Ulimits: Object.entries(ulimits).map(([name, {soft, hard}]) => ({Name: name, Hard: hard, Soft: soft})),
+  };
+}
+
+/** dockerd writes down what it will use: twice the memory when only that was said. */
+function memorySwap({memoryBytes = 0, memorySwapBytes = 0}: Limits): number {
+  return memorySwapBytes === 0 ? memoryBytes * 2 : memorySwapBytes;
+}
+
+function throttle(rates: readonly DeviceRate[] = []) {
+  return rates.map(({path, rate}) => ({Path: path, Rate: rate}));
+}
+
+function securityOptions({noNewPrivileges, seccomp, privileged}: ContainerConfig): string[] {
+  const options: string[] = [];
+  if (noNewPrivileges) options.push('no-new-privileges');
+  if (typeof seccomp === 'object') options.push(`seccomp=${JSON.stringify(seccomp)}`);
+  else if (seccomp === 'unconfined' && !privileged) options.push('seccomp=unconfined');
+  // SELinux labels are never ours; dockerd says so for a privileged container, and tools look for it.
+  if (privileged) options.push('label=disable');
+  return options;
+}
+
+/** `HostConfig.Mounts`: what `--mount` said. */
+function mountFlag(mount: ConfiguredMount) {
+  const common = {Target: mount.target, ...(mount.readOnly && {ReadOnly: true})};
+  switch (mount.type) {
+    case 'bind': {
+      const {propagation, nonRecursive} = mount;
+      const options = {
+        ...(propagation && {Propagation: propagation}),
+        ...(nonRecursive && {NonRecursive: true}),
+      };
+      return {
+        Type: 'bind',
+        Source: mount.source,
+        ...common,
+        ...(Object.keys(options).length > 0 && {BindOptions: options}),
+      };
+    }
+    case 'volume':
+      return {
+        Type: 'volume',
+        ...(mount.anonymous ? {} : {Source: mount.name}),
+        ...common,
+        ...(mount.nocopy && {VolumeOptions: {NoCopy: true}}),
+      };
+    case 'tmpfs':
+      return {
+        Type: 'tmpfs',
+        ...common,
+        ...((mount.sizeBytes !== undefined || mount.mode !== undefined) && {
+          TmpfsOptions: {
+            ...(mount.sizeBytes !== undefined && {SizeBytes: mount.sizeBytes}),
+            ...(mount.mode !== undefined && {Mode: mount.mode}),
+          },
+        }),
+      };
+    default:
+      return mount satisfies never;
+  }
+}
+
+/** `Mounts`: what is there, in the order of the targets. `--tmpfs` is left out, as in Docker. */
+function mountPoints(mounts: readonly ConfiguredMount[], facts: InspectFacts) {
+  return mounts
+    .filter(mount => mount.type !== 'tmpfs' || mount.writtenAs === undefined)
+    .toSorted((a, b) => (a.target < b.target ? -1 : 1))
+    .map(mount => mountPoint(mount, facts));
+}
+
+function mountPoint(mount: ConfiguredMount, {volumeMountpoint}: InspectFacts) {
+  const written = mount.writtenAs?.split(':')[2];
+  const common = {Destination: mount.target, RW: !mount.readOnly};
+  switch (mount.type) {
+    case 'bind':
+      return {
+        Type: 'bind',
+        Source: mount.source,
+        Destination: common.Destination,
+        Mode: written ?? '',
+        RW: common.RW,
+        Propagation: mount.propagation ?? 'rprivate',
+      };
+    case 'volume':
+      return {
+        Type: 'volume',
+        Name: mount.name,
+        Source: volumeMountpoint(mount.name),
+        Destination: common.Destination,
+        Driver: 'local',
+        // A named volume of -v is relabelled ("z") where SELinux is; Docker says so everywhere.
+        Mode: mount.anonymous ? '' : (written ?? 'z'),
+        RW: common.RW,
+        Propagation: '',
+      };
+    case 'tmpfs':
+      return {
+        Type: 'tmpfs',
+        Source: '',
+        Destination: common.Destination,
+        Mode: '',
+        RW: common.RW,
+        Propagation: '',
+      };
+    default:
+      return mount satisfies never;
+  }
+}
+
+function containerConfig(config: ContainerConfig) {
+  const attached = config.stdin !== 'ignore';
+  // Anonymous volumes of `-v /data` and of the image; those of --mount stand in HostConfig.Mounts alone.
+  const volumes = config.mounts.filter(
+    mount => mount.type === 'volume' && mount.anonymous && mount.writtenAs,
+  );
+  return {
+    Hostname: config.hostname,
+    Domainname: config.domainname,
+    User: config.user,
+    AttachStdin: attached,
+    AttachStdout: config.stdout !== 'ignore',
+    AttachStderr: config.stderr !== 'ignore',
+    ...(config.exposedPorts.length > 0 && {
+      ExposedPorts: sortedRecord(config.exposedPorts.map(port => [port, {}])),
+    }),
+    Tty: false,
+    OpenStdin: attached,
+    StdinOnce: attached,
+    Env: orNull(config.env),
+    Cmd: config.command,
+    ...(config.healthcheck && {Healthcheck: config.healthcheck}),
+    Image: config.image.reference,
+    Volumes: volumes.length > 0 ? sortedRecord(volumes.map(({target}) => [target, {}])) : null,
+    WorkingDir: config.workdir,
+    Entrypoint: config.entrypoint,
+    OnBuild: null as readonly string[] | null,
+    Labels: sortedRecord(Object.entries(config.labels)),
+    ...(config.stopSignal !== null && {StopSignal: config.stopSignal}),
+    ...(config.stopTimeoutMs !== null && {StopTimeout: Math.ceil(config.stopTimeoutMs / 1000)}),
+    ...(config.shell !== null && {Shell: config.shell}),
+  };
+}
+
+/** Without a network of its own all addresses are empty; the keys are there, since scripts read them. */
+function networkSettings({network}: ContainerConfig) {
+  const address = {
+    Gateway: '',
+    IPAddress: '',
+    IPPrefixLen: 0,
+    IPv6Gateway: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    MacAddress: '',
+  };
+  return {
+    Bridge: '',
+    SandboxID: '',
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    Ports: {} as Readonly<Record<string, readonly PortBinding[] | null>>,
+    SandboxKey: '',
+    SecondaryIPAddresses: null as readonly unknown[] | null,
+    SecondaryIPv6Addresses: null as readonly unknown[] | null,
+    EndpointID: '',
+    Gateway: '',
+    GlobalIPv6Address: '',
+    GlobalIPv6PrefixLen: 0,
+    IPAddress: '',
+    IPPrefixLen: 0,
+    IPv6Gateway: '',
+    MacAddress: '',
+    Networks: {
+      [network as string]: {
+        IPAMConfig: null as Readonly<Record<string, string>> | null,
+        Links: null as readonly string[] | null,
+        Aliases: null as readonly string[] | null,
+        NetworkID: '',
+        EndpointID: '',
+        ...address,
+        DriverOpts: null as Readonly<Record<string, string>> | null,
+      },
+    },
+  };
+}
+
+/** A nil slice in Go is `null` in JSON: Docker's empty lists are a mixture of both, and tools test for it. */
+function orNull<Item>(list: readonly Item[]): readonly Item[] | null {
+  return list.length > 0 ? list : null;
+}
+
+/** Go writes maps in the order of their keys, compared as bytes. */
+function sortedRecord<Value>(
+  entries: readonly (readonly [string, Value])[],
+): Readonly<Record<string, Value>> {
+  return Object.fromEntries(entries.toSorted(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))));
+}

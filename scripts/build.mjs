@@ -1,5 +1,5 @@
 // Builds what the package runs on: the native core (native/build/, with gcc and make alone) and the JavaScript
-// bundles (dist/). `npm ci` runs it as `prepare`; `npm run build` repeats it. Flags: --js leaves the core out.
+// bundles (dist/). `npm ci` runs it as `prepare`; `npm run build` repeats it. `--core` or `--js` builds that part alone.
 import {spawnSync} from 'node:child_process';
 import {
   accessSync,
@@ -26,7 +26,7 @@ const entries = {
 
 refuseOldNode();
 if (!process.argv.includes('--js')) buildCore();
-await buildBundles();
+if (!process.argv.includes('--core')) await buildBundles();
 
 function refuseOldNode() {
   const [major, minor] = process.versions.node.split('.').map(Number);
@@ -102,10 +102,6 @@ async function buildBundles() {
     target: 'node20.19',
     charset: 'utf8',
     external: ['koffi', '@koromix/*'],
-    // Bundled CommonJS libraries call require() for Node's own modules.
-    banner: {
-      js: "import {createRequire as nodeCreateRequire} from 'node:module';\nconst require = nodeCreateRequire(import.meta.url);",
-    },
     legalComments: 'none', // Their licences are whole in THIRD-PARTY-LICENSES.
     metafile: true,
     write: false,
@@ -114,13 +110,22 @@ async function buildBundles() {
   const {thirdPartyLicences} = await import('./third-party-licences.mjs');
   const dist = join(root, 'dist');
   mkdirSync(dist, {recursive: true});
-  for (const {path, contents} of outputFiles) replaceFile(path, contents);
+  for (const {path, text} of outputFiles) replaceFile(path, withRequire(text));
   replaceFile(join(dist, 'THIRD-PARTY-LICENSES'), thirdPartyLicences(root, metafile));
   // Chunks of an earlier build go last, so that a program starting meanwhile still finds its own.
   const written = new Set(outputFiles.map(({path}) => path));
   for (const name of readdirSync(dist)) {
     if (name.endsWith('.js') && !written.has(join(dist, name))) rmSync(join(dist, name));
   }
+}
+
+/**
+ * Bundled CommonJS libraries call require() for Node's own modules; esbuild's stand-in looks for a global one, which a
+ * module has to make itself. Only the file that holds the stand-in gets it: dist/inspect.js stays free of Node.
+ */
+function withRequire(text) {
+  if (!text.includes('typeof require !== "undefined"')) return text;
+  return `import {createRequire as nodeCreateRequire} from 'node:module';\nconst require = nodeCreateRequire(import.meta.url);\n${text}`;
 }
 
 /** In one step, so that a program that starts meanwhile reads the old file or the new one, never half of it. */

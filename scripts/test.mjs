@@ -16,7 +16,7 @@ await run('build', process.execPath, ['scripts/build.mjs']);
 await run('lint', tool('biome'), ['check', '--error-on-warnings', '.']);
 await run('types', tool('tsc'), ['--noEmit', '-p', '.']);
 const counts = await runTests();
-if (long) for (const script of virtualMachineScripts()) await run(script, script, []);
+if (long) for (const script of virtualMachineScripts()) await runInVirtualMachine(script, counts);
 
 const {passed, failed, skipped} = counts;
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
@@ -75,11 +75,19 @@ async function runTests() {
   return counts;
 }
 
+/** Each script boots a machine, runs a suite in it and exits 0; it counts as one test. */
+async function runInVirtualMachine(script, counts) {
+  console.log(`# ${script}`);
+  const outcome = await ended(spawn('bash', [script], {cwd: root, stdio: ['ignore', 'inherit', 'inherit']}));
+  counts[outcome === 0 ? 'passed' : 'failed'] += 1;
+  console.log(outcome === 0 ? `✔ ${script}` : `✖ ${script} (${outcome})`);
+}
+
 function virtualMachineScripts() {
   const folder = join(root, 'test', 'vm');
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .filter(name => name.endsWith('.sh'))
     .sort()
-    .map(name => join(folder, name));
+    .map(name => join('test', 'vm', name));
 }

@@ -125,7 +125,7 @@ test('v1: device rules deny all, then open devices.allow once for every exceptio
   t.is(rules[1], 'open out=20 devices/coracle/c1/devices.allow');
   t.is(rules[2], 'write at=20 b *:* m');
   t.is(rules.at(-2), 'write at=20 c 136:* rwm');
-  t.is(rules.at(-1), 'close at=20 undefined');
+  t.is(rules.at(-1), 'close at=20');
   t.is(rules.length, 15);
 });
 

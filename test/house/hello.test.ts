@@ -4,6 +4,7 @@ import {hostname} from 'node:os';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
 import test from 'ava';
+import {asRoot} from '../helpers/requires.js';
 
 const run = promisify(execFile);
 const hello = fileURLToPath(new URL('../../native/build/hello', import.meta.url));
@@ -24,9 +25,17 @@ test("hello-world's program greets, says what it sees, and fits on a screen", as
   }
 });
 
+asRoot('alone in a pid namespace it is pid 1 and sees itself', async t => {
+  const {stdout} = await run('unshare', ['--pid', '--fork', '--mount-proc', hello]);
+  t.regex(stdout, /^ {2}pid {9}1, and it can see 1 process: itself$/m);
+});
+
 test('it measures its start from the moment it was asked for', async t => {
-  const ago = process.hrtime.bigint() - 3_210_000_000n;
-  const {stdout} = await run(hello, {env: {CORACLE_REQUESTED_NS: String(ago)}});
+  const anHourAgo = process.hrtime.bigint() - 3_600_000_000_000n;
+  const {stdout} = await run(hello, {env: {CORACLE_REQUESTED_NS: String(anHourAgo)}});
+  const [, milliseconds] = /^ {2}started {5}(\d+\.\d\d) ms after it was asked for/m.exec(stdout) ?? [];
+  t.true(Number(milliseconds) >= 3_600_000, milliseconds);
+});
   const [, seconds] = /^ {2}started {5}(\d)\d{3}\.\d\d ms after it was asked for/m.exec(stdout) ?? [];
   t.is(seconds, '3');
 });

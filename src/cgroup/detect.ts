@@ -69,7 +69,15 @@ function findV2Tree({mountPoint, ownDirectory}: HierarchyMount): V2Tree | undefi
     ...names.map((_, index) => `${mountPoint}/${names.slice(0, index + 1).join('/')}`),
   ];
   const base = ancestors.find(isDelegated);
-  return base === undefined ? undefined : {base, devicePrograms: process.geteuid?.() === 0};
+  return base === undefined ? undefined : {base, devicePrograms: mayLoadDevicePrograms()};
+}
+
+/** BPF_PROG_TYPE_CGROUP_DEVICE wants CAP_SYS_ADMIN (bit 21) of the first user namespace: bpf(2), capabilities(7). */
+function mayLoadDevicePrograms(): boolean {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  // The first user namespace maps all 2^32 - 1 ids to themselves: user_namespaces(7).
+  const isFirstNamespace = /^\s*0\s+0\s+4294967295$/m.test(readFileSync('/proc/self/uid_map', 'utf8'));
+  return isFirstNamespace && (BigInt(`0x${effective}`) & (1n << 21n)) !== 0n;
 }
 
 function whyNothing({v1, v2}: CgroupMounts): Refusal {

@@ -8,6 +8,14 @@ import type {DeviceException, DevicePolicy} from './device-rules.js';
  * The context is `struct bpf_cgroup_dev_ctx` (linux/bpf.h): access_type (access << 16 | device type), major, minor.
  */
 export function compileDeviceProgram(policy: DevicePolicy): Uint8Array {
+  const known = compiled.get(policy) ?? compile(policy);
+  compiled.set(policy, known);
+  return known;
+}
+
+const compiled = new WeakMap<DevicePolicy, Uint8Array>();
+
+function compile(policy: DevicePolicy): Uint8Array {
   const instructions = [
     load(TYPE, CONTEXT, 0),
     move(ACCESS, TYPE),

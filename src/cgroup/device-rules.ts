@@ -44,6 +44,15 @@ export interface DeviceException {
  * wildcard: the kernel ignores such a rule, so the caller would believe in a restriction that is not there.
  */
 export function resolveDeviceRules(rules: readonly DeviceRule[]): DevicePolicy {
+  const known = resolved.get(rules) ?? resolve(rules);
+  resolved.set(rules, known);
+  return known;
+}
+
+/** Most containers share one list: resolving it takes 10 µs of a start. */
+const resolved = new WeakMap<readonly DeviceRule[], DevicePolicy>();
+
+function resolve(rules: readonly DeviceRule[]): DevicePolicy {
   // A new v1 cgroup inherits its parent's default, which is "allow" up to the root.
   let allowByDefault = true;
   const exceptions = new Map<string, DeviceException>();

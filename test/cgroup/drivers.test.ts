@@ -20,7 +20,7 @@ function lines(steps: readonly Step[], root: string): string[] {
       op,
       at === undefined ? '' : `at=${at}`,
       out === undefined ? '' : `out=${out}`,
-      String(s1).replace(`${root}/`, ''),
+      String(s1 ?? '').replace(`${root}/`, ''),
       s2,
     ]
       .filter(word => word !== '' && word !== undefined)
@@ -62,7 +62,7 @@ test('v1: a container without limits gets a directory in each hierarchy it is co
     'rmdir freezer/coracle/c1',
   ]);
   t.deepEqual(
-    steps.exit.map(({x, s1}) => [x, String(s1).replace(`${root}/`, '')]),
+    steps.exit.map(({x, s1}) => [x, String(s1 ?? '').replace(`${root}/`, '')]),
     [
       [EXIT_REPORT.oomControl, 'memory/coracle/c1/memory.oom_control'],
       [EXIT_REPORT.memoryPeak, 'memory/coracle/c1/memory.max_usage_in_bytes'],

@@ -422,6 +422,12 @@ int64_t ct_filesystem(int32_t file)
         return fstatfs(file, &found) < 0 ? -errno : (int64_t)(uint32_t)found.f_type;
 }
 
+/* Writes what is dirty of the file system that holds an open file. */
+int64_t ct_syncfs(int32_t file)
+{
+        return ct_result(syncfs(file));
+}
+
 /* flags of pipe2(2); O_CLOEXEC always. */
 int64_t ct_pipe(int32_t *ends, int32_t flags)
 {

@@ -55,6 +55,7 @@ CT_EXPORT int64_t ct_readdir(int32_t directory, uint8_t *entries, int64_t size);
 CT_EXPORT int64_t ct_copy(int32_t from, int32_t to);
 CT_EXPORT int64_t ct_flock(int32_t file, int32_t operation);
 CT_EXPORT int64_t ct_filesystem(int32_t file);
+CT_EXPORT int64_t ct_syncfs(int32_t file);
 CT_EXPORT int64_t ct_pipe(int32_t *ends, int32_t flags);
 
 /* The launcher (library-launcher.c): starts it from a sealed copy of path, its process id; sockets receives three descriptors:
@@ -63,5 +64,9 @@ CT_EXPORT int64_t ct_pipe(int32_t *ends, int32_t flags);
 CT_EXPORT int64_t ct_launcher_start(const char *path, int32_t *sockets);
 CT_EXPORT int64_t ct_launcher_reap(int32_t pid);
 CT_EXPORT int64_t ct_send(int32_t socket, const void *request, const void *plan, int64_t plan_bytes, const int32_t *fds, int32_t count);
+
+/* A process is its pid and its start time (field 22 of proc_pid_stat(5)); signal 0 only asks. -ESRCH when it is gone. */
+CT_EXPORT int64_t ct_process_start_time(int32_t pid);
+CT_EXPORT int64_t ct_signal_process(int32_t pid, int64_t start_time, int32_t signal);
 
 #endif

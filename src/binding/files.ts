@@ -231,6 +231,11 @@ export function fileSystemMagic(file: number): number {
   return checked(ct_filesystem(file), 'statfs', '');
 }
 
+/** syncfs(2), on a thread of the pool: all that was written to the file system of an open file is on disk after it. */
+export async function syncFileSystem(file: number): Promise<void> {
+  checked(await ct_syncfs.async(file), 'syncfs', '');
+}
+
 /** pipe2(2), close-on-exec; `flags` adds O_NONBLOCK or O_DIRECT. */
 export function openPipe(flags = 0): {readEnd: Descriptor; writeEnd: Descriptor} {
   const ends = new Int32Array(2);
@@ -304,6 +309,7 @@ const ct_readdir = declare<[number, Bytes, number]>(
 const ct_copy = declare<[number, number]>('int64_t ct_copy(int32_t from, int32_t to)');
 const ct_flock = declare<[number, number]>('int64_t ct_flock(int32_t file, int32_t operation)');
 const ct_filesystem = declare<[number]>('int64_t ct_filesystem(int32_t file)');
+const ct_syncfs = declare<[number]>('int64_t ct_syncfs(int32_t file)');
 const ct_pipe = declare<[Bytes, number]>('int64_t ct_pipe(void *ends, int32_t flags)');
 
 function decodeStatus(file: Buffer): FileStatus {

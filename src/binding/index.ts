@@ -41,6 +41,7 @@ export {
   setXattrBelow,
   statBelow,
   symlinkBelow,
+  syncFileSystem,
   tryLock,
   tryStatBelow,
   unlinkBelow,
@@ -60,5 +61,6 @@ export {
   requireCore,
   type SystemLibrary,
 } from './native.js';
+export {identifyProcess, isAlive, type ProcessIdentity, signalProcess} from './processes.js';
 export * from './steps.js';
 export {decompressZstd} from './zstd.js';

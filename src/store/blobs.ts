@@ -1,0 +1,93 @@
+/** Blobs: `blobs/sha256/HEX` of the OCI image layout. One is visible under its name only when it is whole and true. */
+import {createHash} from 'node:crypto';
+import {constants, createReadStream, existsSync, readFileSync, renameSync, rmSync, statSync} from 'node:fs';
+import {open} from 'node:fs/promises';
+import {join} from 'node:path';
+import {CoracleError} from '../errors.js';
+import {type Digest, DOCUMENT_BYTES, digestOf, finishDigest, hexOf} from '../oci/index.js';
+import {replaceFile} from './records.js';
+
+/** Bytes on disk whose digest is known, not yet a blob. */
+export interface StagedBlob {
+  readonly path: string;
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+}
+
+export class Blobs {
+  readonly #directory: string;
+
+  /** @param directory `blobs/sha256`, existing */
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  path(digest: Digest): string {
+    return join(this.#directory, hexOf(digest));
+  }
+
+  has(digest: Digest): boolean {
+    return existsSync(this.path(digest));
+  }
+
+  /** Writes a document whole. */
+  put(content: Buffer): StagedBlob {
+    const digest = digestOf(content);
+    const path = this.path(digest);
+    if (!this.has(digest)) replaceFile(path, content);
+    return {path, digest, size: content.length};
+  }
+
+  /** Makes staged bytes a blob by renaming them; a blob of that name is the same bytes already. */
+  adopt(staged: StagedBlob): StagedBlob {
+    const path = this.path(staged.digest);
+    if (!this.has(staged.digest)) renameSync(staged.path, path);
+    return {...staged, path};
+  }
+
+  /** A manifest or configuration. @throws `ERR_BLOB_MISSING`, `ERR_BLOB_DAMAGED` */
+  readDocument(digest: Digest): Buffer {
+    const path = this.path(digest);
+    const status = statSync(path, {throwIfNoEntry: false});
+    if (status === undefined) throw new CoracleError('ERR_BLOB_MISSING', `the blob ${digest} is missing`);
+    if (status.size > DOCUMENT_BYTES) throw damaged(digest, `it is larger than ${DOCUMENT_BYTES} bytes`);
+    const content = readFileSync(path);
+    if (digestOf(content) !== digest) throw damaged(digest, 'its content has another digest');
+    return content;
+  }
+
+  remove(digest: Digest): void {
+    rmSync(this.path(digest), {force: true});
+  }
+}
+
+/** Writes a stream to a file and learns its digest on the way. */
+export async function stageBlob(
+  source: AsyncIterable<Uint8Array>,
+  path: string,
+  options: {readonly signal?: AbortSignal | undefined} = {},
+): Promise<StagedBlob> {
+  const hash = createHash('sha256');
+  let size = 0;
+  await using file = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+  for await (const chunk of source) {
+    options.signal?.throwIfAborted();
+    hash.update(chunk);
+    size += chunk.length;
+    await file.writeFile(chunk);
+  }
+  await file.datasync();
+  return {path, digest: finishDigest(hash), size};
+}
+
+/** A blob's bytes, in chunks that suit hashing and unpacking. */
+export function readBlob(path: string): AsyncIterable<Buffer> {
+  return createReadStream(path, {highWaterMark: 262_144});
+}
+
+function damaged(digest: Digest, why: string): CoracleError {
+  return new CoracleError('ERR_BLOB_DAMAGED', `the blob ${digest} is damaged: ${why}`, {
+    hint: 'Remove the image and load it again.',
+  });
+}

@@ -1,0 +1,56 @@
+/** Takes bytes out of a stream in the portions that a parser wants. Never keeps more than a chunk and a portion. */
+import {invalidLayer} from './layer-limits.js';
+
+export class ByteReader {
+  readonly #source: AsyncIterator<Uint8Array>;
+  #chunk: Buffer = Buffer.alloc(0);
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.#source = source[Symbol.asyncIterator]();
+  }
+
+  /** Exactly `count` bytes, fewer only at the end of the stream. The caller bounds `count`. */
+  async take(count: number): Promise<Buffer> {
+    if (this.#chunk.length === 0) await this.#next();
+    if (this.#chunk.length >= count) return this.#cut(count);
+    const parts: Buffer[] = [];
+    for (let missing = count; missing > 0 && this.#chunk.length > 0; ) {
+      const part = this.#cut(missing);
+      parts.push(part);
+      missing -= part.length;
+      if (this.#chunk.length === 0) await this.#next();
+    }
+    return Buffer.concat(parts);
+  }
+
+  /** At least one and at most `most` bytes, without copying. @throws `ERR_INVALID_LAYER` at the end of the stream */
+  async some(most: number): Promise<Buffer> {
+    if (this.#chunk.length === 0 && !(await this.#next())) throw invalidLayer('the archive is cut short');
+    return this.#cut(most);
+  }
+
+  async skip(count: number): Promise<void> {
+    for (let left = count; left > 0; ) left -= (await this.some(left)).length;
+  }
+
+  /** Reads the rest, so that a digest over the stream covers all of it. */
+  async drain(): Promise<void> {
+    while (await this.#next());
+  }
+
+  #cut(count: number): Buffer {
+    const part = this.#chunk.subarray(0, count);
+    this.#chunk = this.#chunk.subarray(part.length);
+    return part;
+  }
+
+  async #next(): Promise<boolean> {
+    for (;;) {
+      const {done, value} = await this.#source.next();
+      if (done) return false;
+      if (value.length === 0) continue;
+      this.#chunk = Buffer.from(value.buffer, value.byteOffset, value.length);
+      return true;
+    }
+  }
+}

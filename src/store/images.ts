@@ -1,0 +1,396 @@
+/**
+ * The images of a store. Which there are and how they are called is in `index.json`, the index of the OCI image layout
+ * that the store is; what is needed to run one is in `images/HEX.json`, written once. Both stay in memory: while the
+ * index is the same file, a look-up costs one stat.
+ */
+import {readdirSync, rmSync, statSync} from 'node:fs';
+import {join} from 'node:path';
+import {CoracleError} from '../errors.js';
+import {
+  type ContainerDefaults,
+  canonicalString,
+  type Digest,
+  familiarName,
+  familiarString,
+  hexOf,
+  isDigest,
+  MEDIA_TYPES,
+  parseReference,
+  type Reference,
+  withDefaultTag,
+} from '../oci/index.js';
+import type {Layers} from './layers.js';
+import {withLock} from './lock.js';
+import {readRecord, writeRecord} from './records.js';
+
+/** What an image is, apart from its names: `images/HEX.json`. */
+export interface ImageRecord {
+  readonly version: 1;
+  /** The digest of its configuration. */
+  readonly id: Digest;
+  readonly manifest: Digest;
+  /** Bytes of the manifest. */
+  readonly manifestSize: number;
+  readonly config: ContainerDefaults;
+  /** Of the layers, bottom first. */
+  readonly diffIds: readonly Digest[];
+  /** The blobs that belong to it: configuration, manifest, layers. */
+  readonly blobs: readonly Digest[];
+  /** RFC 3339; absent in images made to be reproducible. */
+  readonly created?: string;
+  readonly author?: string;
+  readonly architecture: string;
+  readonly os: string;
+  readonly variant?: string;
+  /** The sum of its files' bytes. */
+  readonly size: number;
+  /** /etc/passwd and /etc/group as a container of it sees them, '' when there are none. */
+  readonly passwd: string;
+  readonly group: string;
+}
+
+export interface StoredImage extends ImageRecord {
+  /** Directories to stack, bottom first, without the base layer. */
+  readonly layers: readonly string[];
+  /** `alpine:3.20`, as Docker prints them. */
+  readonly repoTags: readonly string[];
+  /** `alpine@sha256:…` */
+  readonly repoDigests: readonly string[];
+}
+
+export interface ImageUse {
+  readonly containerId: string;
+  readonly running: boolean;
+}
+
+export interface RemovedImage {
+  readonly untagged: readonly string[];
+  /** The image's id, then its layers that no other image has. */
+  readonly deleted: readonly Digest[];
+}
+
+interface IndexEntry {
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** The canonical names of each image; none for one that lost its last. */
+type Names = ReadonlyMap<Digest, ReadonlySet<string>>;
+
+interface LoadedIndex {
+  /** Of the file it was read from. */
+  readonly identity: string;
+  readonly names: Names;
+  readonly idByName: ReadonlyMap<string, Digest>;
+  /** Entries that another tool added: they are kept and otherwise left alone. */
+  readonly foreign: readonly unknown[];
+}
+
+/** Ours: which image (the configuration's digest) an entry names. */
+const ID_ANNOTATION = 'coracle.image.id';
+/** containerd's key for the whole name, and the layout's own for the short one. */
+const NAME_ANNOTATION = 'io.containerd.image.name';
+const REF_ANNOTATION = 'org.opencontainers.image.ref.name';
+
+export class Images {
+  readonly #root: string;
+  readonly #layers: Layers;
+  readonly #records = new Map<Digest, ImageRecord>();
+  readonly #images = new Map<Digest, StoredImage>();
+  #index: LoadedIndex | undefined;
+
+  constructor(root: string, layers: Layers) {
+    this.#root = root;
+    this.#layers = layers;
+  }
+
+  /**
+   * By reference (`latest` when it has no tag), id, or unambiguous beginning of an id.
+   * @throws `ERR_IMAGE_NOT_FOUND`, `ERR_INVALID_REFERENCE`
+   */
+  get(nameOrId: string): StoredImage {
+    const image = this.find(nameOrId);
+    if (image === undefined) throw notFound(nameOrId);
+    return image;
+  }
+
+  /** As `get`, undefined when there is none. */
+  find(nameOrId: string): StoredImage | undefined {
+    const resolved = this.#resolve(nameOrId);
+    return resolved && this.#image(resolved.id);
+  }
+
+  /** Newest first. */
+  list(): StoredImage[] {
+    const images = [...this.#load().names.keys()].map(id => this.#image(id));
+    return images.sort((a, b) => (b.created ?? '').localeCompare(a.created ?? ''));
+  }
+
+  /**
+   * Makes an image known under these names, which leave the images that had them.
+   * @param prepare runs under the lock, before the image is visible: puts its blobs in place
+   * @returns undefined when one of its layers was removed meanwhile: unpack it and try again
+   */
+  async add(
+    record: ImageRecord,
+    references: readonly Reference[],
+    prepare: () => void,
+  ): Promise<StoredImage | undefined> {
+    return this.#locked(() => {
+      if (!record.diffIds.every(diffId => this.#layers.has(diffId))) return undefined;
+      prepare();
+      writeRecord(this.#recordPath(record.id), record);
+      const names = references.map(reference => canonicalString(withDefaultTag(reference)));
+      this.#rename(record, names);
+      return this.#image(record.id);
+    });
+  }
+
+  /** Gives an image one more name. */
+  async tag(nameOrId: string, reference: Reference): Promise<StoredImage> {
+    return this.#locked(() => {
+      const image = this.get(nameOrId);
+      this.#rename(image, [canonicalString(withDefaultTag(reference))]);
+      return this.#image(image.id);
+    });
+  }
+
+  /**
+   * As `docker rmi`: takes the name away, and with the last name the image.
+   * @param use tells whether a container needs the image
+   * @throws `ERR_IMAGE_NOT_FOUND`, `ERR_IMAGE_IN_USE`
+   */
+  async remove(
+    nameOrId: string,
+    {force = false, use}: {force?: boolean; use: (id: Digest) => ImageUse | undefined},
+  ): Promise<RemovedImage> {
+    return this.#locked(async () => {
+      const {id, name} = this.#resolve(nameOrId) ?? {};
+      if (id === undefined) throw notFound(nameOrId);
+      const image = this.#image(id);
+      const names = this.#load().names.get(id)!;
+      const gone = name === undefined ? [...names] : [name];
+      const user = use(id);
+      refuseRemoval({image, name, isLastName: gone.length === names.size, force, user});
+      const rest = new Set([...names].filter(other => !gone.includes(other)));
+      const deleted = rest.size === 0 && user === undefined ? this.#delete(image) : [];
+      if (deleted.length === 0) this.#write(new Map([...this.#load().names, [id, rest]]));
+      for (const diffId of deleted.slice(1)) await this.#layers.remove(diffId);
+      return {untagged: gone.map(familiar), deleted};
+    });
+  }
+
+  /** Removes layers and blobs that no image has: what imports leave that fail or die half-way. */
+  async collectGarbage(): Promise<void> {
+    await this.#locked(async () => {
+      const {names, foreign} = this.#load();
+      const records = [...names.keys()].map(id => this.#record(id));
+      await this.#layers.removeAllBut(new Set(records.flatMap(({diffIds}) => diffIds)));
+      if (foreign.length > 0) return; // another tool's entries: their blobs are not ours to judge
+      const blobs = join(this.#root, 'blobs', 'sha256');
+      const used = new Set(records.flatMap(record => record.blobs.map(hexOf)));
+      for (const name of readdirSync(blobs)) if (!used.has(name)) rmSync(join(blobs, name), {force: true});
+    });
+  }
+
+  /** A name wins over the beginning of an id, a whole id over both. */
+  #resolve(nameOrId: string): {id: Digest; name?: string} | undefined {
+    const {idByName, names} = this.#load();
+    const whole = isDigest(nameOrId) ? nameOrId : `sha256:${nameOrId}`;
+    if (isDigest(whole)) return names.has(whole) ? {id: whole} : undefined;
+    const beginning = /^(sha256:)?([a-f0-9]{1,63})$/.exec(nameOrId);
+    if (!beginning?.[1]) {
+      const name = canonicalName(nameOrId);
+      const id = idByName.get(name);
+      if (id !== undefined) return {id, name};
+    }
+    if (!beginning) return undefined;
+    const [id, ...others] = [...names.keys()].filter(known => hexOf(known).startsWith(beginning[2]!));
+    return id === undefined || others.length > 0 ? undefined : {id};
+  }
+
+  #image(id: Digest): StoredImage {
+    const index = this.#load(); // forgets images whose names changed
+    const known = this.#images.get(id);
+    if (known !== undefined) return known;
+    const record = this.#record(id);
+    const names = [...(index.names.get(id) ?? [])].map(familiar);
+    const image: StoredImage = {
+      ...record,
+      layers: record.diffIds.map(diffId => this.#layers.path(diffId)),
+      repoTags: names.filter(name => !name.includes('@')),
+      repoDigests: names.filter(name => name.includes('@')),
+    };
+    this.#images.set(id, image);
+    return image;
+  }
+
+  #record(id: Digest): ImageRecord {
+    const known = this.#records.get(id);
+    if (known !== undefined) return known;
+    const record = readRecord(this.#recordPath(id)) as ImageRecord | undefined;
+    if (record?.version !== 1) {
+      throw new CoracleError('ERR_RECORD_DAMAGED', `the record of the image ${id} is missing or damaged`, {
+        hint: 'Load or import the image again.',
+      });
+    }
+    this.#records.set(id, record);
+    return record;
+  }
+
+  #load(): LoadedIndex {
+    const path = join(this.#root, 'index.json');
+    const status = statSync(path, {bigint: true, throwIfNoEntry: false});
+    const identity = status ? `${status.ino} ${status.mtimeNs} ${status.size}` : 'none';
+    if (this.#index?.identity === identity) return this.#index;
+    this.#images.clear();
+    this.#index = {identity, ...readIndex(path)};
+    return this.#index;
+  }
+
+  /** Under the lock: names move to this image from those that had them. */
+  #rename(image: ImageRecord, names: readonly string[]): void {
+    const before = this.#load().names;
+    const others = [...before].map(
+      ([id, own]) => [id, new Set([...own].filter(name => !names.includes(name)))] as const,
+    );
+    const own = new Set([...(before.get(image.id) ?? []), ...names]);
+    this.#records.set(image.id, image);
+    this.#write(new Map([...others, [image.id, own]]));
+  }
+
+  /** Under the lock: the image, and the blobs that no other one has. Its layers that no other one has are returned. */
+  #delete(image: StoredImage): Digest[] {
+    const names = new Map(this.#load().names);
+    names.delete(image.id);
+    this.#write(names);
+    rmSync(this.#recordPath(image.id), {force: true});
+    this.#records.delete(image.id);
+    const remaining = [...names.keys()].map(id => this.#record(id));
+    const usedBlobs = new Set(remaining.flatMap(({blobs}) => blobs));
+    for (const blob of image.blobs) {
+      if (!usedBlobs.has(blob)) rmSync(join(this.#root, 'blobs', 'sha256', hexOf(blob)), {force: true});
+    }
+    const usedLayers = new Set(remaining.flatMap(({diffIds}) => diffIds));
+    return [image.id, ...new Set(image.diffIds.filter(diffId => !usedLayers.has(diffId)))];
+  }
+
+  #write(names: Names): void {
+    const entries = [...names].flatMap(([id, own]) => {
+      const record = this.#record(id);
+      return own.size === 0 ? [entryOf(record)] : [...own].map(name => entryOf(record, name));
+    });
+    writeRecord(join(this.#root, 'index.json'), {
+      schemaVersion: 2,
+      mediaType: MEDIA_TYPES.ociIndex,
+      manifests: [...this.#load().foreign, ...entries],
+    });
+    this.#index = undefined;
+  }
+
+  #recordPath(id: Digest): string {
+    return join(this.#root, 'images', `${hexOf(id)}.json`);
+  }
+
+  #locked<T>(work: () => T | Promise<T>): Promise<T> {
+    return withLock(join(this.#root, 'images.lock'), () => {
+      this.#index = undefined; // two writes within one tick of the file system's clock could look alike
+      return work();
+    });
+  }
+}
+
+function readIndex(path: string): Omit<LoadedIndex, 'identity'> {
+  const {manifests = []} = (readRecord(path) ?? {}) as {manifests?: IndexEntry[]};
+  const names = new Map<Digest, Set<string>>();
+  const foreign: unknown[] = [];
+  for (const entry of manifests) {
+    const {[ID_ANNOTATION]: id, [NAME_ANNOTATION]: name} = entry.annotations ?? {};
+    if (!isDigest(id)) {
+      foreign.push(entry);
+      continue;
+    }
+    const own = names.get(id) ?? new Set();
+    if (name !== undefined) own.add(name);
+    names.set(id, own);
+  }
+  const idByName = new Map([...names].flatMap(([id, own]) => [...own].map(name => [name, id] as const)));
+  return {names, idByName, foreign};
+}
+
+function entryOf(
+  {id, manifest, manifestSize, architecture, os, variant}: ImageRecord,
+  name?: string,
+): IndexEntry {
+  const entry = {
+    mediaType: MEDIA_TYPES.ociManifest,
+    digest: manifest,
+    size: manifestSize,
+    platform: {architecture, os, ...(variant !== undefined && {variant})},
+    annotations: {
+      ...(name !== undefined && {[NAME_ANNOTATION]: name, [REF_ANNOTATION]: familiar(name)}),
+      [ID_ANNOTATION]: id,
+    },
+  };
+  return entry;
+}
+
+function canonicalName(text: string): string {
+  return canonicalString(withDefaultTag(parseReference(text)));
+}
+
+function familiar(canonical: string): string {
+  return familiarString(parseReference(canonical));
+}
+
+interface RemovalRequest {
+  readonly image: StoredImage;
+  /** The name to take away; absent when the image was named by its id. */
+  readonly name: string | undefined;
+  readonly isLastName: boolean;
+  readonly force: boolean;
+  readonly user: ImageUse | undefined;
+}
+
+/** Docker's rules and words. */
+function refuseRemoval({image, name, isLastName, force, user}: RemovalRequest): void {
+  const short = hexOf(image.id).slice(0, 12);
+  const container = user?.containerId.slice(0, 12);
+  const conflict = (message: string) =>
+    new CoracleError('ERR_IMAGE_IN_USE', `conflict: ${message}`, {
+      hint: user
+        ? `Remove the container first: coracle rm ${container}`
+        : 'Name the tags to remove, or use --force.',
+      details: {imageId: image.id, ...(user && {containerId: user.containerId})},
+    });
+  if (user?.running && name === undefined) {
+    throw conflict(
+      `unable to delete ${short} (cannot be forced) - image is being used by running container ${container}`,
+    );
+  }
+  if (force) return;
+  if (name !== undefined) {
+    if (user === undefined || !isLastName) return;
+    throw conflict(
+      `unable to remove repository reference "${familiar(name)}" (must force) - container ${container} is using its referenced image ${short}`,
+    );
+  }
+  if (user) {
+    throw conflict(
+      `unable to delete ${short} (must be forced) - image is being used by stopped container ${container}`,
+    );
+  }
+  if (new Set(image.repoTags.map(tag => familiarName(parseReference(tag)))).size > 1) {
+    throw conflict(
+      `unable to delete ${short} (must be forced) - image is referenced in multiple repositories`,
+    );
+  }
+}
+
+function notFound(nameOrId: string): CoracleError {
+  const isId = nameOrId.startsWith('sha256:') || /^[a-f0-9]{64}$/.test(nameOrId);
+  const name = isId ? nameOrId : familiarString(withDefaultTag(parseReference(nameOrId)));
+  return new CoracleError('ERR_IMAGE_NOT_FOUND', `No such image: ${name}`, {
+    hint: 'See what there is: coracle image ls. Load or import one: coracle image load, import or from-host.',
+    details: {reference: nameOrId},
+  });
+}

@@ -1,0 +1,13 @@
+/** All state on disk: images, layers, containers, volumes, locks. */
+export type {Containers} from './containers.js';
+export {HOST_SHELL_BINARIES, type HostImageOptions, hostShell} from './host-image.js';
+export type {ImageUse, RemovedImage, StoredImage} from './images.js';
+export type {ImportOptions} from './import-image.js';
+export type {LoadOptions} from './load-archive.js';
+export {type LockOptions, withLock} from './lock.js';
+export type {ArchiveSource} from './open-source.js';
+export {readRecord, replaceFile, type WriteOptions, writeRecord} from './records.js';
+export {type Roots, resolveRoots} from './roots.js';
+export {type RemoveImageOptions, Store} from './store.js';
+export type {CreateVolumeOptions, VolumeRecord, Volumes} from './volumes.js';
+export {sweepWorkspaces, Workspace} from './workspace.js';

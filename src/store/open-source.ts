@@ -1,0 +1,23 @@
+/** Archives come as a path or as a stream. */
+import {open} from 'node:fs/promises';
+import {CoracleError} from '../errors.js';
+
+export type ArchiveSource = string | AsyncIterable<Uint8Array>;
+
+/** @throws `ERR_FILE_NOT_FOUND`, `ERR_FILE_UNREADABLE` */
+export async function* openSource(source: ArchiveSource): AsyncGenerator<Uint8Array> {
+  if (typeof source !== 'string') {
+    yield* source;
+    return;
+  }
+  await using file = await open(source).catch((cause: NodeJS.ErrnoException) => {
+    const isMissing = cause.code === 'ENOENT';
+    const reason = isMissing ? 'no such file or directory' : (cause.code ?? 'unreadable');
+    throw new CoracleError(
+      isMissing ? 'ERR_FILE_NOT_FOUND' : 'ERR_FILE_UNREADABLE',
+      `open ${source}: ${reason}`,
+      {cause},
+    );
+  });
+  yield* file.createReadStream({highWaterMark: 262_144, autoClose: false});
+}

@@ -1,0 +1,69 @@
+/** Records: JSON files that are replaced whole, so that a reader sees the old one or the new one and nothing between. */
+import {randomBytes} from 'node:crypto';
+import {closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {dirname} from 'node:path';
+import {CoracleError} from '../errors.js';
+
+export interface WriteOptions {
+  /** On disk before the call returns: for what must survive a power cut. @default true */
+  readonly durable?: boolean;
+  /** @default 0o600 */
+  readonly mode?: number;
+}
+
+export function writeRecord(path: string, value: unknown, options: WriteOptions = {}): void {
+  replaceFile(path, `${JSON.stringify(value)}\n`, options);
+}
+
+/** Replaces a file by writing another one beside it and renaming that. */
+export function replaceFile(
+  path: string,
+  content: string | Uint8Array,
+  {durable = true, mode = 0o600}: WriteOptions = {},
+): void {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    const file = openSync(temporary, 'wx', mode);
+    try {
+      writeFileSync(file, content);
+      if (durable) fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, {force: true});
+    throw error;
+  }
+  if (durable) syncDirectory(dirname(path));
+}
+
+/** A rename is on disk once its directory is. */
+export function syncDirectory(path: string): void {
+  const directory = openSync(path, 'r');
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}
+
+/** Undefined when there is no such file. @throws `ERR_RECORD_DAMAGED` when it is not JSON */
+export function readRecord(path: string): unknown {
+  let content: string;
+  try {
+    content = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+  try {
+    return JSON.parse(content);
+  } catch (cause) {
+    throw new CoracleError('ERR_RECORD_DAMAGED', `${path} is damaged: it is not JSON`, {
+      cause,
+      hint: 'Restore it from a backup, or remove the object it belongs to.',
+      details: {path},
+    });
+  }
+}

@@ -1,0 +1,80 @@
+/** Where state lies, unless told otherwise, and which places cannot hold it. */
+import {constants, mkdirSync, openSync} from 'node:fs';
+import {homedir} from 'node:os';
+import {isAbsolute, join} from 'node:path';
+import {Descriptor, fileSystemMagic} from '../binding/index.js';
+import {CoracleError} from '../errors.js';
+
+export interface Roots {
+  /** What lasts: images, containers, volumes. */
+  readonly root: string;
+  /** What ends with the next boot: state of running containers, sockets. */
+  readonly run: string;
+}
+
+/**
+ * Explicit paths win, then `CORACLE_ROOT` and `CORACLE_RUN`, then the places of the user's kind: /var/lib/coracle and
+ * /run/coracle for root, XDG's data and runtime directories for others. So the state of two users never mixes.
+ */
+export function resolveRoots(
+  given: Partial<Roots> = {},
+  environment: NodeJS.ProcessEnv = process.env,
+  isRoot = process.geteuid?.() === 0,
+): Roots {
+  const dataHome = environment['XDG_DATA_HOME'] || join(homedir(), '.local', 'share');
+  const root =
+    given.root || environment['CORACLE_ROOT'] || (isRoot ? '/var/lib/coracle' : join(dataHome, 'coracle'));
+  const runtime = environment['XDG_RUNTIME_DIR'];
+  const userRun = runtime ? join(runtime, 'coracle') : join(root, 'run');
+  const run = given.run || environment['CORACLE_RUN'] || (isRoot ? '/run/coracle' : userRun);
+  for (const [name, path] of Object.entries({root, run})) {
+    if (!isAbsolute(path)) {
+      throw new CoracleError('ERR_INVALID_OPTION', `the ${name} directory ${path} is not an absolute path`);
+    }
+  }
+  return {root, run};
+}
+
+/**
+ * Makes the directory, for its owner alone, and opens it.
+ * @throws `ERR_ROOT_NOT_WRITABLE`, `ERR_ROOT_UNSUPPORTED` on file systems whose locks or renames cannot be trusted
+ */
+export function openRoot(path: string): Descriptor {
+  const directory = makeRoot(path);
+  const unsupported = UNSUPPORTED.get(fileSystemMagic(directory.fd));
+  if (unsupported === undefined) return directory;
+  directory.close();
+  throw new CoracleError(
+    'ERR_ROOT_UNSUPPORTED',
+    `${path} is on ${unsupported}, which cannot hold images and containers`,
+    {hint: 'Name a directory on a local disk: CORACLE_ROOT=/some/where', details: {path, unsupported}},
+  );
+}
+
+function makeRoot(path: string): Descriptor {
+  try {
+    mkdirSync(path, {recursive: true, mode: 0o700});
+    const directory = new Descriptor(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY));
+    return directory;
+  } catch (cause) {
+    throw notWritable(path, cause);
+  }
+}
+
+export function notWritable(path: string, cause: unknown): CoracleError {
+  const {code = 'unknown error'} = cause as NodeJS.ErrnoException;
+  return new CoracleError('ERR_ROOT_NOT_WRITABLE', `${path} cannot be made or written to: ${code}`, {
+    cause,
+    hint: 'Name a directory that you may write to: CORACLE_ROOT=/some/where (and CORACLE_RUN), or run as root.',
+    details: {path},
+  });
+}
+
+/** Magic numbers of statfs(2). */
+const UNSUPPORTED: ReadonlyMap<number, string> = new Map([
+  [0x6969, 'NFS'],
+  [0x01021997, '9p'],
+  [0x65735546, 'FUSE'],
+  [0xff534d42, 'CIFS'],
+  [0xfe534d42, 'SMB'],
+]);

@@ -1,0 +1,152 @@
+/**
+ * All state on disk. Several processes use one store at once: what they see is whole, because records are replaced by
+ * renaming, names are reserved by exclusive creation, and changes to what is shared hold a lock.
+ *
+ *     root/oci-layout, index.json, blobs/sha256/   an OCI image layout: names and bytes of images
+ *     root/images/HEX.json                         what running an image needs
+ *     root/layers/HEX/fs                           unpacked layers; layers/base-1/fs is below every image
+ *     root/containers/ID/, names/NAME -> ID
+ *     root/volumes/NAME/_data, volume.json
+ *     root/work/                                   half-done things; those of dead processes are removed at open
+ *     run/                                         what ends with the next boot
+ */
+import {existsSync, mkdirSync} from 'node:fs';
+import {join} from 'node:path';
+import type {Digest, Reference} from '../oci/index.js';
+import type {ImageShelves} from './add-image.js';
+import {Blobs} from './blobs.js';
+import {ensureBuiltInImage} from './built-in-images.js';
+import {Containers} from './containers.js';
+import {type HostImageOptions, imageFromHost} from './host-image.js';
+import {Images, type ImageUse, type RemovedImage, type StoredImage} from './images.js';
+import {type ImportOptions, importImage} from './import-image.js';
+import {Layers} from './layers.js';
+import {type LoadOptions, loadArchive} from './load-archive.js';
+import type {ArchiveSource} from './open-source.js';
+import {replaceFile} from './records.js';
+import {notWritable, openRoot, type Roots, resolveRoots} from './roots.js';
+import {Volumes} from './volumes.js';
+import {sweepWorkspaces} from './workspace.js';
+
+export interface RemoveImageOptions {
+  /** Take all names away, and from under containers that do not run. @default false */
+  readonly force?: boolean;
+  /** Which containers use the image, and whether they run. @default looks at the records, taking none for running */
+  readonly use?: (id: Digest) => ImageUse | undefined;
+}
+
+export class Store {
+  readonly root: string;
+  readonly run: string;
+  readonly containers: Containers;
+  readonly volumes: Volumes;
+  /** The directory below every image's layers: mount points that are there whatever the image lacks. */
+  readonly baseLayer: string;
+  readonly #shelves: ImageShelves;
+
+  /**
+   * Opens or makes the store.
+   * @param given explicit places; the others come from the environment and the user: see `resolveRoots`
+   * @throws `ERR_ROOT_NOT_WRITABLE`, `ERR_ROOT_UNSUPPORTED`, and the binding's errors when the core is missing
+   */
+  static async open(given: Partial<Roots> = {}): Promise<Store> {
+    const roots = resolveRoots(given);
+    openRoot(roots.root).close();
+    openRoot(roots.run).close();
+    try {
+      makeLayout(roots.root);
+      await sweepWorkspaces(join(roots.root, 'work'));
+    } catch (error) {
+      if (['EACCES', 'EPERM', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) {
+        throw notWritable(roots.root, error);
+      }
+      throw error;
+    }
+    const layers = new Layers(join(roots.root, 'layers'), join(roots.root, 'work'));
+    return new Store(roots, layers, await layers.base());
+  }
+
+  private constructor({root, run}: Roots, layers: Layers, baseLayer: string) {
+    this.root = root;
+    this.run = run;
+    this.baseLayer = baseLayer;
+    this.containers = new Containers(root);
+    this.volumes = new Volumes(join(root, 'volumes'), join(root, 'work'));
+    this.#shelves = {
+      layers,
+      images: new Images(root, layers),
+      blobs: new Blobs(join(root, 'blobs', 'sha256')),
+      work: join(root, 'work'),
+    };
+  }
+
+  /** `docker import`: one archive of a file system becomes an image of one layer. */
+  importImage(source: ArchiveSource, options?: ImportOptions): Promise<StoredImage> {
+    return importImage(this.#shelves, source, options);
+  }
+
+  /** `docker load`: of what `docker save` writes, and of OCI archives. */
+  loadArchive(source: ArchiveSource, options?: LoadOptions): Promise<StoredImage[]> {
+    return loadArchive(this.#shelves, source, options);
+  }
+
+  /** An image of programs of this host, with the libraries they need. */
+  imageFromHost(options: HostImageOptions): Promise<StoredImage> {
+    return imageFromHost(this.#shelves, join(this.root, 'host-images'), options);
+  }
+
+  /** An image that comes with Coracle, made on first use; undefined when there is none of this name. */
+  ensureBuiltInImage(reference: string): Promise<StoredImage | undefined> {
+    return ensureBuiltInImage(this.#shelves, reference);
+  }
+
+  /** By reference, id or its beginning. One stat when nothing changed. @throws `ERR_IMAGE_NOT_FOUND` */
+  getImage(nameOrId: string): StoredImage {
+    return this.#shelves.images.get(nameOrId);
+  }
+
+  /** As `getImage`, undefined when there is none. */
+  findImage(nameOrId: string): StoredImage | undefined {
+    return this.#shelves.images.find(nameOrId);
+  }
+
+  listImages(): StoredImage[] {
+    return this.#shelves.images.list();
+  }
+
+  tagImage(nameOrId: string, reference: Reference): Promise<StoredImage> {
+    return this.#shelves.images.tag(nameOrId, reference);
+  }
+
+  /** As `docker rmi`. @throws `ERR_IMAGE_NOT_FOUND`, `ERR_IMAGE_IN_USE` */
+  removeImage(nameOrId: string, {force = false, use}: RemoveImageOptions = {}): Promise<RemovedImage> {
+    return this.#shelves.images.remove(nameOrId, {force, use: use ?? (id => this.#recordedUse(id))});
+  }
+
+  #recordedUse(id: Digest): ImageUse | undefined {
+    const containerId = this.containers.ids().find(container => {
+      const config = this.containers.read(container, 'config.json') as {image?: {id?: string}} | undefined;
+      return config?.image?.id === id;
+    });
+    return containerId === undefined ? undefined : {containerId, running: false};
+  }
+}
+
+/** `oci-layout` is written last: where it is, the rest is. */
+function makeLayout(root: string): void {
+  const marker = join(root, 'oci-layout');
+  if (existsSync(marker)) return;
+  for (const directory of DIRECTORIES) mkdirSync(join(root, directory), {recursive: true, mode: 0o700});
+  replaceFile(marker, '{"imageLayoutVersion":"1.0.0"}');
+}
+
+const DIRECTORIES = [
+  'blobs/sha256',
+  'images',
+  'layers',
+  'containers',
+  'names',
+  'volumes',
+  'work',
+  'host-images',
+];

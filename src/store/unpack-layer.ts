@@ -1,0 +1,306 @@
+/**
+ * Unpacks the tar archive of a layer into a directory, for overlayfs to stack. Everything happens below one descriptor
+ * by calls that cannot leave it (binding/files.ts); what would be followed, overwritten or made outside is an error.
+ * Whiteouts become overlayfs's own: a character device 0/0, an attribute on opaque directories.
+ * @see https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts
+ * @see https://docs.kernel.org/filesystems/overlayfs.html#whiteouts-and-opaque-directories
+ */
+import {constants, fchmodSync, fchownSync, writeSync} from 'node:fs';
+import {
+  chmodBelow,
+  chownBelow,
+  type FileStatus,
+  isErrno,
+  linkBelow,
+  mkdirBelow,
+  mkdirsBelow,
+  mknodBelow,
+  openBelow,
+  removeTreeSync,
+  setXattrBelow,
+  symlinkBelow,
+  tryStatBelow,
+  unlinkBelow,
+  utimesBelow,
+} from '../binding/index.js';
+import {invalidLayer, LAYER_LIMITS, type LayerLimits, overLimit} from './layer-limits.js';
+import {readTar, type TarEntry} from './read-tar.js';
+
+export interface UnpackOptions {
+  readonly limits?: LayerLimits;
+  /** Ordinary users own everything themselves, cannot make devices, and mark opaque directories in user.overlay.*. */
+  readonly asRoot: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * @param root descriptor of an empty directory, mode 0755 afterwards unless the archive says otherwise
+ * @returns the sum of the files' bytes
+ * @throws `ERR_INVALID_LAYER`, `ERR_LAYER_TOO_LARGE`; what was unpacked so far remains for the caller to remove
+ */
+export async function unpackLayer(
+  archive: AsyncIterable<Uint8Array>,
+  root: number,
+  options: UnpackOptions,
+): Promise<{bytes: number; entries: number}> {
+  const layer: Layer = {root, limits: LAYER_LIMITS, directories: new Map(), ...options};
+  let bytes = 0;
+  let entries = 0;
+  chmodBelow(root, '', 0o755);
+  for await (const entry of readTar(archive)) {
+    options.signal?.throwIfAborted();
+    if (++entries > layer.limits.entries) throw overLimit('entries', layer.limits.entries);
+    bytes += entry.size;
+    if (entry.size > layer.limits.fileBytes) throw overLimit('bytes in a file', layer.limits.fileBytes);
+    if (bytes > layer.limits.totalBytes) throw overLimit('bytes', layer.limits.totalBytes);
+    try {
+      await unpackEntry(layer, entry);
+    } catch (cause) {
+      if (isErrno(cause, 'ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EMFILE', 'ENOMEM')) throw cause;
+      if (!isErrno(cause, ...HOSTILE_ERRNOS)) throw cause;
+      throw invalidLayer(`cannot unpack ${printable(entry.path)}: ${(cause as Error).message}`, cause);
+    }
+  }
+  finishDirectories(layer);
+  return {bytes, entries};
+}
+
+interface Layer extends UnpackOptions {
+  readonly root: number;
+  readonly limits: LayerLimits;
+  /** What directories get at the end. By path as latin1, which keeps every byte. */
+  readonly directories: Map<string, {mode: number; mtimeNs: bigint}>;
+}
+
+/** What the kernel answers to paths made to break out, or to lead nowhere. */
+const HOSTILE_ERRNOS = [
+  'ENOENT',
+  'EEXIST',
+  'ENOTDIR',
+  'EISDIR',
+  'ELOOP',
+  'EXDEV',
+  'EINVAL',
+  'ENAMETOOLONG',
+  'ENOTEMPTY',
+  'EPERM',
+  'EACCES',
+  'ENOTSUP',
+  'ERANGE',
+  'E2BIG',
+  'EMLINK',
+];
+
+const WHITEOUT = Buffer.from('.wh.');
+const OPAQUE = Buffer.from('.wh..wh..opq');
+/** The largest id: (uid_t)-1 means "unchanged", and ids above 2^31 - 2 break programs (CVE-2024-40635). */
+const LARGEST_ID = 2 ** 31 - 2;
+const CHUNK_MODE_NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+async function unpackEntry(layer: Layer, entry: TarEntry): Promise<void> {
+  const path = safePath(layer, entry.path, 'path');
+  checkNumbers(entry);
+  if (path.length === 0) return unpackRoot(layer, entry);
+  const name = path.subarray(path.lastIndexOf(0x2f) + 1);
+  makeParents(layer, path, name);
+  if (name.subarray(0, WHITEOUT.length).equals(WHITEOUT)) return whiteOut(layer, path, name);
+  await makeNode(layer, entry, path);
+  if (entry.type === 'link') return; // owner, mode and times are those of the file it names
+  finishNode(layer, entry, path);
+}
+
+/** Archives begin with "./": the layer's own directory, which is nothing else than a directory (CVE-2021-29136). */
+function unpackRoot(layer: Layer, entry: TarEntry): void {
+  if (entry.type !== 'directory') throw invalidLayer(`the layer's root is a ${entry.type}`);
+  finishNode(layer, entry, Buffer.alloc(0));
+}
+
+/**
+ * Relative, without ".", "..", empty components: what is left names one place by one spelling. ".." is refused rather
+ * than resolved: no builder writes it.
+ */
+function safePath(layer: Layer, path: Buffer, what: string): Buffer {
+  const components: string[] = [];
+  for (const component of path.toString('latin1').split('/')) {
+    if (component === '..') throw invalidLayer(`the ${what} ${printable(path)} has ".."`);
+    if (component !== '' && component !== '.') components.push(component);
+  }
+  if (components.length > layer.limits.depth) throw overLimit('components in a path', layer.limits.depth);
+  if (path.includes(0)) throw invalidLayer(`the ${what} ${printable(path)} has a NUL byte`);
+  return Buffer.from(components.join('/'), 'latin1');
+}
+
+function checkNumbers({uid, gid, path}: TarEntry): void {
+  if (uid <= LARGEST_ID && gid <= LARGEST_ID) return;
+  throw invalidLayer(`${printable(path)} belongs to ${uid}:${gid}: ids above ${LARGEST_ID} are refused`);
+}
+
+/** Archives may leave parents out; a symlink on the way is an error, not a detour. */
+function makeParents(layer: Layer, path: Buffer, name: Buffer): void {
+  const parent = path.subarray(0, Math.max(0, path.length - name.length - 1));
+  if (parent.length === 0) return;
+  for (let end = parent.indexOf(0x2f); ; end = parent.indexOf(0x2f, end + 1)) {
+    const prefix = end === -1 ? parent : parent.subarray(0, end);
+    const found = tryStatBelow(layer.root, prefix);
+    if (found === undefined) {
+      mkdirsBelow(layer.root, parent, 0o755);
+      return;
+    }
+    const type = isWhiteout(found) ? replaceWhiteout(layer, prefix, 0o755) : found.mode & constants.S_IFMT;
+    if (type === constants.S_IFLNK) {
+      throw invalidLayer(`${printable(path)} would be unpacked through the symlink ${printable(prefix)}`);
+    }
+    if (type !== constants.S_IFDIR) throw invalidLayer(`${printable(prefix)} is no directory`);
+    if (end === -1) return;
+  }
+}
+
+/**
+ * Whiteouts hide what lower layers have, never what this layer has, in whatever order the two come: a directory of
+ * this layer is made opaque instead. Only the exact forms: `.wh.NAME` and `.wh..wh..opq`;
+ * other `.wh..wh.*` are aufs's own and mean nothing here.
+ */
+function whiteOut(layer: Layer, path: Buffer, name: Buffer): void {
+  const directory = path.subarray(0, path.length - name.length);
+  if (name.equals(OPAQUE)) {
+    markOpaque(layer, directory);
+    return;
+  }
+  const hidden = name.subarray(WHITEOUT.length);
+  if (hidden.subarray(0, WHITEOUT.length).equals(WHITEOUT)) return;
+  if (hidden.length === 0 || ['.', '..'].includes(hidden.toString('latin1'))) {
+    throw invalidLayer(`${printable(path)} is no whiteout`);
+  }
+  const target = Buffer.concat([directory, hidden]);
+  if (isDirectory(layer, target)) markOpaque(layer, target);
+  else if (tryStatBelow(layer.root, target) === undefined)
+    mknodBelow(layer.root, target, constants.S_IFCHR, 0, 0);
+}
+
+/** What this layer has in place of something it hides: a directory, without what lower layers have in theirs. */
+function replaceWhiteout(layer: Layer, path: Buffer, mode: number): number {
+  unlinkBelow(layer.root, path);
+  mkdirBelow(layer.root, path, mode);
+  markOpaque(layer, path);
+  return constants.S_IFDIR;
+}
+
+function markOpaque(layer: Layer, directory: Buffer): void {
+  const prefix = layer.asRoot ? 'trusted' : 'user';
+  setXattrBelow(layer.root, directory, `${prefix}.overlay.opaque`, Buffer.from('y'));
+}
+
+function isWhiteout({mode, deviceMajor, deviceMinor}: FileStatus): boolean {
+  return (mode & constants.S_IFMT) === constants.S_IFCHR && deviceMajor === 0 && deviceMinor === 0;
+}
+
+async function makeNode(layer: Layer, entry: TarEntry, path: Buffer): Promise<void> {
+  const {root} = layer;
+  const existing = tryStatBelow(root, path);
+  if (entry.type === 'link') return makeHardLink(layer, entry, path);
+  if (entry.type === 'directory' && existing !== undefined) {
+    if ((existing.mode & constants.S_IFMT) === constants.S_IFDIR) return;
+    if (isWhiteout(existing)) return void replaceWhiteout(layer, path, 0o700);
+  }
+  if (existing !== undefined) removeTreeSync(root, path); // a later entry replaces an earlier one
+  switch (entry.type) {
+    case 'file':
+      return writeFile(layer, entry, path);
+    case 'directory':
+      return mkdirBelow(root, path, 0o700);
+    case 'symlink':
+      if (entry.target.length === 0 || entry.target.includes(0)) {
+        throw invalidLayer(`${printable(path)} is a symlink to nothing`);
+      }
+      return symlinkBelow(root, path, entry.target);
+    case 'fifo':
+      return mknodBelow(root, path, constants.S_IFIFO | 0o600);
+    case 'character-device':
+    case 'block-device':
+      return makeDevice(layer, entry, path);
+    default:
+      return entry.type satisfies never;
+  }
+}
+
+/** Of a file of this layer; the target is a path from the layer's root and never followed. */
+function makeHardLink(layer: Layer, entry: TarEntry, path: Buffer): void {
+  const target = safePath(layer, entry.target, 'link target');
+  if (target.equals(path)) return;
+  const found = tryStatBelow(layer.root, target);
+  if (found === undefined || (found.mode & constants.S_IFMT) === constants.S_IFDIR) {
+    throw invalidLayer(
+      `${printable(path)} is a hard link to ${printable(target)}, which is no file of the layer`,
+    );
+  }
+  // Through a directory that is a symlink, "a file of this layer" could be another one than the archive means.
+  makeParents(layer, target, target.subarray(target.lastIndexOf(0x2f) + 1));
+  removeTreeSync(layer.root, path);
+  linkBelow(layer.root, target, path);
+}
+
+/** The directory of layers is closed to everybody but its owner: nobody can open these outside of containers. */
+function makeDevice(layer: Layer, entry: TarEntry, path: Buffer): void {
+  const type = entry.type === 'block-device' ? constants.S_IFBLK : constants.S_IFCHR;
+  if (type === constants.S_IFCHR && entry.deviceMajor === 0 && entry.deviceMinor === 0) {
+    throw invalidLayer(`${printable(path)} is a device 0/0, which overlayfs takes for a whiteout`);
+  }
+  mknodBelow(layer.root, path, type | 0o600, entry.deviceMajor, entry.deviceMinor);
+}
+
+async function writeFile(layer: Layer, entry: TarEntry, path: Buffer): Promise<void> {
+  using file = openBelow(layer.root, path, CHUNK_MODE_NEW, 0o600);
+  for await (const chunk of entry.content()) {
+    for (let at = 0; at < chunk.length; ) at += writeSync(file.fd, chunk, at);
+    layer.signal?.throwIfAborted();
+  }
+  if (layer.asRoot) fchownSync(file.fd, entry.uid, entry.gid);
+  fchmodSync(file.fd, entry.mode);
+}
+
+/** In this order: chown clears set-id bits and capabilities; times last. */
+function finishNode(layer: Layer, {type, mode, mtimeNs, ...entry}: TarEntry, path: Buffer): void {
+  const {root, asRoot} = layer;
+  if (asRoot && type !== 'file') chownBelow(root, path, entry.uid, entry.gid);
+  for (const [name, value] of entry.xattrs) setAttribute(layer, path, name, value);
+  if (type === 'directory') {
+    layer.directories.set(path.toString('latin1'), {mode, mtimeNs});
+    return;
+  }
+  if (type !== 'symlink' && type !== 'file') chmodBelow(root, path, mode);
+  utimesBelow(root, path, mtimeNs, mtimeNs);
+}
+
+/** At the end: an ordinary user could not fill a closed directory, and filling one changes its time. */
+function finishDirectories(layer: Layer): void {
+  for (const [key, {mode, mtimeNs}] of [...layer.directories].reverse()) {
+    const path = Buffer.from(key, 'latin1');
+    if (!isDirectory(layer, path)) continue; // replaced by a later entry
+    chmodBelow(layer.root, path, mode);
+    utimesBelow(layer.root, path, mtimeNs, mtimeNs);
+  }
+}
+
+/** What steers overlayfs is for us alone to write: it could redirect a directory to another one (CVE-2023-0386). */
+function setAttribute(layer: Layer, path: Buffer, name: string, value: Buffer): void {
+  if (/^(trusted|user)\.overlay\./.test(name)) {
+    throw invalidLayer(`${printable(path)} has the attribute ${name}, which steers overlayfs`);
+  }
+  try {
+    setXattrBelow(layer.root, path, name, value);
+  } catch (error) {
+    // Privileged name spaces are beyond an ordinary user, as ownership is; labels belong to the host's own policy.
+    const isLabel = name.startsWith('security.') && name !== 'security.capability';
+    if (isErrno(error, 'EPERM', 'ENOTSUP') && (!layer.asRoot || isLabel)) return;
+    throw error;
+  }
+}
+
+function isDirectory(layer: Layer, path: Buffer): boolean {
+  const found = tryStatBelow(layer.root, path);
+  return found !== undefined && (found.mode & constants.S_IFMT) === constants.S_IFDIR;
+}
+
+function printable(path: Buffer): string {
+  return JSON.stringify(path.toString('utf8').slice(0, 300));
+}

@@ -239,9 +239,9 @@ class Execution {
   }
 
   #template(node: TemplateNode, dot: Value): void {
-    const evaluator = this.#evaluator;
+    const evaluator: Evaluator = this.#evaluator;
     const list = this.#templates.get(node.name);
-    if (list === undefined) return evaluator.fail(`template ${quote(node.name)} not defined`);
+    if (list === undefined) evaluator.fail(`template ${quote(node.name)} not defined`);
     if (this.#depth === MAX_TEMPLATE_DEPTH) {
       evaluator.fail(`exceeded maximum template depth (${MAX_TEMPLATE_DEPTH})`);
     }

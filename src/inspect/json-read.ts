@@ -1,5 +1,6 @@
 import {type ByteString, encodeRune, toBytes} from './byte-string.js';
-import {ANY_MAP, ANYS, FLOAT64, INT, JSON_NUMBER, STRING, STRING_MAP, STRINGS} from './types.js';
+import {JSON_NUMBER} from './json-number.js';
+import {ANY_MAP, ANYS, FLOAT64, INT, STRING, STRING_MAP, STRINGS} from './types.js';
 import {type Entries, elements, ofBool, ofString, type Value} from './value.js';
 
 /**

@@ -1,7 +1,8 @@
 import {type ByteString, decodedRune, decodeRune, RUNE_ERROR} from './byte-string.js';
 import {formatFloat} from './format-float.js';
+import {JSON_NUMBER} from './json-number.js';
 import {quote} from './quote.js';
-import {type Field, isInteger, JSON_NUMBER, UINT8} from './types.js';
+import {type Field, isInteger, UINT8} from './types.js';
 import {
   at,
   elem,

@@ -385,10 +385,10 @@ class Printer {
       return;
     }
     if (sharpV && value.data === null) {
-      this.out += `${value.type.name.replace('[]uint8', '[]byte')}(nil)`;
+      this.out += `${value.type.name}(nil)`;
       return;
     }
-    this.out += sharpV ? `${value.type.name.replace('[]uint8', '[]byte')}{` : '[';
+    this.out += sharpV ? `${value.type.name}{` : '[';
     for (let i = 0; i < length(value); i++) {
       if (i > 0) this.out += sharpV ? ', ' : ' ';
       this.#value(at(value, i), verb, depth + 1);

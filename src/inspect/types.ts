@@ -38,6 +38,10 @@ export interface Type {
   readonly methods?: MethodTable;
   /** Methods with a pointer receiver, seen on pointers and on what can be addressed. */
   readonly pointerMethods?: MethodTable;
+  /** The zero value's data, where the kind alone does not say. */
+  readonly zero?: () => unknown;
+  /** encoding/json's Unmarshaler: data from a JSON value that is not null. */
+  readonly unmarshal?: (json: Value) => unknown;
   /** encoding/json's Marshaler: the type writes its own JSON. */
   readonly marshal?: (value: Value) => ByteString;
 }
@@ -136,8 +140,6 @@ export const STRINGS = sliceOf(STRING);
 export const ANYS = sliceOf(ANY);
 export const STRING_MAP = mapOf(STRING, STRING);
 export const ANY_MAP = mapOf(STRING, ANY);
-/** json.Number: a string that keeps the literal. */
-export const JSON_NUMBER: Type = defined('json.Number', STRING);
 
 export const isSignedInteger = (kind: Kind): boolean => kind === 'int' || kind === 'int64';
 export const isUnsignedInteger = (kind: Kind): boolean => kind.startsWith('uint');

@@ -142,6 +142,7 @@ export const field = (value: Value, i: number): Value => ({
 
 /** reflect.Zero's data. */
 export function zeroData(type: Type): unknown {
+  if (type.zero !== undefined) return type.zero();
   switch (type.kind) {
     case 'bool':
       return false;

@@ -1,0 +1,112 @@
+import type {ByteString} from './byte-string.js';
+import {type Compat, DEFAULT_COMPAT} from './compat.js';
+import {dockerType, type ObjectKind} from './docker-schema.js';
+import {readJson} from './json-read.js';
+import {compileForValues, type TemplateOptions} from './template.js';
+import {TemplateError} from './template-error.js';
+import {typedView} from './typed-view.js';
+import type {Type} from './types.js';
+import {type Elements, type Entries, elements, NOTHING, type Value} from './value.js';
+
+export interface InspectOptions extends Pick<TemplateOptions, 'delims' | 'limits'> {
+  /** Whose fields exist. @default '28' */
+  readonly compat?: Compat;
+}
+
+/** A `--format` template, compiled for objects of any kind. */
+export interface InspectTemplate {
+  /**
+   * @param kind undefined: an object of no known kind, which only has its raw JSON
+   * @param jsonText the engine's answer for the object
+   * @throws TemplateError of kind 'exec' with the second attempt's message, 'data' for JSON that is none, or 'limit'
+   */
+  (kind: ObjectKind | undefined, jsonText: string): string;
+}
+
+/**
+ * `docker inspect --format`: the template runs on Docker's own Go struct for the object (Go field names, methods,
+ * pointers); if that fails for whatever reason it starts over on the raw JSON, where numbers keep their literal and a
+ * missing key is an error.
+ * @throws TemplateError of kind 'parse'
+ * @example compileInspect('{{.HostConfig.NetworkMode.IsHost}}')('container', text)
+ */
+export function compileInspect(template: string, options: InspectOptions = {}): InspectTemplate {
+  const render = compileForValues(template, options);
+  const compat = options.compat ?? DEFAULT_COMPAT;
+  return (kind, jsonText) => {
+    const document = parseDocument(jsonText);
+    if (kind === undefined) return render(document ?? NOTHING, 'error');
+    const type = dockerType(kind, compat);
+    const view = viewAs(type, document);
+    try {
+      return render(view);
+    } catch (error) {
+      if (!(error instanceof TemplateError) || error.kind === 'limit') throw error;
+    }
+    const raw = document === null ? null : withoutAbsent(dockerType(kind, DEFAULT_COMPAT), type, document);
+    return render(raw ?? NOTHING, 'error');
+  };
+}
+
+/** One object, one template; {@link compileInspect} for many objects. */
+export const inspectObject = (
+  kind: ObjectKind | undefined,
+  jsonText: string,
+  template: string,
+  options?: InspectOptions,
+): string => compileInspect(template, options)(kind, jsonText);
+
+function parseDocument(jsonText: string): Value | null {
+  try {
+    return readJson(jsonText, 'number');
+  } catch (error) {
+    throw new TemplateError('data', (error as Error).message, {cause: error});
+  }
+}
+
+function viewAs(type: Type, document: Value | null): Value {
+  try {
+    return typedView(type, document);
+  } catch (error) {
+    throw new TemplateError('data', (error as Error).message, {cause: error});
+  }
+}
+
+/** The document without the fields that the profile's type lacks but the full type has. */
+function withoutAbsent(full: Type, known: Type, document: Value): Value {
+  if (full === known) return document;
+  const shape = (type: Type): Type => (type.kind === 'pointer' ? type.elem! : type);
+  const [wide, narrow] = [shape(full), shape(known)];
+  if (wide.kind === 'slice' && document.type.kind === 'slice') {
+    const items = document.data as Elements;
+    const prune = (item: unknown) =>
+      item === null ? null : withoutAbsent(wide.elem!, narrow.elem!, item as Value);
+    const kept = Array.from({length: items.length}, (_, i) => prune(items.at(i)));
+    return {type: document.type, data: elements(kept, items.capacity)};
+  }
+  if (document.type.kind !== 'map') return document;
+  const source = document.data as Entries;
+  const entries = new Map<ByteString, Value | null>();
+  const wideFields = fieldsByKey(wide);
+  const narrowFields = fieldsByKey(narrow);
+  for (const key of source.keys()) {
+    const value = source.get(key) as Value | null;
+    const wideType = wide.kind === 'map' ? wide.elem : wideFields.get(key);
+    const narrowType = narrow.kind === 'map' ? narrow.elem : narrowFields.get(key);
+    if (wideType !== undefined && narrowType === undefined) continue;
+    const both = wideType !== undefined && narrowType !== undefined && value !== null;
+    entries.set(key, both ? withoutAbsent(wideType, narrowType, value) : value);
+  }
+  return {type: document.type, data: entries};
+}
+
+function fieldsByKey(type: Type): ReadonlyMap<string, Type> {
+  const fields = new Map<string, Type>();
+  for (const {json, type: inner, embedded} of type.fields ?? []) {
+    if (!embedded) fields.set(json, inner);
+    else
+      for (const [key, deep] of fieldsByKey(inner.kind === 'pointer' ? inner.elem! : inner))
+        fields.set(key, deep);
+  }
+  return fields;
+}

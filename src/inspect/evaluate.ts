@@ -265,6 +265,7 @@ export class Evaluator {
       case 'struct': {
         const path = findField(receiver.type, name);
         if (path === undefined) break;
+        if (path.unexported) this.fail(`${name} is an unexported field of struct type ${typeName}`);
         const value = this.#structField(receiver, path.indexes);
         if (hasArgs) this.fail(`${name} has arguments but cannot be invoked as function`);
         return value;

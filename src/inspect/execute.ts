@@ -5,6 +5,7 @@ import type {BranchNode, ListNode, Statement, TemplateNode} from './nodes.js';
 import type {ParsedTemplate} from './parse.js';
 import {sprint, sprintf} from './printf.js';
 import {quote} from './quote.js';
+import {TemplateError} from './template-error.js';
 import {isInteger} from './types.js';
 import {
   at,
@@ -92,7 +93,12 @@ class Execution {
   run(data: Value): ByteString {
     this.#evaluator.variables = [{name: '$', value: data}];
     this.#enter(this.#root, data);
-    for (let frame = this.#frames.at(-1); frame !== undefined; frame = this.#frames.at(-1)) this.#step(frame);
+    try {
+      for (let frame = this.#frames.at(-1); frame !== undefined; frame = this.#frames.at(-1)) this.#step(frame);
+    } catch (error) {
+      if (error instanceof TemplateError) error.output = this.#out;
+      throw error;
+    }
     return this.#out;
   }
 

@@ -26,6 +26,8 @@ export class TemplateError extends Error {
   readonly column: number | undefined;
   readonly hint: string | undefined;
   readonly details: Readonly<Record<string, unknown>>;
+  /** What the template had written before it failed. */
+  output = '';
 
   constructor(kind: TemplateErrorKind, message: string, options: TemplateErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : {cause: options.cause});

@@ -67,7 +67,10 @@ function guardStack<T>(run: () => T): T {
     if (error instanceof RangeError) {
       throw new TemplateError('limit', 'template: too large or nested too deeply', {cause: error});
     }
-    if (error instanceof TemplateError) error.message = fromBytes(error.message);
+    if (error instanceof TemplateError) {
+      error.message = fromBytes(error.message);
+      error.output = fromBytes(error.output);
+    }
     throw error;
   }
 }

@@ -53,6 +53,8 @@ export interface Field {
   readonly json: string;
   readonly omitEmpty?: boolean;
   readonly embedded?: boolean;
+  /** Templates may not read it. */
+  readonly unexported?: boolean;
 }
 
 /** What `{{.Method arg}}` or `{{function arg}}` needs to know before it calls. */
@@ -163,6 +165,7 @@ const sameStructure = (a: Type, b: Type): boolean =>
 export interface FieldPath {
   readonly type: Type;
   readonly indexes: readonly number[];
+  readonly unexported?: boolean;
 }
 
 const paths = new WeakMap<Type, Map<ByteString, FieldPath | undefined>>();
@@ -185,7 +188,9 @@ function search(struct: Type, name: ByteString): FieldPath | undefined {
     for (const {type, indexes} of level) {
       type.fields?.forEach((field, i) => {
         const path = [...indexes, i];
-        if (field.name === name) found.push({type: field.type, indexes: path});
+        if (field.name === name) {
+          found.push({type: field.type, indexes: path, unexported: field.unexported === true});
+        }
         if (!field.embedded) return;
         next.push({type: field.type.kind === 'pointer' ? field.type.elem! : field.type, indexes: path});
       });

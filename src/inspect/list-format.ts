@@ -1,0 +1,147 @@
+import {type ByteString, fromBytes, toBytes} from './byte-string.js';
+import {HEADER_FUNCTIONS, DOCKER_FUNCTIONS} from './docker-functions.js';
+import {fromJavaScript} from './from-javascript.js';
+import type {TemplateFunction} from './functions.js';
+import {writeJson} from './json-write.js';
+import {type ListDescription, type ListKind, LISTS} from './list-kinds.js';
+import {alignTabs} from './tabwriter.js';
+import {compileForValues, type TemplateOptions, type ValueTemplate} from './template.js';
+import {TemplateError} from './template-error.js';
+import {ANY_MAP, defined, type Field, type Method, pointerTo, STRING, STRING_MAP, type Type} from './types.js';
+import {ofString, type Value} from './value.js';
+
+/** The values of the placeholders; null is Go's nil (a container without a platform). */
+export type ListRow = Readonly<Record<string, string | number | boolean | null>>;
+
+export interface ListOptions extends Pick<TemplateOptions, 'limits'> {
+  /** Labels of each row, for `.Label "name"`. */
+  readonly labels?: readonly (Readonly<Record<string, string>> | null | undefined)[] | undefined;
+  /** Titles that differ from Docker's. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** `--quiet`: ids or names only. @default false */
+  readonly quiet?: boolean;
+  /** `ps --size`: one more column in the predefined formats. @default false */
+  readonly size?: boolean;
+  /** `images --digests`: likewise. @default false */
+  readonly digests?: boolean;
+}
+
+/**
+ * Prints rows as `docker ps`, `images`, `volume ls` … do.
+ * @param format `table`, `json`, `raw`, `table TEMPLATE` with a header, or a template for each row;
+ *   `\t` and `\n` written as two characters are expanded. Empty: `table`.
+ * @returns what goes to standard output
+ * @throws TemplateError with the message Docker prints
+ */
+export function formatList(kind: ListKind, rows: readonly ListRow[], format: string, options: ListOptions = {}): string {
+  const list = LISTS[kind];
+  if (list.triesFirst !== undefined && format !== '') tryFirst(list, list.triesFirst, format, options);
+  const chosen = chooseFormat(kind, list, format, options);
+  const isTable = chosen.startsWith('table');
+  const render = explained('template parsing error', () => compileForValues(finalFormat(chosen, isTable), options));
+  const type = rowType(list, rows);
+  const body = rows.map((row, i) =>
+    explained('template parsing error', () => render(rowValue(type, row, options.labels?.[i])) + '\n'),
+  );
+  if (!isTable) return body.join('');
+  const text = `${renderHeader(render, {...list.headers, ...options.headers})}\n${body.join('')}`;
+  return fromBytes(alignTabs(toBytes(text)));
+}
+
+/** Trims, and expands `\t` and `\n`, which shells hand over as two characters. */
+function finalFormat(format: string, isTable: boolean): string {
+  const template = isTable ? format.slice('table'.length) : format === 'json' ? '{{json .}}' : format;
+  return template.replace(/^ +| +$/g, '').replace(/\\t/g, '\t').replace(/\\n/g, '\n');
+}
+
+function chooseFormat(kind: ListKind, list: ListDescription, format: string, options: ListOptions): string {
+  const {quiet = false, size = false, digests = false} = options;
+  const predefined = format === '' || format === 'table';
+  if (predefined && quiet) return list.quiet ?? list.table;
+  if (format === 'raw' && list.raw !== undefined) {
+    if (quiet) return list.quietRaw ?? list.raw;
+    if (digests) return list.raw.replace('image_id:', 'digest: {{.Digest}}\nimage_id:');
+    return size ? `${list.raw}size: {{.Size}}\\n` : list.raw;
+  }
+  if (kind === 'container') {
+    if (quiet) return list.quiet!;
+    if (!predefined) return format;
+    return size ? `${list.table}\\t{{.Size}}` : list.table;
+  }
+  if (predefined) return digests ? list.table.replace('{{.ID}}', '{{.Digest}}\t{{.ID}}') : list.table;
+  return digests && format.startsWith('table') && !format.includes('{{.Digest}}') ? `${format}\t{{.Digest}}` : format;
+}
+
+function tryFirst(list: ListDescription, empty: ListRow, format: string, options: ListOptions): void {
+  const render = explained('failed to parse template', () => compileForValues(format, options));
+  explained('failed to execute template', () => render(rowValue(rowType(list, [empty]), empty, null)));
+}
+
+/** Puts what failed in front of the template's error. */
+function explained<T>(what: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    if (error instanceof TemplateError) error.message = `${what}: ${error.message}`;
+    throw error;
+  }
+}
+
+/** The titles take the place of the values; what fails here is cut short, as it is in Docker. */
+function renderHeader(render: ValueTemplate, headers: Readonly<Record<string, string>>): string {
+  const entries = new Map(Object.entries(headers).map(([name, title]) => [toBytes(name), toBytes(title)]));
+  const functions = new Map<ByteString, TemplateFunction>([...DOCKER_FUNCTIONS, ...HEADER_FUNCTIONS]);
+  try {
+    return render({type: HEADER, data: entries}, 'default', functions);
+  } catch (error) {
+    if (error instanceof TemplateError) return error.output;
+    throw error;
+  }
+}
+
+const HEADER = defined('formatter.SubHeaderContext', STRING_MAP, {
+  Label: {
+    params: [STRING],
+    call: (_, [name]) => ofString((name!.data as ByteString).split('.').at(-1)!.replace(/[-_]/g, ' ')),
+  },
+});
+
+/** Data of a row's struct: one field, hidden, that its methods read. */
+type RowData = readonly [row: ReadonlyMap<ByteString, Value>, labels: ReadonlyMap<ByteString, ByteString>];
+
+/** A pointer to a struct whose methods are the placeholders. */
+function rowType({context, unexported, headers}: ListDescription, rows: readonly ListRow[]): Type {
+  const methods: Record<string, Method> = {};
+  for (const name of new Set([...Object.keys(headers), ...rows.flatMap(row => Object.keys(row))])) {
+    methods[toBytes(name)] = {params: [], call: self => (self.data as RowData)[0].get(name) ?? ofString('')};
+  }
+  methods['Label'] = {
+    params: [STRING],
+    call: (self, [name]) => ofString((self.data as RowData)[1].get(name!.data as ByteString) ?? ''),
+  };
+  const hidden = (name: string): Field => ({name, type: STRING, json: '-', unexported: true});
+  return {
+    kind: 'struct',
+    name: context,
+    named: true,
+    fields: unexported.map(hidden),
+    pointerMethods: methods,
+    marshal: self => {
+      const [row] = self.data as RowData;
+      return writeJson({type: ANY_MAP, data: row}, {escapeHtml: true});
+    },
+  };
+}
+
+const NO_PLATFORM: Value = {type: pointerTo(defined('formatter.Platform', STRING)), data: null};
+
+function rowValue(type: Type, row: ListRow, labels: Readonly<Record<string, string>> | null | undefined): Value {
+  const values = new Map(
+    Object.entries(row).map(([name, value]) => [
+      toBytes(name),
+      value === null ? NO_PLATFORM : fromJavaScript(value),
+    ]),
+  );
+  const known = new Map(Object.entries(labels ?? {}).map(([name, value]) => [toBytes(name), toBytes(value)]));
+  return {type: pointerTo(type), data: {data: [values, known] satisfies RowData}};
+}

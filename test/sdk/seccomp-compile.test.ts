@@ -14,6 +14,7 @@ import {
   compileSeccomp,
   DOCKER_PROFILE,
   explainSeccompDenial,
+  parseSeccompProfile,
   type Rule,
   type SeccompEnvironment,
   type SeccompProfile,
@@ -194,6 +195,13 @@ test("a profile beyond the kernel's limit of instructions is refused", t => {
     code: 'ERR_SECCOMP_PROFILE',
     message: new RegExp(`more than ${MOST_INSTRUCTIONS} instructions`),
   });
+});
+
+test('a profile that unfolds into millions of rules is refused early', t => {
+  const args = Array.from({length: 64}, (_, value) => ({index: 0, value, op: 'SCMP_CMP_EQ'}));
+  const rule = {names: new Array(20_000).fill('read'), action: 'SCMP_ACT_ALLOW', args};
+  const profile = parseSeccompProfile({defaultAction: 'SCMP_ACT_ERRNO', syscalls: [rule]});
+  t.throws(() => compileSeccomp(profile, x64()), {code: 'ERR_SECCOMP_PROFILE', message: /instructions/});
 });
 
 test('an architecture that nobody knows is refused, one that this machine is not is passed over', t => {

@@ -1,6 +1,6 @@
 import type {Abi} from './abis.js';
 import {compileConditions, dropVoid, splitAlternatives} from './compile-conditions.js';
-import {FilterProgram, type Label} from './filter-program.js';
+import {FilterProgram, type Label, MOST_INSTRUCTIONS, programTooLong} from './filter-program.js';
 import {conditionsThrough, multiplexedOnX86} from './multiplexed.js';
 import type {Action, Condition, Rule, SeccompProfile} from './profile.js';
 import {type SeccompEnvironment, selectAbis, selectRules} from './select-rules.js';
@@ -112,6 +112,7 @@ function outcomesByNumber(abi: Abi, rules: readonly Rule[], defaultValue: number
   const outcomes = new Map<number, {otherwise: number; guarded: Guarded[]; argumentBits: 32 | 64}>();
   const decided = new Set<number>();
   let lastNamed = -1;
+  let guardedCount = 0;
 
   const addRule = (number: number, allConditions: readonly Condition[], action: number) => {
     if (decided.has(number)) return;
@@ -123,6 +124,9 @@ function outcomesByNumber(abi: Abi, rules: readonly Rule[], defaultValue: number
     };
     outcomes.set(number, outcome);
     if (conditions.length > 0) {
+      // Each takes two instructions at least: a hostile profile is not unfolded any further.
+      guardedCount += 1;
+      if (guardedCount > MOST_INSTRUCTIONS) throw programTooLong();
       outcome.guarded.push({conditions, action});
       return;
     }

@@ -83,13 +83,7 @@ export class FilterProgram {
   }
 
   #write(code: number, operand: number, ifTrue = 0, ifFalse = 0): Label {
-    if (this.#length === MOST_INSTRUCTIONS) {
-      throw new CoracleError(
-        'ERR_SECCOMP_PROFILE',
-        `the seccomp profile needs more than ${MOST_INSTRUCTIONS} instructions, the kernel's limit`,
-        {hint: 'Rules that compare arguments need the most; rules without take next to nothing.'},
-      );
-    }
+    if (this.#length === MOST_INSTRUCTIONS) throw programTooLong();
     this.#code[this.#length] = code;
     this.#ifTrue[this.#length] = ifTrue;
     this.#ifFalse[this.#length] = ifFalse;
@@ -97,4 +91,13 @@ export class FilterProgram {
     this.#length += 1;
     return this.#length - 1;
   }
+}
+
+/** Also for who can tell early that the limit will be passed. */
+export function programTooLong(): CoracleError {
+  return new CoracleError(
+    'ERR_SECCOMP_PROFILE',
+    `the seccomp profile needs more than ${MOST_INSTRUCTIONS} instructions, the kernel's limit`,
+    {hint: 'Rules that compare arguments need the most; rules without take next to nothing.'},
+  );
 }

@@ -10,7 +10,7 @@ import type {
   SeccompProfile,
 } from './profile.js';
 
-/** Far beyond any real profile (Docker's has 45 rules and 430 names); they bound what a hostile one costs. */
+/** Far beyond any real profile (Docker's has some 40 rules and 430 names); they bound what a hostile one costs. */
 const MOST_RULES = 4096;
 const MOST_NAMES = 20_000;
 const MOST_TEXT = 4 * 1024 * 1024;

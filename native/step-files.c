@@ -284,6 +284,22 @@ static int proc_write(struct run *run, const struct ct_step *step)
         return write_file(slot_fd(run, CT_SLOT_PROC), name, step_s2(run, step), step->n2);
 }
 
+/* What a missing target has to be is known only once its source is open: a stat before would have told of another moment. */
+static int target(struct run *run, const struct ct_step *step, int root)
+{
+        uint32_t flags = step->flags | CT_F_MAKE, mode;
+        if (flags & CT_F_LIKE) {
+                int like = slot_fd(run, (int64_t)step->x);
+                long r = like < 0 ? -EBADF : statx_mode(like, "", &mode, 0, 0);
+                if (r < 0)
+                        return (int)r;
+                if ((mode & S_IFMT) != S_IFDIR)
+                        flags |= CT_F_FILE;
+        }
+        int fd = open_in_root(run, root, step_s1(run, step), flags, step->y ? (uint32_t)step->y : 0755);
+        return fd < 0 ? fd : slot_set(run, step->out, fd);
+}
+
 int step_file(struct run *run, const struct ct_step *step)
 {
         const char *s1 = step_s1(run, step), *s2 = step_s2(run, step);
@@ -311,8 +327,7 @@ int step_file(struct run *run, const struct ct_step *step)
         case CT_OP_MKNOD:
                 return (int)sys4(__NR_mknodat, at, s1, step->x, step->y);
         case CT_OP_TARGET:
-                r = open_in_root(run, at, s1, step->flags | CT_F_MAKE, step->x ? (uint32_t)step->x : 0755);
-                return r < 0 ? (int)r : slot_set(run, step->out, (int)r);
+                return target(run, step, at);
         case CT_OP_CHOWN:
                 return (int)sys5(__NR_fchownat, at, s1, step->x, step->y, AT_SYMLINK_NOFOLLOW | (s1[0] ? 0 : AT_EMPTY_PATH));
         case CT_OP_CHMOD:

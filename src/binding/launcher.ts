@@ -114,7 +114,7 @@ export class Launcher {
     header.writeUInt32LE(trace ? REQUEST_TRACE : 0, 16);
     header.writeBigUInt64LE(BigInt(Math.round(deadlineMs * 1e6)), 24);
     const fds = Buffer.alloc(descriptors.length * 4);
-    descriptors.forEach((fd, index) => fds.writeInt32LE(fd, index * 4));
+    for (const [index, fd] of descriptors.entries()) fds.writeInt32LE(fd, index * 4);
     if (this.#starts.size === 0) this.#events.ref();
     this.#starts.set(id, events);
     this.#unanswered++;
@@ -226,17 +226,21 @@ export class Launcher {
     switch (event.type) {
       case 'started':
         this.#answered();
-        return events.started(event);
+        events.started(event);
+        return;
       case 'failed':
         this.#answered();
-        return events.failed(event);
+        events.failed(event);
+        return;
       case 'exited':
-        return events.exited(event);
+        events.exited(event);
+        return;
       case 'removed':
         this.#forget(event.id);
-        return events.removed(event);
+        events.removed(event);
+        return;
       default:
-        return event satisfies never;
+        event satisfies never;
     }
   }
 

@@ -91,6 +91,8 @@ export const STEP_FLAGS = {
   clamp: 8,
   make: 16,
   noSymlinks: 32,
+  /** `target`: make what slot `x` is, a directory or a file. */
+  like: 64,
 } as const;
 
 export interface Step {

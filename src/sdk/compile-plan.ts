@@ -18,16 +18,25 @@ import {
   SLOT_PROC,
   type Slot,
   SlotAllocator,
+  STEP_FLAGS,
   type Step,
 } from '../binding/index.js';
 import type {CgroupSteps} from '../cgroup/index.js';
 import type {ContainerConfig} from './container-config.js';
 import type {Ulimits} from './default-ulimits.js';
 import {loopbackUp} from './loopback.js';
-import {type BoundSource, deviceTree, etcFiles, kernelMounts, maskedPaths, userMounts} from './plan-mounts.js';
+import {
+  type BoundSource,
+  deviceTree,
+  etcFiles,
+  kernelMounts,
+  maskedPaths,
+  userMounts,
+} from './plan-mounts.js';
 import {limitSteps, privilegeSteps} from './plan-privileges.js';
 import {overlaySteps, type Rootfs} from './plan-rootfs.js';
 import type {ResolvedUser} from './resolve-user.js';
+import type {SeccompFilter} from './seccomp-program.js';
 
 export interface PlanInput {
   readonly config: ContainerConfig;
@@ -36,8 +45,7 @@ export interface PlanInput {
   /** Complete `KEY=value` list, HOME included. */
   readonly env: readonly string[];
   readonly capabilities: bigint;
-  /** The compiled seccomp filter, or undefined for none. */
-  readonly seccomp: Uint8Array | undefined;
+  readonly seccomp: SeccompFilter | undefined;
   readonly ulimits: Ulimits;
   readonly cgroup: CgroupSteps;
   /** Where the mounts of the record come from on the host; in the order of `config.mounts`. */
@@ -105,7 +113,7 @@ export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan
         ? {op: 'pivot', stage: 'switch the root', at: root}
         : {op: 'chroot', stage: 'switch the root', at: root},
       ...standardStreams(),
-      {op: 'workdir', stage: 'working directory', s1: config.workdir || '/', flags: 16},
+      {op: 'workdir', stage: 'working directory', s1: config.workdir || '/', flags: STEP_FLAGS.make},
       // After the last node of /dev was made: modes are exact until here.
       {op: 'umask', stage: 'umask', x: 0o022},
       ...limitSteps(input.ulimits, config.ulimits),
@@ -175,7 +183,9 @@ function standardStreams(): Step[] {
 function execStep(argv: readonly [string, ...string[]], env: readonly string[]): Step {
   const [program] = argv;
   const path = env.find(variable => variable.startsWith('PATH='))?.slice(5) ?? '';
-  const candidates = program.includes('/') ? [program] : path.split(':').map(directory => `${directory || '.'}/${program}`);
+  const candidates = program.includes('/')
+    ? [program]
+    : path.split(':').map(directory => `${directory || '.'}/${program}`);
   const strings = [...argv, ...env];
   return {
     op: 'exec',

@@ -6,10 +6,11 @@ import {
   MOUNT_ATTR_NOSUID,
   MOUNT_ATTR_RDONLY,
   MOUNT_ATTR_STRICTATIME,
-  makeDevice,
   MS_PRIVATE,
   MS_SHARED,
   MS_SLAVE,
+  makeDevice,
+  O_PATH,
   OPEN_TREE_CLONE,
   S_IFBLK,
   S_IFCHR,
@@ -22,15 +23,16 @@ import type {DeviceNode, PlanInput} from './compile-plan.js';
 import type {ContainerConfig} from './container-config.js';
 import type {Propagation, TmpfsMount} from './run-options.js';
 
-/** Where one mount of a container comes from. `file` decides what is made at a missing target. */
+/** Where one mount of a container comes from. */
 export type BoundSource =
   | {
       readonly kind: 'bind';
       readonly source: string;
       readonly target: string;
-      readonly file: boolean;
       readonly readOnly: boolean;
       readonly recursive: boolean;
+      /** Make a missing source as a directory. */
+      readonly create: boolean;
       readonly propagation: Propagation;
     }
   | {readonly kind: 'tmpfs'; readonly mount: TmpfsMount};
@@ -65,7 +67,7 @@ function attach(
 ): Step[] {
   const place = slots.next();
   return [
-    {op: 'target', stage, at: root, out: place, s1: target, flags},
+    {op: 'target', stage, at: root, out: place, s1: target, x: mount, flags: flags | STEP_FLAGS.like},
     {op: 'moveMount', stage, at: mount, x: place},
     {op: 'close', stage, at: place},
     {op: 'close', stage, at: mount},
@@ -81,7 +83,14 @@ export function kernelMounts({privileged}: ContainerConfig, root: Slot, slots: S
   return [
     ...newMount('proc', 'proc', [['source', 'proc']], SAFE, proc, slots),
     ...attach('proc', proc, root, 'proc', slots, STEP_FLAGS.noSymlinks),
-    ...newMount('sysfs', 'sysfs', [['source', 'sysfs']], SAFE | (privileged ? 0 : MOUNT_ATTR_RDONLY), sys, slots),
+    ...newMount(
+      'sysfs',
+      'sysfs',
+      [['source', 'sysfs']],
+      SAFE | (privileged ? 0 : MOUNT_ATTR_RDONLY),
+      sys,
+      slots,
+    ),
     ...attach('sysfs', sys, root, 'sys', slots, STEP_FLAGS.noSymlinks),
   ];
 }
@@ -113,12 +122,31 @@ export function deviceTree(
   const dev = slots.next();
   const stage = 'dev';
   const steps: Step[] = [
-    ...newMount(stage, 'tmpfs', [['source', 'tmpfs'], ['mode', '755'], ['size', '65536k']], MOUNT_ATTR_NOSUID | MOUNT_ATTR_STRICTATIME, dev, slots),
+    ...newMount(
+      stage,
+      'tmpfs',
+      [
+        ['source', 'tmpfs'],
+        ['mode', '755'],
+        ['size', '65536k'],
+      ],
+      MOUNT_ATTR_NOSUID | MOUNT_ATTR_STRICTATIME,
+      dev,
+      slots,
+    ),
   ];
   for (const [name, major, minor] of STANDARD_NODES) {
-    steps.push({op: 'mknod', stage: `device ${name}`, at: dev, s1: name, x: S_IFCHR | 0o666, y: makeDevice(major, minor)});
+    steps.push({
+      op: 'mknod',
+      stage: `device ${name}`,
+      at: dev,
+      s1: name,
+      x: S_IFCHR | 0o666,
+      y: makeDevice(major, minor),
+    });
   }
-  for (const [name, target] of STANDARD_LINKS) steps.push({op: 'symlink', stage, at: dev, s1: name, s2: target});
+  for (const [name, target] of STANDARD_LINKS)
+    steps.push({op: 'symlink', stage, at: dev, s1: name, s2: target});
   for (const name of ['pts', 'mqueue', 'shm']) steps.push({op: 'mkdir', stage, at: dev, s1: name, x: 0o755});
   const place = slots.next();
   steps.push(
@@ -141,21 +169,51 @@ export function deviceTree(
 
 function deviceFileSystems(shmSizeBytes: number) {
   return [
-    ['pts', 'devpts', [['source', 'devpts'], ['mode', '620'], ['ptmxmode', '666'], ['gid', '5']], MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC],
+    [
+      'pts',
+      'devpts',
+      [
+        ['source', 'devpts'],
+        ['mode', '620'],
+        ['ptmxmode', '666'],
+        ['gid', '5'],
+      ],
+      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
+    ],
     ['mqueue', 'mqueue', [['source', 'mqueue']], SAFE],
-    ['shm', 'tmpfs', [['source', 'shm'], ['mode', '1777'], ['size', String(shmSizeBytes)]], SAFE],
+    [
+      'shm',
+      'tmpfs',
+      [
+        ['source', 'shm'],
+        ['mode', '1777'],
+        ['size', String(shmSizeBytes)],
+      ],
+      SAFE,
+    ],
   ] as const;
 }
 
 /** A node of the host's, made anew inside: its directory is resolved in the root, mknod never follows. */
-function deviceNode({path, type, major, minor, mode, uid, gid}: DeviceNode, root: Slot, slots: SlotAllocator): Step[] {
+function deviceNode(
+  {path, type, major, minor, mode, uid, gid}: DeviceNode,
+  root: Slot,
+  slots: SlotAllocator,
+): Step[] {
   const slash = path.lastIndexOf('/');
   const [directory, name] = [path.slice(0, slash) || '/', path.slice(slash + 1)];
   const place = slots.next();
   const stage = `device ${path}`;
   return [
     {op: 'target', stage, at: root, out: place, s1: directory},
-    {op: 'mknod', stage, at: place, s1: name, x: (type === 'b' ? S_IFBLK : S_IFCHR) | mode, y: makeDevice(major, minor)},
+    {
+      op: 'mknod',
+      stage,
+      at: place,
+      s1: name,
+      x: (type === 'b' ? S_IFBLK : S_IFCHR) | mode,
+      y: makeDevice(major, minor),
+    },
     {op: 'chown', stage, at: place, s1: name, x: uid, y: gid},
     {op: 'close', stage, at: place},
   ];
@@ -186,7 +244,7 @@ export function etcFiles(
     const mount = slots.next();
     host.push({op: 'openTree', stage, at: HOST, s1: path, x: OPEN_TREE_CLONE, out: mount});
     host.push({op: 'mountSetattr', stage, at: mount, y: MS_PRIVATE});
-    child.push(...attach(stage, mount, root, `etc/${name}`, slots, STEP_FLAGS.file));
+    child.push(...attach(stage, mount, root, `etc/${name}`, slots, 0));
   }
   return {host, child};
 }
@@ -206,14 +264,40 @@ export function userMounts(
     const target = targetOf(source);
     const stage = `mount ${target}`;
     if (source.kind === 'tmpfs') {
-      child.push(...tmpfsSteps(stage, source.mount, mount, slots), ...attach(stage, mount, root, target, slots, 0));
+      child.push(
+        ...tmpfsSteps(stage, source.mount, mount, slots),
+        ...attach(stage, mount, root, target, slots, 0),
+      );
       continue;
     }
     const recursive = source.recursive ? AT_RECURSIVE : 0;
-    host.push({op: 'openTree', stage, at: HOST, s1: source.source, x: OPEN_TREE_CLONE | recursive, out: mount});
+    if (source.create) {
+      const [top, made] = [slots.next(), slots.next()];
+      host.push(
+        {op: 'open', stage, at: HOST, s1: '/', out: top, x: O_PATH},
+        {op: 'target', stage, at: top, s1: source.source, out: made},
+        {op: 'close', stage, at: made},
+        {op: 'close', stage, at: top},
+      );
+    }
+    host.push({
+      op: 'openTree',
+      stage,
+      at: HOST,
+      s1: source.source,
+      x: OPEN_TREE_CLONE | recursive,
+      out: mount,
+    });
     const attributes = source.readOnly ? MOUNT_ATTR_RDONLY : 0;
-    host.push({op: 'mountSetattr', stage, at: mount, x: attributes, y: PROPAGATION[source.propagation], z: recursive});
-    child.push(...attach(stage, mount, root, target, slots, source.file ? STEP_FLAGS.file : 0));
+    host.push({
+      op: 'mountSetattr',
+      stage,
+      at: mount,
+      x: attributes,
+      y: PROPAGATION[source.propagation],
+      z: recursive,
+    });
+    child.push(...attach(stage, mount, root, target, slots, 0));
   }
   return {host, child};
 }

@@ -1,4 +1,11 @@
-import {PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS, RLIM_INFINITY, RLIMIT, STEP_FLAGS, type Step} from '../binding/index.js';
+import {
+  PR_SET_KEEPCAPS,
+  PR_SET_NO_NEW_PRIVS,
+  RLIM_INFINITY,
+  RLIMIT,
+  STEP_FLAGS,
+  type Step,
+} from '../binding/index.js';
 import {capabilityMask} from './capabilities.js';
 import type {PlanInput} from './compile-plan.js';
 import type {Ulimits} from './default-ulimits.js';
@@ -20,7 +27,13 @@ export function limitSteps(defaults: Ulimits, asked: Readonly<Partial<Record<Uli
       flags: asked[name] === undefined ? STEP_FLAGS.clamp : 0,
     };
   });
-  const unlimited = {op: 'rlimit', stage: 'ulimit as', x: RLIM_INFINITY, y: RLIM_INFINITY, flags: STEP_FLAGS.clamp} as const;
+  const unlimited = {
+    op: 'rlimit',
+    stage: 'ulimit as',
+    x: RLIM_INFINITY,
+    y: RLIM_INFINITY,
+    flags: STEP_FLAGS.clamp,
+  } as const;
   return [...steps, {...unlimited, z: RLIMIT.as}];
 }
 
@@ -41,7 +54,9 @@ export function privilegeSteps({config, user, capabilities, seccomp}: PlanInput)
     {op: 'ambient', stage: 'capabilities', x: 0},
   ];
   const filter: Step[] =
-    seccomp === undefined ? [] : [{op: 'seccomp', stage: 'seccomp filter', s1: seccomp, x: SECCOMP_FLAGS}];
+    seccomp === undefined
+      ? []
+      : [{op: 'seccomp', stage: 'seccomp filter', s1: seccomp.program, x: seccomp.flags}];
   const steps: Step[] = [{op: 'bounding', stage: 'capabilities', x: capabilities}];
   if (user.uid !== 0) steps.push({op: 'prctl', stage: 'keep capabilities', x: PR_SET_KEEPCAPS, y: 1});
   steps.push(
@@ -58,9 +73,6 @@ export function privilegeSteps({config, user, capabilities, seccomp}: PlanInput)
   }
   return [...steps, ...filter, ...last];
 }
-
-/** As Docker's runtime does: a container pays for the speculation mitigations only if it asks (SECCOMP_FILTER_FLAG_SPEC_ALLOW). */
-const SECCOMP_FLAGS = 4;
 
 function idList(ids: readonly number[]): Uint8Array {
   return new Uint8Array(Uint32Array.from(ids).buffer);

@@ -14,7 +14,11 @@ export interface Rootfs {
  * The root file system as a detached mount in slot `root`, made by the spawner: layers are named one by one with
  * `lowerdir+` (6.7), which neither the page that mount(2) takes nor the 256 bytes of one fsconfig(2) value bound.
  */
-export function overlaySteps({layers, directory, volatile}: Rootfs, root: Slot, slots: SlotAllocator): Step[] {
+export function overlaySteps(
+  {layers, directory, volatile}: Rootfs,
+  root: Slot,
+  slots: SlotAllocator,
+): Step[] {
   const fs = slots.next();
   const stage = 'overlay';
   return [

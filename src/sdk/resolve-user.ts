@@ -58,10 +58,14 @@ function number(text: string, whole: string): number | undefined {
 }
 
 function unknown(kind: 'user' | 'group', name: string, file: string): never {
-  throw new CoracleError('ERR_USER_UNKNOWN', `unable to find ${kind} ${name}: no matching entries in ${file} file`, {
-    hint: `The image's own /etc/${file} counts; a number needs no entry there.`,
-    details: {[kind]: name},
-  });
+  throw new CoracleError(
+    'ERR_USER_UNKNOWN',
+    `unable to find ${kind} ${name}: no matching entries in ${file} file`,
+    {
+      hint: `The image's own /etc/${file} counts; a number needs no entry there.`,
+      details: {[kind]: name},
+    },
+  );
 }
 
 interface Account {

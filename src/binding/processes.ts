@@ -1,0 +1,34 @@
+/** Processes by pid *and* start time: a number alone may mean another process by now. */
+import {checked, declare} from './native.js';
+
+const ct_process_start_time = declare<[number]>('int64_t ct_process_start_time(int32_t pid)');
+const ct_signal_process = declare<[number, number, number]>(
+  'int64_t ct_signal_process(int32_t pid, int64_t start, int32_t signal)',
+);
+
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Clock ticks since boot: field 22 of proc_pid_stat(5). */
+  readonly startTime: number;
+}
+
+/** Undefined when there is no such process. */
+export function identifyProcess(pid: number): ProcessIdentity | undefined {
+  const startTime = Number(ct_process_start_time(pid));
+  return startTime < 0 ? undefined : {pid, startTime};
+}
+
+/** Whether the process still exists; a zombie does. */
+export function isAlive({pid, startTime}: ProcessIdentity): boolean {
+  return Number(ct_process_start_time(pid)) === startTime;
+}
+
+/** @returns false when the process is gone. @throws NativeFailure `EPERM` for a process of somebody else's */
+export function signalProcess({pid, startTime}: ProcessIdentity, signal: number): boolean {
+  const result = Number(ct_signal_process(pid, startTime, signal));
+  if (result === -ESRCH) return false;
+  checked(result, 'signal process', String(pid));
+  return true;
+}
+
+const ESRCH = 3;

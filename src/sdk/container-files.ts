@@ -1,0 +1,122 @@
+/**
+ * The directory of one container: which file says what, and the steps that write and remove them. One writer per file:
+ * `config.json` by whoever makes the container, `pid` by the launcher at a successful start, `exit.json` by whoever
+ * watched the exit.
+ */
+import {readFileSync, rmSync} from 'node:fs';
+import {HOST, isAlive, type ProcessIdentity, type Step} from '../binding/index.js';
+import {readRecord, writeRecord} from '../store/index.js';
+import type {ContainerConfig} from './container-config.js';
+import type {ContainerState, Exit} from './container-state.js';
+import {formatNanoseconds} from './nanosecond-time.js';
+import {writableSteps} from './plan-rootfs.js';
+import {NAME_STAGE} from './start-process.js';
+
+/** `config.json`. A container that removes itself names the launcher it belongs to: without it, it is rubbish. */
+export interface ContainerRecord extends ContainerConfig {
+  readonly owner?: ProcessIdentity;
+}
+
+/** `exit.json`: how the last run ended. Numbers that JSON lacks come back as undefined. */
+interface ExitRecord {
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly exit: Exit;
+}
+
+export interface ContainerPlaces {
+  readonly directory: string;
+  /** The symlink that reserves the name: its target is the id. */
+  readonly name: string;
+}
+
+/** A container that lives as long as its run: made, and with it its name, by the plan that starts it. */
+export function transientSteps(record: ContainerRecord, {directory, name}: ContainerPlaces) {
+  const stage = 'record';
+  const host: Step[] = [
+    {op: 'symlink', stage: NAME_STAGE, at: HOST, s1: name, s2: record.id, record: true},
+    {op: 'mkdir', stage, at: HOST, s1: directory, x: 0o700},
+    {
+      op: 'create',
+      stage,
+      at: HOST,
+      s1: `${directory}/config.json`,
+      s2: JSON.stringify(record),
+      x: 0o600,
+      record: true,
+    },
+    ...writableSteps(directory),
+  ];
+  return {host, started: [pidStep(directory)], teardown: removalSteps({directory, name})};
+}
+
+/** A container that was made before and stays: only what one run adds is made and removed. */
+export function keptSteps({directory}: ContainerPlaces) {
+  return {host: [] as Step[], started: [pidStep(directory)], teardown: [] as Step[]};
+}
+
+/** The name goes first: whoever takes it again must not find it gone a moment later. */
+export function removalSteps({directory, name}: ContainerPlaces): Step[] {
+  return [
+    {op: 'unlink', stage: 'release the name', at: HOST, s1: name, record: true},
+    {op: 'removeTree', stage: 'remove the container', at: HOST, s1: directory},
+  ];
+}
+
+function pidStep(directory: string): Step {
+  return {op: 'pidFile', stage: 'record', at: HOST, s1: `${directory}/pid`, x: 0o600, record: true};
+}
+
+/** The process that the `pid` file names; undefined before a start. */
+export function readPid(directory: string): ProcessIdentity | undefined {
+  let text: string;
+  try {
+    text = readFileSync(`${directory}/pid`, 'latin1');
+  } catch {
+    return undefined;
+  }
+  const [, pid, startTime] = /^(\d+) (\d+)\n$/.exec(text) ?? [];
+  return pid === undefined ? undefined : {pid: Number(pid), startTime: Number(startTime)};
+}
+
+/** Where a container is, from its files alone: the same for every process that asks. */
+export function readState(
+  directory: string,
+  startedAt: (identity: ProcessIdentity) => string,
+): ContainerState {
+  const identity = readPid(directory);
+  if (identity !== undefined && isAlive(identity)) {
+    return {status: 'running', pid: identity.pid, startedAt: startedAt(identity)};
+  }
+  const ended = readRecord(`${directory}/exit.json`) as ExitRecord | undefined;
+  if (ended !== undefined) return {status: 'exited', ...ended};
+  if (identity === undefined) return {status: 'created'};
+  // Started, gone, and nobody lived to write how.
+  const at = startedAt(identity);
+  return {status: 'exited', startedAt: at, finishedAt: at, exit: LOST};
+}
+
+const LOST: Exit = {
+  kind: 'lost',
+  cause: {kind: 'supervisor-lost'},
+  durationMs: 0,
+  cpuTimeMs: undefined,
+  peakMemoryBytes: undefined,
+  lastOutput: {stdout: '', stderr: '', truncated: false},
+};
+
+export function writeExit(directory: string, startedNs: bigint, finishedNs: bigint, exit: Exit): void {
+  const record: ExitRecord = {
+    startedAt: formatNanoseconds(startedNs),
+    finishedAt: formatNanoseconds(finishedNs),
+    exit,
+  };
+  writeRecord(`${directory}/exit.json`, record, {durable: false});
+  rmSync(`${directory}/pid`, {force: true});
+}
+
+/** Before a new start of a kept container: what the last one left is no longer true. */
+export function forgetRun(directory: string): void {
+  rmSync(`${directory}/pid`, {force: true});
+  rmSync(`${directory}/exit.json`, {force: true});
+}

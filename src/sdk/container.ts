@@ -1,0 +1,456 @@
+import type {Readable, Writable} from 'node:stream';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {type Launcher, type StartedEvent, signalProcess} from '../binding/index.js';
+import {CoracleError} from '../errors.js';
+import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-output.js';
+import type {ContainerConfig} from './container-config.js';
+import {
+  type ContainerRecord,
+  forgetRun,
+  keptSteps,
+  readPid,
+  removalSteps,
+  transientSteps,
+  writeExit,
+} from './container-files.js';
+import type {ContainerState, Exit} from './container-state.js';
+import {exitOf, type OwnDeeds} from './exit-of.js';
+import {type ExplainedStep, explainPlan} from './explain-plan.js';
+import type {ContainerInspect} from './inspect-record.js';
+import {nowNanoseconds} from './nanosecond-time.js';
+import {type Door, normalizeRunOptions} from './normalize-run-options.js';
+import {parseSignal} from './parse-signal.js';
+import {prepareStart} from './prepare-start.js';
+import type {RunOptions, StdinSource} from './run-options.js';
+import {Runtime} from './runtime.js';
+import {type StartedProcess, startProcess} from './start-process.js';
+import {feedStdin} from './stdin-source.js';
+
+/** How the SDK's functions are told what is not about the container: which runtime, and who asks. */
+export interface CallOptions {
+  /** @default the runtime of this process: `Runtime.default()` */
+  readonly runtime?: Runtime;
+  /** Whose defaults apply; see `Door`. @default 'sdk' */
+  readonly door?: Door;
+  /** Measure each step of the start: `RunningContainer.steps`. @default false */
+  readonly explain?: boolean;
+}
+
+export interface StopOptions {
+  /** How long to wait before SIGKILL; -1 = for ever. @default the container's `stopTimeoutMs`, or 10 000 */
+  readonly timeoutMs?: number;
+  /** What to send first. @default the container's `stopSignal`, or SIGTERM */
+  readonly stopSignal?: string;
+  /** Stop waiting; the container goes on ending. */
+  readonly signal?: AbortSignal;
+}
+
+export interface StartOptions {
+  readonly stdin?: StdinSource;
+  /** Aborted before it runs: nothing runs. Later: it is killed. */
+  readonly signal?: AbortSignal;
+  readonly explain?: boolean;
+}
+
+/**
+ * A container, by its id. A handle costs nothing and tells nothing that may change: facts are asked for and awaited.
+ *
+ * `run` makes one and starts it, and with the defaults removes it at its end; `create` makes one that stays until
+ * `remove` and may be started many times.
+ */
+export class Container implements AsyncDisposable {
+  /** 64 hexadecimal digits. */
+  readonly id: string;
+  readonly name: string;
+  readonly runtime: Runtime;
+
+  /** @internal Use `run`, `create`, `get` or `list`. */
+  constructor(runtime: Runtime, config: Pick<ContainerConfig, 'id' | 'name'>) {
+    this.runtime = runtime;
+    this.id = config.id;
+    this.name = config.name;
+  }
+
+  /**
+   * Makes a container and starts it; resolves once exec of the program inside succeeded, not before.
+   * @throws CoracleError `ERR_IMAGE_NOT_FOUND`, `ERR_INVALID_OPTION`, `ERR_NAME_IN_USE`, `ERR_COMMAND_NOT_FOUND`,
+   * `ERR_COMMAND_NOT_EXECUTABLE`, `ERR_START_FAILED`, `ERR_START_DEADLINE`, `ERR_LIMIT_UNSUPPORTED`; or the reason of
+   * the aborted `signal`. Whatever it throws, nothing of the container is left.
+   */
+  static async run(
+    image: string,
+    options: RunOptions = {},
+    call: CallOptions = {},
+  ): Promise<RunningContainer> {
+    const normalized = normalizeRunOptions(options, call.door, 'run');
+    const runtime = call.runtime ?? (await Runtime.default());
+    normalized.signal?.throwIfAborted();
+    if (!normalized.autoRemove) {
+      const created = await runtime.createContainer(image, normalized);
+      const start = {stdin: normalized.stdin, ...(normalized.signal && {signal: normalized.signal})};
+      return new Container(runtime, created).start({...start, explain: call.explain ?? false});
+    }
+    const {config, stored} = await runtime.describeContainer(image, normalized);
+    const launcher = runtime.launcher();
+    const record: ContainerRecord = {...config, owner: runtime.owner()};
+    const places = runtime.placesOf(config);
+    const prepared = prepareStart(runtime.facts, {
+      config,
+      image: stored,
+      baseLayer: runtime.baseLayer,
+      directory: places.directory,
+      transient: true,
+      volumePath: name => runtime.volumePath(name),
+      bookkeeping: transientSteps(record, places),
+      extraEnv: runtime.extraEnv(config),
+    });
+    const process = await launch(launcher, prepared.plan, config, {
+      stdin: normalized.stdin,
+      signal: normalized.signal,
+      trace: call.explain ?? false,
+    });
+    const running = new RunningContainer(runtime, config, process, {
+      transient: true,
+      warnings: prepared.warnings,
+      steps: call.explain ? explainPlan(prepared.plan, process.started) : [],
+      signal: normalized.signal,
+    });
+    feedStdin(normalized.stdin, running.stdin);
+    return running;
+  }
+
+  /** Makes a container without starting it. Its name and image are taken from then on. @throws as `run` */
+  static async create(image: string, options: RunOptions = {}, call: CallOptions = {}): Promise<Container> {
+    const normalized = normalizeRunOptions(options, call.door, 'create');
+    const runtime = call.runtime ?? (await Runtime.default());
+    return new Container(runtime, await runtime.createContainer(image, normalized));
+  }
+
+  /** By id, unambiguous prefix of an id, or name. @throws `ERR_CONTAINER_NOT_FOUND`, `ERR_CONTAINER_AMBIGUOUS` */
+  static async get(nameOrId: string, {runtime}: Pick<CallOptions, 'runtime'> = {}): Promise<Container> {
+    const opened = runtime ?? (await Runtime.default());
+    return new Container(opened, opened.readContainer(nameOrId));
+  }
+
+  /** Every container of the store, running or not, newest first. */
+  static async list({runtime}: Pick<CallOptions, 'runtime'> = {}): Promise<Container[]> {
+    const opened = runtime ?? (await Runtime.default());
+    return opened.listContainers().map(config => new Container(opened, config));
+  }
+
+  /**
+   * Starts one that was created or has exited.
+   * @throws `ERR_CONTAINER_RUNNING`, and as `run`; what was made by `create` stays
+   */
+  async start({stdin, signal, explain = false}: StartOptions = {}): Promise<RunningContainer> {
+    const {runtime} = this;
+    const config = runtime.readContainer(this.id);
+    if (this.#stateOf(config).status === 'running') {
+      throw new CoracleError('ERR_CONTAINER_RUNNING', `the container ${config.name} is running already`, {
+        hint: 'Stop it first, or make another one.',
+      });
+    }
+    const source = stdin ?? (config.stdin === 'content' ? 'ignore' : config.stdin);
+    const places = runtime.placesOf(config);
+    forgetRun(places.directory);
+    const prepared = prepareStart(runtime.facts, {
+      config,
+      image: runtime.store.getImage(config.image.id),
+      baseLayer: runtime.baseLayer,
+      directory: places.directory,
+      transient: false,
+      volumePath: name => runtime.volumePath(name),
+      bookkeeping: config.autoRemove
+        ? {...keptSteps(places), teardown: removalSteps(places)}
+        : keptSteps(places),
+      extraEnv: runtime.extraEnv(config),
+    });
+    const process = await launch(runtime.launcher(), prepared.plan, config, {
+      stdin: source,
+      signal,
+      trace: explain,
+    });
+    const running = new RunningContainer(runtime, config, process, {
+      transient: config.autoRemove,
+      warnings: prepared.warnings,
+      steps: explain ? explainPlan(prepared.plan, process.started) : [],
+      signal,
+    });
+    feedStdin(source, running.stdin);
+    return running;
+  }
+
+  /** Where it is in its life, from its files: the same for every process. @throws `ERR_CONTAINER_NOT_FOUND` */
+  async state(): Promise<ContainerState> {
+    return this.#stateOf(this.runtime.readContainer(this.id));
+  }
+
+  /** Docker's inspect document. @throws `ERR_CONTAINER_NOT_FOUND` */
+  async inspect(options: {readonly size?: boolean} = {}): Promise<ContainerInspect> {
+    return this.runtime.inspectContainer(this.runtime.readContainer(this.id), options);
+  }
+
+  /**
+   * Sends the stop signal and, when the time is over, SIGKILL. One that does not run is left as it is.
+   * @throws `ERR_CONTAINER_NOT_FOUND`
+   */
+  async stop({timeoutMs, stopSignal, signal}: StopOptions = {}): Promise<void> {
+    const config = this.runtime.readContainer(this.id);
+    const patience = timeoutMs ?? config.stopTimeoutMs ?? 10_000;
+    this.sendSignal(parseSignal(stopSignal ?? config.stopSignal ?? 'SIGTERM'), 'stop');
+    if (await this.#ends(patience, signal)) return;
+    this.sendSignal(SIGKILL, 'stop');
+    await this.#ends(-1, signal);
+  }
+
+  /**
+   * Sends a signal to its pid 1. As in every pid namespace, one that it has no handler for does nothing, but SIGKILL
+   * and SIGSTOP. @throws `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_NOT_FOUND`, `ERR_INVALID_OPTION`
+   */
+  async kill(signal = 'SIGKILL'): Promise<void> {
+    const number = parseSignal(signal);
+    const config = this.runtime.readContainer(this.id);
+    if (this.#stateOf(config).status !== 'running') {
+      throw new CoracleError('ERR_CONTAINER_NOT_RUNNING', `Container ${config.id} is not running`);
+    }
+    this.sendSignal(number, 'kill');
+  }
+
+  /**
+   * Resolves when it is not running: with how its last run ended, or undefined when it never ran. Another process's
+   * container is asked after every few milliseconds.
+   */
+  async wait({signal}: {readonly signal?: AbortSignal} = {}): Promise<Exit | undefined> {
+    for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 100)) {
+      const state = this.#stateOf(this.runtime.readContainer(this.id));
+      if (state.status === 'exited') return state.exit;
+      if (state.status !== 'running') return undefined;
+      await sleep(pauseMs, undefined, signal && {signal});
+    }
+  }
+
+  /**
+   * Removes it, and with `volumes` the anonymous volumes that are its own.
+   * @throws `ERR_CONTAINER_RUNNING` without `force`; `ERR_CONTAINER_NOT_FOUND`
+   */
+  async remove({
+    force = false,
+    volumes = false,
+  }: {
+    readonly force?: boolean;
+    readonly volumes?: boolean;
+  } = {}): Promise<void> {
+    const config = this.runtime.readContainer(this.id);
+    if (this.#stateOf(config).status === 'running') {
+      if (!force) {
+        throw new CoracleError(
+          'ERR_CONTAINER_RUNNING',
+          `cannot remove container "/${config.name}": container is running: stop the container before removing or force remove`,
+        );
+      }
+      this.sendSignal(SIGKILL, 'kill');
+      await this.#ends(-1);
+    }
+    await this.runtime.removeContainer(config, volumes || config.autoRemove);
+  }
+
+  /** Kills it if it runs, and removes it; again is fine. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.remove({force: true, volumes: true});
+    } catch (error) {
+      if ((error as CoracleError).code !== 'ERR_CONTAINER_NOT_FOUND') throw error;
+    }
+  }
+
+  /** @internal False when there is nothing to send it to. */
+  protected sendSignal(signal: number, _by: 'stop' | 'kill' | 'dispose'): boolean {
+    const identity = readPid(this.runtime.placesOf(this).directory);
+    return identity !== undefined && signalProcess(identity, signal);
+  }
+
+  /** Whether it ended within the time; -1 = for ever. */
+  async #ends(milliseconds: number, signal?: AbortSignal): Promise<boolean> {
+    const until = milliseconds === -1 ? Number.POSITIVE_INFINITY : performance.now() + milliseconds;
+    for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 50)) {
+      if (!this.#exists() || (await this.state()).status !== 'running') return true;
+      const left = until - performance.now();
+      if (left <= 0) return false;
+      await sleep(Math.min(pauseMs, left), undefined, signal && {signal});
+    }
+  }
+
+  #exists(): boolean {
+    try {
+      this.runtime.readContainer(this.id);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #stateOf(config: ContainerConfig): ContainerState {
+    return this.runtime.stateOf(config);
+  }
+}
+
+interface RunFacts {
+  /** Removed by its own teardown. */
+  readonly transient: boolean;
+  readonly warnings: readonly string[];
+  readonly steps: readonly ExplainedStep[];
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A container whose program runs, started by this process: its streams and its end. */
+export class RunningContainer extends Container {
+  /** Of its first process, as the host counts. */
+  readonly pid: number;
+  /**
+   * How the run ended. Settles when the program is gone and the streams that nobody took have ended; with auto-remove
+   * after everything was removed. Rejects with `ERR_LAUNCHER_LOST` when that cannot be known.
+   */
+  readonly exit: Promise<Exit>;
+  /** What it reads; null unless `stdin` was 'pipe' or content. `end()` is its end of file. */
+  readonly stdin: Writable | null;
+  /** Limits that this host does not enforce, with `whenUnavailable: 'warn'`. */
+  readonly warnings: readonly string[];
+  /** With `explain`: what the start consisted of. */
+  readonly steps: readonly ExplainedStep[];
+  /** Milliseconds from the request to exec. */
+  readonly startMs: number;
+  readonly #process: StartedProcess;
+  readonly #deeds: OwnDeeds = {aborted: false, sent: undefined};
+  readonly #transient: boolean;
+
+  /** @internal */
+  constructor(runtime: Runtime, config: ContainerConfig, process: StartedProcess, facts: RunFacts) {
+    super(runtime, config);
+    this.#process = process;
+    this.#transient = facts.transient;
+    this.pid = process.pid;
+    this.stdin = process.stdin ?? null;
+    this.warnings = facts.warnings;
+    this.steps = facts.steps;
+    this.startMs = Number(process.started.executedNs - process.started.sentNs) / 1e6;
+    this.exit = this.#watch(config, facts.signal);
+    this.exit.catch(() => {}); // whoever awaits it hears of it
+  }
+
+  /** What it writes, as a stream: taken, its pace is the reader's. Null unless `stdout` was 'pipe'. */
+  get stdout(): Readable | null {
+    return this.#process.stdout?.take() ?? null;
+  }
+
+  get stderr(): Readable | null {
+    return this.#process.stderr?.take() ?? null;
+  }
+
+  /** Both streams in the order of arrival. */
+  output(): AsyncIterable<OutputChunk> {
+    return mergeOutput(this.stdout ?? undefined, this.stderr ?? undefined);
+  }
+
+  override async wait({signal}: {readonly signal?: AbortSignal} = {}): Promise<Exit> {
+    return signal === undefined ? this.exit : raceAbort(this.exit, signal);
+  }
+
+  override async remove(options: {readonly force?: boolean; readonly volumes?: boolean} = {}): Promise<void> {
+    if (!this.#transient) return super.remove(options);
+    if (options.force) this.sendSignal(SIGKILL, 'kill');
+    await this.exit;
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    this.sendSignal(SIGKILL, 'dispose');
+    await this.exit.catch(() => {});
+    if (!this.#transient) await super[Symbol.asyncDispose]();
+  }
+
+  protected override sendSignal(signal: number, by: 'stop' | 'kill' | 'dispose'): boolean {
+    this.#deeds.sent = {signal, by};
+    this.#process.kill(signal);
+    return true;
+  }
+
+  async #watch(config: ContainerConfig, signal: AbortSignal | undefined): Promise<Exit> {
+    const {exited, removed, stdout, stderr, started} = this.#process;
+    const abort = () => {
+      this.#deeds.aborted = true;
+      this.#process.kill(SIGKILL);
+    };
+    signal?.addEventListener('abort', abort, {once: true});
+    if (signal?.aborted) abort();
+    try {
+      const event = await exited;
+      signal?.removeEventListener('abort', abort);
+      await Promise.all([drained(stdout), drained(stderr)]);
+      const facts = this.runtime.facts.cgroups.decodeExitReports(event.reports);
+      const exit = exitOf(event, facts, config, this.#deeds, lastOutputOf(stdout, stderr));
+      if (!this.#transient) {
+        const {startedNs, finishedNs} = wallClock(started, event.exitedNs);
+        writeExit(this.runtime.placesOf(config).directory, startedNs, finishedNs, exit);
+      }
+      const gone = await removed;
+      if (this.#transient) await this.runtime.forgetVolumes(config);
+      if (gone.errno !== 0) this.runtime.reportLeftover(config, gone);
+      return exit;
+    } finally {
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+}
+
+const SIGKILL = 9;
+/** A stream may be held open by a process outside that was given it; nobody waits for that. */
+const DRAIN_PATIENCE_MS = 1000;
+
+function launch(
+  launcher: Launcher,
+  plan: Parameters<typeof startProcess>[1]['plan'],
+  config: ContainerConfig,
+  {stdin, signal, trace}: {stdin: StdinSource; signal: AbortSignal | undefined; trace: boolean},
+): Promise<StartedProcess> {
+  return startProcess(launcher, {
+    plan,
+    argv: config.argv,
+    stdin: typeof stdin === 'string' ? stdin : 'pipe',
+    stdout: config.stdout,
+    stderr: config.stderr,
+    outputLimitBytes: config.outputLimitBytes,
+    deadlineMs: config.deadlineMs,
+    startDeadlineMs: config.startDeadlineMs,
+    trace,
+    signal,
+  });
+}
+
+/** What nobody took ends by itself once the last writer is gone; what somebody took is the taker's to read. */
+async function drained(output: CapturedOutput | undefined): Promise<void> {
+  if (output === undefined || output.isTaken) return;
+  const patience = sleep(DRAIN_PATIENCE_MS, 'late', {ref: false});
+  if ((await Promise.race([output.ended, patience])) === 'late') output.close();
+}
+
+function lastOutputOf(stdout: CapturedOutput | undefined, stderr: CapturedOutput | undefined) {
+  return {
+    stdout: stdout?.lastText() ?? '',
+    stderr: stderr?.lastText() ?? '',
+    truncated: (stdout?.droppedBytes ?? 0) + (stderr?.droppedBytes ?? 0) > 0,
+  };
+}
+
+/** The launcher's times are monotonic; people want to know when. */
+function wallClock({executedNs}: StartedEvent, exitedNs: bigint): {startedNs: bigint; finishedNs: bigint} {
+  const offset = nowNanoseconds() - process.hrtime.bigint();
+  return {startedNs: executedNs + offset, finishedNs: exitedNs + offset};
+}
+
+function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    signal.addEventListener('abort', abort, {once: true});
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
+}

@@ -1,0 +1,77 @@
+import {readFileSync} from 'node:fs';
+import {hostname} from 'node:os';
+import type {CgroupDriver} from '../cgroup/index.js';
+import {detectCgroups} from '../cgroup/index.js';
+import {capabilityMask, hostCapabilities} from './capabilities.js';
+import {defaultUlimits, type Ulimits} from './default-ulimits.js';
+import {hostMaskedPaths} from './docker-defaults.js';
+
+/** What a start needs to know about the host and does not change while we run; each fact is gathered once, when asked for. */
+export class HostFacts {
+  #cgroups: CgroupDriver | undefined;
+  #capabilities: bigint | undefined;
+  #ulimits: Ulimits | undefined;
+  #maskedPaths: readonly string[] | undefined;
+  #resolvConf = {text: '', readAt: Number.NEGATIVE_INFINITY};
+
+  readonly isRoot: boolean = process.geteuid?.() === 0;
+  readonly hostname: string = hostname();
+
+  /** Ready for use: the parent of all containers' cgroups exists. */
+  get cgroups(): CgroupDriver {
+    if (this.#cgroups === undefined) {
+      this.#cgroups = detectCgroups();
+      this.#cgroups.prepare();
+    }
+    return this.#cgroups;
+  }
+
+  /** The bounding set of this process, as a mask. */
+  get capabilities(): bigint {
+    this.#capabilities ??= hostCapabilities();
+    return this.#capabilities;
+  }
+
+  get ulimits(): Ulimits {
+    const mayRaise = (this.capabilities & capabilityMask(['CAP_SYS_RESOURCE'])) !== 0n;
+    this.#ulimits ??= defaultUlimits(mayRaise);
+    return this.#ulimits;
+  }
+
+  get maskedPaths(): readonly string[] {
+    this.#maskedPaths ??= hostMaskedPaths();
+    return this.#maskedPaths;
+  }
+
+  /** /etc/resolv.conf of the host, at most a second old; '' where there is none. */
+  get resolvConf(): string {
+    const now = performance.now();
+    if (now - this.#resolvConf.readAt > 1000)
+      this.#resolvConf = {text: readIfPresent('/etc/resolv.conf'), readAt: now};
+    return this.#resolvConf.text;
+  }
+
+  /** /etc/hosts as Docker writes it for a container without a network, or the host's own for its network. */
+  hosts(network: 'none' | 'host'): string {
+    return network === 'host' ? readIfPresent('/etc/hosts') : LOOPBACK_HOSTS;
+  }
+}
+
+/** moby, libnetwork/etchosts: the entries that every container has. */
+const LOOPBACK_HOSTS = [
+  '127.0.0.1\tlocalhost',
+  '::1\tlocalhost ip6-localhost ip6-loopback',
+  'fe00::0\tip6-localnet',
+  'ff00::0\tip6-mcastprefix',
+  'ff02::1\tip6-allnodes',
+  'ff02::2\tip6-allrouters',
+  '',
+].join('\n');
+
+function readIfPresent(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return ''; // a host without it gives none
+  }
+}

@@ -1,0 +1,156 @@
+import {parseReference} from '../oci/index.js';
+import type {ArchiveSource, HostImageOptions, StoredImage} from '../store/index.js';
+import {hostShell} from '../store/index.js';
+import {applyChanges} from './dockerfile-changes.js';
+import {Runtime} from './runtime.js';
+
+export interface ImageImportOptions {
+  /** The image's name; without one it has only its id. */
+  readonly reference?: string;
+  /** Dockerfile instructions that set what a container of it runs: `CMD`, `ENV`, `WORKDIR`, … @default none */
+  readonly changes?: readonly string[];
+  /** For the image's history. */
+  readonly message?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** Which runtime; @default the one of this process */
+export interface InRuntime {
+  readonly runtime?: Runtime;
+}
+
+/** An image of the store. Its facts are those of the moment it was asked for. */
+export class Image {
+  /** `sha256:…`, the digest of its configuration. */
+  readonly id: string;
+  /** `name:tag`, as Docker prints them. */
+  readonly references: readonly string[];
+  /** `name@sha256:…` */
+  readonly digests: readonly string[];
+  /** RFC 3339; undefined in images made to be reproducible. */
+  readonly created: string | undefined;
+  /** The sum of its files' bytes. */
+  readonly sizeBytes: number;
+  readonly #runtime: Runtime;
+  readonly #stored: StoredImage;
+
+  private constructor(runtime: Runtime, stored: StoredImage) {
+    this.#runtime = runtime;
+    this.#stored = stored;
+    this.id = stored.id;
+    this.references = stored.repoTags;
+    this.digests = stored.repoDigests;
+    this.created = stored.created;
+    this.sizeBytes = stored.size;
+  }
+
+  /**
+   * Makes an image of one archive of a file system: tar, plain or compressed by gzip or zstd, as a stream or a file's path.
+   * @throws `ERR_INVALID_IMAGE`, `ERR_LAYER_LIMIT`, `ERR_INVALID_REFERENCE`
+   */
+  static async import(
+    source: ArchiveSource,
+    options: ImageImportOptions = {},
+    in_: InRuntime = {},
+  ): Promise<Image> {
+    const {reference, changes = [], message, signal} = options;
+    const runtime = in_.runtime ?? (await Runtime.default());
+    const stored = await runtime.store.importImage(source, {
+      ...(reference !== undefined && {reference: parseReference(reference)}),
+      config: applyChanges({}, changes),
+      ...(message !== undefined && {message}),
+      ...(signal && {signal}),
+    });
+    return new Image(runtime, stored);
+  }
+
+  /** Every image of an archive that `docker save` or an OCI tool wrote. @throws as `import`, `ERR_DIGEST_MISMATCH` */
+  static async load(
+    source: ArchiveSource,
+    {signal}: {readonly signal?: AbortSignal} = {},
+    in_: InRuntime = {},
+  ): Promise<Image[]> {
+    const runtime = in_.runtime ?? (await Runtime.default());
+    const stored = await runtime.store.loadArchive(source, signal && {signal});
+    return stored.map(each => new Image(runtime, each));
+  }
+
+  /**
+   * An image of this host's own programs with the libraries they need: isolated Node workers without pulling anything.
+   * While none of the files changed, a repeat costs milliseconds.
+   * @throws `ERR_BINARY_NOT_FOUND`, `ERR_LIBRARY_NOT_FOUND`, `ERR_UNSUPPORTED_BINARY`
+   */
+  static async fromHost(options: HostImageOptions, in_: InRuntime = {}): Promise<Image> {
+    const runtime = in_.runtime ?? (await Runtime.default());
+    return new Image(runtime, await runtime.store.imageFromHost(options));
+  }
+
+  /** The preset of `fromHost` named `host-shell`: a shell and the usual small tools, as far as this host has them. */
+  static async hostShell(in_: InRuntime = {}): Promise<Image> {
+    return Image.fromHost(hostShell(), in_);
+  }
+
+  /** By reference, id, or unambiguous beginning of an id. @throws `ERR_IMAGE_NOT_FOUND` */
+  static async get(nameOrId: string, in_: InRuntime = {}): Promise<Image> {
+    const runtime = in_.runtime ?? (await Runtime.default());
+    return new Image(runtime, runtime.store.getImage(nameOrId));
+  }
+
+  /** Newest first. */
+  static async list(in_: InRuntime = {}): Promise<Image[]> {
+    const runtime = in_.runtime ?? (await Runtime.default());
+    return runtime.store.listImages().map(stored => new Image(runtime, stored));
+  }
+
+  /**
+   * Takes a name away, and with the last name the image.
+   * @returns what was untagged and deleted
+   * @throws `ERR_IMAGE_IN_USE`, `ERR_IMAGE_NOT_FOUND`
+   */
+  static async remove(
+    nameOrId: string,
+    {force = false}: {readonly force?: boolean} = {},
+    in_: InRuntime = {},
+  ) {
+    const runtime = in_.runtime ?? (await Runtime.default());
+    return runtime.store.removeImage(nameOrId, {force, use: id => runtime.imageUse(id)});
+  }
+
+  /** Gives it one more name. @throws `ERR_INVALID_REFERENCE` */
+  async tag(reference: string): Promise<Image> {
+    return new Image(this.#runtime, await this.#runtime.store.tagImage(this.id, parseReference(reference)));
+  }
+
+  /** Removes the image with all its names. @throws `ERR_IMAGE_IN_USE` */
+  async remove(options: {readonly force?: boolean} = {}): Promise<void> {
+    await Image.remove(this.id, options, {runtime: this.#runtime});
+  }
+
+  /** Docker's inspect document of an image. */
+  inspect(): ImageInspect {
+    const {config, diffIds, architecture, os, variant, size, author} = this.#stored;
+    return {
+      Id: this.id,
+      RepoTags: this.references,
+      RepoDigests: this.digests,
+      Parent: '',
+      Comment: '',
+      Created: this.created ?? '0001-01-01T00:00:00Z',
+      DockerVersion: '',
+      Author: author ?? '',
+      Config: config,
+      Architecture: architecture,
+      ...(variant !== undefined && {Variant: variant}),
+      Os: os,
+      Size: size,
+      VirtualSize: size,
+      GraphDriver: {Data: {LowerDir: this.#stored.layers.toReversed().join(':')}, Name: 'overlay2'},
+      RootFS: {Type: 'layers', Layers: diffIds},
+      Metadata: {LastTagTime: '0001-01-01T00:00:00Z'},
+    };
+  }
+}
+
+export interface ImageInspect {
+  readonly [key: string]: unknown;
+}

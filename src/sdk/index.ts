@@ -1,0 +1,46 @@
+export type {Limits} from '../cgroup/index.js';
+export {CAPABILITIES, type Capability, DOCKER_CAPABILITIES} from './capabilities.js';
+export type {OutputChunk} from './captured-output.js';
+export {
+  type CallOptions,
+  Container,
+  RunningContainer,
+  type StartOptions,
+  type StopOptions,
+} from './container.js';
+export type {ContainerConfig} from './container-config.js';
+export {
+  type CauseOfDeath,
+  type ContainerState,
+  describeExit,
+  dockerExitCode,
+  type Exit,
+  type ExitStatus,
+  type LastOutput,
+  type SignalSender,
+} from './container-state.js';
+export type {ExplainedStep} from './explain-plan.js';
+export {Image, type ImageImportOptions, type ImageInspect, type InRuntime} from './image.js';
+export type {ContainerInspect} from './inspect-record.js';
+export {parseDevice, parseDeviceRate, parseDeviceWeight} from './parse-device.js';
+export {parseDuration} from './parse-duration.js';
+export {parseEnvFile} from './parse-env-file.js';
+export {parseMount} from './parse-mount.js';
+export {parseSignal, signalName} from './parse-signal.js';
+export {parseSize} from './parse-size.js';
+export {parseTmpfs} from './parse-tmpfs.js';
+export {parseUlimit} from './parse-ulimit.js';
+export {parseVolume} from './parse-volume.js';
+export type {
+  BindMount,
+  Device,
+  Mount,
+  RunOptions,
+  SeccompDocument,
+  StdinSource,
+  TmpfsMount,
+  Ulimit,
+  VolumeMount,
+} from './run-options.js';
+export {Runtime, type RuntimeOptions} from './runtime.js';
+export {Volume, type VolumeOptions} from './volume.js';

@@ -1,0 +1,231 @@
+/** Gathers what a container's plan needs from its record, its image, the store and the host. */
+import {readdirSync, statSync} from 'node:fs';
+import {join} from 'node:path';
+import {type Plan, SlotAllocator, type Step} from '../binding/index.js';
+import {DEFAULT_DEVICE_RULES, type DeviceRule} from '../cgroup/index.js';
+import {CoracleError} from '../errors.js';
+import type {StoredImage} from '../store/index.js';
+import {capabilityNames, resolveCapabilities} from './capabilities.js';
+import {compilePlan, type DeviceNode} from './compile-plan.js';
+import {type ContainerConfig, processEnv} from './container-config.js';
+import {NETWORK_SYSCTLS, READONLY_PATHS} from './docker-defaults.js';
+import type {HostFacts} from './host-facts.js';
+import type {BoundSource} from './plan-mounts.js';
+import {resolveUser} from './resolve-user.js';
+import {seccompFilter} from './seccomp-program.js';
+
+export interface StartRequest {
+  readonly config: ContainerConfig;
+  readonly image: StoredImage;
+  readonly baseLayer: string;
+  readonly directory: string;
+  /** Nobody mounts its writable layer again. */
+  readonly transient: boolean;
+  readonly volumePath: (name: string) => string;
+  readonly bookkeeping: {
+    readonly host: readonly Step[];
+    readonly started: readonly Step[];
+    readonly teardown: readonly Step[];
+  };
+  /** Variables that this start alone adds. */
+  readonly extraEnv: readonly string[];
+}
+
+export interface PreparedStart {
+  readonly plan: Plan;
+  /** Limits that are not enforced, one sentence each. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * @throws `ERR_USER_UNKNOWN`, `ERR_LIMIT_UNSUPPORTED`, `ERR_INVALID_OPTION`, `ERR_DEVICE_NOT_FOUND`,
+ * `ERR_INVALID_SECCOMP_PROFILE`, `ERR_UNSUPPORTED_OPTION`
+ */
+export function prepareStart(facts: HostFacts, request: StartRequest): PreparedStart {
+  const {config, image, directory} = request;
+  refuseUnsupported(config);
+  const user = resolveUser(config.user, config.groups, image);
+  const capabilities = resolveCapabilities(
+    {add: config.capabilities.add, drop: config.capabilities.drop, privileged: config.privileged},
+    facts.capabilities,
+  );
+  const devices = deviceNodes(config);
+  const slots = new SlotAllocator();
+  const cgroup = facts.cgroups.compile(
+    {
+      name: config.id,
+      limits: config.limits,
+      whenUnavailable: config.whenUnavailable,
+      ...(config.privileged ? {} : {devices: deviceRules(config, devices)}),
+    },
+    slots,
+  );
+  const env = [...processEnv(config), ...request.extraEnv];
+  if (!env.some(variable => variable.startsWith('HOME='))) env.push(`HOME=${user.home}`);
+  const plan = compilePlan(
+    {
+      config,
+      rootfs: {
+        layers: [...image.layers.toReversed(), request.baseLayer],
+        directory,
+        volatile: request.transient,
+      },
+      user,
+      env,
+      capabilities,
+      seccomp: seccompFilter(config, capabilityNames(capabilities)),
+      ulimits: facts.ulimits,
+      cgroup,
+      sources: config.mounts.map(mount => sourceOf(mount, request.volumePath)),
+      maskedPaths: facts.maskedPaths,
+      readOnlyPaths: READONLY_PATHS,
+      networkSysctls: NETWORK_SYSCTLS,
+      devices,
+      hosts: facts.hosts(config.network),
+      resolvConf: facts.resolvConf,
+      bookkeeping: request.bookkeeping,
+    },
+    slots,
+  );
+  return {plan, warnings: cgroup.warnings};
+}
+
+function refuseUnsupported({userNamespace, init}: ContainerConfig): void {
+  if (userNamespace !== 'host') {
+    throw new CoracleError('ERR_UNSUPPORTED_OPTION', 'user namespace remapping is not there yet', {
+      hint: 'Leave userNamespace out, or run as an ordinary user inside with user.',
+    });
+  }
+  if (init) {
+    throw new CoracleError('ERR_UNSUPPORTED_OPTION', 'an init process inside is not there yet', {
+      hint: 'Leave init out; the program is pid 1 of the container.',
+    });
+  }
+}
+
+function sourceOf(
+  mount: ContainerConfig['mounts'][number],
+  volumePath: (name: string) => string,
+): BoundSource {
+  switch (mount.type) {
+    case 'tmpfs':
+      return {kind: 'tmpfs', mount};
+    case 'volume':
+      return {
+        kind: 'bind',
+        source: volumePath(mount.name),
+        target: mount.target,
+        readOnly: mount.readOnly ?? false,
+        recursive: true,
+        create: false,
+        propagation: 'rprivate',
+      };
+    case 'bind':
+      return {
+        kind: 'bind',
+        source: mount.source,
+        target: mount.target,
+        readOnly: mount.readOnly ?? false,
+        recursive: !mount.nonRecursive,
+        create: mount.createSource ?? false,
+        propagation: mount.propagation ?? 'rprivate',
+      };
+    default:
+      return mount satisfies never;
+  }
+}
+
+/** The devices that were asked for; all of the host's when privileged, as Docker gives them. */
+function deviceNodes({devices, privileged}: ContainerConfig): DeviceNode[] {
+  const nodes = privileged ? hostDevices() : [];
+  for (const {source, target} of devices) {
+    const status = statOf(source);
+    if (status?.isDirectory()) {
+      for (const path of listDevices(source, () => true)) {
+        const node = deviceNode(path, join(target, path.slice(source.length)));
+        if (node !== undefined) nodes.push(node);
+      }
+      continue;
+    }
+    const node = deviceNode(source, target);
+    if (node === undefined) {
+      const why = status === undefined ? 'no such file or directory' : 'not a device node';
+      throw new CoracleError(
+        'ERR_DEVICE_NOT_FOUND',
+        `error gathering device information while adding custom device "${source}": ${why}`,
+        {details: {source}},
+      );
+    }
+    nodes.push(node);
+  }
+  return nodes;
+}
+
+function deviceNode(source: string, target: string): DeviceNode | undefined {
+  const status = statOf(source);
+  if (status === undefined || !(status.isBlockDevice() || status.isCharacterDevice())) return undefined;
+  const {major, minor} = splitDevice(status.rdev);
+  return {
+    path: target,
+    type: status.isBlockDevice() ? 'b' : 'c',
+    major,
+    minor,
+    mode: status.mode & 0o777,
+    uid: status.uid,
+    gid: status.gid,
+  };
+}
+
+/** gnu_dev_major and gnu_dev_minor of makedev(3), for the 32-bit numbers that the kernel hands out. */
+function splitDevice(rdev: number): {major: number; minor: number} {
+  return {major: (rdev >>> 8) & 0xfff, minor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00)};
+}
+
+/** What the container makes for itself is left out: oci/devices of containerd does the same. */
+const OWN = new Set([
+  'pts',
+  'shm',
+  'fd',
+  'mqueue',
+  'console',
+  '.lxc',
+  '.lxd-mounts',
+  '.udev',
+  'ptmx',
+  'null',
+  'zero',
+  'full',
+  'random',
+  'urandom',
+  'tty',
+]);
+
+function hostDevices(): DeviceNode[] {
+  return listDevices('/dev', name => !OWN.has(name)).flatMap(path => deviceNode(path, path) ?? []);
+}
+
+function listDevices(directory: string, wanted: (name: string) => boolean): string[] {
+  return readdirSync(directory, {withFileTypes: true}).flatMap(entry => {
+    const path = join(directory, entry.name);
+    if (!wanted(entry.name) || entry.isSymbolicLink()) return [];
+    return entry.isDirectory() ? listDevices(path, () => true) : [path];
+  });
+}
+
+function deviceRules({devices}: ContainerConfig, nodes: readonly DeviceNode[]): readonly DeviceRule[] {
+  if (nodes.length === 0) return DEFAULT_DEVICE_RULES;
+  const accessOf = (path: string) =>
+    devices.find(({target}) => path === target || path.startsWith(`${target}/`))?.access ?? 'rwm';
+  const asked = nodes.map(({path, type, major, minor}) => ({
+    allow: true,
+    type,
+    major,
+    minor,
+    access: accessOf(path),
+  }));
+  return [...DEFAULT_DEVICE_RULES, ...asked];
+}
+
+function statOf(path: string) {
+  return statSync(path, {throwIfNoEntry: false});
+}

@@ -1,0 +1,336 @@
+import {readFileSync} from 'node:fs';
+import {lstat, mkdir, readdir, readlink, rm, stat} from 'node:fs/promises';
+import {
+  encodePlan,
+  identifyProcess,
+  isAlive,
+  Launcher,
+  openDirectory,
+  type Plan,
+  type ProcessIdentity,
+  type RemovedEvent,
+  removeTree,
+  SlotAllocator,
+} from '../binding/index.js';
+import {CoracleError} from '../errors.js';
+import {type ImageUse, Store, type StoredImage} from '../store/index.js';
+import {type ContainerConfig, makeContainerConfig} from './container-config.js';
+import {
+  type ContainerPlaces,
+  type ContainerRecord,
+  readPid,
+  readState,
+  removalSteps,
+  writeExit,
+} from './container-files.js';
+import type {ContainerState} from './container-state.js';
+import {HostFacts} from './host-facts.js';
+import {type ContainerInspect, inspectRecord} from './inspect-record.js';
+import {formatNanoseconds, nowNanoseconds} from './nanosecond-time.js';
+import type {NormalizedOptions} from './normalize-run-options.js';
+import {randomName} from './random-name.js';
+import {resolveSeccomp} from './read-seccomp-profile.js';
+
+export interface RuntimeOptions {
+  /** What lasts: images, containers, volumes. @default CORACLE_ROOT, /var/lib/coracle, or below XDG_DATA_HOME */
+  readonly root?: string;
+  /** What ends with the next boot. @default CORACLE_RUN, /run/coracle, or below XDG_RUNTIME_DIR */
+  readonly run?: string;
+}
+
+/** A described container, not yet on the host. */
+export interface DescribedContainer {
+  readonly config: ContainerConfig;
+  readonly stored: StoredImage;
+}
+
+/**
+ * One open store and, from the first start on, one launcher. Several runtimes, in several processes, may share a store.
+ * Closing kills what this one started.
+ */
+export class Runtime implements AsyncDisposable {
+  static #shared: Promise<Runtime> | undefined;
+  readonly store: Store;
+  readonly facts = new HostFacts();
+  #launcher: Launcher | undefined;
+  #owner: ProcessIdentity | undefined;
+  #closed = false;
+
+  private constructor(store: Store) {
+    this.store = store;
+  }
+
+  /**
+   * Opens the store and repairs what dead processes left in it.
+   * @throws `ERR_ROOT_NOT_WRITABLE`, `ERR_ROOT_UNSUPPORTED`, `ERR_UNSUPPORTED_PLATFORM`, `ERR_KERNEL_TOO_OLD`, `ERR_CORE_MISSING`
+   */
+  static async open(options: RuntimeOptions = {}): Promise<Runtime> {
+    const runtime = new Runtime(await Store.open(options));
+    await runtime.#repair();
+    return runtime;
+  }
+
+  /** The runtime of this process, opened on first use and again after it was closed. */
+  static async default(): Promise<Runtime> {
+    Runtime.#shared ??= Runtime.open();
+    const shared = await Runtime.#shared;
+    if (!shared.#closed) return shared;
+    Runtime.#shared = Runtime.open();
+    return Runtime.#shared;
+  }
+
+  /** Kills what runs, waits until it is removed, and ends the launcher; again is fine. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#launcher?.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  get baseLayer(): string {
+    return this.store.baseLayer;
+  }
+
+  /** @internal Started on first use, and again should it have died. */
+  launcher(): Launcher {
+    if (this.#closed) {
+      throw new CoracleError('ERR_RUNTIME_CLOSED', 'this runtime was closed', {
+        hint: 'Open another: Runtime.open()',
+      });
+    }
+    if (this.#launcher?.alive) return this.#launcher;
+    void this.facts.cgroups; // the parent cgroup is made before a process of ours could stand in the way (cgroup v2)
+    this.#launcher = new Launcher();
+    this.#owner = identifyProcess(this.#launcher.pid);
+    return this.#launcher;
+  }
+
+  /** @internal The launcher as records name it. */
+  owner(): ProcessIdentity {
+    this.launcher();
+    return this.#owner ?? {pid: 0, startTime: 0};
+  }
+
+  /** @internal */
+  placesOf({id, name}: Pick<ContainerConfig, 'id' | 'name'>): ContainerPlaces {
+    return {directory: this.store.containers.directory(id), name: `${this.store.root}/names/${name}`};
+  }
+
+  /** @internal Where a volume's data is. */
+  volumePath(name: string): string {
+    return this.store.volumes.get(name).Mountpoint;
+  }
+
+  /** @internal What only the built-in greeting is told: when it was asked for. */
+  extraEnv({image}: Pick<ContainerConfig, 'image'>): string[] {
+    return image.reference === 'hello-world' ? [`CORACLE_REQUESTED_NS=${process.hrtime.bigint()}`] : [];
+  }
+
+  /** @internal Merges options and image, and makes the volumes it needs. @throws `ERR_IMAGE_NOT_FOUND` and the rest of `run` */
+  async describeContainer(reference: string, options: NormalizedOptions): Promise<DescribedContainer> {
+    const stored = await this.#image(reference);
+    const resolved = await resolveSeccomp(options);
+    const {containers, volumes} = this.store;
+    const config = makeContainerConfig(
+      resolved,
+      {id: stored.id, reference, platform: `${stored.os}/${stored.architecture}`, config: stored.config},
+      {
+        id: containers.newId(),
+        name: options.name ?? randomName(),
+        now: nowNanoseconds(),
+        hostHostname: this.facts.hostname,
+        anonymousVolumeName: () => volumes.newName(),
+      },
+    );
+    for (const mount of config.mounts) {
+      if (mount.type !== 'volume') continue;
+      await volumes.create({name: mount.name});
+      if (!mount.nocopy) await volumes.copyUp(mount.name, stored.layers, mount.target);
+    }
+    return {config, stored};
+  }
+
+  /** @internal A container that stays: its record is on disk when this resolves. */
+  async createContainer(reference: string, options: NormalizedOptions): Promise<ContainerConfig> {
+    const {config} = await this.describeContainer(reference, options);
+    const {containers} = this.store;
+    containers.reserveName(config.name, config.id);
+    try {
+      containers.create(config.id, config);
+      await mkdir(`${containers.directory(config.id)}/upper`, {mode: 0o755});
+      await mkdir(`${containers.directory(config.id)}/work`, {mode: 0o700});
+    } catch (error) {
+      await containers.remove(config.id, config.name);
+      throw error;
+    }
+    return config;
+  }
+
+  /** @internal @throws `ERR_CONTAINER_NOT_FOUND`, `ERR_AMBIGUOUS_ID` */
+  readContainer(nameOrId: string): ContainerRecord {
+    const id = this.store.containers.resolve(nameOrId);
+    const record = this.store.containers.read(id, 'config.json') as ContainerRecord | undefined;
+    if (record === undefined) {
+      throw new CoracleError('ERR_CONTAINER_NOT_FOUND', `No such container: ${nameOrId}`);
+    }
+    return record;
+  }
+
+  /** @internal Newest first. */
+  listContainers(): ContainerRecord[] {
+    return this.store.containers
+      .ids()
+      .flatMap(id => (this.store.containers.read(id, 'config.json') as ContainerRecord | undefined) ?? [])
+      .sort((a, b) => (a.created < b.created ? 1 : -1));
+  }
+
+  /** @internal */
+  stateOf(config: Pick<ContainerConfig, 'id'>): ContainerState {
+    return readState(this.store.containers.directory(config.id), startedAt);
+  }
+
+  /** @internal */
+  async inspectContainer(
+    config: ContainerConfig,
+    {size = false}: {readonly size?: boolean} = {},
+  ): Promise<ContainerInspect> {
+    const directory = this.store.containers.directory(config.id);
+    const image = this.store.findImage(config.image.id);
+    const writable = size ? await treeSize(`${directory}/upper`) : 0;
+    return inspectRecord(config, this.stateOf(config), {
+      directory,
+      layers: [...(image?.layers.toReversed() ?? []), this.baseLayer],
+      upperDirectory: `${directory}/upper`,
+      workDirectory: `${directory}/work`,
+      mergedDirectory: '',
+      volumeMountpoint: name => this.store.volumes.find(name)?.Mountpoint ?? '',
+      cgroupNamespace: 'private',
+      ...(size && {sizes: {writable, total: writable + (image?.size ?? 0)}}),
+    });
+  }
+
+  /** @internal */
+  async removeContainer(config: ContainerConfig, volumes: boolean): Promise<void> {
+    await this.store.containers.remove(config.id, config.name);
+    if (volumes) await this.forgetVolumes(config);
+  }
+
+  /** @internal Anonymous volumes belong to their container. */
+  async forgetVolumes({mounts}: Pick<ContainerConfig, 'mounts'>): Promise<void> {
+    for (const mount of mounts) {
+      if (mount.type === 'volume' && mount.anonymous && this.store.volumes.find(mount.name) !== undefined) {
+        await this.store.volumes.remove(mount.name);
+      }
+    }
+  }
+
+  /** @internal Ids of the containers that have a volume. */
+  volumeUsers(name: string): string[] {
+    return this.listContainers()
+      .filter(({mounts}) => mounts.some(mount => mount.type === 'volume' && mount.name === name))
+      .map(({id}) => id);
+  }
+
+  /** @internal The container that needs an image; a running one before others. */
+  imageUse(imageId: string): ImageUse | undefined {
+    const users = this.listContainers().filter(({image}) => image.id === imageId);
+    const uses = users.map(({id}) => ({containerId: id, running: this.stateOf({id}).status === 'running'}));
+    return uses.find(({running}) => running) ?? uses[0];
+  }
+
+  /** @internal Something could not be removed: the next open tries again. */
+  reportLeftover({id}: Pick<ContainerConfig, 'id'>, {errno}: RemovedEvent): void {
+    process.emitWarning(`container ${id.slice(0, 12)} could not be removed completely (errno ${errno})`, {
+      code: 'CORACLE_LEFTOVER',
+      detail: 'The next Runtime.open() tries again.',
+    });
+  }
+
+  async #image(reference: string): Promise<StoredImage> {
+    return (
+      this.store.findImage(reference) ??
+      (await this.store.ensureBuiltInImage(reference)) ??
+      this.store.getImage(reference)
+    );
+  }
+
+  /**
+   * Undoes and finishes what processes left that died: containers that were to remove themselves, runs whose end nobody
+   * wrote down, names without containers. Everything it does may be done twice, by two processes at once.
+   */
+  async #repair(): Promise<void> {
+    const {containers} = this.store;
+    for (const name of await readdir(`${this.store.root}/containers`)) {
+      const record = containers.read(name, 'config.json') as ContainerRecord | undefined;
+      if (record === undefined) await this.#removeUnfinished(`${this.store.root}/containers`, name);
+      else if (record.owner !== undefined && !isAlive(record.owner)) await this.#removeOrphan(record);
+      else if (record.owner === undefined) await this.#finishLostRun(record);
+    }
+    for (const name of await readdir(`${this.store.root}/names`)) {
+      await this.#releaseDanglingName(name);
+    }
+  }
+
+  async #removeOrphan(record: ContainerRecord): Promise<void> {
+    const teardown = [...this.#cgroupTeardown(record), ...removalSteps(this.placesOf(record))];
+    await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
+    await this.forgetVolumes(record);
+  }
+
+  async #finishLostRun(record: ContainerRecord): Promise<void> {
+    const {directory} = this.placesOf(record);
+    if (readPid(directory) === undefined) return;
+    const state = this.stateOf(record);
+    if (state.status !== 'exited' || state.exit.cause.kind !== 'supervisor-lost') return;
+    await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown: this.#cgroupTeardown(record)}));
+    const at = nowNanoseconds();
+    writeExit(directory, at, at, state.exit);
+  }
+
+  #cgroupTeardown({id}: ContainerRecord) {
+    return this.facts.cgroups.compile({name: id, limits: {}}, new SlotAllocator()).teardown;
+  }
+
+  /** A directory without a record: its maker died before writing it, or is about to. */
+  async #removeUnfinished(parent: string, name: string): Promise<void> {
+    if (!(await isOld(`${parent}/${name}`))) return;
+    using directory = openDirectory(parent);
+    await removeTree(directory.fd, name);
+  }
+
+  async #releaseDanglingName(name: string): Promise<void> {
+    const path = `${this.store.root}/names/${name}`;
+    if (await isOld(path)) {
+      const id = await readlink(path).catch(() => '');
+      if (this.store.containers.read(id, 'config.json') === undefined) await rm(path, {force: true});
+    }
+  }
+}
+
+const EMPTY_PLAN: Plan = {host: [], parent: [], child: [], started: [], exit: [], teardown: []};
+
+/** Half-done things get this long before they count as abandoned. */
+const UNFINISHED_MS = 60_000;
+
+async function isOld(path: string): Promise<boolean> {
+  const status = await lstat(path).catch(() => undefined);
+  return status !== undefined && Date.now() - status.ctimeMs > UNFINISHED_MS;
+}
+
+/** When a process began, as the kernel counts: clock ticks (USER_HZ, 100 on our architectures) since boot. */
+function startedAt({startTime}: ProcessIdentity): string {
+  bootNs ??= BigInt(/^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'latin1'))?.[1] ?? '0') * 1_000_000_000n;
+  return formatNanoseconds(bootNs + BigInt(startTime) * 10_000_000n);
+}
+
+let bootNs: bigint | undefined;
+
+async function treeSize(path: string): Promise<number> {
+  const entries = await readdir(path, {withFileTypes: true, recursive: true}).catch(() => []);
+  let bytes = 0;
+  for (const entry of entries)
+    if (entry.isFile()) bytes += (await stat(`${entry.parentPath}/${entry.name}`)).size;
+  return bytes;
+}

@@ -1,0 +1,335 @@
+/**
+ * One start: a plan goes to the launcher, pipes to and from the program, events back. Knows the order of things and
+ * their undoing, nothing about images or records.
+ */
+import {closeSync, openSync} from 'node:fs';
+import {Socket} from 'node:net';
+import type {Writable} from 'node:stream';
+import {
+  type ExitedEvent,
+  encodePlan,
+  errnoName,
+  type FailedEvent,
+  type Launcher,
+  openPipe,
+  type Plan,
+  type RemovedEvent,
+  type StartedEvent,
+  type Step,
+  stepAt,
+} from '../binding/index.js';
+import {CoracleError, NativeFailure} from '../errors.js';
+import {CapturedOutput} from './captured-output.js';
+import type {OutputTarget} from './run-options.js';
+
+export interface ProcessRequest {
+  readonly plan: Plan;
+  readonly argv: readonly [string, ...string[]];
+  readonly stdin: 'ignore' | 'pipe' | 'inherit';
+  readonly stdout: OutputTarget;
+  readonly stderr: OutputTarget;
+  readonly outputLimitBytes: number;
+  readonly deadlineMs: number | null;
+  readonly startDeadlineMs: number;
+  readonly trace: boolean;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** A process that has been executed. */
+export interface StartedProcess {
+  readonly pid: number;
+  readonly started: StartedEvent;
+  readonly stdin: Writable | undefined;
+  readonly stdout: CapturedOutput | undefined;
+  readonly stderr: CapturedOutput | undefined;
+  /** Rejects with `ERR_LAUNCHER_LOST` when the launcher dies first. */
+  readonly exited: Promise<ExitedEvent>;
+  /** Everything the plan's teardown phase removes is gone; rejects as `exited`. */
+  readonly removed: Promise<RemovedEvent>;
+  kill(signal: number): void;
+}
+
+/**
+ * Resolves when exec of the program succeeded. Rejects, with everything undone, when it did not, when the signal was
+ * aborted (with its reason) or when `startDeadlineMs` passed.
+ * @throws `ERR_START_FAILED`, `ERR_COMMAND_NOT_FOUND`, `ERR_COMMAND_NOT_EXECUTABLE`, `ERR_START_DEADLINE`,
+ * `ERR_START_CANCELLED`, `ERR_NAME_IN_USE`, `ERR_LAUNCHER_LOST`
+ */
+export async function startProcess(launcher: Launcher, request: ProcessRequest): Promise<StartedProcess> {
+  request.signal?.throwIfAborted();
+  const bytes = encodePlan(request.plan);
+  const streams = new Streams(request);
+  const exited = deferred<ExitedEvent>();
+  const removed = deferred<RemovedEvent>();
+  const answer = deferred<StartedEvent | FailedEvent>();
+  let number: number;
+  try {
+    number = launcher.start(
+      {
+        plan: bytes,
+        descriptors: streams.childEnds,
+        deadlineMs: request.deadlineMs ?? 0,
+        trace: request.trace,
+      },
+      {
+        started: answer.resolve,
+        failed: answer.resolve,
+        exited: exited.resolve,
+        removed: removed.resolve,
+        lost: () => {
+          const error = new CoracleError(
+            'ERR_LAUNCHER_LOST',
+            'the launcher process ended, and its containers with it',
+            {
+              hint: 'Open the runtime again: it removes what was left behind.',
+            },
+          );
+          for (const each of [answer, exited, removed]) each.reject(error);
+        },
+      },
+    );
+  } catch (error) {
+    streams.closeAll();
+    throw error;
+  } finally {
+    streams.closeChildEnds();
+  }
+  const watch = new StartWatch(launcher, number, request);
+  let event: StartedEvent | FailedEvent;
+  try {
+    event = await answer.promise;
+  } catch (error) {
+    streams.closeAll();
+    throw error;
+  } finally {
+    watch.end();
+  }
+  if (event.type === 'started' && !watch.gaveUp) {
+    return {
+      pid: event.pid,
+      started: event,
+      ...streams.parentEnds(),
+      exited: exited.promise,
+      removed: removed.promise,
+      kill: signal => launcher.signal(number, signal),
+    };
+  }
+  streams.closeAll();
+  if (event.type === 'started') launcher.signal(number, SIGKILL);
+  if (event.type === 'failed' && event.lost) {
+    launcher.forget(number);
+    await launcher.teardown(bytes);
+  } else {
+    await removed.promise;
+  }
+  request.signal?.throwIfAborted();
+  throw failureOf(event, request, watch.gaveUp);
+}
+
+const SIGKILL = 9;
+
+/** Gives a start up when its time is over or its caller has lost interest. */
+class StartWatch {
+  gaveUp = false;
+  readonly #timer: NodeJS.Timeout;
+  readonly #signal: AbortSignal | undefined;
+  readonly #giveUp: () => void;
+
+  constructor(launcher: Launcher, number: number, {startDeadlineMs, signal}: ProcessRequest) {
+    this.#giveUp = () => {
+      this.gaveUp = true;
+      launcher.abort(number);
+    };
+    this.#timer = setTimeout(this.#giveUp, startDeadlineMs);
+    this.#signal = signal;
+    signal?.addEventListener('abort', this.#giveUp, {once: true});
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#signal?.removeEventListener('abort', this.#giveUp);
+  }
+}
+
+/** The program's standard streams: which descriptor it gets, and what stays on our side. */
+class Streams {
+  readonly childEnds: number[] = [];
+  readonly #toClose: number[] = [];
+  readonly #request: ProcessRequest;
+  #stdinFd: number | undefined;
+  #outputFds: (number | undefined)[] = [];
+  #made:
+    | {stdin: Writable | undefined; stdout: CapturedOutput | undefined; stderr: CapturedOutput | undefined}
+    | undefined;
+
+  constructor(request: ProcessRequest) {
+    this.#request = request;
+    try {
+      this.childEnds.push(this.#input(request.stdin));
+      this.childEnds.push(this.#output(request.stdout, 1));
+      this.childEnds.push(this.#output(request.stderr, 2));
+    } catch (error) {
+      this.closeChildEnds();
+      this.closeAll();
+      throw error;
+    }
+  }
+
+  closeChildEnds(): void {
+    for (const fd of this.#toClose.splice(0)) closeSync(fd);
+  }
+
+  parentEnds() {
+    const {outputLimitBytes} = this.#request;
+    const [stdout, stderr] = this.#outputFds;
+    this.#made = {
+      stdin: this.#stdinFd === undefined ? undefined : writableFor(this.#stdinFd),
+      stdout: stdout === undefined ? undefined : new CapturedOutput(stdout, outputLimitBytes),
+      stderr: stderr === undefined ? undefined : new CapturedOutput(stderr, outputLimitBytes),
+    };
+    return this.#made;
+  }
+
+  /** Closes what was not handed out. */
+  closeAll(): void {
+    if (this.#made !== undefined) return;
+    for (const fd of [this.#stdinFd, ...this.#outputFds]) if (fd !== undefined) closeSync(fd);
+    this.#stdinFd = undefined;
+    this.#outputFds = [];
+  }
+
+  #input(kind: ProcessRequest['stdin']): number {
+    if (kind === 'inherit') return 0;
+    if (kind === 'ignore') return nullDevice();
+    const {readEnd, writeEnd} = openPipe();
+    this.#stdinFd = writeEnd.fd;
+    this.#toClose.push(readEnd.fd);
+    return readEnd.fd;
+  }
+
+  #output(target: OutputTarget, own: 1 | 2): number {
+    if (target === 'pipe') {
+      const {readEnd, writeEnd} = openPipe();
+      this.#outputFds[own - 1] = readEnd.fd;
+      this.#toClose.push(writeEnd.fd);
+      return writeEnd.fd;
+    }
+    return target === 'inherit' ? own : nullDevice();
+  }
+}
+
+let nullFd: number | undefined;
+
+/** One descriptor for the life of the process. */
+function nullDevice(): number {
+  nullFd ??= openSync('/dev/null', 'r+');
+  return nullFd;
+}
+
+function writableFor(fd: number): Writable {
+  const socket = new Socket({fd, readable: false, writable: true});
+  // The program may end before it has read everything: EPIPE is its way of saying so.
+  socket.on('error', () => {});
+  return socket;
+}
+
+/** The error of a start that did not come to exec, in Docker's words where scripts look for them. */
+function failureOf(
+  event: FailedEvent | StartedEvent,
+  request: ProcessRequest,
+  gaveUp: boolean,
+): CoracleError {
+  const [program] = request.argv;
+  if (event.type === 'started') return startDeadline(request.startDeadlineMs, 'exec', '');
+  const {step, phase} = stepAt(request.plan, event.step) ?? {step: undefined, phase: undefined};
+  const errno = errnoName(-event.errno);
+  const stage = step?.stage ?? 'start';
+  if (gaveUp) return startDeadline(request.startDeadlineMs, stage, subjectOf(step));
+  const cause = new NativeFailure(stage, errno, subjectOf(step));
+  if (step?.op === 'exec') return execFailure(program, errno, cause);
+  if (stage === NAME_STAGE && errno === 'EEXIST') {
+    return new CoracleError(
+      'ERR_NAME_IN_USE',
+      `the container name "/${text(step?.s1).split('/').at(-1)}" is already in use`,
+      {
+        cause,
+        hint: 'Remove (or rename) that container to be able to reuse its name.',
+      },
+    );
+  }
+  const why = event.errno === ECHILD ? 'the process was killed while it was being set up' : errno;
+  return new CoracleError(
+    'ERR_START_FAILED',
+    `cannot start ${program}: ${stage}${subjectOf(step) && ` (${subjectOf(step)})`}: ${why}`,
+    {
+      cause,
+      details: {stage, phase, errno},
+    },
+  );
+}
+
+/** The book-keeping step that reserves a name. */
+export const NAME_STAGE = 'reserve the name';
+const ECHILD = 10;
+
+function startDeadline(milliseconds: number, stage: string, subject: string): CoracleError {
+  return new CoracleError(
+    'ERR_START_DEADLINE',
+    `the start took longer than ${milliseconds} ms: it hung at "${stage}"${subject && ` (${subject})`}`,
+    {
+      hint: 'A source on a dead network file system hangs for ever; startDeadlineMs says how long to wait.',
+      details: {stage},
+    },
+  );
+}
+
+function execFailure(program: string, errno: string, cause: NativeFailure): CoracleError {
+  if (errno === 'ENOENT' || errno === 'ENOTDIR') {
+    const why = program.includes('/')
+      ? `stat ${program}: no such file or directory`
+      : 'executable file not found in $PATH';
+    return new CoracleError('ERR_COMMAND_NOT_FOUND', `exec: "${program}": ${why}`, {
+      cause,
+      hint: 'A script counts as missing when its #! interpreter is, a program when its dynamic linker is.',
+    });
+  }
+  const why: Record<string, string> = {
+    EACCES: 'permission denied',
+    ENOEXEC: 'exec format error',
+    EISDIR: 'is a directory',
+  };
+  return new CoracleError('ERR_COMMAND_NOT_EXECUTABLE', `exec: "${program}": ${why[errno] ?? errno}`, {
+    cause,
+  });
+}
+
+function subjectOf(step: Step | undefined): string {
+  if (
+    step === undefined ||
+    step.op === 'exec' ||
+    step.op === 'netlink' ||
+    step.op === 'seccomp' ||
+    step.op === 'groups'
+  )
+    return '';
+  return text(step.op === 'fsconfigString' ? step.s2 : step.s1);
+}
+
+function text(value: string | Uint8Array | undefined): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function deferred<T>(): {
+  promise: Promise<T>;
+  resolve: (value: T) => void;
+  reject: (reason: unknown) => void;
+} {
+  let resolve!: (value: T) => void;
+  let reject!: (reason: unknown) => void;
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  promise.catch(() => {}); // whoever awaits it hears of it
+  return {promise, resolve, reject};
+}

@@ -1,0 +1,60 @@
+import type {VolumeRecord} from '../store/index.js';
+import type {InRuntime} from './image.js';
+import {Runtime} from './runtime.js';
+
+export interface VolumeOptions {
+  /** Letters, digits, `_.-`, at least two. @default 64 hexadecimal digits: an anonymous volume */
+  readonly name?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+}
+
+/** Data that outlives containers: a directory of the store's. */
+export class Volume {
+  readonly name: string;
+  /** Where its data is on the host. */
+  readonly mountpoint: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly #runtime: Runtime;
+  readonly #record: VolumeRecord;
+
+  private constructor(runtime: Runtime, record: VolumeRecord) {
+    this.#runtime = runtime;
+    this.#record = record;
+    this.name = record.Name;
+    this.mountpoint = record.Mountpoint;
+    this.labels = record.Labels ?? {};
+  }
+
+  /** One that exists already is returned as it is. @throws `ERR_INVALID_VOLUME_NAME` */
+  static async create(options: VolumeOptions = {}, in_: InRuntime = {}): Promise<Volume> {
+    const runtime = in_.runtime ?? (await Runtime.default());
+    return new Volume(runtime, await runtime.store.volumes.create(options));
+  }
+
+  /** @throws `ERR_VOLUME_NOT_FOUND` */
+  static async get(name: string, in_: InRuntime = {}): Promise<Volume> {
+    const runtime = in_.runtime ?? (await Runtime.default());
+    return new Volume(runtime, runtime.store.volumes.get(name));
+  }
+
+  /** By name. */
+  static async list(in_: InRuntime = {}): Promise<Volume[]> {
+    const runtime = in_.runtime ?? (await Runtime.default());
+    return runtime.store.volumes.list().map(record => new Volume(runtime, record));
+  }
+
+  /** Ids of the containers that have it, running or not. */
+  users(): readonly string[] {
+    return this.#runtime.volumeUsers(this.name);
+  }
+
+  /** Removes it with its data. @throws `ERR_VOLUME_IN_USE`, `ERR_VOLUME_NOT_FOUND` */
+  async remove(): Promise<void> {
+    await this.#runtime.store.volumes.remove(this.name, this.users());
+  }
+
+  /** Docker's inspect document of a volume. */
+  inspect(): VolumeRecord {
+    return this.#record;
+  }
+}

@@ -9,12 +9,14 @@ const ALL_ONES = 0xffff_ffff;
  * of its own, since libseccomp takes one per argument. https://github.com/opencontainers/runc/pull/1616
  */
 export function splitAlternatives(conditions: readonly Condition[]): readonly (readonly Condition[])[] {
+  if (conditions.length < 2) return [conditions];
   const repeated = new Set(conditions.map(({index}) => index)).size < conditions.length;
   return repeated ? conditions.map(condition => [condition]) : [conditions];
 }
 
 /** Without those that always hold: a mask that looks at no bit. */
 export function dropVoid(conditions: readonly Condition[], argumentBits: 32 | 64): readonly Condition[] {
+  if (conditions.length === 0) return conditions;
   return conditions.filter(
     ({comparison, value}) => comparison !== 'MASKED_EQ' || BigInt.asUintN(argumentBits, value) !== 0n,
   );

@@ -19,7 +19,7 @@ const SKIPPED = 0xffff_ffff;
 /** What happens to one number: the first of `guarded` whose conditions hold decides, else `otherwise`. */
 interface Outcome {
   readonly otherwise: number;
-  readonly guarded: readonly Guarded[];
+  readonly guarded: Guarded[];
   readonly argumentBits: 32 | 64;
 }
 interface Guarded {
@@ -51,7 +51,7 @@ export function compileSeccomp(profile: SeccompProfile, environment: SeccompEnvi
   let entry = program.return(KILL_THREAD);
   // Written from its end: the machine's own ABI, the first of the list, becomes the first that is compared.
   for (const [auditArchitecture, ranges] of [...rangesByArchitecture(profile, rules, abis)].reverse()) {
-    const search = program.load(OFFSET_NUMBER, compileSearch(program, ranges));
+    const search = program.load(OFFSET_NUMBER, compileSearch(program, ranges, 0, ranges.length));
     entry = program.jumpIf('equal', auditArchitecture, search, entry);
   }
   program.load(OFFSET_ARCHITECTURE, entry);
@@ -98,7 +98,7 @@ function rangesOf(abi: Abi, profile: SeccompProfile, rules: readonly Rule[]): Ra
   };
 
   let next = abi.numberBase;
-  for (const number of [...outcomes.keys()].sort((one, other) => one - other)) {
+  for (const number of Uint32Array.from(outcomes.keys()).sort()) {
     addUnnamed(next, number);
     add(number, outcomes.get(number)!);
     next = number + 1;
@@ -109,30 +109,28 @@ function rangesOf(abi: Abi, profile: SeccompProfile, rules: readonly Rule[]): Ra
 
 /** `lastNamed` is infinite where the ABI has none of the named calls: then nothing says what is newer. */
 function outcomesByNumber(abi: Abi, rules: readonly Rule[], defaultValue: number) {
-  const outcomes = new Map<number, {otherwise: number; guarded: Guarded[]; argumentBits: 32 | 64}>();
-  const decided = new Set<number>();
+  const outcomes = new Map<number, Outcome>();
   let lastNamed = -1;
   let guardedCount = 0;
 
-  const addRule = (number: number, allConditions: readonly Condition[], action: number) => {
-    if (decided.has(number)) return;
-    const conditions = dropVoid(allConditions, abi.argumentBits);
-    const outcome = outcomes.get(number) ?? {
-      ...always(defaultValue),
-      guarded: [],
-      argumentBits: abi.argumentBits,
-    };
-    outcomes.set(number, outcome);
-    if (conditions.length > 0) {
-      // Each takes two instructions at least: a hostile profile is not unfolded any further.
-      guardedCount += 1;
-      if (guardedCount > MOST_INSTRUCTIONS) throw programTooLong();
-      outcome.guarded.push({conditions, action});
+  const addRule = (number: number, conditions: readonly Condition[], action: number) => {
+    const known = outcomes.get(number);
+    // The first rule without conditions has decided.
+    if (known !== undefined && known.guarded.length === 0) return;
+    const met = dropVoid(conditions, abi.argumentBits);
+    if (met.length === 0) {
+      outcomes.set(number, always(action));
       return;
     }
-    decided.add(number);
-    outcome.otherwise = action;
-    outcome.guarded = [];
+    // Each takes two instructions at least: a hostile profile is not unfolded any further.
+    guardedCount += 1;
+    if (guardedCount > MOST_INSTRUCTIONS) throw programTooLong();
+    if (known === undefined) {
+      const guarded = [{conditions: met, action}];
+      outcomes.set(number, {otherwise: defaultValue, guarded, argumentBits: abi.argumentBits});
+    } else {
+      known.guarded.push({conditions: met, action});
+    }
   };
 
   for (const rule of rules) {
@@ -156,17 +154,19 @@ function outcomesByNumber(abi: Abi, rules: readonly Rule[], defaultValue: number
   return {outcomes, lastNamed: lastNamed === -1 ? Number.POSITIVE_INFINITY : lastNamed};
 }
 
-function compileSearch(program: FilterProgram, ranges: readonly Range[]): Label {
-  if (ranges.length === 1) return compileOutcome(program, ranges[0]!.outcome);
-  const middle = ranges.length >> 1;
-  const upper = compileSearch(program, ranges.slice(middle));
-  const lower = compileSearch(program, ranges.slice(0, middle));
+/** Searches `ranges` from index `first` up to `end`, not included. */
+function compileSearch(program: FilterProgram, ranges: readonly Range[], first: number, end: number): Label {
+  if (end - first === 1) return compileOutcome(program, ranges[first]!.outcome);
+  const middle = (first + end) >> 1;
+  const upper = compileSearch(program, ranges, middle, end);
+  const lower = compileSearch(program, ranges, first, middle);
   return program.jumpIf('atLeast', ranges[middle]!.start, upper, lower);
 }
 
 function compileOutcome(program: FilterProgram, {otherwise, guarded, argumentBits}: Outcome): Label {
   let entry = program.return(otherwise);
-  for (const {conditions, action} of [...guarded].reverse()) {
+  for (let index = guarded.length - 1; index >= 0; index -= 1) {
+    const {conditions, action} = guarded[index]!;
     entry = compileConditions(program, conditions, argumentBits, program.return(action), entry);
   }
   return entry;

@@ -1,17 +1,12 @@
 import {ABIS, type Abi, type AbiName} from './abis.js';
 import {SYSCALL_TABLES} from './syscall-tables.js';
 
-interface Numbers {
-  readonly byName: ReadonlyMap<string, number>;
-  readonly byNumber: ReadonlyMap<number, string>;
-}
-
 // A table is read when its ABI is first asked for: most programs never need three of the five.
-const read = new Map<AbiName, Numbers>();
+const read = new Map<AbiName, ReadonlyMap<string, number>>();
 
 /** The number of a system call, with x32's bit where it belongs; undefined where the ABI has no such call. */
 export function syscallNumber(abi: Abi, name: string): number | undefined {
-  const number = numbersOf(abi.name).byName.get(name);
+  const number = numbersOf(abi.name).get(name);
   return number === undefined ? undefined : number + abi.numberBase;
 }
 
@@ -26,11 +21,12 @@ export function explainSeccompDenial(auditArchitecture: number, number: number):
   const abi = Object.values(ABIS)
     .filter(each => each.auditArchitecture === auditArchitecture >>> 0 && each.numberBase <= unsigned)
     .sort((one, other) => other.numberBase - one.numberBase)[0];
-  const name = abi && numbersOf(abi.name).byNumber.get(unsigned - abi.numberBase);
-  return name ?? `syscall ${number}`;
+  if (abi === undefined) return `syscall ${number}`;
+  for (const [name, each] of numbersOf(abi.name)) if (each + abi.numberBase === unsigned) return name;
+  return `syscall ${number}`;
 }
 
-function numbersOf(abi: AbiName): Numbers {
+function numbersOf(abi: AbiName): ReadonlyMap<string, number> {
   const known = read.get(abi);
   if (known !== undefined) return known;
   const numbers = readTable(SYSCALL_TABLES[abi]);
@@ -38,18 +34,17 @@ function numbersOf(abi: AbiName): Numbers {
   return numbers;
 }
 
-function readTable(table: string): Numbers {
-  const byName = new Map<string, number>();
-  const byNumber = new Map<number, string>();
+function readTable(table: string): Map<string, number> {
+  const numbers = new Map<string, number>();
   let next = 0;
   for (const word of table.trim().split(/\s+/)) {
-    if (/^\d/.test(word)) {
+    // A word is a number or a name, and no name starts with a digit.
+    if (word <= '9~') {
       next = Number(word);
-      continue;
+    } else {
+      numbers.set(word, next);
+      next += 1;
     }
-    byName.set(word, next);
-    if (!byNumber.has(next)) byNumber.set(next, word);
-    next += 1;
   }
-  return {byName, byNumber};
+  return numbers;
 }

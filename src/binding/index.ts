@@ -52,6 +52,7 @@ export * from './linux.js';
 export {
   type CoreFile,
   checked,
+  checkKernel,
   coreFile,
   declare,
   declareIn,

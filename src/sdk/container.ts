@@ -351,6 +351,11 @@ export class RunningContainer extends Container {
     return mergeOutput(this.stdout ?? undefined, this.stderr ?? undefined);
   }
 
+  /** Sends a signal by number; nothing happens when the program has ended. As `kill` otherwise. */
+  signal(signal: number): void {
+    this.sendSignal(signal, 'kill');
+  }
+
   override async wait({signal}: {readonly signal?: AbortSignal} = {}): Promise<Exit> {
     return signal === undefined ? this.exit : raceAbort(this.exit, signal);
   }

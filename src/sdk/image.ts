@@ -31,6 +31,7 @@ export class Image {
   readonly created: string | undefined;
   /** The sum of its files' bytes. */
   readonly sizeBytes: number;
+  readonly labels: Readonly<Record<string, string>>;
   readonly #runtime: Runtime;
   readonly #stored: StoredImage;
 
@@ -42,6 +43,7 @@ export class Image {
     this.digests = stored.repoDigests;
     this.created = stored.created;
     this.sizeBytes = stored.size;
+    this.labels = stored.config.Labels ?? {};
   }
 
   /**

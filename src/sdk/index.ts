@@ -19,6 +19,7 @@ export {
   type LastOutput,
   type SignalSender,
 } from './container-state.js';
+export {type Check, diagnose} from './diagnose.js';
 export type {ExplainedStep} from './explain-plan.js';
 export {Image, type ImageImportOptions, type ImageInspect, type InRuntime} from './image.js';
 export type {ContainerInspect} from './inspect-record.js';
@@ -43,4 +44,6 @@ export type {
   VolumeMount,
 } from './run-options.js';
 export {Runtime, type RuntimeOptions} from './runtime.js';
+export {runtimeInfo} from './runtime-info.js';
+export {VERSION} from './version.js';
 export {Volume, type VolumeOptions} from './volume.js';

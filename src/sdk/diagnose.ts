@@ -1,0 +1,189 @@
+import {readFileSync} from 'node:fs';
+import {release} from 'node:os';
+import {checkKernel, coreFile, requireCore} from '../binding/index.js';
+import {CoracleError} from '../errors.js';
+import {capabilityMask, capabilityNames} from './capabilities.js';
+import type {HostFacts} from './host-facts.js';
+
+/** One thing that `doctor` judges. */
+export interface Check {
+  readonly name: string;
+  /** `no`: containers run without it, but what needs it is refused. `broken`: nothing runs. */
+  readonly status: 'yes' | 'no' | 'broken';
+  /** What was found. */
+  readonly reason: string;
+  /** The command or setting that lifts the limit; '' when there is nothing to do. */
+  readonly remedy: string;
+}
+
+/** What this host can and cannot enforce, each with its remedy. Changes nothing. */
+export function diagnose(facts: HostFacts): readonly Check[] {
+  return [
+    kernel(),
+    core(),
+    privileges(facts),
+    ...namespaces(),
+    overlay(),
+    seccomp(),
+    ...limits(facts),
+    ulimits(facts),
+  ];
+}
+
+function kernel(): Check {
+  return tried('kernel', () => {
+    checkKernel(release());
+    return `Linux ${release()}`;
+  });
+}
+
+function core(): Check {
+  return tried('native core', () => {
+    requireCore();
+    return coreFile('coracle-launcher');
+  });
+}
+
+function privileges({isRoot, capabilities}: HostFacts): Check {
+  const needed = capabilityMask([
+    'CAP_SYS_ADMIN',
+    'CAP_SYS_CHROOT',
+    'CAP_SETUID',
+    'CAP_SETGID',
+    'CAP_SETPCAP',
+    'CAP_MKNOD',
+    'CAP_CHOWN',
+    'CAP_DAC_OVERRIDE',
+  ]);
+  const missing = capabilityNames(needed & ~capabilities);
+  if (isRoot && missing.length === 0)
+    return {
+      name: 'privileges',
+      status: 'yes',
+      reason: 'root with every capability that starts need',
+      remedy: '',
+    };
+  if (isRoot) {
+    return {
+      name: 'privileges',
+      status: 'broken',
+      reason: `root without ${missing.join(', ')}`,
+      remedy: 'start the program with these capabilities',
+    };
+  }
+  return {
+    name: 'privileges',
+    status: 'no',
+    reason: `uid ${process.geteuid?.()}: a single id inside, no limits, no network`,
+    remedy: 'run as root for limits, other ids and networks',
+  };
+}
+
+const NAMESPACES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'user', 'uts'] as const;
+
+function namespaces(): Check[] {
+  return NAMESPACES.map(name => {
+    const limit = name === 'cgroup' ? 'max_cgroup_namespaces' : `max_${name}_namespaces`;
+    const allowed = read(`/proc/sys/user/${limit}`);
+    if (allowed === undefined) {
+      return {
+        name: `${name} namespaces`,
+        status: name === 'user' ? 'no' : 'broken',
+        reason: 'this kernel has none',
+        remedy: 'use a kernel that was built with them',
+      };
+    }
+    if (allowed === '0') {
+      return {
+        name: `${name} namespaces`,
+        status: name === 'user' ? 'no' : 'broken',
+        reason: `user.${limit} is 0`,
+        remedy: `sysctl -w user.${limit}=10000`,
+      };
+    }
+    const blocked = name === 'user' && read('/proc/sys/kernel/unprivileged_userns_clone') === '0';
+    if (blocked) {
+      return {
+        name: 'user namespaces',
+        status: 'no',
+        reason: 'ordinary users may not make them',
+        remedy: 'sysctl -w kernel.unprivileged_userns_clone=1',
+      };
+    }
+    return {name: `${name} namespaces`, status: 'yes', reason: `at most ${allowed}`, remedy: ''};
+  });
+}
+
+function overlay(): Check {
+  const known = /\boverlay$/m.test(read('/proc/filesystems') ?? '');
+  return known
+    ? {name: 'overlay', status: 'yes', reason: 'the kernel has overlayfs', remedy: ''}
+    : {name: 'overlay', status: 'broken', reason: 'overlayfs is not loaded', remedy: 'modprobe overlay'};
+}
+
+function seccomp(): Check {
+  const actions = read('/proc/sys/kernel/seccomp/actions_avail');
+  return actions?.includes('errno')
+    ? {name: 'seccomp', status: 'yes', reason: actions, remedy: ''}
+    : {
+        name: 'seccomp',
+        status: 'broken',
+        reason: 'this kernel has no seccomp filters',
+        remedy: 'use a kernel that was built with them',
+      };
+}
+
+function limits(facts: HostFacts): Check[] {
+  try {
+    return facts.cgroups.capabilities().map(
+      ({controller, available, reason, remedy}): Check => ({
+        name: `limit: ${controller}`,
+        status: available ? 'yes' : 'no',
+        reason: available ? `cgroup ${facts.cgroups.layout}` : reason,
+        remedy,
+      }),
+    );
+  } catch (error) {
+    return [
+      {
+        name: 'limits',
+        status: 'no',
+        reason: (error as Error).message,
+        remedy: (error as CoracleError).hint ?? '',
+      },
+    ];
+  }
+}
+
+function ulimits({capabilities}: HostFacts): Check {
+  const mayRaise = (capabilities & capabilityMask(['CAP_SYS_RESOURCE'])) !== 0n;
+  return mayRaise
+    ? {name: 'ulimits', status: 'yes', reason: 'hard limits can be raised', remedy: ''}
+    : {
+        name: 'ulimits',
+        status: 'no',
+        reason: 'without CAP_SYS_RESOURCE hard limits and negative oom scores are refused',
+        remedy: 'start the program with CAP_SYS_RESOURCE',
+      };
+}
+
+function tried(name: string, find: () => string): Check {
+  try {
+    return {name, status: 'yes', reason: find(), remedy: ''};
+  } catch (error) {
+    return {
+      name,
+      status: 'broken',
+      reason: (error as Error).message,
+      remedy: error instanceof CoracleError ? (error.hint ?? '') : '',
+    };
+  }
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,39 @@
+import {readFileSync} from 'node:fs';
+import {arch, cpus, release, totalmem} from 'node:os';
+import type {Runtime} from './runtime.js';
+import {VERSION} from './version.js';
+
+/** What `info` tells of a runtime and its host. */
+export function runtimeInfo(runtime: Runtime) {
+  const containers = runtime.listContainers();
+  const running = containers.filter(config => runtime.stateOf(config).status === 'running').length;
+  const {cgroups, hostname, isRoot} = runtime.facts;
+  return {
+    version: VERSION,
+    root: runtime.store.root,
+    runDirectory: runtime.store.run,
+    containers: {total: containers.length, running, stopped: containers.length - running},
+    images: runtime.store.listImages().length,
+    cgroupLayout: cgroups.layout,
+    cgroupControllers: cgroups
+      .capabilities()
+      .filter(({available}) => available)
+      .map(({controller}) => controller),
+    kernel: release(),
+    operatingSystem: operatingSystem(),
+    architecture: arch() === 'x64' ? 'x86_64' : 'aarch64',
+    cpus: cpus().length,
+    memoryBytes: totalmem(),
+    hostname,
+    rootless: !isRoot,
+  };
+}
+
+/** os-release(5). */
+function operatingSystem(): string {
+  try {
+    return /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'Linux';
+  } catch {
+    return 'Linux';
+  }
+}

@@ -1,0 +1,68 @@
+import {finished} from 'node:stream/promises';
+import {describeExit, dockerExitCode, type Exit} from '../sdk/index.js';
+import {PROGRAM} from './cli-error.js';
+import type {Context, Output} from './command.js';
+import type {RunningContainer} from './sdk.js';
+
+/** Docker gives up on a container that ignores it when the third one comes. */
+const PATIENCE = 3;
+
+/**
+ * Stays with a running container: streams out, stdin in, signals on. Resolves with Docker's exit code once it has ended
+ * and everything it wrote has been written.
+ */
+export async function attend(
+  container: RunningContainer,
+  {stdin, stdout, stderr, onSignal}: Context,
+  {proxySignals}: {readonly proxySignals: boolean},
+): Promise<number> {
+  for (const warning of container.warnings) stderr.write(`WARNING: ${warning}\n`);
+  const stopListening = proxySignals ? onSignal(forwardTo(container, stderr)) : () => {};
+  if (container.stdin !== null) {
+    stdin.pipe(container.stdin);
+    // The program need not read to the end: a broken pipe is its business, and says nothing about ours.
+    container.stdin.on('error', () => stdin.unpipe());
+  }
+  try {
+    const outputs = [pump(container.stdout, stdout), pump(container.stderr, stderr)];
+    const exit = await container.exit;
+    await Promise.all(outputs);
+    sayWhy(exit, stderr);
+    return dockerExitCode(exit);
+  } finally {
+    stopListening();
+    stdin.unpipe();
+    // An open terminal or pipe would keep this process waiting for input that nobody reads.
+    stdin.destroy();
+  }
+}
+
+async function pump(source: RunningContainer['stdout'], target: Output): Promise<void> {
+  if (source === null) return;
+  source.on('data', (bytes: Uint8Array) => {
+    if (target.write(bytes) !== false || !('once' in target)) return;
+    // Back-pressure: a slow terminal slows the program down, nothing piles up here.
+    source.pause();
+    (target as unknown as NodeJS.WritableStream).once('drain', () => source.resume());
+  });
+  await finished(source, {writable: false});
+}
+
+function forwardTo(container: RunningContainer, stderr: Output): (signal: NodeJS.Signals) => void {
+  let interruptions = 0;
+  return signal => {
+    if (signal === 'SIGINT' || signal === 'SIGTERM') interruptions++;
+    if (interruptions === PATIENCE) {
+      stderr.write('got 3 SIGTERM/SIGINTs, forcefully exiting\n');
+      void container.kill('SIGKILL').catch(() => {}); // it is gone already: `exit` says so
+      return;
+    }
+    void container.kill(signal).catch(() => {});
+  };
+}
+
+/** Exit codes hide the cause of a violent death; a person gets it in words. */
+function sayWhy(exit: Exit, stderr: Output): void {
+  const unusual = exit.cause.kind !== 'exit' && exit.cause.kind !== 'signal';
+  if (unusual && stderr.isTTY) stderr.write(`${PROGRAM}: the container ${describeExit(exit)}\n`);
+}

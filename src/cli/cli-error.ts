@@ -1,0 +1,85 @@
+import {CoracleError} from '../errors.js';
+import type {Command, Output} from './command.js';
+
+/** Docker names itself in its messages; where it does, we do. */
+export const PROGRAM = 'coracle';
+
+/** The command line itself is wrong: nothing was asked of the runtime. Exit code 125, or 1 for missing words. */
+export class UsageError extends Error {
+  readonly exitCode: 1 | 125;
+
+  constructor(text: string, exitCode: 1 | 125) {
+    super(text);
+    this.name = 'UsageError';
+    this.exitCode = exitCode;
+  }
+}
+
+/** Something that the docker client would refuse by itself, without asking dockerd. */
+export class ClientError extends Error {
+  readonly hint: string | undefined;
+
+  constructor(message: string, hint?: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : {cause});
+    this.name = 'ClientError';
+    this.hint = hint;
+  }
+}
+
+/** Codes of the SDK's whose counterparts Docker raises in its client. */
+const OF_THE_CLIENT = new Set([
+  'ERR_INVALID_REFERENCE',
+  'ERR_UNSUPPORTED_OPTION',
+  'ERR_INVALID_PLATFORM',
+  'ERR_INTERRUPTED',
+]);
+/** What `docker run` ends with when the program inside never ran; every other failure is 125. */
+const EXIT_CODES: Readonly<Record<string, number>> = {
+  ERR_COMMAND_NOT_FOUND: 127,
+  ERR_DEVICE_NOT_FOUND: 127,
+  ERR_COMMAND_NOT_EXECUTABLE: 126,
+};
+/** Nothing is wrong with the request: Docker has no words for these. */
+const OF_THE_HOST = new Set([
+  'ERR_UNSUPPORTED_PLATFORM',
+  'ERR_CORE_MISSING',
+  'ERR_CORE_MISMATCH',
+  'ERR_KERNEL_TOO_OLD',
+  'ERR_ROOT_NOT_WRITABLE',
+  'ERR_ROOT_UNSUPPORTED',
+]);
+
+/** Prints one failure as Docker would. @returns the exit code */
+export function reportError(error: unknown, command: Command | undefined, stderr: Output): number {
+  if (error instanceof UsageError) {
+    stderr.write(`${error.message}\n`);
+    return error.exitCode;
+  }
+  const runs = command?.name === 'run';
+  const prefix = runs || isOfTheHost(error) ? `${PROGRAM}: ` : '';
+  stderr.write(`${prefix}${errorLine(error)}\n`);
+  if (runs) stderr.write(`\nRun '${PROGRAM} run --help' for more information\n`);
+  printHint(error, stderr);
+  if (!runs) return 1;
+  if (!(error instanceof CoracleError)) return 125;
+  const {exitCode} = error.details;
+  return typeof exitCode === 'number' ? exitCode : (EXIT_CODES[error.code] ?? 125);
+}
+
+/** `Error response from daemon: No such container: x`, or what the client would say alone. */
+export function errorLine(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (!(error instanceof CoracleError) || OF_THE_CLIENT.has(error.code) || isOfTheHost(error))
+    return error.message;
+  return `Error response from daemon: ${error.message}`;
+}
+
+/** The remedy, for a person only: scripts compare stderr with Docker's. */
+export function printHint(error: unknown, stderr: Output): void {
+  const hint = error instanceof CoracleError || error instanceof ClientError ? error.hint : undefined;
+  if (hint !== undefined && stderr.isTTY) stderr.write(`hint: ${hint}\n`);
+}
+
+function isOfTheHost(error: unknown): boolean {
+  return error instanceof CoracleError && OF_THE_HOST.has(error.code);
+}

@@ -1,0 +1,78 @@
+import type {Command} from './command.js';
+
+/** The loader of a command's file: only the one that runs is read, which is most of what `--help` costs less. */
+export interface Entry {
+  readonly summary: string;
+  readonly load: () => Promise<{readonly command: Command}>;
+}
+
+/** All commands by name, in the order of `--help`. */
+export const COMMANDS: Readonly<Record<string, Entry>> = {
+  run: {summary: 'Create and run a new container from an image', load: () => import('./run.js')},
+  create: {summary: 'Create a new container', load: () => import('./create.js')},
+  start: {summary: 'Start one or more stopped containers', load: () => import('./start.js')},
+  stop: {summary: 'Stop one or more running containers', load: () => import('./stop.js')},
+  kill: {summary: 'Kill one or more running containers', load: () => import('./kill.js')},
+  wait: {
+    summary: 'Block until containers stop, then print their exit codes',
+    load: () => import('./wait.js'),
+  },
+  ps: {summary: 'List containers', load: () => import('./ps.js')},
+  rm: {summary: 'Remove one or more containers', load: () => import('./rm.js')},
+  inspect: {summary: 'Return low-level information on objects', load: () => import('./inspect.js')},
+  'container inspect': {
+    summary: 'Display detailed information on containers',
+    load: () => import('./container-inspect.js'),
+  },
+  'image ls': {summary: 'List images', load: () => import('./image-ls.js')},
+  'image import': {summary: 'Make an image of a tarball', load: () => import('./image-import.js')},
+  'image load': {summary: 'Load an image from a tar archive or STDIN', load: () => import('./image-load.js')},
+  'image from-host': {
+    summary: "Make an image of this host's programs",
+    load: () => import('./image-from-host.js'),
+  },
+  'image inspect': {
+    summary: 'Display detailed information on images',
+    load: () => import('./image-inspect.js'),
+  },
+  'image rm': {summary: 'Remove one or more images', load: () => import('./image-rm.js')},
+  'volume create': {summary: 'Create a volume', load: () => import('./volume-create.js')},
+  'volume inspect': {
+    summary: 'Display detailed information on volumes',
+    load: () => import('./volume-inspect.js'),
+  },
+  'volume ls': {summary: 'List volumes', load: () => import('./volume-ls.js')},
+  'volume rm': {summary: 'Remove one or more volumes', load: () => import('./volume-rm.js')},
+  info: {summary: 'Display system-wide information', load: () => import('./info.js')},
+  version: {summary: 'Show version information', load: () => import('./version.js')},
+  doctor: {
+    summary: 'Say what this host can enforce, and how to lift each limit',
+    load: () => import('./doctor.js'),
+  },
+};
+
+/** Docker's short and long forms. */
+export const ALIASES: Readonly<Record<string, string>> = {
+  images: 'image ls',
+  'image list': 'image ls',
+  import: 'image import',
+  load: 'image load',
+  rmi: 'image rm',
+  'image remove': 'image rm',
+  'volume list': 'volume ls',
+  'volume remove': 'volume rm',
+  'container ls': 'ps',
+  'container list': 'ps',
+  'container ps': 'ps',
+  'container remove': 'rm',
+  ...Object.fromEntries(
+    ['run', 'create', 'start', 'stop', 'kill', 'wait', 'rm'].map(name => [`container ${name}`, name]),
+  ),
+};
+
+/** First words of commands of two. */
+export const GROUPS: Readonly<Record<string, string>> = {
+  container: 'Manage containers',
+  image: 'Manage images',
+  volume: 'Manage volumes',
+};

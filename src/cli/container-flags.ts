@@ -1,0 +1,235 @@
+import {
+  parseDeviceRate,
+  parseDeviceWeight,
+  parseDuration,
+  parseMount,
+  parseSize,
+  parseUlimit,
+} from '../sdk/index.js';
+import type {Flag} from './command.js';
+import {checkCpus, checkEnv, checkInteger, checkLabel, checkSysctl, checkUint16} from './flag-checks.js';
+
+const NETWORKS_LATER = 'networks come with a later release; --network none (the default) and host work';
+const DETACHED_LATER =
+  'detached containers come with the next release; run it attached, or use create and start --attach';
+const HEALTH_LATER = 'health checks come with the next release';
+const TTY_LATER = 'terminals come with the next release; -i alone passes stdin through';
+const SHARING_LATER = 'sharing namespaces comes with a later release';
+
+const SHORT_NAMES: Readonly<Record<string, string>> = {publish: 'p', attach: 'a'};
+
+const checkSignedSize = (text: string) => {
+  if (text !== '-1') parseSize(text);
+};
+const checkBps = (text: string) => void parseDeviceRate(text, 'bytes');
+const checkIops = (text: string) => void parseDeviceRate(text, 'operations');
+
+/** Flags of `run` and `create`, with Docker's names and words; ours say so. */
+export const CONTAINER_FLAGS: readonly Flag[] = [
+  {
+    name: 'blkio-weight',
+    type: 'uint16',
+    summary: 'Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)',
+    check: checkUint16,
+  },
+  {
+    name: 'blkio-weight-device',
+    type: 'list',
+    summary: 'Block IO weight (relative device weight)',
+    check: parseDeviceWeight,
+  },
+  {name: 'cap-add', type: 'list', summary: 'Add Linux capabilities'},
+  {name: 'cap-drop', type: 'list', summary: 'Drop Linux capabilities'},
+  {
+    name: 'cpu-period',
+    type: 'int',
+    summary: 'Limit CPU CFS (Completely Fair Scheduler) period',
+    check: checkInteger,
+  },
+  {
+    name: 'cpu-quota',
+    type: 'int',
+    summary: 'Limit CPU CFS (Completely Fair Scheduler) quota',
+    check: checkInteger,
+  },
+  {name: 'cpu-shares', short: 'c', type: 'int', summary: 'CPU shares (relative weight)', check: checkInteger},
+  {name: 'cpus', type: 'decimal', summary: 'Number of CPUs', check: checkCpus},
+  {name: 'cpuset-cpus', type: 'string', summary: 'CPUs in which to allow execution (0-3, 0,1)'},
+  {name: 'cpuset-mems', type: 'string', summary: 'MEMs in which to allow execution (0-3, 0,1)'},
+  {name: 'device', type: 'list', summary: 'Add a host device to the container'},
+  {
+    name: 'device-read-bps',
+    type: 'list',
+    summary: 'Limit read rate (bytes per second) from a device',
+    check: checkBps,
+  },
+  {
+    name: 'device-read-iops',
+    type: 'list',
+    summary: 'Limit read rate (IO per second) from a device',
+    check: checkIops,
+  },
+  {
+    name: 'device-write-bps',
+    type: 'list',
+    summary: 'Limit write rate (bytes per second) to a device',
+    check: checkBps,
+  },
+  {
+    name: 'device-write-iops',
+    type: 'list',
+    summary: 'Limit write rate (IO per second) to a device',
+    check: checkIops,
+  },
+  {name: 'domainname', type: 'string', summary: 'Container NIS domain name'},
+  {name: 'entrypoint', type: 'string', summary: 'Overwrite the default ENTRYPOINT of the image'},
+  {name: 'env', short: 'e', type: 'list', summary: 'Set environment variables', check: checkEnv},
+  {name: 'env-file', type: 'list', summary: 'Read in a file of environment variables'},
+  {name: 'group-add', type: 'list', summary: 'Add additional groups to join'},
+  {name: 'hostname', short: 'h', type: 'string', summary: 'Container host name'},
+  {name: 'init', summary: 'Run an init inside the container that forwards signals and reaps processes'},
+  {name: 'interactive', short: 'i', summary: 'Keep STDIN open and pass it through'},
+  {name: 'ipc', type: 'string', summary: 'IPC mode to use: private'},
+  {name: 'label', short: 'l', type: 'list', summary: 'Set meta data on a container', check: checkLabel},
+  {name: 'label-file', type: 'list', summary: 'Read in a line delimited file of labels'},
+  {name: 'memory', short: 'm', type: 'bytes', summary: 'Memory limit', check: parseSize},
+  {name: 'memory-reservation', type: 'bytes', summary: 'Memory soft limit', check: parseSize},
+  {
+    name: 'memory-swap',
+    type: 'bytes',
+    summary: "Swap limit equal to memory plus swap: '-1' to enable unlimited swap",
+    check: checkSignedSize,
+  },
+  {
+    name: 'memory-swappiness',
+    type: 'int',
+    summary: 'Tune container memory swappiness (0 to 100) (default -1)',
+    check: checkInteger,
+  },
+  {name: 'mount', type: 'mount', summary: 'Attach a filesystem mount to the container', check: parseMount},
+  {name: 'name', type: 'string', summary: 'Assign a name to the container'},
+  {
+    name: 'network',
+    type: 'network',
+    summary: 'Connect a container to a network: none or host (default none)',
+  },
+  {name: 'oom-kill-disable', summary: 'Disable OOM Killer'},
+  {
+    name: 'oom-score-adj',
+    type: 'int',
+    summary: "Tune host's OOM preferences (-1000 to 1000)",
+    check: checkInteger,
+  },
+  {
+    name: 'pids-limit',
+    type: 'int',
+    summary: 'Tune container pids limit (set -1 for unlimited)',
+    check: checkInteger,
+  },
+  {name: 'platform', type: 'string', summary: 'Set platform if server is multi-platform capable'},
+  {name: 'privileged', summary: 'Give extended privileges to this container'},
+  {
+    name: 'pull',
+    type: 'string',
+    summary:
+      'Pull image before running ("missing", "never"); this release has no registry (default "missing")',
+  },
+  {name: 'read-only', summary: "Mount the container's root filesystem as read only"},
+  {
+    name: 'rm',
+    summary: 'Automatically remove the container and its associated anonymous volumes when it exits',
+  },
+  {
+    name: 'security-opt',
+    type: 'list',
+    summary: 'Security Options: no-new-privileges, seccomp=unconfined, seccomp=FILE',
+  },
+  {name: 'shm-size', type: 'bytes', summary: 'Size of /dev/shm', check: parseSize},
+  {name: 'stop-signal', type: 'string', summary: 'Signal to stop the container'},
+  {
+    name: 'stop-timeout',
+    type: 'int',
+    summary: 'Timeout (in seconds) to stop a container',
+    check: checkInteger,
+  },
+  {name: 'sysctl', type: 'map', summary: 'Sysctl options', check: checkSysctl},
+  {
+    name: 'timeout',
+    type: 'duration',
+    summary: "Kill the container when it runs longer: seconds, or 1m30s (Coracle's own)",
+    check: parseDuration,
+  },
+  {name: 'tmpfs', type: 'list', summary: 'Mount a tmpfs directory'},
+  {name: 'ulimit', type: 'ulimit', summary: 'Ulimit options', check: parseUlimit},
+  {name: 'user', short: 'u', type: 'string', summary: 'Username or UID (format: <name|uid>[:<group|gid>])'},
+  {name: 'userns', type: 'string', summary: 'User namespace to use: host'},
+  {name: 'volume', short: 'v', type: 'list', summary: 'Bind mount a volume'},
+  {
+    name: 'when-unavailable',
+    type: 'string',
+    summary:
+      "What to do with a limit that this host cannot enforce: error or warn (Coracle's own, default error)",
+  },
+  {name: 'workdir', short: 'w', type: 'string', summary: 'Working directory inside the container'},
+  // Taken, and without anything to do here.
+  {name: 'disable-content-trust', summary: '', hidden: true},
+  {name: 'quiet', short: 'q', summary: '', hidden: true},
+  {name: 'net', type: 'network', summary: '', hidden: true},
+  ...unsupported(NETWORKS_LATER, [
+    'add-host',
+    'dns',
+    'dns-opt',
+    'dns-option',
+    'dns-search',
+    'expose',
+    'ip',
+    'ip6',
+    'link',
+    'link-local-ip',
+    'mac-address',
+    'net-alias',
+    'network-alias',
+    'publish',
+  ]),
+  {name: 'publish-all', short: 'P', summary: '', unsupported: NETWORKS_LATER},
+  ...unsupported(HEALTH_LATER, [
+    'health-cmd',
+    'health-interval',
+    'health-retries',
+    'health-start-interval',
+    'health-start-period',
+    'health-timeout',
+  ]),
+  {name: 'no-healthcheck', summary: '', hidden: true},
+  ...unsupported(DETACHED_LATER, ['restart', 'log-driver', 'log-opt', 'detach-keys', 'attach']),
+  ...unsupported(SHARING_LATER, ['cgroup-parent', 'cgroupns', 'volumes-from']),
+  ...unsupported('coracle create prints the id', ['cidfile']),
+  ...unsupported('there is one way to run containers here', [
+    'runtime',
+    'isolation',
+    'storage-opt',
+    'annotation',
+  ]),
+  ...unsupported('name the devices: --device', ['device-cgroup-rule', 'gpus']),
+  ...unsupported('volumes are local: create them with coracle volume create', ['volume-driver']),
+  ...unsupported('the kernel has no such limit any more', [
+    'cpu-rt-period',
+    'cpu-rt-runtime',
+    'kernel-memory',
+  ]),
+  {name: 'pid', type: 'string', summary: '', hidden: true},
+  {name: 'uts', type: 'string', summary: '', hidden: true},
+  {name: 'tty', short: 't', summary: '', unsupported: TTY_LATER},
+];
+
+export const DETACH_FLAG: Flag = {name: 'detach', short: 'd', summary: '', unsupported: DETACHED_LATER};
+
+function unsupported(instead: string, names: readonly string[]): Flag[] {
+  return names.map(name => ({
+    name,
+    type: 'string',
+    summary: '',
+    unsupported: instead,
+    ...(SHORT_NAMES[name] && {short: SHORT_NAMES[name]}),
+  }));
+}

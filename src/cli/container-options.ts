@@ -1,0 +1,291 @@
+import {readFile} from 'node:fs/promises';
+import {resolve} from 'node:path';
+import {CoracleError} from '../errors.js';
+import {
+  type Limits,
+  type Mount,
+  parseDevice,
+  parseDeviceRate,
+  parseDeviceWeight,
+  parseDuration,
+  parseEnvFile,
+  parseMount,
+  parseSize,
+  parseTmpfs,
+  parseUlimit,
+  parseVolume,
+  type RunOptions,
+} from '../sdk/index.js';
+import {ClientError} from './cli-error.js';
+import type {Call, Context} from './command.js';
+import {openingError} from './opening-error.js';
+
+type World = Pick<Context, 'env' | 'directory'>;
+
+/**
+ * The options that a command line of `run` or `create` stands for. Only files that it names are read.
+ * @throws ClientError for what the docker client refuses by itself; CoracleError `ERR_INVALID_OPTION` for what dockerd
+ * would, `ERR_UNSUPPORTED_OPTION` for what comes later
+ */
+export async function containerOptions(call: Call, world: World): Promise<RunOptions> {
+  const [, ...command] = call.words;
+  const env = await environment(call, world);
+  const labels = await labelsOf(call);
+  const security = await securityOptions(call.values('security-opt'));
+  refuseSharedNamespaces(call);
+  checkPull(call.value('pull') ?? 'missing');
+  const entrypoint = call.value('entrypoint');
+  const whenUnavailable = call.value('when-unavailable') as RunOptions['whenUnavailable'];
+  return present<RunOptions>({
+    command: command.length > 0 ? command : undefined,
+    entrypoint: entrypoint === undefined ? undefined : entrypoint === '' ? [] : [entrypoint],
+    env,
+    workdir: call.value('workdir') || undefined,
+    user: call.value('user') || undefined,
+    groups: call.values('group-add'),
+    hostname: call.value('hostname') || undefined,
+    domainname: call.value('domainname') || undefined,
+    name: call.value('name') || undefined,
+    labels,
+    stdin: call.has('interactive') ? 'pipe' : 'ignore',
+    limits: limitsOf(call),
+    whenUnavailable,
+    ulimits: Object.fromEntries(
+      call
+        .values('ulimit')
+        .map(parseUlimit)
+        .map(({name, limit}) => [name, limit]),
+    ),
+    deadlineMs: mapped(call.value('timeout'), parseDuration),
+    mounts: mountsOf(call, world),
+    devices: call.values('device').map(text => asClient(() => parseDevice(text))),
+    shmSizeBytes: mapped(call.value('shm-size'), parseSize) || undefined,
+    readOnly: call.has('read-only'),
+    capabilities: {add: call.values('cap-add'), drop: call.values('cap-drop')},
+    privileged: call.has('privileged'),
+    ...security,
+    oomScoreAdj: mapped(call.value('oom-score-adj'), Number),
+    sysctls: Object.fromEntries(call.values('sysctl').map(splitPair)),
+    network: networkOf(call.value('network') ?? call.value('net') ?? 'none'),
+    init: call.has('init'),
+    stopSignal: call.value('stop-signal') || undefined,
+    stopTimeoutMs: mapped(call.value('stop-timeout'), seconds =>
+      seconds === '-1' ? -1 : Number(seconds) * 1000,
+    ),
+    autoRemove: call.has('rm'),
+    platform: call.value('platform') || undefined,
+  });
+}
+
+/** Files first, then flags; `KEY` alone takes the value that this process has. */
+async function environment(call: Call, {env}: World): Promise<readonly string[]> {
+  const variables: string[] = [];
+  for (const path of call.values('env-file')) {
+    for (const line of asClientList(await readText(path), path)) {
+      const value = line.includes('=') ? line : ownValue(line, env);
+      if (value !== undefined) variables.push(value);
+    }
+  }
+  for (const text of call.values('env'))
+    variables.push(text.includes('=') ? text : (ownValue(text, env) ?? text));
+  return variables;
+}
+
+function ownValue(key: string, env: World['env']): string | undefined {
+  return env[key] === undefined ? undefined : `${key}=${env[key]}`;
+}
+
+async function labelsOf(call: Call): Promise<Readonly<Record<string, string>>> {
+  const lines: string[] = [];
+  for (const path of call.values('label-file')) lines.push(...asClientList(await readText(path), path));
+  return Object.fromEntries([...lines, ...call.values('label')].map(splitPair));
+}
+
+async function readText(path: string): Promise<string> {
+  return await readFile(path, 'utf8').catch(cause => {
+    throw openingError(path, cause);
+  });
+}
+
+function asClientList(text: string, path: string): string[] {
+  return asClient(() => parseEnvFile(text, path));
+}
+
+function limitsOf(call: Call): Limits {
+  const number = (flag: string) => mapped(call.value(flag), Number) || undefined;
+  const size = (flag: string) => mapped(call.value(flag), parseSize) || undefined;
+  const rates = (flag: string, unit: 'bytes' | 'operations') => {
+    const texts = call.values(flag);
+    return texts.length > 0 ? texts.map(text => parseDeviceRate(text, unit)) : undefined;
+  };
+  const swap = call.value('memory-swap');
+  const weights = call.values('blkio-weight-device').map(parseDeviceWeight);
+  return present<Limits>({
+    memoryBytes: size('memory'),
+    memorySwapBytes: swap === '-1' ? -1 : mapped(swap, parseSize) || undefined,
+    memoryReservationBytes: size('memory-reservation'),
+    oomKillDisable: call.has('oom-kill-disable') || undefined,
+    memorySwappiness: swappiness(call.value('memory-swappiness')),
+    cpus: number('cpus'),
+    cpuPeriodUs: number('cpu-period'),
+    cpuQuotaUs: number('cpu-quota'),
+    cpuShares: number('cpu-shares'),
+    cpusetCpus: call.value('cpuset-cpus') || undefined,
+    cpusetMems: call.value('cpuset-mems') || undefined,
+    processes: number('pids-limit'),
+    blkioWeight: number('blkio-weight'),
+    blkioWeightDevice: weights.length > 0 ? weights : undefined,
+    deviceReadBps: rates('device-read-bps', 'bytes'),
+    deviceWriteBps: rates('device-write-bps', 'bytes'),
+    deviceReadIops: rates('device-read-iops', 'operations'),
+    deviceWriteIops: rates('device-write-iops', 'operations'),
+  });
+}
+
+function swappiness(text: string | undefined): number | undefined {
+  const value = Number(text ?? -1);
+  if (value === -1) return undefined;
+  if (value >= 0 && value <= 100) return value;
+  throw new ClientError(`invalid value: ${value}. Valid memory swappiness range is 0-100`);
+}
+
+function mountsOf(call: Call, {directory}: World): readonly Mount[] {
+  return [
+    ...call.values('volume').map(text => volume(text, directory)),
+    ...call.values('mount').map(text => {
+      const mount = parseMount(text);
+      return mount.type === 'bind' ? {...mount, source: fromHere(mount.source, directory)} : mount;
+    }),
+    ...call.values('tmpfs').map(parseTmpfs),
+  ];
+}
+
+/** `./data:/data` is a directory of the host's for the client, which resolves it. */
+function volume(text: string, directory: string): Mount {
+  if (text === '') throw new ClientError('invalid empty volume spec');
+  const parts = text.split(':');
+  if (parts.includes('') && parts.length > 1) {
+    throw new ClientError(`invalid spec: ${text}: empty section between colons`);
+  }
+  const [source = '', ...rest] = parts;
+  return parseVolume(rest.length > 0 ? [fromHere(source, directory), ...rest].join(':') : text);
+}
+
+function fromHere(path: string, directory: string): string {
+  return path.startsWith('.') ? resolve(directory, path) : path;
+}
+
+async function securityOptions(
+  options: readonly string[],
+): Promise<Pick<RunOptions, 'seccomp' | 'noNewPrivileges'>> {
+  let wanted: {seccomp?: NonNullable<RunOptions['seccomp']>; noNewPrivileges?: boolean} = {};
+  for (const option of options) {
+    const [, key = option, value] = /^([^=:]*)[=:](.*)$/s.exec(option) ?? [];
+    if (key === 'no-new-privileges') {
+      if (value !== undefined && value !== 'true' && value !== 'false') throw unknownSecurityOption(option);
+      wanted = {...wanted, noNewPrivileges: value !== 'false'};
+    } else if (value === undefined || (key === 'seccomp' && value === '')) {
+      throw new ClientError(`Invalid --security-opt: ${JSON.stringify(option)}`);
+    } else if (key === 'seccomp') wanted = {...wanted, seccomp: await seccomp(value)};
+    else if (key === 'label' || (key === 'apparmor' && value === 'unconfined'))
+      continue; // no SELinux, no AppArmor
+    else if (key === 'apparmor' || key === 'systempaths') {
+      throw new CoracleError(
+        'ERR_UNSUPPORTED_OPTION',
+        `--security-opt ${key}= is not supported by this release`,
+      );
+    } else throw unknownSecurityOption(option);
+  }
+  return wanted;
+}
+
+function unknownSecurityOption(option: string): CoracleError {
+  return new CoracleError('ERR_INVALID_OPTION', `invalid --security-opt 2: ${JSON.stringify(option)}`, {
+    hint: 'no-new-privileges, seccomp=unconfined or seccomp=FILE',
+  });
+}
+
+async function seccomp(value: string): Promise<NonNullable<RunOptions['seccomp']>> {
+  if (value === 'unconfined') return 'unconfined';
+  if (value === 'builtin') return 'default';
+  const text = await readFile(value, 'utf8').catch(cause => {
+    throw new ClientError(`opening seccomp profile (${value}) failed: ${openingError(value, cause).message}`);
+  });
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new ClientError(
+      `compacting json for seccomp profile (${value}) failed: ${(cause as Error).message}`,
+    );
+  }
+}
+
+function networkOf(name: string): 'none' | 'host' {
+  if (name === 'none' || name === 'host') return name;
+  if (name === 'bridge' || name === 'default' || name.startsWith('container:')) {
+    throw new CoracleError(
+      'ERR_UNSUPPORTED_OPTION',
+      `--network ${name} is not supported by this release: none and host are`,
+    );
+  }
+  throw new CoracleError('ERR_INVALID_OPTION', `network ${name} not found`, {
+    hint: 'This release has none and host.',
+  });
+}
+
+/** Words that the docker client knows, and those it refuses. */
+function refuseSharedNamespaces(call: Call): void {
+  const modes = [
+    {flag: 'pid', own: [''], shared: /^(host|container:.+)$/, invalid: '--pid: invalid PID mode'},
+    {flag: 'uts', own: [''], shared: /^host$/, invalid: '--uts: invalid UTS mode'},
+    {flag: 'userns', own: ['', 'host'], shared: /^private$/, invalid: '--userns: invalid USER mode'},
+    {flag: 'ipc', own: ['', 'private'], shared: /^(host|none|shareable|container:.+)$/, invalid: undefined},
+  ];
+  for (const {flag, own, shared, invalid} of modes) {
+    const mode = call.value(flag) ?? '';
+    if (own.includes(mode)) continue;
+    if (shared.test(mode)) {
+      throw new CoracleError(
+        'ERR_UNSUPPORTED_OPTION',
+        `--${flag} ${mode} is not supported by this release: containers have their own`,
+      );
+    }
+    if (invalid !== undefined) throw new ClientError(invalid);
+    throw new CoracleError('ERR_INVALID_OPTION', `Invalid IPC mode: ${mode}`);
+  }
+}
+
+function checkPull(policy: string): void {
+  if (policy === 'missing' || policy === 'never') return;
+  if (policy === 'always') {
+    throw new CoracleError(
+      'ERR_UNSUPPORTED_OPTION',
+      '--pull always is not supported by this release: it has no registry',
+    );
+  }
+  throw new ClientError(`invalid pull option: '${policy}': must be one of "always", "missing" or "never"`);
+}
+
+/** The same refusal, as Docker's client raises it. */
+function asClient<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof CoracleError)) throw error;
+    throw new ClientError(error.message, error.hint, error);
+  }
+}
+
+function splitPair(text: string): [string, string] {
+  const equals = text.indexOf('=');
+  return equals < 0 ? [text, ''] : [text.slice(0, equals), text.slice(equals + 1)];
+}
+
+function mapped<T>(text: string | undefined, read: (text: string) => T): T | undefined {
+  return text === undefined ? undefined : read(text);
+}
+
+/** Without the fields that were not said. */
+function present<T extends object>(fields: {[Name in keyof T]: T[Name] | undefined}): T {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
+}

@@ -1,0 +1,71 @@
+import {type ContainerState, dockerExitCode} from '../sdk/index.js';
+import {goQuote} from './go-quote.js';
+import {humanSize} from './human-size.js';
+import {goTime, humanDuration} from './human-time.js';
+import type {ContainerSummary} from './sdk.js';
+
+export interface RowStyle {
+  readonly truncate: boolean;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+/** A line of `docker ps`: the placeholders that its `--format` knows, in the order of its JSON. */
+export function containerRow(container: ContainerSummary, {truncate, now}: RowStyle) {
+  const {id, name, image, argv, created, state, labels, mounts, network} = container;
+  return {
+    Command: goQuote(truncate ? shortened(commandLine(argv), 20) : commandLine(argv)),
+    CreatedAt: goTime(new Date(created)),
+    ID: truncate ? id.slice(0, 12) : id,
+    Image: image,
+    Labels: joinLabels(labels),
+    LocalVolumes: String(mounts.filter(({type}) => type === 'volume').length),
+    Mounts: mounts.map(({source}) => (truncate ? shortened(source, 15) : source)).join(','),
+    Names: name,
+    Networks: network,
+    Platform: null,
+    Ports: '',
+    RunningFor: `${humanDuration(now - Date.parse(created))} ago`,
+    Size: sizeOf(container),
+    State: state.status,
+    Status: statusOf(state, now),
+  };
+}
+
+/** `Up 3 seconds`, `Exited (137) 5 minutes ago`. */
+export function statusOf(state: ContainerState, now: number): string {
+  switch (state.status) {
+    case 'created':
+      return 'Created';
+    case 'running':
+      return `Up ${humanDuration(now - Date.parse(state.startedAt))}`;
+    case 'exited':
+      return `Exited (${dockerExitCode(state.exit)}) ${humanDuration(now - Date.parse(state.finishedAt))} ago`;
+    case 'removing':
+      return 'Removal In Progress';
+    default:
+      return state satisfies never;
+  }
+}
+
+/** `key=value` pairs in the order of their keys. */
+export function joinLabels(labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
+  return pairs.sort().join(',');
+}
+
+/** dockerd's own way of writing a command in one line: words with spaces in single quotes. */
+function commandLine([program = '', ...args]: readonly string[]): string {
+  return [program, ...args.map(arg => (arg.includes(' ') ? `'${arg}'` : arg))].join(' ');
+}
+
+/** Docker's Ellipsis: so many characters, the last of them "…". */
+function shortened(text: string, characters: number): string {
+  const all = [...text];
+  return all.length > characters ? `${all.slice(0, characters - 1).join('')}…` : text;
+}
+
+function sizeOf({writableBytes = 0, totalBytes = 0}: ContainerSummary): string {
+  const own = humanSize(writableBytes);
+  return totalBytes > 0 ? `${own} (virtual ${humanSize(totalBytes)})` : own;
+}

@@ -1,0 +1,57 @@
+import {CoracleError} from '../errors.js';
+
+/** `--filter name=value`, by name. Values of one name are alternatives. */
+export type Filters = ReadonlyMap<string, readonly string[]>;
+
+/** @throws CoracleError `ERR_INVALID_OPTION` for a filter that the object has not */
+export function parseFilters(texts: readonly string[], known: readonly string[]): Filters {
+  const filters = new Map<string, string[]>();
+  for (const text of texts) {
+    if (text === '') continue;
+    const equals = text.indexOf('=');
+    const name = text.slice(0, equals).trim().toLowerCase();
+    if (!known.includes(name)) throw invalidFilter(name);
+    filters.set(name, [...(filters.get(name) ?? []), text.slice(equals + 1).trim()]);
+  }
+  return filters;
+}
+
+export function invalidFilter(text: string): CoracleError {
+  return new CoracleError('ERR_INVALID_OPTION', `Invalid filter '${text}'`);
+}
+
+/** True when nobody asked, or one of the values fits. */
+export function anyOf(filters: Filters, name: string, fits: (value: string) => boolean): boolean {
+  const values = filters.get(name);
+  return values === undefined || values.some(fits);
+}
+
+/** Labels are the exception: every one has to be there, `key` or `key=value`. */
+export function hasLabels(filters: Filters, labels: Readonly<Record<string, string>>): boolean {
+  return (filters.get('label') ?? []).every(wanted => {
+    const equals = wanted.indexOf('=');
+    if (equals < 0) return Object.hasOwn(labels, wanted);
+    const key = wanted.slice(0, equals);
+    return Object.hasOwn(labels, key) && labels[key] === wanted.slice(equals + 1);
+  });
+}
+
+/** Docker takes a regular expression here. */
+export function matches(pattern: string, ...texts: readonly string[]): boolean {
+  let expression: RegExp;
+  try {
+    expression = new RegExp(pattern);
+  } catch {
+    return texts.includes(pattern);
+  }
+  return texts.some(text => expression.test(text));
+}
+
+/** `true`, `1`, `false`, `0`, as the filter `dangling` takes them. */
+export function booleanFilter(filters: Filters, name: string): boolean | undefined {
+  const value = filters.get(name)?.at(-1);
+  if (value === undefined) return undefined;
+  if (value === 'true' || value === '1') return true;
+  if (value === 'false' || value === '0') return false;
+  throw invalidFilter(`${name}=${value}`);
+}

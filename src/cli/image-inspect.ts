@@ -1,0 +1,13 @@
+import type {Command} from './command.js';
+import {inspect} from './inspect.js';
+
+export const command: Command = {
+  name: 'image inspect',
+  usage: '[OPTIONS] IMAGE [IMAGE...]',
+  summary: 'Display detailed information on one or more images',
+  flags: [{name: 'format', short: 'f', type: 'string', summary: "Format output: 'json', one line"}],
+  least: 1,
+  most: Number.POSITIVE_INFINITY,
+  examples: ['coracle image inspect hello-world'],
+  run: (call, context) => inspect(call, context, 'image'),
+};

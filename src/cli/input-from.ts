@@ -1,0 +1,13 @@
+import {open} from 'node:fs/promises';
+import type {Readable} from 'node:stream';
+import type {Context} from './command.js';
+import {openingError} from './opening-error.js';
+
+/** A file, or stdin for `-`. @throws ClientError in Go's words when it cannot be opened */
+export async function inputFrom(path: string, {stdin}: Context): Promise<Readable> {
+  if (path === '-') return stdin;
+  const file = await open(path).catch(cause => {
+    throw openingError(path, cause);
+  });
+  return file.createReadStream();
+}

@@ -1,0 +1,79 @@
+import {constants} from 'node:os';
+import {CoracleError} from '../errors.js';
+import {attend} from './attend.js';
+import type {Call, Command, Context} from './command.js';
+import {CONTAINER_FLAGS, DETACH_FLAG} from './container-flags.js';
+import {containerOptions} from './container-options.js';
+import {explainSteps} from './explain-steps.js';
+import type {RunningContainer, Sdk} from './sdk.js';
+import {withDefaultTag} from './with-default-tag.js';
+
+export const command: Command = {
+  name: 'run',
+  usage: '[OPTIONS] IMAGE [COMMAND] [ARG...]',
+  summary: 'Create and run a new container from an image',
+  aliases: ['container run'],
+  flags: [
+    ...CONTAINER_FLAGS,
+    DETACH_FLAG,
+    {
+      name: 'explain',
+      summary: "Print the steps of the start with the time each took, to stderr (Coracle's own)",
+    },
+    {name: 'json', summary: 'With --explain: as one JSON document'},
+    {name: 'sig-proxy', summary: 'Proxy received signals to the process (default true)'},
+  ],
+  least: 1,
+  most: Number.POSITIVE_INFINITY,
+  flagsFirst: true,
+  examples: [
+    'coracle run --rm hello-world',
+    "coracle run --rm -m 64m --timeout 10 host-shell sh -c 'echo $$'",
+    "printf 'b\\na\\n' | coracle run --rm -i host-shell sort",
+    'coracle run --rm -v "$PWD":/work:ro -w /work host-shell ls',
+    'coracle run --rm --explain hello-world',
+  ],
+  run,
+};
+
+async function run(call: Call, context: Context): Promise<number> {
+  const image = call.words[0]!;
+  const options = await containerOptions(call, context);
+  const sdk = await context.sdk();
+  const container = await start(sdk, image, options, call, context);
+  if (call.has('explain')) context.stderr.write(explainSteps(container.steps, call.has('json')));
+  return await attend(container, context, {
+    proxySignals: call.value('sig-proxy') === undefined || call.has('sig-proxy'),
+  });
+}
+
+/** A signal during the start ends it: nothing stays, and the exit code is the shell's for that signal. */
+async function start(
+  sdk: Sdk,
+  image: string,
+  options: Awaited<ReturnType<typeof containerOptions>>,
+  call: Call,
+  {stderr, onSignal}: Context,
+): Promise<RunningContainer> {
+  const abort = new AbortController();
+  const stopListening = onSignal(signal => {
+    const exitCode = 128 + constants.signals[signal];
+    abort.abort(
+      new CoracleError('ERR_INTERRUPTED', `the start was interrupted by ${signal}`, {details: {exitCode}}),
+    );
+  });
+  try {
+    return await sdk.run(image, {...options, signal: abort.signal}, call.has('explain'));
+  } catch (error) {
+    if (
+      error instanceof CoracleError &&
+      error.code === 'ERR_IMAGE_NOT_FOUND' &&
+      call.value('pull') !== 'never'
+    ) {
+      stderr.write(`Unable to find image '${withDefaultTag(image)}' locally\n`);
+    }
+    throw error;
+  } finally {
+    stopListening();
+  }
+}

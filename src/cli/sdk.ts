@@ -1,0 +1,155 @@
+import type {Readable, Writable} from 'node:stream';
+import type {ContainerInspect, ContainerState, Exit, ExplainedStep, RunOptions} from '../sdk/index.js';
+
+/**
+ * What the commands need of the SDK, and nothing else: commands are given one of these, tests give them one that
+ * records. Names are ids, unambiguous prefixes of ids, or names. Each call rejects with a CoracleError whose message is
+ * what dockerd would say after "Error response from daemon: ".
+ */
+export interface Sdk {
+  /**
+   * Resolves once the program inside was executed. `explain` makes it report the plan's steps.
+   * @throws `ERR_IMAGE_NOT_FOUND`; a failed start has `details.exitCode` 125, 126 or 127
+   */
+  run(image: string, options: RunOptions, explain?: boolean): Promise<RunningContainer>;
+  /** @returns the id */
+  create(image: string, options: RunOptions): Promise<string>;
+  /** Starts one that was created or has exited; its streams are there as for `run`. */
+  start(container: string, options: {readonly stdin: boolean}): Promise<RunningContainer>;
+  stop(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
+  kill(container: string, signal: string): Promise<void>;
+  /** Resolves when it is not running; at once with the last exit when it has exited, with code 0 before its first start. */
+  wait(container: string): Promise<{readonly exitCode: number}>;
+  remove(container: string, options: {readonly force: boolean; readonly volumes: boolean}): Promise<void>;
+  list(options: {readonly size: boolean}): Promise<readonly ContainerSummary[]>;
+  inspect(container: string, options: {readonly size: boolean}): Promise<ContainerInspect>;
+
+  listImages(): Promise<readonly ImageSummary[]>;
+  inspectImage(image: string): Promise<unknown>;
+  /** From a root file system's tar; `changes` are Dockerfile instructions (CMD, ENV, …). @returns the image's id */
+  importImage(source: Readable, options: ImportOptions): Promise<string>;
+  /** From `docker save` or an OCI archive. */
+  loadImages(source: Readable): Promise<readonly LoadedImage[]>;
+  imageFromHost(options: FromHostOptions): Promise<string>;
+  removeImage(image: string, options: {readonly force: boolean}): Promise<RemovedImage>;
+
+  createVolume(options: {
+    readonly name?: string;
+    readonly labels: Readonly<Record<string, string>>;
+  }): Promise<string>;
+  listVolumes(): Promise<readonly VolumeSummary[]>;
+  inspectVolume(name: string): Promise<unknown>;
+  removeVolume(name: string, options: {readonly force: boolean}): Promise<void>;
+
+  info(): Promise<RuntimeInfo>;
+  /** What this host can enforce. */
+  doctor(): Promise<readonly DoctorCheck[]>;
+  /** Lets go of everything this process holds; containers of its own that still run are killed. */
+  close(): Promise<void>;
+}
+
+/** A container whose program runs; streams are null where the options did not ask for a pipe. */
+export interface RunningContainer {
+  readonly id: string;
+  readonly stdin: Writable | null;
+  readonly stdout: Readable | null;
+  readonly stderr: Readable | null;
+  /** Settles after the streams have ended, with `--rm` after the removal. */
+  readonly exit: Promise<Exit>;
+  readonly warnings: readonly string[];
+  /** By name, `SIGTERM`. @throws when it has ended */
+  kill(signal: string): Promise<void>;
+  /** With `explain`; empty without. */
+  readonly steps: readonly ExplainedStep[];
+}
+
+export interface ContainerSummary {
+  readonly id: string;
+  readonly name: string;
+  /** As the caller wrote it. */
+  readonly image: string;
+  readonly imageId: string;
+  readonly argv: readonly string[];
+  /** RFC 3339. */
+  readonly created: string;
+  readonly state: ContainerState;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Names of volumes and paths of the host's. */
+  readonly mounts: readonly {readonly type: string; readonly source: string; readonly target: string}[];
+  readonly network: string;
+  /** With `size`. */
+  readonly writableBytes?: number;
+  readonly totalBytes?: number;
+}
+
+export interface ImageSummary {
+  /** `sha256:…` */
+  readonly id: string;
+  /** `name:tag`; none for an image that lost its name. */
+  readonly references: readonly string[];
+  readonly digests: readonly string[];
+  /** RFC 3339; undefined for one that was made to be reproducible. */
+  readonly created: string | undefined;
+  readonly sizeBytes: number;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+export interface ImportOptions {
+  readonly reference?: string;
+  readonly changes: readonly string[];
+  readonly message?: string;
+}
+
+export interface LoadedImage {
+  readonly id: string;
+  readonly references: readonly string[];
+}
+
+export interface FromHostOptions {
+  readonly name: string;
+  /** Absolute paths, or names that are looked up on the PATH. */
+  readonly binaries: readonly string[];
+  /** Further files and directories of the host's, at the same paths inside. */
+  readonly files: readonly string[];
+}
+
+export interface RemovedImage {
+  readonly untagged: readonly string[];
+  readonly deleted: readonly string[];
+}
+
+export interface VolumeSummary {
+  readonly name: string;
+  readonly mountpoint: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Some container's mount, running or not. */
+  readonly inUse: boolean;
+}
+
+export interface RuntimeInfo {
+  readonly version: string;
+  readonly root: string;
+  readonly runDirectory: string;
+  readonly containers: {readonly total: number; readonly running: number; readonly stopped: number};
+  readonly images: number;
+  readonly cgroupLayout: string;
+  readonly cgroupControllers: readonly string[];
+  readonly kernel: string;
+  readonly operatingSystem: string;
+  readonly architecture: string;
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  readonly hostname: string;
+  readonly rootless: boolean;
+}
+
+export interface DoctorCheck {
+  /** What is judged: `memory limit`, `user namespaces`. */
+  readonly name: string;
+  /** `no`: containers run without it, but what needs it is refused. `broken`: nothing runs. */
+  readonly status: 'yes' | 'no' | 'broken';
+  /** What was found. */
+  readonly reason: string;
+  /** The command or the setting that lifts the limit; '' when there is nothing to do. */
+  readonly remedy: string;
+}

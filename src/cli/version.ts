@@ -1,0 +1,44 @@
+import {readFile} from 'node:fs/promises';
+import {arch, platform} from 'node:process';
+import type {Call, Command, Context} from './command.js';
+import {goJson} from './print-list.js';
+
+export const command: Command = {
+  name: 'version',
+  usage: '[OPTIONS]',
+  summary: 'Show the version of Coracle and of what it runs on',
+  flags: [
+    {name: 'format', short: 'f', type: 'string', summary: "Format output: 'json', one line"},
+    {name: 'json', summary: 'The same as --format json'},
+  ],
+  least: 0,
+  most: 0,
+  examples: ['coracle version', 'coracle version --json'],
+  run,
+};
+
+async function run(call: Call, {stdout}: Context): Promise<number> {
+  const facts = {
+    Version: await packageVersion(),
+    NodeVersion: process.versions.node,
+    Os: platform,
+    Arch: arch,
+  };
+  if (call.has('json') || call.value('format') === 'json') {
+    stdout.write(`${goJson(facts)}\n`);
+    return 0;
+  }
+  stdout.write(`Coracle:\n Version:           ${facts.Version}\n`);
+  stdout.write(` Node version:      ${facts.NodeVersion}\n OS/Arch:           ${facts.Os}/${facts.Arch}\n`);
+  return 0;
+}
+
+/** Of the nearest package.json named coracle: two folders up in a checkout, one when bundled into dist/. */
+export async function packageVersion(): Promise<string> {
+  for (const up of ['../package.json', '../../package.json']) {
+    const text = await readFile(new URL(up, import.meta.url), 'utf8').catch(() => '{}');
+    const {name, version} = JSON.parse(text) as {name?: string; version?: string};
+    if (name === 'coracle' && version !== undefined) return version;
+  }
+  throw new Error('the package.json of coracle is missing: install it again');
+}

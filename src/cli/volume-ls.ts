@@ -1,0 +1,65 @@
+import type {Call, Command, Context} from './command.js';
+import {joinLabels} from './container-row.js';
+import {anyOf, booleanFilter, hasLabels, parseFilters} from './filters.js';
+import {checkFilter} from './flag-checks.js';
+import {printList} from './print-list.js';
+
+export const command: Command = {
+  name: 'volume ls',
+  usage: '[OPTIONS]',
+  summary: 'List volumes',
+  aliases: ['volume list'],
+  flags: [
+    {
+      name: 'filter',
+      short: 'f',
+      type: 'filter',
+      summary: 'Provide filter values (e.g. "dangling=true")',
+      check: checkFilter,
+    },
+    {
+      name: 'format',
+      type: 'string',
+      summary: "Format output: 'table' (default) or 'json', one document per line",
+    },
+    {name: 'quiet', short: 'q', summary: 'Only display volume names'},
+  ],
+  least: 0,
+  most: 0,
+  examples: ['coracle volume ls', 'coracle volume ls -q --filter dangling=true'],
+  run,
+};
+
+const COLUMNS = [
+  {title: 'DRIVER', key: 'Driver'},
+  {title: 'VOLUME NAME', key: 'Name'},
+];
+
+async function run(call: Call, {sdk, stdout}: Context): Promise<number> {
+  const filters = parseFilters(call.values('filter'), ['dangling', 'driver', 'label', 'name']);
+  const dangling = booleanFilter(filters, 'dangling');
+  const volumes = (await (await sdk()).listVolumes())
+    .filter(({inUse}) => dangling === undefined || dangling === !inUse)
+    .filter(({name}) => anyOf(filters, 'name', value => name.includes(value)))
+    .filter(() => anyOf(filters, 'driver', value => value === 'local'))
+    .filter(({labels}) => hasLabels(filters, labels))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  if (call.has('quiet')) {
+    for (const {name} of volumes) stdout.write(`${name}\n`);
+    return 0;
+  }
+  const rows = volumes.map(({name, mountpoint, labels}) => ({
+    Availability: 'N/A',
+    Driver: 'local',
+    Group: 'N/A',
+    Labels: joinLabels(labels),
+    Links: 'N/A',
+    Mountpoint: mountpoint,
+    Name: name,
+    Scope: 'local',
+    Size: 'N/A',
+    Status: 'N/A',
+  }));
+  printList(rows, COLUMNS, call.value('format') ?? 'table', stdout);
+  return 0;
+}

@@ -27,6 +27,9 @@ export interface InspectIo {
 /** In the order in which Docker looks a name up. */
 const KINDS = ['container', 'image', 'network', 'volume'] as const satisfies readonly ObjectKind[];
 
+/** The types Docker names in its messages; those that are not ours belong to Swarm and to plugins. */
+const DOCKER_KINDS = 'config container image network node plugin secret service task volume'.split(' ');
+
 /** sysexits' EX_USAGE: what Docker leaves with when a template does not parse. */
 const EXIT_BAD_TEMPLATE = 64;
 const EXIT_BAD_FLAG = 125;
@@ -249,8 +252,10 @@ interface Arguments {
 
 function checkArguments(args: Arguments): string | undefined {
   if (args.typeText !== undefined && args.type === undefined) {
-    const known = `must be one of "${[...KINDS].sort().join('", "')}"`;
-    return args.typeText === '' ? `type is empty: ${known}` : `unknown type: "${args.typeText}": ${known}`;
+    const known = `must be one of "${DOCKER_KINDS.join('", "')}"`;
+    if (args.typeText === '') return `type is empty: ${known}`;
+    if (!DOCKER_KINDS.includes(args.typeText)) return `unknown type: "${args.typeText}": ${known}`;
+    return `type "${args.typeText}" is not supported: there are containers, images, networks and volumes`;
   }
   if (args.compatText !== undefined && args.compatText !== args.compat) {
     return `unknown release: "${args.compatText}": must be one of "${COMPATS.join('", "')}"`;

@@ -94,7 +94,8 @@ class Execution {
     this.#evaluator.variables = [{name: '$', value: data}];
     this.#enter(this.#root, data);
     try {
-      for (let frame = this.#frames.at(-1); frame !== undefined; frame = this.#frames.at(-1)) this.#step(frame);
+      for (let frame = this.#frames.at(-1); frame !== undefined; frame = this.#frames.at(-1))
+        this.#step(frame);
     } catch (error) {
       if (error instanceof TemplateError) error.output = this.#out;
       throw error;

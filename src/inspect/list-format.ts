@@ -1,13 +1,22 @@
 import {type ByteString, fromBytes, toBytes} from './byte-string.js';
-import {HEADER_FUNCTIONS, DOCKER_FUNCTIONS} from './docker-functions.js';
+import {DOCKER_FUNCTIONS, HEADER_FUNCTIONS} from './docker-functions.js';
 import {fromJavaScript} from './from-javascript.js';
 import type {TemplateFunction} from './functions.js';
 import {writeJson} from './json-write.js';
-import {type ListDescription, type ListKind, LISTS} from './list-kinds.js';
+import {LISTS, type ListDescription, type ListKind} from './list-kinds.js';
 import {alignTabs} from './tabwriter.js';
 import {compileForValues, type TemplateOptions, type ValueTemplate} from './template.js';
 import {TemplateError} from './template-error.js';
-import {ANY_MAP, defined, type Field, type Method, pointerTo, STRING, STRING_MAP, type Type} from './types.js';
+import {
+  ANY_MAP,
+  defined,
+  type Field,
+  type Method,
+  pointerTo,
+  STRING,
+  STRING_MAP,
+  type Type,
+} from './types.js';
 import {ofString, type Value} from './value.js';
 
 /** The values of the placeholders; null is Go's nil (a container without a platform). */
@@ -33,14 +42,21 @@ export interface ListOptions extends Pick<TemplateOptions, 'limits'> {
  * @returns what goes to standard output
  * @throws TemplateError with the message Docker prints
  */
-export function formatList(kind: ListKind, rows: readonly ListRow[], format: string, options: ListOptions = {}): string {
+export function formatList(
+  kind: ListKind,
+  rows: readonly ListRow[],
+  format: string,
+  options: ListOptions = {},
+): string {
   const list = LISTS[kind];
   if (list.triesFirst !== undefined && format !== '') tryFirst(list, list.triesFirst, format, options);
   const chosen = chooseFormat(kind, list, format, options);
   const isTable = chosen.startsWith('table');
-  const render = explained('template parsing error', () => compileForValues(finalFormat(chosen, isTable), options));
+  const render = explained('template parsing error', () =>
+    compileForValues(finalFormat(chosen, isTable), options),
+  );
   const type = rowType(list, rows);
-  const body = rows.map((row, i) =>
+  const body = shownRows(kind, rows, chosen, options).map((row, i) =>
     explained('template parsing error', () => render(rowValue(type, row, options.labels?.[i])) + '\n'),
   );
   if (!isTable) return body.join('');
@@ -48,10 +64,24 @@ export function formatList(kind: ListKind, rows: readonly ListRow[], format: str
   return fromBytes(alignTabs(toBytes(text)));
 }
 
+/** `docker images` shows digests only where they are asked for, by `--digests` or literally in the format. */
+function shownRows(
+  kind: ListKind,
+  rows: readonly ListRow[],
+  format: string,
+  options: ListOptions,
+): readonly ListRow[] {
+  if (kind !== 'image' || options.digests === true || format.includes('{{.Digest}}')) return rows;
+  return rows.map(row => ({...row, Digest: '<none>'}));
+}
+
 /** Trims, and expands `\t` and `\n`, which shells hand over as two characters. */
 function finalFormat(format: string, isTable: boolean): string {
   const template = isTable ? format.slice('table'.length) : format === 'json' ? '{{json .}}' : format;
-  return template.replace(/^ +| +$/g, '').replace(/\\t/g, '\t').replace(/\\n/g, '\n');
+  return template
+    .replace(/^ +| +$/g, '')
+    .replace(/\\t/g, '\t')
+    .replace(/\\n/g, '\n');
 }
 
 function chooseFormat(kind: ListKind, list: ListDescription, format: string, options: ListOptions): string {
@@ -69,7 +99,9 @@ function chooseFormat(kind: ListKind, list: ListDescription, format: string, opt
     return size ? `${list.table}\\t{{.Size}}` : list.table;
   }
   if (predefined) return digests ? list.table.replace('{{.ID}}', '{{.Digest}}\t{{.ID}}') : list.table;
-  return digests && format.startsWith('table') && !format.includes('{{.Digest}}') ? `${format}\t{{.Digest}}` : format;
+  return digests && format.startsWith('table') && !format.includes('{{.Digest}}')
+    ? `${format}\t{{.Digest}}`
+    : format;
 }
 
 function tryFirst(list: ListDescription, empty: ListRow, format: string, options: ListOptions): void {
@@ -135,7 +167,11 @@ function rowType({context, unexported, headers}: ListDescription, rows: readonly
 
 const NO_PLATFORM: Value = {type: pointerTo(defined('formatter.Platform', STRING)), data: null};
 
-function rowValue(type: Type, row: ListRow, labels: Readonly<Record<string, string>> | null | undefined): Value {
+function rowValue(
+  type: Type,
+  row: ListRow,
+  labels: Readonly<Record<string, string>> | null | undefined,
+): Value {
   const values = new Map(
     Object.entries(row).map(([name, value]) => [
       toBytes(name),

@@ -17,9 +17,9 @@ interface Cell {
  * @see https://pkg.go.dev/text/tabwriter
  */
 export function alignTabs(text: ByteString): ByteString {
-  const lines = text.split('\n').map(line =>
-    line.split(/[\t\v]/).map((cell): Cell => ({text: cell, width: displayWidth(cell)})),
-  );
+  const lines = text
+    .split('\n')
+    .map(line => line.split(/[\t\v]/).map((cell): Cell => ({text: cell, width: displayWidth(cell)})));
   const widths = lines.map((): number[] => []);
   layOut(lines, widths, 0, 0, lines.length);
   return lines

@@ -2,6 +2,7 @@ import {fromBytes, toBytes} from './byte-string.js';
 import {DOCKER_FUNCTIONS} from './docker-functions.js';
 import type {Limits, MissingKey} from './evaluate.js';
 import {execute} from './execute.js';
+import {EXTENDED_FUNCTIONS, type PlainFunction, plainFunctions} from './extended-functions.js';
 import {fromJavaScript} from './from-javascript.js';
 import {BUILTINS, type FunctionTable} from './functions.js';
 import {parse} from './parse.js';
@@ -13,8 +14,10 @@ export interface TemplateOptions {
   readonly delims?: readonly [left: string, right: string];
   /** What a key that a map does not have gives: nothing, the zero of the element type, or an error. @default 'default' */
   readonly missingKey?: MissingKey;
-  /** Functions besides text/template's own. @default Docker's: json split join title lower upper pad truncate */
-  readonly functions?: FunctionTable;
+  /** The caller's own functions, besides Go's and Docker's (json split join title lower upper pad truncate). */
+  readonly functions?: Readonly<Record<string, PlainFunction>>;
+  /** Adds functions that neither Go nor Docker has: default contains hasPrefix hasSuffix replace trim keys. @default false */
+  readonly extended?: boolean;
   /** Bounds for templates from strangers. @default {@link DEFAULT_LIMITS} */
   readonly limits?: Partial<Limits>;
 }
@@ -45,7 +48,7 @@ export type ValueTemplate = (data: Value, missingKey?: MissingKey, functions?: F
 
 /** For the rest of the room: data as Go values, and options that Docker changes between two attempts. */
 export function compileForValues(text: string, options: TemplateOptions = {}): ValueTemplate {
-  const functions = options.functions ?? DOCKER_FUNCTIONS;
+  const functions = functionsOf(options);
   const limits = {...DEFAULT_LIMITS, ...options.limits};
   const [left, right] = options.delims ?? ['{{', '}}'];
   // As Go does, an empty delimiter stands for the default one.
@@ -58,6 +61,19 @@ export function compileForValues(text: string, options: TemplateOptions = {}): V
       guardStack(() => execute(parsed, data, {functions: replaced, builtins: BUILTINS, missingKey, limits})),
     );
 }
+
+function functionsOf({functions, extended = false}: TemplateOptions): FunctionTable {
+  if (functions === undefined && !extended) return DOCKER_FUNCTIONS;
+  const own = functions === undefined ? [] : plainFunctions(functions);
+  return new Map([...DOCKER_FUNCTIONS, ...(extended ? EXTENDED_FUNCTIONS : []), ...own]);
+}
+
+/**
+ * The delimiters a template seems to be written with: `<<` and `>>`, which a shell and other template languages leave
+ * alone, if it has `<<` and no `{{`.
+ */
+export const guessDelims = (text: string): readonly [left: string, right: string] =>
+  text.includes('<<') && !text.includes('{{') ? ['<<', '>>'] : ['{{', '}}'];
 
 /** JavaScript's own limits (stack, string length) are limits of the template too. Errors carry text, not bytes. */
 function guardStack<T>(run: () => T): T {

@@ -211,7 +211,7 @@ function base256(field: Buffer, what: string): number {
 function checkSum(header: Buffer): void {
   let sum = 8 * 0x20;
   for (let at = 0; at < BLOCK; at++) if (at < 148 || at >= 156) sum += header[at]!;
-  if (number(header, 148, 8, 'checksum') !== sum)
+  if (Number.parseInt(header.toString('latin1', 148, 156), 8) !== sum)
     throw invalidLayer('this is no tar archive, or it is damaged');
 }
 

@@ -6,9 +6,9 @@ export const PROGRAM = 'coracle';
 
 /** The command line itself is wrong: nothing was asked of the runtime. Exit code 125, or 1 for missing words. */
 export class UsageError extends Error {
-  readonly exitCode: 1 | 125;
+  readonly exitCode: 1 | 64 | 125;
 
-  constructor(text: string, exitCode: 1 | 125) {
+  constructor(text: string, exitCode: 1 | 64 | 125) {
     super(text);
     this.name = 'UsageError';
     this.exitCode = exitCode;

@@ -1,8 +1,8 @@
 import {CoracleError} from '../errors.js';
+import type {Check} from '../sdk/index.js';
 import type {Call, Command, Context, Output} from './command.js';
-import {goJson} from './print-list.js';
-import type {DoctorCheck} from './sdk.js';
-import {escapeControl} from './table.js';
+import {goJson} from './go-json.js';
+import {escapeControl} from './print-list.js';
 
 export const command: Command = {
   name: 'doctor',
@@ -15,10 +15,7 @@ export const command: Command = {
   run,
 };
 
-const MARKS = {yes: 'yes', no: 'no', broken: 'BROKEN'} as const satisfies Record<
-  DoctorCheck['status'],
-  string
->;
+const MARKS = {yes: 'yes', no: 'no', broken: 'BROKEN'} as const satisfies Record<Check['status'], string>;
 
 /** 0 when containers can run here, 1 when not. */
 async function run(call: Call, {sdk, stdout}: Context): Promise<number> {
@@ -29,7 +26,7 @@ async function run(call: Call, {sdk, stdout}: Context): Promise<number> {
 }
 
 /** A host on which the runtime cannot even be opened is what this command is for. */
-async function examine(sdk: Context['sdk']): Promise<readonly DoctorCheck[]> {
+async function examine(sdk: Context['sdk']): Promise<readonly Check[]> {
   try {
     return await (await sdk()).doctor();
   } catch (error) {
@@ -38,7 +35,7 @@ async function examine(sdk: Context['sdk']): Promise<readonly DoctorCheck[]> {
   }
 }
 
-function printChecks(checks: readonly DoctorCheck[], stdout: Output): void {
+function printChecks(checks: readonly Check[], stdout: Output): void {
   const width = Math.max(...checks.map(({name}) => name.length));
   for (const {name, status, reason, remedy} of checks) {
     stdout.write(`${name.padEnd(width)}  ${MARKS[status].padEnd(6)}  ${escapeControl(reason)}\n`);

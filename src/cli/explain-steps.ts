@@ -1,5 +1,5 @@
 import type {ExplainedStep} from '../sdk/index.js';
-import {alignColumns} from './table.js';
+import {alignColumns} from './align-columns.js';
 
 /** The plan of a start, one line per step, or as JSON for programs such as the floor benchmark. */
 export function explainSteps(steps: readonly ExplainedStep[], json: boolean): string {

@@ -3,7 +3,7 @@ import {anyOf, booleanFilter, type Filters, hasLabels, parseFilters} from './fil
 import {checkFilter} from './flag-checks.js';
 import {humanSize} from './human-size.js';
 import {goTime, humanDuration} from './human-time.js';
-import {type Column, printList} from './print-list.js';
+import {printList} from './print-list.js';
 import type {ImageSummary} from './sdk.js';
 
 export const command: Command = {
@@ -24,7 +24,7 @@ export const command: Command = {
     {
       name: 'format',
       type: 'string',
-      summary: "Format output: 'table' (default) or 'json', one document per line",
+      summary: "Format output: 'table' (default), 'json', 'table TEMPLATE' or a Go template",
     },
     {name: 'no-trunc', summary: "Don't truncate output"},
     {name: 'quiet', short: 'q', summary: 'Only show image IDs'},
@@ -49,10 +49,10 @@ async function run(call: Call, {sdk, stdout, now}: Context): Promise<number> {
     .flatMap(image => namesOf(image).map(name => ({image, name})))
     .filter(({name}) => wanted === undefined || fits(wanted, name))
     .filter(({name}) => anyOf(filters, 'reference', pattern => fits(pattern, name)))
-    .map(({image, name}) => imageRow(image, name, {truncate, now: now()}));
+    .map(({image, name}) => ({values: imageRow(image, name, {truncate, now: now()}), labels: image.labels}));
 
-  if (call.has('quiet')) for (const {ID} of rows) stdout.write(`${ID}\n`);
-  else printList(rows, columns(call.has('digests')), call.value('format') ?? 'table', stdout);
+  const style = {quiet: call.has('quiet'), digests: call.has('digests')};
+  await printList('image', rows, call.value('format'), stdout, style);
   return 0;
 }
 
@@ -63,17 +63,6 @@ function timeOf({created}: ImageSummary): number {
 interface ImageName {
   readonly repository: string;
   readonly tag: string;
-}
-
-function columns(digests: boolean): readonly Column[] {
-  return [
-    {title: 'REPOSITORY', key: 'Repository'},
-    {title: 'TAG', key: 'Tag'},
-    ...(digests ? [{title: 'DIGEST', key: 'Digest'}] : []),
-    {title: 'IMAGE ID', key: 'ID'},
-    {title: 'CREATED', key: 'CreatedSince'},
-    {title: 'SIZE', key: 'Size'},
-  ];
 }
 
 /** A line of `docker images`: its placeholders in the order of its JSON. */

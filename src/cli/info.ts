@@ -1,5 +1,5 @@
 import type {Call, Command, Context} from './command.js';
-import {goJson} from './print-list.js';
+import {goJson} from './go-json.js';
 
 export const command: Command = {
   name: 'info',

@@ -1,7 +1,8 @@
 import {CoracleError} from '../errors.js';
-import {ClientError, errorLine, printHint} from './cli-error.js';
-import type {Call, Command, Context} from './command.js';
-import {goJson} from './print-list.js';
+import type {InspectTemplate, ObjectKind} from '../inspect/index.js';
+import {ClientError, errorLine, printHint, UsageError} from './cli-error.js';
+import type {Call, Command, Context, Flag} from './command.js';
+import {goJson} from './go-json.js';
 import type {Sdk} from './sdk.js';
 
 const KINDS = [
@@ -16,18 +17,22 @@ const KINDS = [
   'task',
   'volume',
 ];
+/** sysexits(3) EX_USAGE: what Docker ends with when a template cannot be parsed. */
+const EXIT_BAD_TEMPLATE = 64;
+
+export const FORMAT_FLAG: Flag = {
+  name: 'format',
+  short: 'f',
+  type: 'string',
+  summary: "Format output: 'json' on one line, or a Go template",
+};
 
 export const command: Command = {
   name: 'inspect',
   usage: '[OPTIONS] NAME|ID [NAME|ID...]',
   summary: 'Return low-level information on containers, images and volumes',
   flags: [
-    {
-      name: 'format',
-      short: 'f',
-      type: 'string',
-      summary: "Format output: 'json', one line (templates: ts-inspect --format)",
-    },
+    FORMAT_FLAG,
     {name: 'size', short: 's', summary: 'Display total file sizes if the type is container'},
     {name: 'type', type: 'string', summary: 'Only inspect objects of the given type'},
   ],
@@ -35,42 +40,65 @@ export const command: Command = {
   most: Number.POSITIVE_INFINITY,
   examples: [
     'coracle inspect web',
+    "coracle inspect --format '{{.State.Status}}' web",
     'coracle inspect --type image hello-world',
-    "ts-inspect --format '<<.State.Status>>' web",
   ],
   run: (call, context) => inspect(call, context, wantedType(call)),
 };
 
-/** `inspect` of one kind of object: `volume inspect`, `image inspect`. */
+interface Found {
+  readonly kind: ObjectKind;
+  readonly document: unknown;
+}
+
+/** `inspect` of one kind of object: `volume inspect`; or of the first kind that has the name. */
 export async function inspect(
   call: Call,
   {sdk, stdout, stderr}: Context,
   type: string | undefined,
 ): Promise<number> {
   const format = call.value('format') ?? '';
-  if (format !== '' && format !== 'json') {
-    throw new CoracleError(
-      'ERR_UNSUPPORTED_OPTION',
-      'templates in --format of coracle inspect are not supported by this release',
-      {
-        hint: 'ts-inspect --format takes them.',
-      },
+  const template = format === '' || format === 'json' ? undefined : await compile(format);
+  const found: Found[] = [];
+  const errors: unknown[] = [];
+  for (const name of call.words) {
+    await find(await sdk(), name, type, call.has('size')).then(
+      object => found.push(object),
+      error => errors.push(error),
     );
   }
-  const documents: unknown[] = [];
-  let failed = false;
-  for (const name of call.words) {
+  const documents = found.map(({document}) => document);
+  if (template !== undefined) stdout.write(rendered(found, template, errors));
+  else if (format === 'json' || found.length === 0) stdout.write(`${goJson(documents)}\n`);
+  else stdout.write(`${goJson(documents, '    ')}\n`);
+  for (const error of errors) {
+    stderr.write(`${error instanceof ClientError ? error.message : errorLine(error)}\n`);
+    printHint(error, stderr);
+  }
+  return errors.length > 0 ? 1 : 0;
+}
+
+async function compile(format: string): Promise<InspectTemplate> {
+  const {compileInspect, TemplateError} = await import('../inspect/index.js');
+  try {
+    return compileInspect(format);
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    throw new UsageError(`template parsing error: ${error.message}`, EXIT_BAD_TEMPLATE);
+  }
+}
+
+/** One line per object; an empty one when there is none, as in Docker. */
+function rendered(found: readonly Found[], template: InspectTemplate, errors: unknown[]): string {
+  let text = '';
+  for (const {kind, document} of found) {
     try {
-      documents.push(await find(await sdk(), name, type, call.has('size')));
+      text += `${template(kind, goJson(document))}\n`;
     } catch (error) {
-      failed = true;
-      stderr.write(`${error instanceof ClientError ? error.message : errorLine(error)}\n`);
-      printHint(error, stderr);
+      errors.push(new ClientError(`template parsing error: ${(error as Error).message}`));
     }
   }
-  if (format === 'json') stdout.write(`${goJson(documents)}\n`);
-  else stdout.write(documents.length === 0 ? '[]\n' : `${goJson(documents, '    ')}\n`);
-  return failed ? 1 : 0;
+  return text === '' ? '\n' : text;
 }
 
 function wantedType(call: Call): string | undefined {
@@ -84,20 +112,30 @@ function wantedType(call: Call): string | undefined {
 }
 
 /** The first kind that has an object of this name: containers, images, volumes, in Docker's order. */
-async function find(sdk: Sdk, name: string, type: string | undefined, size: boolean): Promise<unknown> {
+async function find(sdk: Sdk, name: string, type: string | undefined, size: boolean): Promise<Found> {
   const lookups = [
     {kind: 'container', absent: 'ERR_CONTAINER_NOT_FOUND', look: () => sdk.inspect(name, {size})},
     {kind: 'image', absent: 'ERR_IMAGE_NOT_FOUND', look: () => sdk.inspectImage(name)},
     {kind: 'volume', absent: 'ERR_VOLUME_NOT_FOUND', look: () => sdk.inspectVolume(name)},
-  ].filter(({kind}) => type === undefined || type === kind);
-  for (const {absent, look} of lookups) {
+  ] as const;
+  for (const {kind, absent, look} of lookups) {
+    if (type !== undefined && type !== kind) continue;
     try {
-      return await look();
+      return {kind, document: await look()};
     } catch (error) {
+      if (type !== undefined) throw inDockersWords(error, kind, name);
+      // Every name may be a container's; not every one is a reference of an image.
       const isAbsent =
         error instanceof CoracleError && (error.code === absent || error.code === 'ERR_INVALID_REFERENCE');
-      if (type !== undefined || !isAbsent) throw error;
+      if (!isAbsent) throw error;
     }
   }
   throw new ClientError(`Error: No such ${type ?? 'object'}: ${name}`);
+}
+
+/** dockerd says it twice when asked for an image that is not there. */
+function inDockersWords(error: unknown, kind: ObjectKind, name: string): unknown {
+  if (kind !== 'image' || !(error instanceof CoracleError) || error.code !== 'ERR_IMAGE_NOT_FOUND')
+    return error;
+  return new CoracleError(error.code, `no such image: ${name}: ${error.message}`, {cause: error});
 }

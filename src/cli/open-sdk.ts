@@ -1,6 +1,5 @@
 import {CoracleError} from '../errors.js';
-import {Container, dockerExitCode, Image, Runtime, Volume} from '../sdk/index.js';
-import {describeRuntime} from './describe-runtime.js';
+import {Container, dockerExitCode, Image, Runtime, runtimeInfo, Volume} from '../sdk/index.js';
 import {examineHost} from './examine-host.js';
 import type {ContainerSummary, ImageSummary, Sdk} from './sdk.js';
 
@@ -54,7 +53,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       }
     },
 
-    info: () => describeRuntime(runtime),
+    info: async () => runtimeInfo(runtime),
     doctor: () => examineHost(runtime),
     close: () => runtime.close(),
   };

@@ -1,41 +1,45 @@
-import {CoracleError} from '../errors.js';
+import type {ListKind, ListOptions, ListRow} from '../inspect/index.js';
 import type {Output} from './command.js';
-import {alignColumns} from './table.js';
 
-export type Row = Readonly<Record<string, string | null>>;
-
-export interface Column {
-  readonly title: string;
-  readonly key: string;
+/** A row's values, and its labels for `.Label "name"`. */
+export interface ListedRow {
+  readonly values: ListRow;
+  readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Prints rows as `--format` says: a table with titles, or one JSON document per line. */
-export function printList(
-  rows: readonly Row[],
-  columns: readonly Column[],
-  format: string,
+/**
+ * Prints a list as `--format` says: `table`, `json`, `table TEMPLATE` or a Go template per row.
+ * @throws TemplateError with the docker client's words
+ */
+export async function printList(
+  kind: ListKind,
+  rows: readonly ListedRow[],
+  format: string | undefined,
   stdout: Output,
-): void {
-  if (format === '' || format === 'table') {
-    const cells = rows.map(row => columns.map(({key}) => row[key] ?? ''));
-    stdout.write(alignColumns([columns.map(({title}) => title), ...cells]));
-  } else if (format === 'json') {
-    for (const row of rows) stdout.write(`${goJson(row)}\n`);
-  } else {
-    throw new CoracleError(
-      'ERR_UNSUPPORTED_OPTION',
-      'templates in --format of lists are not supported by this release',
-      {
-        hint: 'table and json are; inspect takes templates through ts-inspect --format.',
-      },
-    );
-  }
+  options: Omit<ListOptions, 'labels'> = {},
+): Promise<void> {
+  const {formatList} = await import('../inspect/index.js');
+  const chosen = format === undefined || format === '' ? 'table' : format;
+  // JSON escapes by itself, and a script's own template gets what is there; tables are read by people on terminals.
+  const shown = chosen.startsWith('table')
+    ? rows.map(({values}) => escapeValues(values))
+    : rows.map(({values}) => values);
+  stdout.write(formatList(kind, shown, chosen, {...options, labels: rows.map(({labels}) => labels)}));
 }
 
-/** Go's encoder writes what HTML would trip over as escapes. */
-export function goJson(value: unknown, indent?: string): string {
-  return JSON.stringify(value, undefined, indent).replaceAll(
-    /[<>&\u2028\u2029]/g,
-    char => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+function escapeValues(values: ListRow): ListRow {
+  return Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [
+      key,
+      typeof value === 'string' ? escapeControl(value) : value,
+    ]),
+  );
+}
+
+/** Names and labels come from anywhere: an escape sequence in one must not reach the terminal. */
+export function escapeControl(text: string): string {
+  return text.replaceAll(
+    /[\u0000-\u001f\u007f-\u009f]/g,
+    char => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
   );
 }

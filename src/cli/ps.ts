@@ -23,7 +23,7 @@ export const command: Command = {
     {
       name: 'format',
       type: 'string',
-      summary: "Format output: 'table' (default) or 'json', one document per line",
+      summary: "Format output: 'table' (default), 'json', 'table TEMPLATE' or a Go template",
     },
     {
       name: 'last',
@@ -42,16 +42,6 @@ export const command: Command = {
   examples: ['coracle ps', 'coracle ps -aq', 'coracle ps -a --filter exited=137', 'coracle ps --format json'],
   run,
 };
-
-const COLUMNS = [
-  {title: 'CONTAINER ID', key: 'ID'},
-  {title: 'IMAGE', key: 'Image'},
-  {title: 'COMMAND', key: 'Command'},
-  {title: 'CREATED', key: 'RunningFor'},
-  {title: 'STATUS', key: 'Status'},
-  {title: 'PORTS', key: 'Ports'},
-  {title: 'NAMES', key: 'Names'},
-];
 
 const FILTERS = [
   'ancestor',
@@ -81,14 +71,9 @@ async function run(call: Call, {sdk, stdout, now}: Context): Promise<number> {
     .filter(container => passes(container, filters, all))
     .slice(0, last > 0 ? last : undefined);
 
-  const truncate = !call.has('no-trunc');
-  if (call.has('quiet')) {
-    for (const {id} of chosen) stdout.write(`${truncate ? id.slice(0, 12) : id}\n`);
-    return 0;
-  }
-  const rows = chosen.map(container => containerRow(container, {truncate, now: now()}));
-  const columns = size ? [...COLUMNS, {title: 'SIZE', key: 'Size'}] : COLUMNS;
-  printList(rows, columns, call.value('format') ?? 'table', stdout);
+  const style = {truncate: !call.has('no-trunc'), now: now()};
+  const rows = chosen.map(container => ({values: containerRow(container, style), labels: container.labels}));
+  await printList('container', rows, call.value('format'), stdout, {quiet: call.has('quiet'), size});
   return 0;
 }
 

@@ -1,5 +1,13 @@
 import type {Readable, Writable} from 'node:stream';
-import type {ContainerInspect, ContainerState, Exit, ExplainedStep, RunOptions} from '../sdk/index.js';
+import type {
+  Check,
+  ContainerInspect,
+  ContainerState,
+  Exit,
+  ExplainedStep,
+  RunOptions,
+  runtimeInfo,
+} from '../sdk/index.js';
 
 /**
  * What the commands need of the SDK, and nothing else: commands are given one of these, tests give them one that
@@ -41,9 +49,9 @@ export interface Sdk {
   inspectVolume(name: string): Promise<unknown>;
   removeVolume(name: string, options: {readonly force: boolean}): Promise<void>;
 
-  info(): Promise<RuntimeInfo>;
+  info(): Promise<ReturnType<typeof runtimeInfo>>;
   /** What this host can enforce. */
-  doctor(): Promise<readonly DoctorCheck[]>;
+  doctor(): Promise<readonly Check[]>;
   /** Lets go of everything this process holds; containers of its own that still run are killed. */
   close(): Promise<void>;
 }
@@ -124,32 +132,4 @@ export interface VolumeSummary {
   readonly labels: Readonly<Record<string, string>>;
   /** Some container's mount, running or not. */
   readonly inUse: boolean;
-}
-
-export interface RuntimeInfo {
-  readonly version: string;
-  readonly root: string;
-  readonly runDirectory: string;
-  readonly containers: {readonly total: number; readonly running: number; readonly stopped: number};
-  readonly images: number;
-  readonly cgroupLayout: string;
-  readonly cgroupControllers: readonly string[];
-  readonly kernel: string;
-  readonly operatingSystem: string;
-  readonly architecture: string;
-  readonly cpus: number;
-  readonly memoryBytes: number;
-  readonly hostname: string;
-  readonly rootless: boolean;
-}
-
-export interface DoctorCheck {
-  /** What is judged: `memory limit`, `user namespaces`. */
-  readonly name: string;
-  /** `no`: containers run without it, but what needs it is refused. `broken`: nothing runs. */
-  readonly status: 'yes' | 'no' | 'broken';
-  /** What was found. */
-  readonly reason: string;
-  /** The command or the setting that lifts the limit; '' when there is nothing to do. */
-  readonly remedy: string;
 }

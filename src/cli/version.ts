@@ -1,7 +1,7 @@
-import {readFile} from 'node:fs/promises';
 import {arch, platform} from 'node:process';
+import {VERSION} from '../sdk/index.js';
 import type {Call, Command, Context} from './command.js';
-import {goJson} from './print-list.js';
+import {goJson} from './go-json.js';
 
 export const command: Command = {
   name: 'version',
@@ -19,7 +19,7 @@ export const command: Command = {
 
 async function run(call: Call, {stdout}: Context): Promise<number> {
   const facts = {
-    Version: await packageVersion(),
+    Version: VERSION,
     NodeVersion: process.versions.node,
     Os: platform,
     Arch: arch,
@@ -31,14 +31,4 @@ async function run(call: Call, {stdout}: Context): Promise<number> {
   stdout.write(`Coracle:\n Version:           ${facts.Version}\n`);
   stdout.write(` Node version:      ${facts.NodeVersion}\n OS/Arch:           ${facts.Os}/${facts.Arch}\n`);
   return 0;
-}
-
-/** Of the nearest package.json named coracle: two folders up in a checkout, one when bundled into dist/. */
-export async function packageVersion(): Promise<string> {
-  for (const up of ['../package.json', '../../package.json']) {
-    const text = await readFile(new URL(up, import.meta.url), 'utf8').catch(() => '{}');
-    const {name, version} = JSON.parse(text) as {name?: string; version?: string};
-    if (name === 'coracle' && version !== undefined) return version;
-  }
-  throw new Error('the package.json of coracle is missing: install it again');
 }

@@ -20,7 +20,7 @@ export const command: Command = {
     {
       name: 'format',
       type: 'string',
-      summary: "Format output: 'table' (default) or 'json', one document per line",
+      summary: "Format output: 'table' (default), 'json', 'table TEMPLATE' or a Go template",
     },
     {name: 'quiet', short: 'q', summary: 'Only display volume names'},
   ],
@@ -29,11 +29,6 @@ export const command: Command = {
   examples: ['coracle volume ls', 'coracle volume ls -q --filter dangling=true'],
   run,
 };
-
-const COLUMNS = [
-  {title: 'DRIVER', key: 'Driver'},
-  {title: 'VOLUME NAME', key: 'Name'},
-];
 
 async function run(call: Call, {sdk, stdout}: Context): Promise<number> {
   const filters = parseFilters(call.values('filter'), ['dangling', 'driver', 'label', 'name']);
@@ -44,22 +39,21 @@ async function run(call: Call, {sdk, stdout}: Context): Promise<number> {
     .filter(() => anyOf(filters, 'driver', value => value === 'local'))
     .filter(({labels}) => hasLabels(filters, labels))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
-  if (call.has('quiet')) {
-    for (const {name} of volumes) stdout.write(`${name}\n`);
-    return 0;
-  }
   const rows = volumes.map(({name, mountpoint, labels}) => ({
-    Availability: 'N/A',
-    Driver: 'local',
-    Group: 'N/A',
-    Labels: joinLabels(labels),
-    Links: 'N/A',
-    Mountpoint: mountpoint,
-    Name: name,
-    Scope: 'local',
-    Size: 'N/A',
-    Status: 'N/A',
+    labels,
+    values: {
+      Availability: 'N/A',
+      Driver: 'local',
+      Group: 'N/A',
+      Labels: joinLabels(labels),
+      Links: 'N/A',
+      Mountpoint: mountpoint,
+      Name: name,
+      Scope: 'local',
+      Size: 'N/A',
+      Status: 'N/A',
+    },
   }));
-  printList(rows, COLUMNS, call.value('format') ?? 'table', stdout);
+  await printList('volume', rows, call.value('format'), stdout, {quiet: call.has('quiet')});
   return 0;
 }

@@ -10,7 +10,7 @@ import type {ContainerConfig} from './container-config.js';
 import type {ContainerState, Exit} from './container-state.js';
 import {formatNanoseconds} from './nanosecond-time.js';
 import {writableSteps} from './plan-rootfs.js';
-import {NAME_STAGE} from './start-process.js';
+import {NAME_STAGE} from './start-failure.js';
 
 /** `config.json`. A container that removes itself names the launcher it belongs to: without it, it is rubbish. */
 export interface ContainerRecord extends ContainerConfig {

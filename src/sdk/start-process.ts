@@ -8,19 +8,17 @@ import type {Writable} from 'node:stream';
 import {
   type ExitedEvent,
   encodePlan,
-  errnoName,
   type FailedEvent,
   type Launcher,
   openPipe,
   type Plan,
   type RemovedEvent,
   type StartedEvent,
-  type Step,
-  stepAt,
 } from '../binding/index.js';
-import {CoracleError, NativeFailure} from '../errors.js';
+import {CoracleError} from '../errors.js';
 import {CapturedOutput} from './captured-output.js';
 import type {OutputTarget} from './run-options.js';
+import {startFailure} from './start-failure.js';
 
 export interface ProcessRequest {
   readonly plan: Plan;
@@ -53,7 +51,7 @@ export interface StartedProcess {
  * Resolves when exec of the program succeeded. Rejects, with everything undone, when it did not, when the signal was
  * aborted (with its reason) or when `startDeadlineMs` passed.
  * @throws `ERR_START_FAILED`, `ERR_COMMAND_NOT_FOUND`, `ERR_COMMAND_NOT_EXECUTABLE`, `ERR_START_DEADLINE`,
- * `ERR_START_CANCELLED`, `ERR_NAME_IN_USE`, `ERR_LAUNCHER_LOST`
+ * `ERR_START_CANCELLED`, `ERR_NAME_IN_USE`, `ERR_MOUNT_SOURCE`, `ERR_LAUNCHER_LOST`
  */
 export async function startProcess(launcher: Launcher, request: ProcessRequest): Promise<StartedProcess> {
   request.signal?.throwIfAborted();
@@ -123,7 +121,7 @@ export async function startProcess(launcher: Launcher, request: ProcessRequest):
     await removed.promise;
   }
   request.signal?.throwIfAborted();
-  throw failureOf(event, request, watch.gaveUp);
+  throw startFailure(event, request, watch.gaveUp);
 }
 
 const SIGKILL = 9;
@@ -231,92 +229,6 @@ function writableFor(fd: number): Writable {
   // The program may end before it has read everything: EPIPE is its way of saying so.
   socket.on('error', () => {});
   return socket;
-}
-
-/** The error of a start that did not come to exec, in Docker's words where scripts look for them. */
-function failureOf(
-  event: FailedEvent | StartedEvent,
-  request: ProcessRequest,
-  gaveUp: boolean,
-): CoracleError {
-  const [program] = request.argv;
-  if (event.type === 'started') return startDeadline(request.startDeadlineMs, 'exec', '');
-  const {step, phase} = stepAt(request.plan, event.step) ?? {step: undefined, phase: undefined};
-  const errno = errnoName(-event.errno);
-  const stage = step?.stage ?? 'start';
-  if (gaveUp) return startDeadline(request.startDeadlineMs, stage, subjectOf(step));
-  const cause = new NativeFailure(stage, errno, subjectOf(step));
-  if (step?.op === 'exec') return execFailure(program, errno, cause);
-  if (stage === NAME_STAGE && errno === 'EEXIST') {
-    return new CoracleError(
-      'ERR_NAME_IN_USE',
-      `the container name "/${text(step?.s1).split('/').at(-1)}" is already in use`,
-      {
-        cause,
-        hint: 'Remove (or rename) that container to be able to reuse its name.',
-      },
-    );
-  }
-  const why = event.errno === ECHILD ? 'the process was killed while it was being set up' : errno;
-  return new CoracleError(
-    'ERR_START_FAILED',
-    `cannot start ${program}: ${stage}${subjectOf(step) && ` (${subjectOf(step)})`}: ${why}`,
-    {
-      cause,
-      details: {stage, phase, errno},
-    },
-  );
-}
-
-/** The book-keeping step that reserves a name. */
-export const NAME_STAGE = 'reserve the name';
-const ECHILD = 10;
-
-function startDeadline(milliseconds: number, stage: string, subject: string): CoracleError {
-  return new CoracleError(
-    'ERR_START_DEADLINE',
-    `the start took longer than ${milliseconds} ms: it hung at "${stage}"${subject && ` (${subject})`}`,
-    {
-      hint: 'A source on a dead network file system hangs for ever; startDeadlineMs says how long to wait.',
-      details: {stage},
-    },
-  );
-}
-
-function execFailure(program: string, errno: string, cause: NativeFailure): CoracleError {
-  if (errno === 'ENOENT' || errno === 'ENOTDIR') {
-    const why = program.includes('/')
-      ? `stat ${program}: no such file or directory`
-      : 'executable file not found in $PATH';
-    return new CoracleError('ERR_COMMAND_NOT_FOUND', `exec: "${program}": ${why}`, {
-      cause,
-      hint: 'A script counts as missing when its #! interpreter is, a program when its dynamic linker is.',
-    });
-  }
-  const why: Record<string, string> = {
-    EACCES: 'permission denied',
-    ENOEXEC: 'exec format error',
-    EISDIR: 'is a directory',
-  };
-  return new CoracleError('ERR_COMMAND_NOT_EXECUTABLE', `exec: "${program}": ${why[errno] ?? errno}`, {
-    cause,
-  });
-}
-
-function subjectOf(step: Step | undefined): string {
-  if (
-    step === undefined ||
-    step.op === 'exec' ||
-    step.op === 'netlink' ||
-    step.op === 'seccomp' ||
-    step.op === 'groups'
-  )
-    return '';
-  return text(step.op === 'fsconfigString' ? step.s2 : step.s1);
-}
-
-function text(value: string | Uint8Array | undefined): string {
-  return typeof value === 'string' ? value : '';
 }
 
 function deferred<T>(): {

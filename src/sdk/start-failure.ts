@@ -1,0 +1,125 @@
+/** What a start that did not come to exec is called, in Docker's words where scripts look for them. */
+import {readlinkSync} from 'node:fs';
+import {
+  errnoName,
+  type FailedEvent,
+  type Plan,
+  type StartedEvent,
+  type Step,
+  stepAt,
+} from '../binding/index.js';
+import {CoracleError, NativeFailure} from '../errors.js';
+
+interface FailedStart {
+  readonly plan: Plan;
+  readonly argv: readonly [string, ...string[]];
+  readonly startDeadlineMs: number;
+}
+
+/** The book-keeping step that reserves a name. */
+export const NAME_STAGE = 'reserve the name';
+
+const ECHILD = 10;
+
+/** @param gaveUp the time was over, or nobody was interested any more */
+export function startFailure(
+  event: FailedEvent | StartedEvent,
+  {plan, argv, startDeadlineMs}: FailedStart,
+  gaveUp: boolean,
+): CoracleError {
+  const [program] = argv;
+  if (event.type === 'started') return startDeadline(startDeadlineMs, 'exec', '');
+  const {step, phase} = stepAt(plan, event.step) ?? {step: undefined, phase: undefined};
+  const errno = errnoName(-event.errno);
+  const stage = step?.stage ?? 'start';
+  const subject = subjectOf(step);
+  if (gaveUp) return startDeadline(startDeadlineMs, stage, subject);
+  const cause = new NativeFailure(stage, errno, subject);
+  if (step?.op === 'exec') return execFailure(program, errno, cause);
+  if (stage === NAME_STAGE && errno === 'EEXIST') return nameInUse(subject, cause);
+  if (step?.op === 'openTree' && (errno === 'ENOENT' || errno === 'ENOTDIR')) {
+    return mountSourceMissing(subject, cause);
+  }
+  const why = event.errno === ECHILD ? 'the process was killed while it was being set up' : errno;
+  return new CoracleError(
+    'ERR_START_FAILED',
+    `cannot start ${program}: ${stage}${subject && ` (${subject})`}: ${why}`,
+    {cause, details: {stage, phase, errno}},
+  );
+}
+
+function startDeadline(milliseconds: number, stage: string, subject: string): CoracleError {
+  return new CoracleError(
+    'ERR_START_DEADLINE',
+    `the start took longer than ${milliseconds} ms: it hung at "${stage}"${subject && ` (${subject})`}`,
+    {
+      hint: 'A source on a dead network file system hangs for ever; startDeadlineMs says how long to wait.',
+      details: {stage},
+    },
+  );
+}
+
+/** @param path the symlink that reserves the name; its target is the id of the holder */
+function nameInUse(path: string, cause: NativeFailure): CoracleError {
+  const name = path.slice(path.lastIndexOf('/') + 1);
+  let id = '';
+  try {
+    id = readlinkSync(path);
+  } catch {
+    // It was released a moment ago.
+  }
+  return new CoracleError(
+    'ERR_NAME_IN_USE',
+    `Conflict. The container name "/${name}" is already in use by container "${id}". ` +
+      'You have to remove (or rename) that container to be able to reuse that name.',
+    {cause, hint: `Remove it: coracle rm ${name}`, details: {name, id}},
+  );
+}
+
+function mountSourceMissing(source: string, cause: NativeFailure): CoracleError {
+  return new CoracleError(
+    'ERR_MOUNT_SOURCE',
+    `invalid mount config for type "bind": bind source path does not exist: ${source}`,
+    {
+      cause,
+      hint: 'Create it first, or say createSource: true, as -v on the command line does.',
+      details: {source},
+    },
+  );
+}
+
+function execFailure(program: string, errno: string, cause: NativeFailure): CoracleError {
+  if (errno === 'ENOENT' || errno === 'ENOTDIR') {
+    const why = program.includes('/')
+      ? `stat ${program}: no such file or directory`
+      : 'executable file not found in $PATH';
+    return new CoracleError('ERR_COMMAND_NOT_FOUND', `exec: "${program}": ${why}`, {
+      cause,
+      hint: 'A script counts as missing when its #! interpreter is, a program when its dynamic linker is.',
+    });
+  }
+  const why: Record<string, string> = {
+    EACCES: 'permission denied',
+    ENOEXEC: 'exec format error',
+    EISDIR: 'is a directory',
+  };
+  return new CoracleError('ERR_COMMAND_NOT_EXECUTABLE', `exec: "${program}": ${why[errno] ?? errno}`, {
+    cause,
+  });
+}
+
+function subjectOf(step: Step | undefined): string {
+  if (
+    step === undefined ||
+    step.op === 'exec' ||
+    step.op === 'netlink' ||
+    step.op === 'seccomp' ||
+    step.op === 'groups'
+  )
+    return '';
+  return text(step.op === 'fsconfigString' ? step.s2 : step.s1);
+}
+
+function text(value: string | Uint8Array | undefined): string {
+  return typeof value === 'string' ? value : '';
+}

@@ -97,10 +97,16 @@ function checkVolume(option: string, {name, nocopy}: VolumeMount): void {
   if (nocopy !== undefined) checkBoolean(`${option}.nocopy`, nocopy);
   if (name === undefined) return;
   checkString(`${option}.name`, name);
+  if (name.length < 2) {
+    throw invalidOption(
+      `${option}.name`,
+      `create ${name}: volume name is too short, names should be at least two alphanumeric characters`,
+    );
+  }
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) {
     throw invalidOption(
       `${option}.name`,
-      `${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
+      `create ${name}: ${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
     );
   }
 }

@@ -1,4 +1,5 @@
 import type {Limits} from '../cgroup/index.js';
+import {resolveCapabilities} from './capabilities.js';
 import {cleanPath, normalizeDevices, normalizeMounts} from './check-mounts.js';
 import {invalidOption} from './check-option.js';
 import {checkRunOptions} from './check-run-options.js';
@@ -123,8 +124,10 @@ export function normalizeRunOptions(
   return normalized;
 }
 
+const EVERY_CAPABILITY = 2n ** 64n - 1n;
+
 function refuseContradictions(options: NormalizedOptions, verb: 'run' | 'create'): void {
-  const {privileged, userNamespace, network, sysctls, stdin} = options;
+  const {privileged, userNamespace, network, sysctls, stdin, capabilities} = options;
   if (privileged && userNamespace !== 'host') {
     throw invalidOption(
       'userNamespace',
@@ -137,6 +140,8 @@ function refuseContradictions(options: NormalizedOptions, verb: 'run' | 'create'
       "cannot share the host's network namespace when user namespaces are enabled",
     );
   }
+  // For its refusal of unknown names: what this host can hand on is decided at the start.
+  resolveCapabilities({...capabilities, privileged}, EVERY_CAPABILITY);
   for (const name of Object.keys(sysctls)) checkSysctl(name, network);
   if (verb === 'create' && stdin !== 'ignore' && stdin !== 'pipe') {
     throw invalidOption(

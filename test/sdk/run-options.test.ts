@@ -243,7 +243,7 @@ test(
   refuses,
   'a volume name with a slash',
   {mounts: [{type: 'volume', name: 'a/b', target: '/x'}]},
-  /"a\/b" includes invalid characters for a local volume name/,
+  /create a\/b: "a\/b" includes invalid characters for a local volume name/,
   'mounts[0].name',
 );
 test(

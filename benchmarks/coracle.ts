@@ -1,0 +1,21 @@
+/** Coracle as a contender: one container from `Container.run` to its removal. */
+import {Container, type OpenRuntime, type RunOptions} from './built-sdk.js';
+import {OPTIONS} from './isolation.js';
+import {IMAGE} from './workplace.js';
+
+export interface CoracleLife {
+  /** From the call of `run` until it resolved: exec succeeded. */
+  readonly startMs: number;
+  /** Until `exit` resolved: the program is gone, and its directories, mounts and cgroups with it. */
+  readonly lifeMs: number;
+}
+
+export async function coracleOnce(runtime: OpenRuntime, options: RunOptions = OPTIONS): Promise<CoracleLife> {
+  const begin = performance.now();
+  const job = await Container.run(IMAGE, options, {runtime});
+  const started = performance.now();
+  const exit = await job.exit;
+  const ended = performance.now();
+  if (exit.kind !== 'code' || exit.code !== 0) throw new Error(`coracle: ${JSON.stringify(exit)}`);
+  return {startMs: started - begin, lifeMs: ended - begin};
+}

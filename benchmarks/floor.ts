@@ -1,0 +1,47 @@
+/** The floor program (`native/floor.c`) as a child process: one whole life per request. */
+import {execFileSync, spawn} from 'node:child_process';
+import {join} from 'node:path';
+import {createInterface} from 'node:readline';
+import {fileURLToPath} from 'node:url';
+import {OPTIONS} from './isolation.js';
+
+/** Milliseconds from its beginning until exec had succeeded, the exit was reaped, and all was removed. */
+export interface FloorLife {
+  readonly startMs: number;
+  readonly exitMs: number;
+  readonly lifeMs: number;
+}
+
+export class Floor implements AsyncDisposable {
+  readonly #child;
+  readonly #lines;
+  readonly #ended: Promise<unknown>;
+
+  /** @param root a Coracle root that nobody removes meanwhile, with `image` in it */
+  constructor(root: string, image: string) {
+    const here = fileURLToPath(new URL('.', import.meta.url));
+    execFileSync('make', ['--silent', '-C', join(here, '../native'), 'floor']);
+    const plan = `${root}.plan`;
+    const writer = ['--import=tsx', join(here, 'write-plan.ts'), root, image, plan, JSON.stringify(OPTIONS)];
+    const id = execFileSync(process.execPath, writer, {encoding: 'utf8'}).trim();
+    this.#child = spawn(join(here, '../native/build/floor'), [plan, id], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    this.#ended = new Promise(resolve => this.#child.once('exit', resolve));
+    this.#lines = createInterface(this.#child.stdout)[Symbol.asyncIterator]();
+  }
+
+  async once(): Promise<FloorLife> {
+    this.#child.stdin.write('.');
+    const {value, done} = await this.#lines.next();
+    const numbers = String(value).split(' ').map(Number);
+    if (done || numbers.length !== 4 || numbers[3] !== 0) throw new Error(`floor: ${done ? 'ended' : value}`);
+    const [startMs = 0, exitMs = 0, lifeMs = 0] = numbers.map(ns => ns / 1e6);
+    return {startMs, exitMs, lifeMs};
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.stdin.end();
+    await this.#ended;
+  }
+}

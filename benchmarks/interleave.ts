@@ -1,0 +1,39 @@
+/** Takes turns: each round runs every contender once, each round beginning with another, so that noise meets all alike. */
+
+export interface Contender {
+  readonly name: string;
+  /** One start; throws unless it went as it should. Milliseconds by name, e.g. `start` and `life`. */
+  once(): Promise<Readonly<Record<string, number>>>;
+}
+
+/** Milliseconds of every round, by contender and measure: `samples['crun run'].life`. */
+export type Samples = Record<string, Record<string, number[]>>;
+
+export async function interleave(
+  contenders: readonly Contender[],
+  {rounds, warmups}: {readonly rounds: number; readonly warmups: number},
+): Promise<Samples> {
+  const samples: Samples = {};
+  for (let round = -warmups; round < rounds; round++) {
+    for (let turn = 0; turn < contenders.length; turn++) {
+      const contender = contenders[(turn + round + warmups) % contenders.length]!;
+      const measured = await contender.once();
+      if (round < 0) continue;
+      const own = (samples[contender.name] ??= {});
+      for (const [measure, ms] of Object.entries(measured)) (own[measure] ??= []).push(ms);
+    }
+  }
+  return samples;
+}
+
+/** The value below which `fraction` of the samples lie. */
+export function quantile(samples: readonly number[], fraction: number): number {
+  const sorted = samples.toSorted((a, b) => a - b);
+  const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * fraction))];
+  if (value === undefined) throw new RangeError('no samples');
+  return value;
+}
+
+export function median(samples: readonly number[]): number {
+  return quantile(samples, 0.5);
+}

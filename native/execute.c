@@ -127,7 +127,7 @@ int run_step(struct run *run, const struct ct_step *step)
                 break;
         case CT_OP_FSOPEN: case CT_OP_FSCONFIG_STRING: case CT_OP_FSCONFIG_FLAG: case CT_OP_FSCONFIG_FD:
         case CT_OP_FSMOUNT: case CT_OP_OPEN_TREE: case CT_OP_MOUNT_SETATTR: case CT_OP_MOVE_MOUNT: case CT_OP_CHROOT:
-        case CT_OP_PIVOT: case CT_OP_MASK: case CT_OP_READ_ONLY: case CT_OP_UMOUNT: case CT_OP_MOUNT:
+        case CT_OP_PIVOT: case CT_OP_MASK: case CT_OP_READ_ONLY: case CT_OP_UMOUNT: case CT_OP_MOUNT: case CT_OP_OVERLAY_OPTIONS:
                 r = step_mount(run, step);
                 break;
         case CT_OP_BOUNDING: case CT_OP_CAPSET: case CT_OP_AMBIENT: case CT_OP_GROUPS: case CT_OP_SETGID:

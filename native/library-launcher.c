@@ -22,6 +22,7 @@
 
 #define SEALS (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define STACK_BYTES 65536
+#define CT_MFD_EXEC 0x10 /* memfd_create(2), Linux 6.3: with vm.memfd_noexec=1 it has to be asked for */
 
 /* A sealed copy in memory: nobody can write to the launcher through /proc/PID/exe (CVE-2019-5736). */
 static int sealed_copy(const char *path)
@@ -30,7 +31,9 @@ static int sealed_copy(const char *path)
         int from = open(path, O_RDONLY | O_CLOEXEC);
         if (from < 0)
                 return -errno;
-        int copy = (int)syscall(SYS_memfd_create, "coracle-launcher", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        int copy = (int)syscall(SYS_memfd_create, "coracle-launcher", MFD_CLOEXEC | MFD_ALLOW_SEALING | CT_MFD_EXEC);
+        if (copy < 0 && errno == EINVAL) /* before 6.3 every memfd may be executed and nobody needs to say so */
+                copy = (int)syscall(SYS_memfd_create, "coracle-launcher", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         int result = copy < 0 || fstat(from, &file) < 0 ? -errno : 0;
         while (result == 0 && file.st_size > 0) {
                 ssize_t n = sendfile(copy, from, NULL, (size_t)file.st_size);

@@ -55,7 +55,7 @@ long receive_message(int socket, void *bytes, size_t length, int *fds, int *coun
 #if defined(__x86_64__)
 __asm__(".text\n.globl ct_clone3\n.type ct_clone3,@function\nct_clone3:\n"
         "\tmov %rdx,%r8\n\tmov %rcx,%r9\n\tmov $435,%eax\n\tsyscall\n\ttest %rax,%rax\n\tjz 1f\n\tret\n"
-        "1:\txor %ebp,%ebp\n\tmov %r9,%rdi\n\tcall *%r8\n\tmov %eax,%edi\n\tmov $60,%eax\n\tsyscall\n\thlt\n"
+        "1:\txor %ebp,%ebp\n\tand $-16,%rsp\n\tmov %r9,%rdi\n\tcall *%r8\n\tmov %eax,%edi\n\tmov $60,%eax\n\tsyscall\n\thlt\n"
         ".size ct_clone3,.-ct_clone3\n");
 #else
 __asm__(".text\n.globl ct_clone3\n.type ct_clone3,%function\nct_clone3:\n"

@@ -190,6 +190,27 @@ static int remove_tree(int at, const char *path)
         return r == -ENOENT ? 0 : (int)r;
 }
 
+/* Sub-cgroups that a privileged container made go first: a cgroup directory holds nothing else that can be removed. */
+static void remove_sub_cgroups(int parent, const char *path, int depth)
+{
+        _Alignas(struct directory_entry) char buffer[2048];
+        long n, directory = sys4(__NR_openat, parent, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+        if (directory < 0)
+                return;
+        while ((n = sys3(__NR_getdents64, directory, buffer, sizeof buffer)) > 0)
+                for (long at = 0; at < n;) {
+                        struct directory_entry *entry = (struct directory_entry *)(buffer + at);
+                        at += entry->length;
+                        if (entry->type != 4 /* DT_DIR */ || text_equal(entry->name, ".") || text_equal(entry->name, ".."))
+                                continue;
+                        if (sys3(__NR_unlinkat, directory, entry->name, AT_REMOVEDIR) < 0 && depth < 16) {
+                                remove_sub_cgroups((int)directory, entry->name, depth + 1);
+                                sys3(__NR_unlinkat, directory, entry->name, AT_REMOVEDIR);
+                        }
+                }
+        close_fd((int)directory);
+}
+
 /* A cgroup stays busy for a moment after its last task: the kernel lets go of a dead task's cgroup when it is reaped. */
 static int remove_cgroup(int at, const char *path, uint64_t wait_ms)
 {
@@ -201,6 +222,8 @@ static int remove_cgroup(int at, const char *path, uint64_t wait_ms)
                 if (r != -EBUSY || now_ns() >= until)
                         return (int)r;
                 sleep_us(pause);
+                if (pause == 40)
+                        remove_sub_cgroups(at, path, 0);
         }
 }
 

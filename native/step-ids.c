@@ -54,7 +54,9 @@ static int bpf_device(int cgroup, const void *program, uint32_t length)
         attr.insn_cnt = length / 8;
         attr.insns = (uint64_t)(uintptr_t)program;
         attr.license = (uint64_t)(uintptr_t)license;
-        long fd = sys3(__NR_bpf, BPF_PROG_LOAD, &attr, sizeof attr);
+        long fd = -EAGAIN; /* the verifier gives way to pending signals */
+        for (int tries = 0; fd == -EAGAIN && tries < 5; tries++)
+                fd = sys3(__NR_bpf, BPF_PROG_LOAD, &attr, sizeof attr);
         if (fd < 0)
                 return (int)fd;
         for (size_t i = 0; i < sizeof attr; i++)

@@ -1,5 +1,5 @@
 /* step-mounts.c: steps that make file systems, attach them and switch the root. Everything goes by descriptor. */
-#include "execute.h"
+#include "launcher.h"
 
 #define FSOPEN_CLOEXEC 1
 #define FSMOUNT_CLOEXEC 1
@@ -97,6 +97,48 @@ static int pivot(int root)
         return (int)r;
 }
 
+struct overlay {
+        int directory, result;
+        const char *place, *options;
+};
+
+/* Runs in a process of its own that shares memory and descriptors with us: what it mounts is gone with its namespace, but for
+ * the clone. */
+static int make_overlay(void *argument)
+{
+        struct overlay *overlay = argument;
+        long r = sys1(__NR_unshare, CLONE_NEWNS);
+        if (r == 0)
+                r = sys5(__NR_mount, 0, "/", 0, CT_MS_REC | CT_MS_PRIVATE, 0);
+        if (r == 0)
+                r = sys1(__NR_fchdir, overlay->directory);
+        if (r == 0)
+                r = sys5(__NR_mount, "overlay", overlay->place, "overlay", 0, overlay->options);
+        if (r == 0)
+                r = sys3(__NR_open_tree, AT_FDCWD, overlay->place, CT_OPEN_TREE_CLONE | O_CLOEXEC);
+        overlay->result = (int)r;
+        return 0;
+}
+
+/* Kernels before 6.7 take layers in one option only: fsconfig(2) bounds it to 255 bytes, mount(2) to a page. The paths are short
+ * and relative, so that hundreds fit. */
+static int overlay_by_options(int directory, const char *place, const char *options)
+{
+        static char stack[16384] __attribute__((aligned(64)));
+        struct overlay overlay = {directory, -ECHILD, place, options};
+        struct clone_args args = {
+                .flags = CLONE_VM | CLONE_VFORK | CLONE_FILES,
+                .exit_signal = SIGCHLD_,
+                .stack = (uint64_t)(uintptr_t)stack,
+                .stack_size = sizeof stack,
+        };
+        long pid = ct_clone3(&args, sizeof args, make_overlay, &overlay);
+        if (pid < 0)
+                return (int)pid;
+        sys4(__NR_wait4, pid, 0, 0x40000000 /* __WALL */, 0);
+        return overlay.result;
+}
+
 int step_mount(struct run *run, const struct ct_step *step)
 {
         const char *s1 = step_s1(run, step), *s2 = step_s2(run, step);
@@ -137,6 +179,9 @@ int step_mount(struct run *run, const struct ct_step *step)
                         return -EBADF;
                 return (int)sys5(__NR_move_mount, at, "", other, s1,
                                  CT_MOVE_MOUNT_F_EMPTY_PATH | (s1[0] ? 0 : CT_MOVE_MOUNT_T_EMPTY_PATH) | step->y);
+        case CT_OP_OVERLAY_OPTIONS:
+                r = overlay_by_options(at, s1, s2);
+                return r < 0 ? (int)r : slot_set(run, step->out, (int)r);
         case CT_OP_CHROOT:
                 r = sys1(__NR_fchdir, at);
                 return r < 0 ? (int)r : (int)sys1(__NR_chroot, ".");

@@ -1,5 +1,6 @@
 export {
   CLD,
+  CLONE_FORK,
   type ExitedEvent,
   type FailedEvent,
   type ReadyEvent,

@@ -78,6 +78,7 @@ export const OPCODES = {
   life: 54,
   mount: 55,
   bpfDevice: 56,
+  overlayOptions: 57,
 } as const;
 
 export type OpcodeName = keyof typeof OPCODES;

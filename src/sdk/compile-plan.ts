@@ -3,13 +3,18 @@
  * it. Pure: it reads nothing and changes nothing, so that a plan can be shown, compared and stored.
  */
 import {
+  AT_RECURSIVE,
+  CLONE_FORK,
   CLONE_NEWCGROUP,
   CLONE_NEWIPC,
   CLONE_NEWNET,
   CLONE_NEWNS,
   CLONE_NEWPID,
+  CLONE_NEWUSER,
   CLONE_NEWUTS,
   HOST,
+  MOUNT_ATTR_RDONLY,
+  MS_PRIVATE,
   type Plan,
   PR_SET_PDEATHSIG,
   SLOT_EMPTY_NAMESPACE,
@@ -48,6 +53,8 @@ export interface PlanInput {
   readonly seccomp: SeccompFilter | undefined;
   readonly ulimits: Ulimits;
   readonly cgroup: CgroupSteps;
+  /** A user namespace of the container's own, or undefined for the host's. */
+  readonly userNamespace: IdMaps | undefined;
   /** Where the mounts of the record come from on the host; in the order of `config.mounts`. */
   readonly sources: readonly BoundSource[];
   readonly maskedPaths: readonly string[];
@@ -65,6 +72,12 @@ export interface PlanInput {
   };
 }
 
+/** Lines of uid_map and gid_map: user_namespaces(7). */
+export interface IdMaps {
+  readonly uids: string;
+  readonly gids: string;
+}
+
 export interface DeviceNode {
   readonly path: string;
   readonly type: 'b' | 'c';
@@ -80,36 +93,45 @@ export interface DeviceNode {
  * join, namespaces, mounts, root, limits, privileges, exec.
  */
 export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan {
-  const {config, cgroup} = input;
+  const {config, cgroup, userNamespace} = input;
   const root = slots.next();
-  const sources = userMounts(input.sources, root, slots);
-  const dev = deviceTree(config, input.devices, root, slots);
+  const mounts = userMounts(input.sources, root, slots);
   const etc = etcFiles(input, root, slots);
+  // Everything that needs CAP_SYS_ADMIN: the spawner does it where it has that, else the child in its own namespaces.
+  const opened = [...overlaySteps(input.rootfs, root, slots), ...etc.sources, ...mounts.sources];
+  const attachRoot: Step = {
+    op: 'moveMount',
+    stage: 'attach the root file system',
+    at: root,
+    x: HOST,
+    s1: '/',
+  };
+  const inUserNamespace = userNamespace !== undefined;
   return {
     host: [
       ...input.bookkeeping.host,
       ...cgroup.host,
-      ...overlaySteps(input.rootfs, root, slots),
       ...etc.host,
-      ...sources.host,
-      {op: 'clone', stage: 'clone', at: cgroup.cloneInto, x: namespaces(config)},
+      ...mounts.host,
+      ...(inUserNamespace ? [] : opened),
+      cloneStep(config, cgroup, inUserNamespace),
     ],
-    parent: [],
+    parent: inUserNamespace ? idMapSteps(userNamespace) : [],
     child: [
       ...cgroup.child,
       {op: 'unshare', stage: 'cgroup namespace', x: CLONE_NEWCGROUP},
       ...ownNetwork(input),
       ...processSettings(config),
-      {op: 'setns', stage: 'mount namespace', at: SLOT_EMPTY_NAMESPACE, x: CLONE_NEWNS},
-      {op: 'unshare', stage: 'mount namespace', x: CLONE_NEWNS},
-      {op: 'moveMount', stage: 'attach the root file system', at: root, x: HOST, s1: '/'},
-      ...kernelMounts(config, root, slots),
-      ...dev,
+      ...(inUserNamespace ? [ownMountTree(), ...opened] : emptyMountTree()),
+      attachRoot,
+      ...kernelMounts(config, inUserNamespace, root, slots),
+      ...deviceTree(config, input.devices, inUserNamespace, root, slots),
       ...etc.child,
-      ...sources.child,
+      ...mounts.child,
       ...(config.privileged ? [] : maskedPaths(input.maskedPaths, input.readOnlyPaths, root, slots)),
-      ...readOnlyRoot(config, root),
-      config.privileged
+      ...readOnlyRoot(config, root, slots),
+      // Who may unmount must not find another root below its own.
+      config.privileged || inUserNamespace
         ? {op: 'pivot', stage: 'switch the root', at: root}
         : {op: 'chroot', stage: 'switch the root', at: root},
       ...standardStreams(),
@@ -130,11 +152,43 @@ export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan
   };
 }
 
-const CLOSE_RANGE_CLOEXEC = 4; // linux/close_range.h
-
-function namespaces({network}: ContainerConfig): number {
-  return CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | (network === 'host' ? 0 : CLONE_NEWNET);
+function cloneStep({network}: ContainerConfig, {cloneInto}: CgroupSteps, inUserNamespace: boolean): Step {
+  const namespaces = CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | (network === 'host' ? 0 : CLONE_NEWNET);
+  if (!inUserNamespace) return {op: 'clone', stage: 'clone', at: cloneInto, x: namespaces};
+  // Its maps are written from outside while it waits: it cannot share the spawner's memory.
+  return {
+    op: 'clone',
+    stage: 'clone',
+    at: cloneInto,
+    x: namespaces | CLONE_NEWUSER | CLONE_NEWNS,
+    y: CLONE_FORK,
+  };
 }
+
+/** An ordinary user may map its own ids only after giving up setgroups: user_namespaces(7). */
+function idMapSteps({uids, gids}: IdMaps): Step[] {
+  const stage = 'id maps';
+  return [
+    {op: 'procWrite', stage, s1: 'setgroups', s2: 'deny'},
+    {op: 'procWrite', stage, s1: 'uid_map', s2: uids},
+    {op: 'procWrite', stage, s1: 'gid_map', s2: gids},
+  ];
+}
+
+/** A namespace with nothing in it but a place for the root: quicker than a copy of the host's, and nothing to detach. */
+function emptyMountTree(): Step[] {
+  return [
+    {op: 'setns', stage: 'mount namespace', at: SLOT_EMPTY_NAMESPACE, x: CLONE_NEWNS},
+    {op: 'unshare', stage: 'mount namespace', x: CLONE_NEWNS},
+  ];
+}
+
+/** A copy of the host's mounts came with the user namespace; what happens in it stays in it. */
+function ownMountTree(): Step {
+  return {op: 'mountSetattr', stage: 'mount namespace', at: HOST, s1: '/', y: MS_PRIVATE, z: AT_RECURSIVE};
+}
+
+const CLOSE_RANGE_CLOEXEC = 4; // linux/close_range.h
 
 function ownNetwork({config, networkSysctls}: PlanInput): Step[] {
   const steps: Step[] = config.network === 'host' ? [] : [loopbackUp()];
@@ -171,8 +225,16 @@ function processSettings({hostname, domainname, oomScoreAdj}: ContainerConfig): 
   return steps;
 }
 
-function readOnlyRoot({readOnly}: ContainerConfig, root: Slot): Step[] {
-  return readOnly ? [{op: 'mountSetattr', stage: 'read-only root', at: root, x: 1}] : [];
+/** The working directory is made while that can still be done. */
+function readOnlyRoot({readOnly, workdir}: ContainerConfig, root: Slot, slots: SlotAllocator): Step[] {
+  if (!readOnly) return [];
+  const place = slots.next();
+  const stage = 'read-only root';
+  return [
+    {op: 'target', stage, at: root, out: place, s1: workdir || '/'},
+    {op: 'close', stage, at: place},
+    {op: 'mountSetattr', stage, at: root, x: MOUNT_ATTR_RDONLY},
+  ];
 }
 
 function standardStreams(): Step[] {

@@ -1,5 +1,5 @@
 import {readFileSync} from 'node:fs';
-import {hostname} from 'node:os';
+import {hostname, release} from 'node:os';
 import type {CgroupDriver} from '../cgroup/index.js';
 import {detectCgroups} from '../cgroup/index.js';
 import {capabilityMask, hostCapabilities} from './capabilities.js';
@@ -16,6 +16,8 @@ export class HostFacts {
 
   readonly isRoot: boolean = process.geteuid?.() === 0;
   readonly hostname: string = hostname();
+  /** Linux 6.7 takes overlay layers one by one. */
+  readonly overlayLayerByLayer: boolean = kernelIsAtLeast(6, 7);
 
   /** Ready for use: the parent of all containers' cgroups exists. */
   get cgroups(): CgroupDriver {
@@ -74,4 +76,9 @@ function readIfPresent(path: string): string {
   } catch {
     return ''; // a host without it gives none
   }
+}
+
+function kernelIsAtLeast(wantedMajor: number, wantedMinor: number): boolean {
+  const [major = 0, minor = 0] = release().split('.', 2).map(Number);
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
 }

@@ -78,20 +78,31 @@ function attach(
  * /proc, /sys. Their places must be ordinary directories: an image that has a symlink there is refused, since later
  * steps and the program itself trust what they find below (CVE-2019-16884, CVE-2019-19921).
  */
-export function kernelMounts({privileged}: ContainerConfig, root: Slot, slots: SlotAllocator): Step[] {
+export function kernelMounts(
+  {privileged, network}: ContainerConfig,
+  inUserNamespace: boolean,
+  root: Slot,
+  slots: SlotAllocator,
+): Step[] {
   const [proc, sys] = [slots.next(), slots.next()];
+  const attributes = SAFE | (privileged ? 0 : MOUNT_ATTR_RDONLY);
+  // A sysfs shows a network namespace, and only who owns that may mount one (sysfs(5), user_namespaces(7)).
+  const hostSys = inUserNamespace && network === 'host';
   return [
     ...newMount('proc', 'proc', [['source', 'proc']], SAFE, proc, slots),
     ...attach('proc', proc, root, 'proc', slots, STEP_FLAGS.noSymlinks),
-    ...newMount(
-      'sysfs',
-      'sysfs',
-      [['source', 'sysfs']],
-      SAFE | (privileged ? 0 : MOUNT_ATTR_RDONLY),
-      sys,
-      slots,
-    ),
+    ...(hostSys
+      ? clonedMount('sysfs', '/sys', attributes, sys)
+      : newMount('sysfs', 'sysfs', [['source', 'sysfs']], attributes, sys, slots)),
     ...attach('sysfs', sys, root, 'sys', slots, STEP_FLAGS.noSymlinks),
+  ];
+}
+
+/** What the host has at a path, with all that is mounted below it, as a detached mount. */
+function clonedMount(stage: string, source: string, attributes: number, out: Slot): Step[] {
+  return [
+    {op: 'openTree', stage, at: HOST, s1: source, x: OPEN_TREE_CLONE | AT_RECURSIVE, out},
+    {op: 'mountSetattr', stage, at: out, x: attributes, y: MS_PRIVATE, z: AT_RECURSIVE},
   ];
 }
 
@@ -116,6 +127,7 @@ const STANDARD_LINKS: readonly (readonly [name: string, target: string])[] = [
 export function deviceTree(
   {shmSizeBytes}: ContainerConfig,
   devices: readonly DeviceNode[],
+  inUserNamespace: boolean,
   root: Slot,
   slots: SlotAllocator,
 ): Step[] {
@@ -136,14 +148,13 @@ export function deviceTree(
     ),
   ];
   for (const [name, major, minor] of STANDARD_NODES) {
-    steps.push({
-      op: 'mknod',
-      stage: `device ${name}`,
-      at: dev,
-      s1: name,
-      x: S_IFCHR | 0o666,
-      y: makeDevice(major, minor),
-    });
+    const stage = `device ${name}`;
+    // In a user namespace nobody may make device nodes: there the host's are bound over these files.
+    steps.push(
+      inUserNamespace
+        ? {op: 'create', stage, at: dev, s1: name, x: 0o666}
+        : {op: 'mknod', stage, at: dev, s1: name, x: S_IFCHR | 0o666, y: makeDevice(major, minor)},
+    );
   }
   for (const [name, target] of STANDARD_LINKS)
     steps.push({op: 'symlink', stage, at: dev, s1: name, s2: target});
@@ -154,7 +165,16 @@ export function deviceTree(
     {op: 'moveMount', stage, at: dev, x: place},
     {op: 'close', stage, at: place},
   );
-  for (const [name, type, options, attributes] of deviceFileSystems(shmSizeBytes)) {
+  for (const [name] of inUserNamespace ? STANDARD_NODES : []) {
+    const node = slots.next();
+    const stage = `device ${name}`;
+    steps.push(
+      {op: 'openTree', stage, at: HOST, s1: `/dev/${name}`, x: OPEN_TREE_CLONE, out: node},
+      {op: 'moveMount', stage, at: node, x: dev, s1: name},
+      {op: 'close', stage, at: node},
+    );
+  }
+  for (const [name, type, options, attributes] of deviceFileSystems(shmSizeBytes, inUserNamespace)) {
     const mount = slots.next();
     steps.push(
       ...newMount(`/dev/${name}`, type, options, attributes, mount, slots),
@@ -167,31 +187,24 @@ export function deviceTree(
   return steps;
 }
 
-function deviceFileSystems(shmSizeBytes: number) {
+type NewFileSystem = readonly [
+  name: string,
+  type: string,
+  options: readonly (readonly [string, string])[],
+  attributes: number,
+];
+
+function deviceFileSystems(shmSizeBytes: number, inUserNamespace: boolean): readonly NewFileSystem[] {
+  const source = (name: string) => ['source', name] as const;
+  // Group 5 is tty by convention; a namespace that does not map it cannot name it.
+  const ttyGroup = inUserNamespace ? [] : ([['gid', '5']] as const);
+  const shm = [source('shm'), ['mode', '1777'], ['size', String(shmSizeBytes)]] as const;
+  const pts = [source('devpts'), ['mode', '620'], ['ptmxmode', '666'], ...ttyGroup] as const;
   return [
-    [
-      'pts',
-      'devpts',
-      [
-        ['source', 'devpts'],
-        ['mode', '620'],
-        ['ptmxmode', '666'],
-        ['gid', '5'],
-      ],
-      MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC,
-    ],
-    ['mqueue', 'mqueue', [['source', 'mqueue']], SAFE],
-    [
-      'shm',
-      'tmpfs',
-      [
-        ['source', 'shm'],
-        ['mode', '1777'],
-        ['size', String(shmSizeBytes)],
-      ],
-      SAFE,
-    ],
-  ] as const;
+    ['pts', 'devpts', pts, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC],
+    ['mqueue', 'mqueue', [source('mqueue')], SAFE],
+    ['shm', 'tmpfs', shm, SAFE],
+  ];
 }
 
 /** A node of the host's, made anew inside: its directory is resolved in the root, mknod never follows. */
@@ -219,6 +232,13 @@ function deviceNode(
   ];
 }
 
+/** Mounts of the host's in three parts: what is made on the host, what is opened there, what is attached inside. */
+export interface MountSteps {
+  readonly host: readonly Step[];
+  readonly sources: readonly Step[];
+  readonly child: readonly Step[];
+}
+
 /**
  * /etc/hosts, hostname and resolv.conf: files in the container's directory on the host, bound over the image's, as
  * Docker does, so that they can be changed while it runs.
@@ -227,9 +247,10 @@ export function etcFiles(
   {config, hosts, resolvConf, sources, rootfs}: PlanInput,
   root: Slot,
   slots: SlotAllocator,
-): {host: Step[]; child: Step[]} {
+): MountSteps {
   const covered = new Set(sources.map(targetOf));
   const host: Step[] = [];
+  const opened: Step[] = [];
   const child: Step[] = [];
   const files = [
     ['resolv.conf', resolvConf],
@@ -242,20 +263,17 @@ export function etcFiles(
     host.push({op: 'create', stage, at: HOST, s1: path, s2: text, x: 0o644, flags: STEP_FLAGS.existsOk});
     if (covered.has(stage)) continue;
     const mount = slots.next();
-    host.push({op: 'openTree', stage, at: HOST, s1: path, x: OPEN_TREE_CLONE, out: mount});
-    host.push({op: 'mountSetattr', stage, at: mount, y: MS_PRIVATE});
+    opened.push({op: 'openTree', stage, at: HOST, s1: path, x: OPEN_TREE_CLONE, out: mount});
+    opened.push({op: 'mountSetattr', stage, at: mount, y: MS_PRIVATE});
     child.push(...attach(stage, mount, root, `etc/${name}`, slots, 0));
   }
-  return {host, child};
+  return {host, sources: opened, child};
 }
 
 /** The sources are opened live by the spawner, as the host has them now; nothing keeps them open afterwards. */
-export function userMounts(
-  sources: readonly BoundSource[],
-  root: Slot,
-  slots: SlotAllocator,
-): {host: Step[]; child: Step[]} {
+export function userMounts(sources: readonly BoundSource[], root: Slot, slots: SlotAllocator): MountSteps {
   const host: Step[] = [];
+  const opened: Step[] = [];
   const child: Step[] = [];
   // A mount at /a hides what was mounted at /a/b before it: parents first, as Docker sorts them.
   const ordered = [...sources].sort((a, b) => depth(targetOf(a)) - depth(targetOf(b)));
@@ -280,7 +298,7 @@ export function userMounts(
         {op: 'close', stage, at: top},
       );
     }
-    host.push({
+    opened.push({
       op: 'openTree',
       stage,
       at: HOST,
@@ -289,7 +307,7 @@ export function userMounts(
       out: mount,
     });
     const attributes = source.readOnly ? MOUNT_ATTR_RDONLY : 0;
-    host.push({
+    opened.push({
       op: 'mountSetattr',
       stage,
       at: mount,
@@ -299,7 +317,7 @@ export function userMounts(
     });
     child.push(...attach(stage, mount, root, target, slots, 0));
   }
-  return {host, child};
+  return {host, sources: opened, child};
 }
 
 const PROPAGATION: Readonly<Record<Propagation, number>> = {

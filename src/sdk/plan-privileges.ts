@@ -46,7 +46,7 @@ function limitValue(limit: number): number | bigint {
  * CAP_SYS_ADMIN is effective (seccomp(2)): then it comes before the last capset, whose calls Docker's profile allows;
  * with no_new_privs it comes last, since a caller's own profile may forbid them.
  */
-export function privilegeSteps({config, user, capabilities, seccomp}: PlanInput): Step[] {
+export function privilegeSteps({config, user, capabilities, seccomp, userNamespace}: PlanInput): Step[] {
   const sysAdmin = capabilityMask(['CAP_SYS_ADMIN']);
   const own = user.uid === 0 ? capabilities : 0n;
   const last: Step[] = [
@@ -59,11 +59,10 @@ export function privilegeSteps({config, user, capabilities, seccomp}: PlanInput)
       : [{op: 'seccomp', stage: 'seccomp filter', s1: seccomp.program, x: seccomp.flags}];
   const steps: Step[] = [{op: 'bounding', stage: 'capabilities', x: capabilities}];
   if (user.uid !== 0) steps.push({op: 'prctl', stage: 'keep capabilities', x: PR_SET_KEEPCAPS, y: 1});
-  steps.push(
-    {op: 'groups', stage: 'supplementary groups', s1: idList(user.groups)},
-    {op: 'setgid', stage: 'group', x: user.gid},
-    {op: 'setuid', stage: 'user', x: user.uid},
-  );
+  // In a namespace of a single id setgroups is denied, and the caller's groups mean nothing inside.
+  if (userNamespace === undefined)
+    steps.push({op: 'groups', stage: 'supplementary groups', s1: idList(user.groups)});
+  steps.push({op: 'setgid', stage: 'group', x: user.gid}, {op: 'setuid', stage: 'user', x: user.uid});
   if (config.noNewPrivileges) {
     return [...steps, ...last, {op: 'prctl', stage: 'no_new_privs', x: PR_SET_NO_NEW_PRIVS, y: 1}, ...filter];
   }

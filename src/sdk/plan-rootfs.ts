@@ -1,4 +1,4 @@
-import {HOST, type Slot, type SlotAllocator, type Step} from '../binding/index.js';
+import {HOST, O_PATH, type Slot, type SlotAllocator, STEP_FLAGS, type Step} from '../binding/index.js';
 
 /** An overlay: read-only layers under one writable directory. */
 export interface Rootfs {
@@ -8,14 +8,20 @@ export interface Rootfs {
   readonly directory: string;
   /** Skip syncing: only for a root that nobody mounts again (overlayfs.rst, "Volatile mount"). */
   readonly volatile: boolean;
+  /** Keep overlay's own attributes in `user.*`: needed, and allowed, in a user namespace (overlayfs.rst, "User xattr"). */
+  readonly userXattr: boolean;
+  /** Whether the kernel takes layers one by one: `lowerdir+`, Linux 6.7. */
+  readonly layerByLayer: boolean;
 }
 
-/**
- * The root file system as a detached mount in slot `root`, made by the spawner: layers are named one by one with
- * `lowerdir+` (6.7), which neither the page that mount(2) takes nor the 256 bytes of one fsconfig(2) value bound.
- */
-export function overlaySteps(
-  {layers, directory, volatile}: Rootfs,
+/** The root file system as a detached mount in slot `root`. */
+export function overlaySteps(rootfs: Rootfs, root: Slot, slots: SlotAllocator): Step[] {
+  return rootfs.layerByLayer ? layerByLayer(rootfs, root, slots) : inOneOption(rootfs, root, slots);
+}
+
+/** Neither the page that mount(2) takes nor the 255 bytes of one fsconfig(2) value bound the number of layers. */
+function layerByLayer(
+  {layers, directory, volatile, userXattr}: Rootfs,
   root: Slot,
   slots: SlotAllocator,
 ): Step[] {
@@ -28,7 +34,35 @@ export function overlaySteps(
     {op: 'fsconfigString', stage, at: fs, s1: 'workdir', s2: `${directory}/work`},
     {op: 'fsconfigString', stage, at: fs, s1: 'source', s2: 'overlay'},
     ...(volatile ? [{op: 'fsconfigFlag', stage, at: fs, s1: 'volatile'} as const] : []),
+    ...(userXattr ? [{op: 'fsconfigFlag', stage, at: fs, s1: 'userxattr'} as const] : []),
     {op: 'fsmount', stage, at: fs, out: root},
+  ];
+}
+
+/** Older kernels: one option of at most a page, so each layer gets a short name in a directory of links. */
+function inOneOption(
+  {layers, directory, volatile, userXattr}: Rootfs,
+  root: Slot,
+  slots: SlotAllocator,
+): Step[] {
+  const links = slots.next();
+  const stage = 'overlay';
+  const names = layers.map((_, index) => index.toString(36));
+  const options = [
+    `lowerdir=${names.join(':')}`,
+    'upperdir=../upper',
+    'workdir=../work',
+    ...(volatile ? ['volatile'] : []),
+    ...(userXattr ? ['userxattr'] : []),
+  ];
+  return [
+    {op: 'removeTree', stage, at: HOST, s1: `${directory}/l`},
+    {op: 'mkdir', stage, at: HOST, s1: `${directory}/l`, x: 0o700},
+    {op: 'open', stage, at: HOST, s1: `${directory}/l`, out: links, x: O_PATH},
+    ...layers.map((layer, index): Step => ({op: 'symlink', stage, at: links, s1: names[index]!, s2: layer})),
+    {op: 'mkdir', stage, at: HOST, s1: `${directory}/merged`, x: 0o700, flags: STEP_FLAGS.existsOk},
+    {op: 'overlayOptions', stage, at: links, s1: `${directory}/merged`, s2: options.join(','), out: root},
+    {op: 'close', stage, at: links},
   ];
 }
 

@@ -39,11 +39,13 @@ export interface PreparedStart {
 
 /**
  * @throws `ERR_USER_UNKNOWN`, `ERR_LIMIT_UNSUPPORTED`, `ERR_INVALID_OPTION`, `ERR_DEVICE_NOT_FOUND`,
- * `ERR_INVALID_SECCOMP_PROFILE`, `ERR_UNSUPPORTED_OPTION`
+ * `ERR_SECCOMP_PROFILE`, `ERR_UNSUPPORTED_OPTION`
  */
 export function prepareStart(facts: HostFacts, request: StartRequest): PreparedStart {
   const {config, image, directory} = request;
   refuseUnsupported(config);
+  const rootless = !facts.isRoot;
+  if (rootless) refuseWhatNeedsRoot(config);
   const user = resolveUser(config.user, config.groups, image);
   const capabilities = resolveCapabilities(
     {add: config.capabilities.add, drop: config.capabilities.drop, privileged: config.privileged},
@@ -56,7 +58,7 @@ export function prepareStart(facts: HostFacts, request: StartRequest): PreparedS
       name: config.id,
       limits: config.limits,
       whenUnavailable: config.whenUnavailable,
-      ...(config.privileged ? {} : {devices: deviceRules(config, devices)}),
+      ...(config.privileged || rootless ? {} : {devices: deviceRules(config, devices)}),
     },
     slots,
   );
@@ -69,6 +71,8 @@ export function prepareStart(facts: HostFacts, request: StartRequest): PreparedS
         layers: [...image.layers.toReversed(), request.baseLayer],
         directory,
         volatile: request.transient,
+        userXattr: rootless,
+        layerByLayer: facts.overlayLayerByLayer,
       },
       user,
       env,
@@ -76,10 +80,11 @@ export function prepareStart(facts: HostFacts, request: StartRequest): PreparedS
       seccomp: seccompFilter(config, capabilityNames(capabilities)),
       ulimits: facts.ulimits,
       cgroup,
+      userNamespace: rootless ? ownIds() : undefined,
       sources: config.mounts.map(mount => sourceOf(mount, request.volumePath)),
       maskedPaths: facts.maskedPaths,
       readOnlyPaths: READONLY_PATHS,
-      networkSysctls: NETWORK_SYSCTLS,
+      networkSysctls: rootless ? SINGLE_ID_SYSCTLS : NETWORK_SYSCTLS,
       devices,
       hosts: facts.hosts(config.network),
       resolvConf: facts.resolvConf,
@@ -101,6 +106,29 @@ function refuseUnsupported({userNamespace, init}: ContainerConfig): void {
       hint: 'Leave init out; the program is pid 1 of the container.',
     });
   }
+}
+
+/** An ordinary user has one id to map, to root inside. */
+function ownIds() {
+  return {uids: `0 ${process.geteuid?.()} 1`, gids: `0 ${process.getegid?.()} 1`};
+}
+
+/** Ping sockets for groups that the namespace does not map cannot be allowed. */
+const {'net.ipv4.ping_group_range': _unmapped, ...SINGLE_ID_SYSCTLS} = NETWORK_SYSCTLS;
+
+/** Before any side effect: what an ordinary user's container cannot have. Limits are the cgroup driver's to judge. */
+function refuseWhatNeedsRoot(config: ContainerConfig): void {
+  const refuse = (what: string): never => {
+    throw new CoracleError('ERR_NEEDS_ROOT', `${what} needs root`, {
+      hint: "Run as root. An ordinary user's containers have a single id, no limits and no network.",
+      details: {option: what},
+    });
+  };
+  if (!['', '0', 'root', '0:0', 'root:root'].includes(config.user)) refuse(`the user ${config.user}`);
+  if (config.groups.length > 0) refuse('a supplementary group');
+  if (config.devices.length > 0) refuse('a device');
+  if (config.privileged) refuse('privileged');
+  if (config.oomScoreAdj < 0) refuse('a negative oomScoreAdj');
 }
 
 function sourceOf(

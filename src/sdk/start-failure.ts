@@ -40,6 +40,12 @@ export function startFailure(
   if (step?.op === 'openTree' && (errno === 'ENOENT' || errno === 'ENOTDIR')) {
     return mountSourceMissing(subject, cause);
   }
+  if (step?.op === 'workdir' && errno === 'ENOTDIR') {
+    return new CoracleError('ERR_START_FAILED', `Cannot mkdir: ${subject} is not a directory`, {
+      cause,
+      details: {stage, phase, errno},
+    });
+  }
   const why = event.errno === ECHILD ? 'the process was killed while it was being set up' : errno;
   return new CoracleError(
     'ERR_START_FAILED',
@@ -89,7 +95,8 @@ function mountSourceMissing(source: string, cause: NativeFailure): CoracleError 
 }
 
 function execFailure(program: string, errno: string, cause: NativeFailure): CoracleError {
-  if (errno === 'ENOENT' || errno === 'ENOTDIR') {
+  // "" names every directory of PATH, which the kernel then refuses to execute.
+  if (errno === 'ENOENT' || errno === 'ENOTDIR' || program === '') {
     const why = program.includes('/')
       ? `stat ${program}: no such file or directory`
       : 'executable file not found in $PATH';

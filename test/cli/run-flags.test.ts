@@ -1,0 +1,177 @@
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import test from 'ava';
+import type {RunOptions} from '../../src/sdk/index.js';
+import {command} from './recording-sdk.js';
+
+/** What `run` without any flag asks for: the fields that are always said. */
+const NOTHING_SPECIAL: RunOptions = {
+  env: [],
+  groups: [],
+  labels: {},
+  stdin: 'ignore',
+  limits: {},
+  ulimits: {},
+  mounts: [],
+  devices: [],
+  readOnly: false,
+  capabilities: {add: [], drop: []},
+  privileged: false,
+  sysctls: {},
+  network: 'none',
+  init: false,
+  autoRemove: false,
+};
+
+async function optionsOf(words: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const outcome = await command(['create', ...words], {create: async () => 'id'}, {env});
+  const [call] = outcome.asked;
+  return {...outcome, image: call?.[1], options: call?.[2] as RunOptions | undefined};
+}
+
+const means = test.macro({
+  async exec(t, line: string, expected: RunOptions) {
+    const {stderr, image, options} = await optionsOf([...line.split(' ').filter(Boolean), 'image']);
+    t.is(stderr, '');
+    t.is(image, 'image');
+    t.deepEqual(options, {...NOTHING_SPECIAL, ...expected});
+  },
+  title: (_, line) => (line === '' ? 'no flag asks for nothing special' : `${line} is an option of the SDK`),
+});
+
+const MiB = 1024 ** 2;
+
+test(means, '', {});
+test(means, '-e A=1 --env B= -e A=2', {env: ['A=1', 'B=', 'A=2']});
+test(means, '-w /src', {workdir: '/src'});
+test(means, '-u 1000:1000', {user: '1000:1000'});
+test(means, '--group-add audio --group-add 55', {groups: ['audio', '55']});
+test(means, '-h box --domainname corp', {hostname: 'box', domainname: 'corp'});
+test(means, '--name web --rm', {name: 'web', autoRemove: true});
+test(means, '--rm=false', {autoRemove: false});
+test(means, '--rm=true --init=1', {autoRemove: true, init: true});
+test(means, '-i', {stdin: 'pipe'});
+test(means, '--entrypoint sh', {entrypoint: ['sh']});
+test(means, '--entrypoint=', {entrypoint: []});
+test(means, '-m 64m --memory-swap -1 --memory-reservation 32m', {
+  limits: {memoryBytes: 64 * MiB, memorySwapBytes: -1, memoryReservationBytes: 32 * MiB},
+});
+test(means, '-m64m', {limits: {memoryBytes: 64 * MiB}});
+test(means, '--memory=64m', {limits: {memoryBytes: 64 * MiB}});
+test(means, '-m 0 --cpus 0 --pids-limit 0', {});
+test(means, '--memory-swappiness 0 --oom-kill-disable', {
+  limits: {memorySwappiness: 0, oomKillDisable: true},
+});
+test(means, '--memory-swappiness -1', {});
+test(means, '--cpus 0.5 -c 512 --cpuset-cpus 0-1 --cpuset-mems 0', {
+  limits: {cpus: 0.5, cpuShares: 512, cpusetCpus: '0-1', cpusetMems: '0'},
+});
+test(means, '--cpu-period 50000 --cpu-quota 25000', {limits: {cpuPeriodUs: 50_000, cpuQuotaUs: 25_000}});
+test(means, '--pids-limit -1', {limits: {processes: -1}});
+test(means, '--blkio-weight 300 --blkio-weight-device /dev/sda:200', {
+  limits: {blkioWeight: 300, blkioWeightDevice: [{path: '/dev/sda', weight: 200}]},
+});
+test(
+  means,
+  '--device-read-bps /dev/sda:1mb --device-write-iops /dev/sda:10 --device-write-iops /dev/sdb:20',
+  {
+    limits: {
+      deviceReadBps: [{path: '/dev/sda', rate: MiB}],
+      deviceWriteIops: [
+        {path: '/dev/sda', rate: 10},
+        {path: '/dev/sdb', rate: 20},
+      ],
+    },
+  },
+);
+test(means, '--ulimit nofile=512:1024 --ulimit core=0', {
+  ulimits: {nofile: {soft: 512, hard: 1024}, core: {soft: 0, hard: 0}},
+});
+test(means, '-v /a:/b:ro', {
+  mounts: [
+    {type: 'bind', source: '/a', target: '/b', readOnly: true, createSource: true, writtenAs: '/a:/b:ro'},
+  ],
+});
+test(means, '-v ./sub:/b', {
+  mounts: [
+    {
+      type: 'bind',
+      source: '/here/sub',
+      target: '/b',
+      readOnly: false,
+      createSource: true,
+      writtenAs: '/here/sub:/b',
+    },
+  ],
+});
+test(means, '--mount type=bind,src=..,dst=/b,readonly', {
+  mounts: [{type: 'bind', source: '/', target: '/b', readOnly: true}],
+});
+test(means, '--tmpfs /run:size=1m', {
+  mounts: [{type: 'tmpfs', target: '/run', sizeBytes: MiB, writtenAs: 'size=1m'}],
+});
+test(means, '--device /dev/fuse', {devices: [{source: '/dev/fuse'}]});
+test(means, '--cap-add net_admin --cap-drop ALL', {capabilities: {add: ['net_admin'], drop: ['ALL']}});
+test(means, '--privileged --read-only', {privileged: true, readOnly: true});
+test(means, '--security-opt no-new-privileges', {noNewPrivileges: true});
+test(means, '--security-opt no-new-privileges:false', {noNewPrivileges: false});
+test(means, '--security-opt seccomp=unconfined --security-opt label=disable', {seccomp: 'unconfined'});
+test(means, '--shm-size 8m', {shmSizeBytes: 8 * MiB});
+test(means, '--sysctl net.core.somaxconn=77', {sysctls: {'net.core.somaxconn': '77'}});
+test(means, '-l a=b=c --label d', {labels: {a: 'b=c', d: ''}});
+test(means, '--stop-signal USR1 --stop-timeout 3', {stopSignal: 'USR1', stopTimeoutMs: 3000});
+test(means, '--stop-timeout -1', {stopTimeoutMs: -1});
+test(means, '--timeout 1m30s', {deadlineMs: 90_000});
+test(means, '--network host --oom-score-adj -500', {network: 'host', oomScoreAdj: -500});
+test(means, '--net host', {network: 'host'});
+test(means, '--platform linux/arm64 --when-unavailable warn', {
+  platform: 'linux/arm64',
+  whenUnavailable: 'warn',
+});
+test(means, '--pull never -q --disable-content-trust --userns host --ipc private', {});
+
+test('what follows the image is its command, flags and all', async t => {
+  const {image, options} = await optionsOf(['--rm', 'busybox', 'ls', '-m', '--rm', '--help', '--', 'x']);
+  t.is(image, 'busybox');
+  t.deepEqual(options!.command, ['ls', '-m', '--rm', '--help', '--', 'x']);
+});
+
+test('a variable without a value takes that of the caller, or is passed on to be removed', async t => {
+  const {options} = await optionsOf(['-e', 'MINE', '-e', 'NOBODYS', 'image'], {MINE: 'x y'});
+  t.deepEqual(options!.env, ['MINE=x y', 'NOBODYS']);
+});
+
+test('variables and labels of files come before those of flags', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'coracle-test-'));
+  t.teardown(() => rmSync(folder, {recursive: true}));
+  writeFileSync(join(folder, 'env'), '# comment\nA=file\nMINE\nNOBODYS\n');
+  writeFileSync(join(folder, 'labels'), 'a=file\nb=file\n');
+  const words = [
+    '--env-file',
+    join(folder, 'env'),
+    '-e',
+    'B=flag',
+    '--label-file',
+    join(folder, 'labels'),
+    '-l',
+    'b=flag',
+  ];
+  const {options} = await optionsOf([...words, 'image'], {MINE: '1'});
+  t.deepEqual(options!.env, ['A=file', 'MINE=1', 'B=flag']);
+  t.deepEqual(options!.labels, {a: 'file', b: 'flag'});
+});
+
+test('a seccomp profile is read while the command line is', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'coracle-test-'));
+  t.teardown(() => rmSync(folder, {recursive: true}));
+  writeFileSync(join(folder, 'profile.json'), '{"defaultAction": "SCMP_ACT_ALLOW"}');
+  const {options} = await optionsOf(['--security-opt', `seccomp=${folder}/profile.json`, 'image']);
+  t.deepEqual(options!.seccomp, {defaultAction: 'SCMP_ACT_ALLOW'});
+});
+
+test('create prints the id', async t => {
+  const {stdout, exitCode} = await optionsOf(['image']);
+  t.is(stdout, 'id\n');
+  t.is(exitCode, 0);
+});

@@ -107,11 +107,12 @@ struct overlay {
 static int make_overlay(void *argument)
 {
         struct overlay *overlay = argument;
-        long r = sys1(__NR_unshare, CLONE_NEWNS);
+        /* First the directory: unshare moves it into the copy, where overlayfs wants its layers (clone_private_mount). */
+        long r = sys1(__NR_fchdir, overlay->directory);
+        if (r == 0)
+                r = sys1(__NR_unshare, CLONE_NEWNS);
         if (r == 0)
                 r = sys5(__NR_mount, 0, "/", 0, CT_MS_REC | CT_MS_PRIVATE, 0);
-        if (r == 0)
-                r = sys1(__NR_fchdir, overlay->directory);
         if (r == 0)
                 r = sys5(__NR_mount, "overlay", overlay->place, "overlay", 0, overlay->options);
         if (r == 0)

@@ -32,11 +32,11 @@ export async function runCommandLine(argv: readonly string[], world: World): Pro
     const {globals: read, rest} = readGlobals(argv);
     globals = read;
     if (globals.version) return await runCommandLine(['version'], world);
-    const [name, words] = findCommand(rest);
+    const {name, spelled, words} = findCommand(rest);
     if (name === undefined || globals.help) return await printOverview(rest, world);
     command = (await COMMANDS[name]!.load()).command;
     const {parseCommandLine} = await import('./parse-command-line.js');
-    const call = parseCommandLine(command, words);
+    const call = parseCommandLine({...command, name: spelled}, words);
     if (call === undefined) {
       const {commandHelp} = await import('./help-text.js');
       world.stdout.write(commandHelp(command, world.stdout.columns));
@@ -83,22 +83,32 @@ function unknownGlobal(word: string): UsageError {
   );
 }
 
+interface Chosen {
+  /** undefined: none was named, the overview is wanted. */
+  readonly name: string | undefined;
+  /** As it was written, which is how messages call it: `rmi` for `image rm`. */
+  readonly spelled: string;
+  readonly words: readonly string[];
+}
+
 /** The longest beginning that names a command: `image ls`, `images`. @throws UsageError when there is none */
-function findCommand(words: readonly string[]): [name: string | undefined, rest: readonly string[]] {
+function findCommand(words: readonly string[]): Chosen {
   for (const length of [2, 1]) {
     const spelled = words.slice(0, length).join(' ');
     const name = ALIASES[spelled] ?? spelled;
-    if (words.length >= length && Object.hasOwn(COMMANDS, name)) return [name, words.slice(length)];
+    if (words.length >= length && Object.hasOwn(COMMANDS, name)) {
+      return {name, spelled, words: words.slice(length)};
+    }
   }
   const [first, second] = words;
-  if (first === undefined) return [undefined, []];
+  if (first === undefined) return {name: undefined, spelled: '', words: []};
   if (!Object.hasOwn(GROUPS, first)) {
     throw new UsageError(
       `${PROGRAM}: unknown command: ${PROGRAM} ${first}\n\nRun '${PROGRAM} --help' for more information`,
       1,
     );
   }
-  if (second === undefined || second === '--help') return [undefined, [first]];
+  if (second === undefined || second === '--help') return {name: undefined, spelled: first, words: []};
   const group = `${PROGRAM} ${first}`;
   throw new UsageError(
     `${PROGRAM}: unknown command: ${group} ${second}\n\nUsage:  ${group} COMMAND\n\nRun '${group} --help' for more information`,

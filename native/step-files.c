@@ -323,6 +323,15 @@ static int target(struct run *run, const struct ct_step *step, int root)
         return fd < 0 ? fd : slot_set(run, step->out, fd);
 }
 
+static int is_symlink_to(struct run *run, int at, const char *path, const char *target)
+{
+        long n = sys4(__NR_readlinkat, at, path, run->path, sizeof run->path - 1);
+        if (n < 0)
+                return 0;
+        run->path[n] = 0;
+        return text_equal(run->path, target);
+}
+
 int step_file(struct run *run, const struct ct_step *step)
 {
         const char *s1 = step_s1(run, step), *s2 = step_s2(run, step);
@@ -360,7 +369,7 @@ int step_file(struct run *run, const struct ct_step *step)
         case CT_OP_RMDIR:
                 return remove_cgroup(at, s1, step->x);
         case CT_OP_UNLINK:
-                r = sys3(__NR_unlinkat, at, s1, 0);
+                r = step->n2 > 0 && !is_symlink_to(run, at, s1, s2) ? 0 : sys3(__NR_unlinkat, at, s1, 0);
                 return r == -ENOENT ? 0 : (int)r;
         case CT_OP_PID_FILE:
                 return pid_file(run, step);

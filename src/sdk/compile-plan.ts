@@ -144,7 +144,7 @@ export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan
       {op: 'prctl', stage: 'die with the supervisor', x: PR_SET_PDEATHSIG, y: 9},
       {op: 'life', stage: 'die with the supervisor', at: SLOT_LIFE},
       {op: 'closeRange', stage: 'close descriptors', x: 3, y: CLOSE_RANGE_CLOEXEC},
-      execStep(config.argv, input.env),
+      execStep(config, input.env),
     ],
     started: [...input.bookkeeping.started],
     exit: [...cgroup.exit],
@@ -241,8 +241,12 @@ function standardStreams(): Step[] {
   return [0, 1, 2].map(fd => ({op: 'stdio', stage: 'standard streams', at: SLOT_PASSED + fd, x: fd}));
 }
 
+/** Where Docker has its init, so that process lists look alike. */
+export const INIT_PATH = '/sbin/docker-init';
+
 /** As a shell looks a program up: a name without a slash in each directory of PATH (execvp(3)). */
-function execStep(argv: readonly [string, ...string[]], env: readonly string[]): Step {
+function execStep({argv: wanted, init}: ContainerConfig, env: readonly string[]): Step {
+  const argv = init ? ([INIT_PATH, '--', ...wanted] as const) : wanted;
   const [program] = argv;
   const path = env.find(variable => variable.startsWith('PATH='))?.slice(5) ?? '';
   const candidates = program.includes('/')

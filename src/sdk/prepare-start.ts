@@ -1,12 +1,12 @@
 /** Gathers what a container's plan needs from its record, its image, the store and the host. */
 import {readdirSync, statSync} from 'node:fs';
 import {join} from 'node:path';
-import {type Plan, SlotAllocator, type Step} from '../binding/index.js';
+import {coreFile, type Plan, SlotAllocator, type Step} from '../binding/index.js';
 import {DEFAULT_DEVICE_RULES, type DeviceRule} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
 import type {StoredImage} from '../store/index.js';
 import {capabilityNames, resolveCapabilities} from './capabilities.js';
-import {compilePlan, type DeviceNode} from './compile-plan.js';
+import {compilePlan, type DeviceNode, INIT_PATH} from './compile-plan.js';
 import {type ContainerConfig, processEnv} from './container-config.js';
 import {NETWORK_SYSCTLS, READONLY_PATHS} from './docker-defaults.js';
 import type {HostFacts} from './host-facts.js';
@@ -81,7 +81,10 @@ export function prepareStart(facts: HostFacts, request: StartRequest): PreparedS
       ulimits: facts.ulimits,
       cgroup,
       userNamespace: rootless ? ownIds() : undefined,
-      sources: config.mounts.map(mount => sourceOf(mount, request.volumePath)),
+      sources: [
+        ...config.mounts.map(mount => sourceOf(mount, request.volumePath)),
+        ...(config.init ? [initProgram()] : []),
+      ],
       maskedPaths: facts.maskedPaths,
       readOnlyPaths: READONLY_PATHS,
       networkSysctls: rootless ? SINGLE_ID_SYSCTLS : NETWORK_SYSCTLS,
@@ -95,15 +98,10 @@ export function prepareStart(facts: HostFacts, request: StartRequest): PreparedS
   return {plan, warnings: cgroup.warnings};
 }
 
-function refuseUnsupported({userNamespace, init}: ContainerConfig): void {
+function refuseUnsupported({userNamespace}: ContainerConfig): void {
   if (userNamespace !== 'host') {
     throw new CoracleError('ERR_UNSUPPORTED_OPTION', 'user namespace remapping is not there yet', {
       hint: 'Leave userNamespace out, or run as an ordinary user inside with user.',
-    });
-  }
-  if (init) {
-    throw new CoracleError('ERR_UNSUPPORTED_OPTION', 'an init process inside is not there yet', {
-      hint: 'Leave init out; the program is pid 1 of the container.',
     });
   }
 }
@@ -161,6 +159,18 @@ function sourceOf(
     default:
       return mount satisfies never;
   }
+}
+
+function initProgram(): BoundSource {
+  return {
+    kind: 'bind',
+    source: coreFile('coracle-init'),
+    target: INIT_PATH,
+    readOnly: true,
+    recursive: false,
+    create: false,
+    propagation: 'rprivate',
+  };
 }
 
 /** The devices that were asked for; all of the host's when privileged, as Docker gives them. */

@@ -356,7 +356,8 @@ export class Evaluator {
     try {
       result = isBuiltin && name === 'call' ? callValue(values, args, final) : callee.call(values);
     } catch (error) {
-      if (error instanceof TemplateError) throw error;
+      // A RangeError is JavaScript out of stack or of string length: a limit, not the function's answer.
+      if (error instanceof TemplateError || error instanceof RangeError) throw error;
       this.at(node);
       return this.fail(`error calling ${name}: ${(error as Error).message}`, error);
     }

@@ -54,11 +54,23 @@ export function sprintf(format: ByteString, args: readonly Argument[]): ByteStri
 /** Widths and precisions beyond this are refused, as Go does. */
 const MAX_NUMBER = 1_000_000;
 
+/** Bytes that one call may produce; beyond it a RangeError, as beyond the longest string. */
+const MAX_TEXT = 64 * 1024 * 1024;
+
 class Printer {
-  out: ByteString = '';
+  #out: ByteString = '';
   #spec = new FormatSpec();
   /** While printing the value of a `%!verb(type=value)` no methods are called. */
   #reportsBadVerb = false;
+
+  get out(): ByteString {
+    return this.#out;
+  }
+
+  set out(text: ByteString) {
+    if (text.length > MAX_TEXT) throw new RangeError('text too long');
+    this.#out = text;
+  }
 
   format(format: ByteString, args: readonly Argument[]): void {
     let next = 0;
@@ -136,7 +148,7 @@ class Printer {
       else if (!goodIndex) this.out += `%!${verb}(BADINDEX)`;
       else if (next >= args.length) this.out += `%!${verb}(MISSING)`;
       else {
-        if (verb === 'v') spec.enterV();
+        if (verb === 'v' || verb === 'w') spec.enterV();
         this.argument(args[next++]!, verb);
       }
     }
@@ -237,6 +249,11 @@ class Printer {
   /** Error, String and, for %#v, GoString. */
   #callsMethod(value: Value, verb: string): boolean {
     if (this.#reportsBadVerb) return false;
+    // %w wraps errors, which only fmt.Errorf does.
+    if (verb === 'w') {
+      this.#badVerb(value, verb);
+      return true;
+    }
     const {sharpV} = this.#spec;
     if (!sharpV && !'vsxXq'.includes(verb)) return false;
     const names = sharpV ? ['GoString'] : ['Error', 'String'];

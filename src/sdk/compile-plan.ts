@@ -30,6 +30,7 @@ import type {CgroupSteps} from '../cgroup/index.js';
 import type {ContainerConfig} from './container-config.js';
 import type {Ulimits} from './default-ulimits.js';
 import {loopbackUp} from './loopback.js';
+import {cgroupMounts} from './plan-cgroup-mounts.js';
 import {
   type BoundSource,
   deviceTree,
@@ -97,8 +98,14 @@ export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan
   const root = slots.next();
   const mounts = userMounts(input.sources, root, slots);
   const etc = etcFiles(input, root, slots);
+  const groups = cgroupMounts(cgroup, !config.privileged, root, slots);
   // Everything that needs CAP_SYS_ADMIN: the spawner does it where it has that, else the child in its own namespaces.
-  const opened = [...overlaySteps(input.rootfs, root, slots), ...etc.sources, ...mounts.sources];
+  const opened = [
+    ...overlaySteps(input.rootfs, root, slots),
+    ...groups.sources,
+    ...etc.sources,
+    ...mounts.sources,
+  ];
   const attachRoot: Step = {
     op: 'moveMount',
     stage: 'attach the root file system',
@@ -125,6 +132,7 @@ export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan
       ...(inUserNamespace ? [ownMountTree(), ...opened] : emptyMountTree()),
       attachRoot,
       ...kernelMounts(config, inUserNamespace, root, slots),
+      ...groups.child,
       ...deviceTree(config, input.devices, inUserNamespace, root, slots),
       ...etc.child,
       ...mounts.child,

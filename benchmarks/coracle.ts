@@ -10,10 +10,16 @@ export interface CoracleLife {
   readonly lifeMs: number;
 }
 
-export async function coracleOnce(runtime: OpenRuntime, options: RunOptions = OPTIONS): Promise<CoracleLife> {
+/** @param whenStarted called as soon as `run` has resolved */
+export async function coracleOnce(
+  runtime: OpenRuntime,
+  options: RunOptions = OPTIONS,
+  whenStarted?: () => void,
+): Promise<CoracleLife> {
   const begin = performance.now();
   const job = await Container.run(IMAGE, options, {runtime});
   const started = performance.now();
+  whenStarted?.();
   const exit = await job.exit;
   const ended = performance.now();
   if (exit.kind !== 'code' || exit.code !== 0) throw new Error(`coracle: ${JSON.stringify(exit)}`);

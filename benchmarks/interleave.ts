@@ -1,4 +1,7 @@
-/** Takes turns: each round runs every contender once, each round beginning with another, so that noise meets all alike. */
+/**
+ * Takes turns: each round runs every contender once, in a random order, so that the host's noise, and what each leaves
+ * behind for its successor, meets all alike.
+ */
 
 export interface Contender {
   readonly name: string;
@@ -15,15 +18,20 @@ export async function interleave(
 ): Promise<Samples> {
   const samples: Samples = {};
   for (let round = -warmups; round < rounds; round++) {
-    for (let turn = 0; turn < contenders.length; turn++) {
-      const contender = contenders[(turn + round + warmups) % contenders.length]!;
+    for (const contender of shuffled(contenders)) {
       const measured = await contender.once();
       if (round < 0) continue;
-      const own = (samples[contender.name] ??= {});
-      for (const [measure, ms] of Object.entries(measured)) (own[measure] ??= []).push(ms);
+      const own = samples[contender.name] ?? {};
+      samples[contender.name] = own;
+      for (const [measure, ms] of Object.entries(measured)) own[measure] = [...(own[measure] ?? []), ms];
     }
   }
   return samples;
+}
+
+function shuffled<T>(list: readonly T[]): T[] {
+  const order = list.map(value => ({value, at: Math.random()}));
+  return order.sort((a, b) => a.at - b.at).map(({value}) => value);
 }
 
 /** The value below which `fraction` of the samples lie. */

@@ -1,10 +1,17 @@
 /**
  * The directory of one container: which file says what, and the steps that write and remove them. One writer per file:
- * `config.json` by whoever makes the container, `pid` by the launcher at a successful start, `exit.json` by whoever
- * watched the exit.
+ * `config.json` by whoever makes the container, `pid` by the launcher at a successful start, `exit.json` by the
+ * process that `watcher` names: the one that started it.
  */
 import {readFileSync, rmSync} from 'node:fs';
-import {HOST, isAlive, type ProcessIdentity, type Step} from '../binding/index.js';
+import {
+  HOST,
+  identifyProcess,
+  isAlive,
+  type ProcessIdentity,
+  STEP_FLAGS,
+  type Step,
+} from '../binding/index.js';
 import {readRecord, writeRecord} from '../store/index.js';
 import type {ContainerConfig} from './container-config.js';
 import type {ContainerState, Exit} from './container-state.js';
@@ -25,13 +32,15 @@ interface ExitRecord {
 }
 
 export interface ContainerPlaces {
+  readonly id: string;
   readonly directory: string;
   /** The symlink that reserves the name: its target is the id. */
   readonly name: string;
 }
 
 /** A container that lives as long as its run: made, and with it its name, by the plan that starts it. */
-export function transientSteps(record: ContainerRecord, {directory, name}: ContainerPlaces) {
+export function transientSteps(record: ContainerRecord, places: ContainerPlaces) {
+  const {directory, name} = places;
   const stage = 'record';
   const host: Step[] = [
     {op: 'symlink', stage: NAME_STAGE, at: HOST, s1: name, s2: record.id, record: true},
@@ -47,18 +56,42 @@ export function transientSteps(record: ContainerRecord, {directory, name}: Conta
     },
     ...writableSteps(directory),
   ];
-  return {host, started: [pidStep(directory)], teardown: removalSteps({directory, name})};
+  return {host, started: [pidStep(directory)], teardown: removalSteps(places)};
 }
 
 /** A container that was made before and stays: only what one run adds is made and removed. */
 export function keptSteps({directory}: ContainerPlaces) {
-  return {host: [] as Step[], started: [pidStep(directory)], teardown: [] as Step[]};
+  const {pid, startTime} = watcher();
+  const host: Step[] = [
+    {
+      op: 'create',
+      stage: 'record',
+      at: HOST,
+      s1: `${directory}/watcher`,
+      s2: `${pid} ${startTime}\n`,
+      x: 0o600,
+      flags: STEP_FLAGS.existsOk,
+      record: true,
+    },
+  ];
+  return {host, started: [pidStep(directory)], teardown: [] as Step[]};
 }
 
-/** The name goes first: whoever takes it again must not find it gone a moment later. */
-export function removalSteps({directory, name}: ContainerPlaces): Step[] {
+let self: ProcessIdentity | undefined;
+
+/** This process: it will write how the run ended. */
+function watcher(): ProcessIdentity {
+  self ??= identifyProcess(process.pid);
+  return self ?? {pid: 0, startTime: 0};
+}
+
+/**
+ * The name goes first: whoever takes it again must not find it gone a moment later. Only this container's is released: a
+ * start that found its name taken is torn down like any other.
+ */
+export function removalSteps({id, directory, name}: ContainerPlaces): Step[] {
   return [
-    {op: 'unlink', stage: 'release the name', at: HOST, s1: name, record: true},
+    {op: 'unlink', stage: 'release the name', at: HOST, s1: name, s2: id, record: true},
     {op: 'removeTree', stage: 'remove the container', at: HOST, s1: directory},
   ];
 }
@@ -69,9 +102,13 @@ function pidStep(directory: string): Step {
 
 /** The process that the `pid` file names; undefined before a start. */
 export function readPid(directory: string): ProcessIdentity | undefined {
+  return readIdentity(`${directory}/pid`);
+}
+
+function readIdentity(path: string): ProcessIdentity | undefined {
   let text: string;
   try {
-    text = readFileSync(`${directory}/pid`, 'latin1');
+    text = readFileSync(path, 'latin1');
   } catch {
     return undefined;
   }
@@ -79,24 +116,39 @@ export function readPid(directory: string): ProcessIdentity | undefined {
   return pid === undefined ? undefined : {pid: Number(pid), startTime: Number(startTime)};
 }
 
-/** Where a container is, from its files alone: the same for every process that asks. */
+/**
+ * Where a container is, from its files alone: the same for every process that asks.
+ * @param owner the launcher that removes it, when its record names one
+ */
 export function readState(
   directory: string,
   startedAt: (identity: ProcessIdentity) => string,
+  owner?: ProcessIdentity,
 ): ContainerState {
   const identity = readPid(directory);
-  if (identity !== undefined && isAlive(identity)) {
-    return {status: 'running', pid: identity.pid, startedAt: startedAt(identity)};
-  }
-  const ended = readRecord(`${directory}/exit.json`) as ExitRecord | undefined;
-  if (ended !== undefined) return {status: 'exited', ...ended};
+  const running = (at: ProcessIdentity): ContainerState => ({
+    status: 'running',
+    pid: at.pid,
+    startedAt: startedAt(at),
+  });
+  if (identity !== undefined && isAlive(identity)) return running(identity);
+  const ended = readExit(directory);
+  if (ended !== undefined) return ended;
   if (identity === undefined) return {status: 'created'};
-  // Started, gone, and nobody lived to write how.
+  // It is gone; how it ended is about to be written, or it to be removed, unless whoever was to do that died as well.
+  const watcher = owner ?? readIdentity(`${directory}/watcher`);
+  if (watcher !== undefined && isAlive(watcher)) return running(identity);
   const at = startedAt(identity);
-  return {status: 'exited', startedAt: at, finishedAt: at, exit: LOST};
+  return readExit(directory) ?? {status: 'exited', startedAt: at, finishedAt: at, exit: LOST};
 }
 
-const LOST: Exit = {
+function readExit(directory: string): ContainerState | undefined {
+  const ended = readRecord(`${directory}/exit.json`) as ExitRecord | undefined;
+  return ended && {status: 'exited', ...ended};
+}
+
+/** Nobody lived to learn how it ended. */
+export const LOST: Exit = {
   kind: 'lost',
   cause: {kind: 'supervisor-lost'},
   durationMs: 0,
@@ -111,7 +163,11 @@ export function writeExit(directory: string, startedNs: bigint, finishedNs: bigi
     finishedAt: formatNanoseconds(finishedNs),
     exit,
   };
-  writeRecord(`${directory}/exit.json`, record, {durable: false});
+  try {
+    writeRecord(`${directory}/exit.json`, record, {durable: false});
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // somebody removed it by force meanwhile
+  }
   rmSync(`${directory}/pid`, {force: true});
 }
 

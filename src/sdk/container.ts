@@ -2,12 +2,14 @@ import type {Readable, Writable} from 'node:stream';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {type Launcher, type StartedEvent, signalProcess} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
+import type {StoredImage} from '../store/index.js';
 import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-output.js';
 import type {ContainerConfig} from './container-config.js';
 import {
   type ContainerRecord,
   forgetRun,
   keptSteps,
+  LOST,
   readPid,
   removalSteps,
   transientSteps,
@@ -18,9 +20,10 @@ import {exitOf, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
 import type {ContainerInspect} from './inspect-record.js';
 import {nowNanoseconds} from './nanosecond-time.js';
-import {type Door, normalizeRunOptions} from './normalize-run-options.js';
+import {type Door, type NormalizedOptions, normalizeRunOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
 import {prepareStart} from './prepare-start.js';
+import {randomName} from './random-name.js';
 import type {RunOptions, StdinSource} from './run-options.js';
 import {Runtime} from './runtime.js';
 import {type StartedProcess, startProcess} from './start-process.js';
@@ -91,6 +94,26 @@ export class Container implements AsyncDisposable {
       return new Container(runtime, created).start({...start, explain: call.explain ?? false});
     }
     const {config, stored} = await runtime.describeContainer(image, normalized);
+    for (let attempt = 0; ; attempt++) {
+      const named = attempt === 0 ? config : {...config, name: randomName(attempt)};
+      try {
+        return await Container.#runTransient(runtime, named, stored, normalized, call.explain ?? false);
+      } catch (error) {
+        const taken = (error as CoracleError).code === 'ERR_NAME_IN_USE';
+        if (taken && normalized.name === undefined && attempt < RANDOM_NAMES) continue;
+        await runtime.forgetVolumes(config);
+        throw error;
+      }
+    }
+  }
+
+  static async #runTransient(
+    runtime: Runtime,
+    config: ContainerConfig,
+    stored: StoredImage,
+    {stdin, signal}: Pick<NormalizedOptions, 'stdin' | 'signal'>,
+    explain: boolean,
+  ): Promise<RunningContainer> {
     const launcher = runtime.launcher();
     const record: ContainerRecord = {...config, owner: runtime.owner()};
     const places = runtime.placesOf(config);
@@ -104,18 +127,14 @@ export class Container implements AsyncDisposable {
       bookkeeping: transientSteps(record, places),
       extraEnv: runtime.extraEnv(config),
     });
-    const process = await launch(launcher, prepared.plan, config, {
-      stdin: normalized.stdin,
-      signal: normalized.signal,
-      trace: call.explain ?? false,
-    });
+    const process = await launch(launcher, prepared.plan, config, {stdin, signal, trace: explain});
     const running = new RunningContainer(runtime, config, process, {
       transient: true,
       warnings: prepared.warnings,
-      steps: call.explain ? explainPlan(prepared.plan, process.started) : [],
-      signal: normalized.signal,
+      steps: explain ? explainPlan(prepared.plan, process.started) : [],
+      signal,
     });
-    feedStdin(normalized.stdin, running.stdin);
+    feedStdin(stdin, running.stdin);
     return running;
   }
 
@@ -142,7 +161,12 @@ export class Container implements AsyncDisposable {
    * Starts one that was created or has exited.
    * @throws `ERR_CONTAINER_RUNNING`, and as `run`; what was made by `create` stays
    */
-  async start({stdin, signal, explain = false}: StartOptions = {}): Promise<RunningContainer> {
+  async start(options: StartOptions = {}): Promise<RunningContainer> {
+    this.runtime.readContainer(this.id);
+    return this.runtime.store.containers.withLock(this.id, () => this.#start(options));
+  }
+
+  async #start({stdin, signal, explain = false}: StartOptions): Promise<RunningContainer> {
     const {runtime} = this;
     const config = runtime.readContainer(this.id);
     if (this.#stateOf(config).status === 'running') {
@@ -225,7 +249,7 @@ export class Container implements AsyncDisposable {
       const state = this.#stateOf(this.runtime.readContainer(this.id));
       if (state.status === 'exited') return state.exit;
       if (state.status !== 'running') return undefined;
-      await sleep(pauseMs, undefined, signal && {signal});
+      await pause(pauseMs, signal);
     }
   }
 
@@ -276,7 +300,7 @@ export class Container implements AsyncDisposable {
       if (!this.#exists() || (await this.state()).status !== 'running') return true;
       const left = until - performance.now();
       if (left <= 0) return false;
-      await sleep(Math.min(pauseMs, left), undefined, signal && {signal});
+      await pause(Math.min(pauseMs, left), signal);
     }
   }
 
@@ -334,7 +358,7 @@ export class RunningContainer extends Container {
     this.steps = facts.steps;
     this.startMs = Number(process.started.executedNs - process.started.sentNs) / 1e6;
     this.exit = this.#watch(config, facts.signal);
-    this.exit.catch(() => {}); // whoever awaits it hears of it
+    runtime.watches(this.exit); // whoever else awaits it hears of its failure
   }
 
   /** What it writes, as a stream: taken, its pace is the reader's. Null unless `stdout` was 'pipe'. */
@@ -378,6 +402,15 @@ export class RunningContainer extends Container {
     return true;
   }
 
+  /** The launcher died, and with it the program; how that ended nobody knows. */
+  #lost(config: ContainerConfig, error: unknown): never {
+    if (!this.#transient) {
+      const {startedNs, finishedNs} = wallClock(this.#process.started, process.hrtime.bigint());
+      writeExit(this.runtime.placesOf(config).directory, startedNs, finishedNs, LOST);
+    }
+    throw error;
+  }
+
   async #watch(config: ContainerConfig, signal: AbortSignal | undefined): Promise<Exit> {
     const {exited, removed, stdout, stderr, started} = this.#process;
     const abort = () => {
@@ -387,7 +420,7 @@ export class RunningContainer extends Container {
     signal?.addEventListener('abort', abort, {once: true});
     if (signal?.aborted) abort();
     try {
-      const event = await exited;
+      const event = await exited.catch(error => this.#lost(config, error));
       signal?.removeEventListener('abort', abort);
       await Promise.all([drained(stdout), drained(stderr)]);
       const facts = this.runtime.facts.cgroups.decodeExitReports(event.reports);
@@ -407,6 +440,8 @@ export class RunningContainer extends Container {
 }
 
 const SIGKILL = 9;
+/** How many random names are tried when each is taken already. */
+const RANDOM_NAMES = 10;
 /** A stream may be held open by a process outside that was given it; nobody waits for that. */
 const DRAIN_PATIENCE_MS = 1000;
 
@@ -449,6 +484,12 @@ function lastOutputOf(stdout: CapturedOutput | undefined, stderr: CapturedOutput
 function wallClock({executedNs}: StartedEvent, exitedNs: bigint): {startedNs: bigint; finishedNs: bigint} {
   const offset = nowNanoseconds() - process.hrtime.bigint();
   return {startedNs: executedNs + offset, finishedNs: exitedNs + offset};
+}
+
+/** @throws the reason of an aborted signal */
+async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  signal?.throwIfAborted();
+  await sleep(milliseconds, undefined, signal && {signal}).catch(() => signal?.throwIfAborted());
 }
 
 function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

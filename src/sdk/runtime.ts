@@ -26,7 +26,7 @@ import {
 import type {ContainerState} from './container-state.js';
 import {HostFacts} from './host-facts.js';
 import {type ContainerInspect, inspectRecord} from './inspect-record.js';
-import {formatNanoseconds, nowNanoseconds} from './nanosecond-time.js';
+import {formatNanoseconds, nowNanoseconds, parseNanoseconds} from './nanosecond-time.js';
 import type {NormalizedOptions} from './normalize-run-options.js';
 import {randomName} from './random-name.js';
 import {resolveSeccomp} from './read-seccomp-profile.js';
@@ -55,6 +55,7 @@ export class Runtime implements AsyncDisposable {
   #launcher: Launcher | undefined;
   #owner: ProcessIdentity | undefined;
   #closed = false;
+  readonly #runs = new Set<Promise<unknown>>();
 
   private constructor(store: Store) {
     this.store = store;
@@ -83,6 +84,14 @@ export class Runtime implements AsyncDisposable {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#launcher?.close();
+    await Promise.allSettled(this.#runs);
+  }
+
+  /** @internal Somebody watches over a run until it is removed or its end is written down. */
+  watches(run: Promise<unknown>): void {
+    this.#runs.add(run);
+    const forget = () => this.#runs.delete(run);
+    run.then(forget, forget);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -115,7 +124,7 @@ export class Runtime implements AsyncDisposable {
 
   /** @internal */
   placesOf({id, name}: Pick<ContainerConfig, 'id' | 'name'>): ContainerPlaces {
-    return {directory: this.store.containers.directory(id), name: `${this.store.root}/names/${name}`};
+    return {id, directory: this.store.containers.directory(id), name: `${this.store.root}/names/${name}`};
   }
 
   /** @internal Where a volume's data is. */
@@ -154,18 +163,33 @@ export class Runtime implements AsyncDisposable {
 
   /** @internal A container that stays: its record is on disk when this resolves. */
   async createContainer(reference: string, options: NormalizedOptions): Promise<ContainerConfig> {
-    const {config} = await this.describeContainer(reference, options);
+    let {config} = await this.describeContainer(reference, options);
     const {containers} = this.store;
-    containers.reserveName(config.name, config.id);
     try {
+      config = this.#reserveName(config, options.name === undefined);
       containers.create(config.id, config);
       await mkdir(`${containers.directory(config.id)}/upper`, {mode: 0o755});
       await mkdir(`${containers.directory(config.id)}/work`, {mode: 0o700});
     } catch (error) {
       await containers.remove(config.id, config.name);
+      await this.forgetVolumes(config);
       throw error;
     }
     return config;
+  }
+
+  /** Takes the name of the record or, when it was not asked for, other random ones until one is free. */
+  #reserveName(config: ContainerConfig, random: boolean): ContainerConfig {
+    for (let attempt = 0; ; attempt++) {
+      const named = attempt === 0 ? config : {...config, name: randomName(attempt)};
+      try {
+        this.store.containers.reserveName(named.name, named.id);
+        return named;
+      } catch (error) {
+        if (!random || (error as CoracleError).code !== 'ERR_NAME_IN_USE' || attempt === RANDOM_NAMES)
+          throw error;
+      }
+    }
   }
 
   /** @internal @throws `ERR_CONTAINER_NOT_FOUND`, `ERR_AMBIGUOUS_ID` */
@@ -183,12 +207,12 @@ export class Runtime implements AsyncDisposable {
     return this.store.containers
       .ids()
       .flatMap(id => (this.store.containers.read(id, 'config.json') as ContainerRecord | undefined) ?? [])
-      .sort((a, b) => (a.created < b.created ? 1 : -1));
+      .sort((a, b) => (parseNanoseconds(a.created) < parseNanoseconds(b.created) ? 1 : -1));
   }
 
   /** @internal */
-  stateOf(config: Pick<ContainerConfig, 'id'>): ContainerState {
-    return readState(this.store.containers.directory(config.id), startedAt);
+  stateOf({id, owner}: Pick<ContainerRecord, 'id' | 'owner'>): ContainerState {
+    return readState(this.store.containers.directory(id), startedAt, owner);
   }
 
   /** @internal */
@@ -236,7 +260,10 @@ export class Runtime implements AsyncDisposable {
   /** @internal The container that needs an image; a running one before others. */
   imageUse(imageId: string): ImageUse | undefined {
     const users = this.listContainers().filter(({image}) => image.id === imageId);
-    const uses = users.map(({id}) => ({containerId: id, running: this.stateOf({id}).status === 'running'}));
+    const uses = users.map(user => ({
+      containerId: user.id,
+      running: this.stateOf(user).status === 'running',
+    }));
     return uses.find(({running}) => running) ?? uses[0];
   }
 
@@ -308,6 +335,9 @@ export class Runtime implements AsyncDisposable {
     }
   }
 }
+
+/** How many random names are tried when each is taken already. */
+const RANDOM_NAMES = 10;
 
 const EMPTY_PLAN: Plan = {host: [], parent: [], child: [], started: [], exit: [], teardown: []};
 

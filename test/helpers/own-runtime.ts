@@ -3,7 +3,14 @@ import {rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import test from 'ava';
-import {Container, type Exit, Image, type RunningContainer, type RunOptions, Runtime} from '../../src/index.js';
+import {
+  Container,
+  type Exit,
+  Image,
+  type RunningContainer,
+  type RunOptions,
+  Runtime,
+} from '../../src/index.js';
 
 /**
  * One runtime for the tests of one file, with a store of its own and the `host-shell` image; opened on first use,

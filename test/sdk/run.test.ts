@@ -270,7 +270,9 @@ asRoot('explain lists the steps of a start in their order, with the time of each
 
 asRoot('two hundred lines from twenty containers at once each arrive where they belong', async t => {
   const outputs = await Promise.all(
-    Array.from({length: 20}, (_, number) => own.output(`for i in 1 2 3 4 5 6 7 8 9 10; do echo ${number}; done`)),
+    Array.from({length: 20}, (_, number) =>
+      own.output(`for i in 1 2 3 4 5 6 7 8 9 10; do echo ${number}; done`),
+    ),
   );
   outputs.forEach((output, number) => {
     t.is(output, `${number}\n`.repeat(10));

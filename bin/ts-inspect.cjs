@@ -10,5 +10,5 @@ if (Number(version[0]) < 20 || (Number(version[0]) === 20 && Number(version[1]) 
   );
   process.exitCode = 1;
 } else {
-  require('./start.cjs')('ts-inspect');
+  require('./start.cjs').start('ts-inspect');
 }

@@ -1,28 +1,16 @@
 // Builds what the package runs on: the native core (native/build/, with gcc and make alone) and the JavaScript
 // bundles (dist/). `npm ci` runs it as `prepare`; `npm run build` repeats it. `--core` or `--js` builds that part alone.
 import {spawnSync} from 'node:child_process';
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import {delimiter, dirname, join} from 'node:path';
+import {accessSync, constants, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {basename, delimiter, dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** What becomes a file of its own in dist/; code that two of them share goes into chunks beside them. */
-const entries = {
-  index: 'src/index.ts',
-  inspect: 'src/inspect/index.ts',
-  cli: 'src/cli/main.ts',
-  'ts-inspect': 'src/cli/ts-inspect.ts',
-};
+/** What programs import: ECMAScript modules. Code that two of them share goes into chunks beside them. */
+const modules = {index: 'src/index.ts', inspect: 'src/inspect/index.ts'};
+/** What bin/ runs: each one CommonJS file, with its code cache beside it. docs/decisions/0006-code-cache.md */
+const programs = {cli: 'src/cli/main.ts', 'ts-inspect': 'src/cli/ts-inspect-main.ts'};
 
 refuseOldNode();
 if (!process.argv.includes('--js')) buildCore();
@@ -83,39 +71,58 @@ function hasHeaders(compiler) {
  * and open by itself costs start-up time. koffi stays outside: it brings a native file per platform.
  */
 async function buildBundles() {
-  const present = Object.fromEntries(
-    Object.entries(entries).filter(([name, source]) => {
-      if (existsSync(join(root, source))) return true;
-      console.error(`dist/${name}.js is left out: ${source} does not exist.`);
-      return false;
-    }),
-  );
   const {build} = await import('esbuild');
-  const {outputFiles, metafile} = await build({
+  const shared = {
     absWorkingDir: root,
-    entryPoints: present,
     outdir: 'dist',
     bundle: true,
-    splitting: true,
-    format: 'esm',
     platform: 'node',
     target: 'node20.19',
-    charset: 'utf8',
     external: ['koffi', '@koromix/*'],
     legalComments: 'none', // Their licences are whole in THIRD-PARTY-LICENSES.
     metafile: true,
     write: false,
     logLevel: 'warning',
-  });
+  };
+  const bundled = await Promise.all([
+    build({...shared, entryPoints: modules, format: 'esm', splitting: true, charset: 'utf8'}),
+    build({
+      ...shared,
+      entryPoints: programs,
+      format: 'cjs',
+      outExtension: {'.js': '.cjs'},
+      charset: 'ascii', // bin/start.cjs reads them as such: a string of one byte per character
+      minifyWhitespace: true,
+      minifySyntax: true, // names stay, for the stacks of errors
+      define: {'import.meta.url': 'fileUrl'},
+      banner: {js: "'use strict';const fileUrl = require('node:url').pathToFileURL(__filename).href;"},
+    }),
+  ]);
+  const outputFiles = bundled.flatMap(({outputFiles}) => outputFiles);
+  const inputs = Object.assign({}, ...bundled.map(({metafile}) => metafile.inputs));
   const {thirdPartyLicences} = await import('./third-party-licences.mjs');
   const dist = join(root, 'dist');
   mkdirSync(dist, {recursive: true});
-  for (const {path, text} of outputFiles) replaceFile(path, withRequire(text));
-  replaceFile(join(dist, 'THIRD-PARTY-LICENSES'), thirdPartyLicences(root, metafile));
-  // Chunks of an earlier build go last, so that a program starting meanwhile still finds its own.
-  const written = new Set(outputFiles.map(({path}) => path));
+  const {asProgram, codeCache, codeCacheFile} = await import('./code-cache.mjs');
+  const written = new Set();
+  const write = (name, contents) => {
+    replaceFile(join(dist, name), contents);
+    written.add(name);
+  };
+  for (const {path, text} of outputFiles) {
+    const name = basename(path);
+    if (name.endsWith('.js')) {
+      write(name, withRequire(text));
+      continue;
+    }
+    const program = asProgram(text);
+    write(basename(codeCacheFile(name)), codeCache(join(dist, name), program));
+    write(name, program);
+  }
+  replaceFile(join(dist, 'THIRD-PARTY-LICENSES'), thirdPartyLicences(root, {inputs}));
+  // What an earlier build left goes last, so that a program starting meanwhile still finds its own.
   for (const name of readdirSync(dist)) {
-    if (name.endsWith('.js') && !written.has(join(dist, name))) rmSync(join(dist, name));
+    if (/\.(?:c?js|cache)$/.test(name) && !written.has(name)) rmSync(join(dist, name));
   }
 }
 

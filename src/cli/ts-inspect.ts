@@ -21,7 +21,7 @@ export interface InspectIo {
   readonly readText: (path: string) => Promise<string>;
   /** The engine's JSON for an object; undefined if there is none of that kind and name. */
   readonly resolve: (kind: ObjectKind, name: string, options: {size: boolean}) => Promise<string | undefined>;
-  readonly version: string;
+  readonly version: string | Promise<string>;
 }
 
 /** In the order in which Docker looks a name up. */
@@ -70,7 +70,7 @@ export async function main(argv: readonly string[], io: InspectIo): Promise<numb
     return 0;
   }
   if (parsed.version) {
-    io.stdout(`ts-inspect ${io.version}\n`);
+    io.stdout(`ts-inspect ${await io.version}\n`);
     return 0;
   }
   const problem = checkArguments(parsed);

@@ -1,0 +1,25 @@
+import {execFileSync} from 'node:child_process';
+import {mkdtempSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import test from 'ava';
+import {packageRoot} from '../../src/binding/index.js';
+
+test('the plan executor holds its promises under the address and undefined-behaviour sanitizers', t => {
+  const root = packageRoot();
+  execFileSync('make', ['-s', '-C', `${root}/native`, 'sanitize'], {stdio: ['ignore', 'pipe', 'pipe']});
+  const directory = mkdtempSync(join(tmpdir(), 'coracle-sanitize-'));
+  try {
+    const output = execFileSync(`${root}/native/build/sanitize/execute-test`, [directory], {
+      encoding: 'utf8',
+    });
+    const facts = output.trimEnd().split('\n');
+    t.true(facts.length >= 15);
+    t.true(
+      facts.every(fact => fact.startsWith('ok ')),
+      output,
+    );
+  } finally {
+    rmSync(directory, {recursive: true, force: true});
+  }
+});

@@ -1,9 +1,8 @@
 /** Where state lies, unless told otherwise, and which places cannot hold it. */
-import {constants, mkdirSync, openSync} from 'node:fs';
 import {homedir} from 'node:os';
 import {isAbsolute, join} from 'node:path';
-import {Descriptor, fileSystemMagic} from '../binding/index.js';
-import {CoracleError} from '../errors.js';
+import {type Descriptor, fileSystemMagic, mkdirsBelow, openDirectory} from '../binding/index.js';
+import {CoracleError, NativeFailure} from '../errors.js';
 
 export interface Roots {
   /** What lasts: images, containers, volumes. */
@@ -21,9 +20,9 @@ export function resolveRoots(
   environment: NodeJS.ProcessEnv = process.env,
   isRoot = process.geteuid?.() === 0,
 ): Roots {
-  const dataHome = environment['XDG_DATA_HOME'] || join(homedir(), '.local', 'share');
+  const dataHome = () => environment['XDG_DATA_HOME'] || join(homedir(), '.local', 'share');
   const root =
-    given.root || environment['CORACLE_ROOT'] || (isRoot ? '/var/lib/coracle' : join(dataHome, 'coracle'));
+    given.root || environment['CORACLE_ROOT'] || (isRoot ? '/var/lib/coracle' : join(dataHome(), 'coracle'));
   const runtime = environment['XDG_RUNTIME_DIR'];
   const userRun = runtime ? join(runtime, 'coracle') : join(root, 'run');
   const run = given.run || environment['CORACLE_RUN'] || (isRoot ? '/run/coracle' : userRun);
@@ -51,23 +50,29 @@ export function openRoot(path: string): Descriptor {
   );
 }
 
+/** Not by Node's recursive mkdir: below /proc it never returns. */
 function makeRoot(path: string): Descriptor {
   try {
-    mkdirSync(path, {recursive: true, mode: 0o700});
-    const directory = new Descriptor(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY));
-    return directory;
+    using host = openDirectory('/');
+    mkdirsBelow(host.fd, path, 0o700);
+    return openDirectory(path);
   } catch (cause) {
-    throw notWritable(path, cause);
+    throw isSystemError(cause) ? notWritable(path, cause) : cause;
   }
 }
 
 export function notWritable(path: string, cause: unknown): CoracleError {
-  const {code = 'unknown error'} = cause as NodeJS.ErrnoException;
-  return new CoracleError('ERR_ROOT_NOT_WRITABLE', `${path} cannot be made or written to: ${code}`, {
+  const reason = cause instanceof NativeFailure ? cause.errno : (cause as NodeJS.ErrnoException).code;
+  return new CoracleError('ERR_ROOT_NOT_WRITABLE', `${path} cannot be made or written to: ${reason}`, {
     cause,
     hint: 'Name a directory that you may write to: CORACLE_ROOT=/some/where (and CORACLE_RUN), or run as root.',
     details: {path},
   });
+}
+
+/** The kernel's refusal, seen through Node or through the core; a missing core is another matter. */
+function isSystemError(error: unknown): boolean {
+  return error instanceof NativeFailure || typeof (error as NodeJS.ErrnoException).syscall === 'string';
 }
 
 /** Magic numbers of statfs(2). */

@@ -1,0 +1,277 @@
+import {type ChildProcess, spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {existsSync, mkdirSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
+import {homedir} from 'node:os';
+import {join} from 'node:path';
+import test from 'ava';
+import {
+  readRecord,
+  resolveRoots,
+  Store,
+  sweepWorkspaces,
+  Workspace,
+  withLock,
+  writeRecord,
+} from '../../src/store/index.js';
+import {scratch} from './archives.js';
+
+const roots = test.macro({
+  exec(t, _name: string, environment: NodeJS.ProcessEnv, asRoot: boolean, root: string, run: string) {
+    t.deepEqual(resolveRoots({}, environment, asRoot), {root, run});
+  },
+  title: (_, name) => `state lies in the place for ${name}`,
+});
+
+const home = homedir();
+test(roots, 'root', {}, true, '/var/lib/coracle', '/run/coracle');
+test(
+  roots,
+  'root, whatever XDG says',
+  {XDG_DATA_HOME: '/x', XDG_RUNTIME_DIR: '/y'},
+  true,
+  '/var/lib/coracle',
+  '/run/coracle',
+);
+test(
+  roots,
+  'a user',
+  {XDG_RUNTIME_DIR: '/run/user/1000'},
+  false,
+  `${home}/.local/share/coracle`,
+  '/run/user/1000/coracle',
+);
+test(
+  roots,
+  'a user with XDG_DATA_HOME',
+  {XDG_DATA_HOME: '/data'},
+  false,
+  '/data/coracle',
+  '/data/coracle/run',
+);
+test(
+  roots,
+  'whom CORACLE_ROOT and CORACLE_RUN tell',
+  {CORACLE_ROOT: '/a', CORACLE_RUN: '/b'},
+  true,
+  '/a',
+  '/b',
+);
+
+test('explicit places win over the environment', t => {
+  t.deepEqual(resolveRoots({root: '/x', run: '/y'}, {CORACLE_ROOT: '/a', CORACLE_RUN: '/b'}, true), {
+    root: '/x',
+    run: '/y',
+  });
+});
+
+test('a relative root is refused', t => {
+  t.throws(() => resolveRoots({root: 'here'}), {code: 'ERR_INVALID_OPTION', message: /not an absolute path/});
+});
+
+test('a root that cannot be made names the remedy', async t => {
+  using place = scratch();
+  writeFileSync(join(place.path, 'file'), '');
+  const error = await t.throwsAsync(Store.open({root: join(place.path, 'file/root'), run: place.path}), {
+    code: 'ERR_ROOT_NOT_WRITABLE',
+  });
+  t.regex((error as {hint?: string}).hint ?? '', /CORACLE_ROOT/);
+  await t.throwsAsync(Store.open({root: '/proc/nope', run: place.path}), {code: 'ERR_ROOT_NOT_WRITABLE'});
+});
+
+test('opening a store twice changes nothing', async t => {
+  using place = scratch();
+  const options = {root: join(place.path, 'store'), run: join(place.path, 'run')};
+  const first = await Store.open(options);
+  const before = readdirSync(first.root).sort();
+  await Store.open(options);
+  t.deepEqual(readdirSync(first.root).sort(), before);
+});
+
+test('a lock is held by one at a time and released after a failure', async t => {
+  using place = scratch();
+  const lock = join(place.path, 'lock');
+  const order: string[] = [];
+  let release = () => {};
+  const first = withLock(lock, async () => {
+    order.push('first in');
+    await new Promise<void>(resolve => {
+      release = resolve;
+    });
+    order.push('first out');
+    throw new Error('failed inside');
+  });
+  const second = withLock(lock, () => order.push('second in'));
+  setTimeout(() => release(), 50);
+  await t.throwsAsync(first, {message: 'failed inside'});
+  await second;
+  t.deepEqual(order, ['first in', 'first out', 'second in']);
+});
+
+test('a lock that stays held is named after the time to wait for it', async t => {
+  using place = scratch();
+  const lock = join(place.path, 'lock');
+  await withLock(lock, async () => {
+    await t.throwsAsync(
+      withLock(lock, () => {}, {timeoutMs: 20}),
+      {code: 'ERR_STORE_BUSY', message: /lock is locked by another process/},
+    );
+    await t.throwsAsync(
+      withLock(lock, () => {}, {signal: AbortSignal.timeout(20)}),
+      {name: 'AbortError'},
+    );
+  });
+});
+
+test('a lock on a file that was removed meanwhile does not count', async t => {
+  using place = scratch();
+  const lock = join(place.path, 'lock');
+  await withLock(lock, async () => {
+    rmSync(lock);
+    await withLock(lock, () => t.pass('the new file is another lock'));
+  });
+});
+
+test('a record is replaced whole, and a damaged one is named', t => {
+  using place = scratch();
+  const path = join(place.path, 'record.json');
+  t.is(readRecord(path), undefined);
+  writeRecord(path, {a: 1});
+  writeRecord(path, {a: 2}, {durable: false});
+  t.deepEqual(readRecord(path), {a: 2});
+  t.deepEqual(readdirSync(place.path), ['record.json']);
+  writeFileSync(path, '{"a":');
+  t.throws(() => readRecord(path), {code: 'ERR_RECORD_DAMAGED', message: /record\.json is damaged/});
+});
+
+test('a workspace is removed at the end of its scope, what was renamed out of it stays', async t => {
+  using place = scratch();
+  {
+    await using work = Workspace.open(place.path);
+    mkdirSync(join(work.path, 'deep/deeper'), {recursive: true});
+    writeFileSync(join(place.path, 'other'), '');
+  }
+  t.deepEqual(readdirSync(place.path), ['other']);
+});
+
+async function holdWorkspace(parent: string): Promise<ChildProcess> {
+  const script = `
+    const {Workspace} = await import(${JSON.stringify(new URL('../../src/store/index.ts', import.meta.url).href)});
+    const {writeFileSync} = await import('node:fs');
+    const work = Workspace.open(${JSON.stringify(parent)});
+    writeFileSync(work.path + '/half', 'done');
+    console.log('ready');
+    setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ['--import=tsx', '--input-type=module', '-e', script], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  await once(child.stdout!, 'data');
+  return child;
+}
+
+test('what a killed process left is removed at the next open, what a live one holds is not', async t => {
+  using place = scratch();
+  const [dead, alive] = await Promise.all([holdWorkspace(place.path), holdWorkspace(place.path)]);
+  t.teardown(() => {
+    dead.kill('SIGKILL');
+    alive.kill('SIGKILL');
+  });
+  await using own = Workspace.open(place.path);
+  t.is(readdirSync(place.path).length, 3);
+  dead.kill('SIGKILL');
+  await once(dead, 'exit');
+  await sweepWorkspaces(place.path);
+  t.is(readdirSync(place.path).length, 2);
+  t.true(existsSync(own.path));
+  alive.kill('SIGKILL');
+  await once(alive, 'exit');
+  await sweepWorkspaces(place.path);
+  t.deepEqual(readdirSync(place.path), [own.path.slice(place.path.length + 1)]);
+});
+
+async function openStore() {
+  const place = scratch();
+  const store = await Store.open({root: join(place.path, 'store'), run: join(place.path, 'run')});
+  return Object.assign(place, {store, containers: store.containers});
+}
+
+const unknown = {code: 'ERR_CONTAINER_NOT_FOUND'};
+
+test('a container is found by name, id and unambiguous beginning', async t => {
+  using place = await openStore();
+  const {containers} = place;
+  const [a, b] = [`ab12${'0'.repeat(60)}`, `ab34${'0'.repeat(60)}`];
+  for (const [id, name] of [
+    [a, 'first'],
+    [b, 'second'],
+  ] as const) {
+    containers.reserveName(name, id);
+    containers.create(id, {id});
+  }
+  for (const text of [a, 'first', '/first', 'ab12', 'ab1']) t.is(containers.resolve(text), a, text);
+  t.throws(() => containers.resolve('ab'), {
+    code: 'ERR_AMBIGUOUS_ID',
+    message: 'multiple IDs found with provided prefix: ab',
+  });
+  for (const text of ['nope', 'abcd', '', '../..', 'f'.repeat(64)]) {
+    t.throws(() => containers.resolve(text), {...unknown, message: `No such container: ${text}`}, text);
+  }
+  t.deepEqual(containers.ids().sort(), [a, b]);
+  t.deepEqual(containers.read(a, 'config.json'), {id: a});
+  t.is(containers.read(a, 'exit.json'), undefined);
+});
+
+test('a name wins over the beginning of an id', async t => {
+  using place = await openStore();
+  const {containers} = place;
+  const [a, b] = [containers.newId(), containers.newId()];
+  containers.reserveName(b.slice(0, 12), a);
+  containers.create(a, {});
+  containers.create(b, {});
+  t.is(containers.resolve(b.slice(0, 12)), a);
+});
+
+test("a name is reserved once, in Docker's words", async t => {
+  using place = await openStore();
+  const {containers} = place;
+  const id = containers.newId();
+  containers.reserveName('web', id);
+  t.throws(() => containers.reserveName('web', containers.newId()), {
+    code: 'ERR_NAME_IN_USE',
+    message: `Conflict. The container name "/web" is already in use by container "${id}". You have to remove (or rename) that container to be able to reuse that name.`,
+  });
+  containers.releaseName('web', containers.newId());
+  t.throws(() => containers.reserveName('web', id), {code: 'ERR_NAME_IN_USE'});
+  containers.releaseName('web', id);
+  containers.reserveName('web', id);
+});
+
+for (const name of ['a', '-dash', 'bad name', '../up', 'a/b', '.hidden']) {
+  test(`a container cannot be called "${name}"`, async t => {
+    using place = await openStore();
+    t.throws(() => place.containers.reserveName(name, place.containers.newId()), {
+      code: 'ERR_INVALID_NAME',
+      message: `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+    });
+  });
+}
+
+test('removing a container takes its directory and its name, and may be repeated', async t => {
+  using place = await openStore();
+  const {containers} = place;
+  const id = containers.newId();
+  containers.reserveName('gone', id);
+  containers.create(id, {});
+  mkdirSync(join(containers.directory(id), 'upper/deep'), {recursive: true});
+  await containers.remove(id, 'gone');
+  await containers.remove(id, 'gone');
+  t.throws(() => containers.resolve('gone'), unknown);
+  t.deepEqual(readdirSync(join(place.store.root, 'names')), []);
+  t.deepEqual(readdirSync(join(place.store.root, 'work')), []);
+});
+
+test("a container's lock excludes others", async t => {
+  using place = await openStore();
+  const id = place.containers.newId();
+  place.containers.create(id, {});
+  t.is(await place.containers.withLock(id, () => 'held'), 'held');
+});

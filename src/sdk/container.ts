@@ -269,7 +269,7 @@ export class Container implements AsyncDisposable {
       if (!force) {
         throw new CoracleError(
           'ERR_CONTAINER_RUNNING',
-          `cannot remove container "/${config.name}": container is running: stop the container before removing or force remove`,
+          `You cannot remove a running container ${config.id}. Stop the container before attempting removal or force remove`,
         );
       }
       this.sendSignal(SIGKILL, 'kill');

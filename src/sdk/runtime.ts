@@ -13,7 +13,7 @@ import {
   SlotAllocator,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import {type ImageUse, Store, type StoredImage} from '../store/index.js';
+import {hostShell, type ImageUse, Store, type StoredImage} from '../store/index.js';
 import {type ContainerConfig, makeContainerConfig} from './container-config.js';
 import {
   type ContainerPlaces,
@@ -279,8 +279,15 @@ export class Runtime implements AsyncDisposable {
     return (
       this.store.findImage(reference) ??
       (await this.store.ensureBuiltInImage(reference)) ??
+      (await this.#presetImage(reference)) ??
       this.store.getImage(reference)
     );
+  }
+
+  /** `host-shell` is made when it is first wanted, as `hello-world` is. */
+  async #presetImage(reference: string): Promise<StoredImage | undefined> {
+    const preset = hostShell();
+    return reference === preset.name ? this.store.imageFromHost(preset) : undefined;
   }
 
   /**

@@ -94,9 +94,12 @@ export class Evaluator {
 
   at(node: Node): void {
     this.#node = node;
-    if (++this.#steps > this.#limits.maxSteps) {
-      this.failLimit(`more than ${this.#limits.maxSteps} steps`);
-    }
+    this.countStep();
+  }
+
+  /** Every node evaluated and every turn of a loop is a step: an empty loop must end too. */
+  countStep(): void {
+    if (++this.#steps > this.#limits.maxSteps) this.failLimit(`more than ${this.#limits.maxSteps} steps`);
   }
 
   fail(message: string, cause?: unknown): never {

@@ -209,6 +209,7 @@ class Execution {
   #iterate(frame: RangeFrame): void {
     const evaluator = this.#evaluator;
     const {variables} = evaluator;
+    evaluator.countStep();
     variables.length = frame.inside;
     const {value: iteration} = frame.iterations.next();
     if (iteration === undefined) {

@@ -70,7 +70,7 @@ export function formatTime(time: GoTime, layout: ByteString): ByteString {
 const year = (date: Date): string => String(date.getUTCFullYear()).padStart(4, '0');
 
 /** A zone without a name is printed as its offset. */
-const zoneName = (offset: number): string => zone(offset, offset % 3600 === 0 ? '-07' : '-0700');
+const zoneName = (offset: number): string => zone(offset, '-0700');
 
 /** `.000` always has its digits, `.999` drops trailing zeros and itself if nothing is left. */
 function fraction(nanoseconds: number, element: string): string {

@@ -145,7 +145,7 @@ export class Container implements AsyncDisposable {
     return new Container(runtime, await runtime.createContainer(image, normalized));
   }
 
-  /** By id, unambiguous prefix of an id, or name. @throws `ERR_CONTAINER_NOT_FOUND`, `ERR_CONTAINER_AMBIGUOUS` */
+  /** By id, unambiguous prefix of an id, or name. @throws `ERR_CONTAINER_NOT_FOUND`, `ERR_AMBIGUOUS_ID` */
   static async get(nameOrId: string, {runtime}: Pick<CallOptions, 'runtime'> = {}): Promise<Container> {
     const opened = runtime ?? (await Runtime.default());
     return new Container(opened, opened.readContainer(nameOrId));

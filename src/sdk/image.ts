@@ -48,7 +48,7 @@ export class Image {
 
   /**
    * Makes an image of one archive of a file system: tar, plain or compressed by gzip or zstd, as a stream or a file's path.
-   * @throws `ERR_INVALID_IMAGE`, `ERR_LAYER_LIMIT`, `ERR_INVALID_REFERENCE`
+   * @throws `ERR_INVALID_IMAGE`, `ERR_LAYER_TOO_LARGE`, `ERR_INVALID_REFERENCE`
    */
   static async import(
     source: ArchiveSource,

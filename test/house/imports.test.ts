@@ -32,7 +32,6 @@ const KNOWS_PACKAGE: Readonly<Record<string, readonly string[]>> = {
   koffi: ['binding'],
   commander: ['cli'],
   pino: ['cli'],
-  'tar-stream': ['store'],
 };
 
 /** Pure rooms stay away from everything of Node's that reads or writes; inspect from all of Node. */

@@ -1,4 +1,4 @@
-import {type ByteString, toBytes} from './byte-string.js';
+import {type ByteString, fromBytes, toBytes} from './byte-string.js';
 import {ANY_MAP, ANYS, FLOAT64, INT, type Type} from './types.js';
 import {type Elements, type Entries, NOTHING, ofBool, ofString, type Value} from './value.js';
 
@@ -65,24 +65,25 @@ const mapEntries = (map: ReadonlyMap<unknown, unknown>): Entries => {
 };
 
 function objectEntries(object: object): Entries {
-  const names = new Map<ByteString, string>();
-  for (const name of Object.keys(object)) {
-    const value = Object.getOwnPropertyDescriptor(object, name);
-    if (
-      value !== undefined &&
-      'value' in value &&
-      value.value !== undefined &&
-      typeof value.value !== 'function'
-    ) {
-      names.set(toBytes(name), name);
-    }
-  }
-  return {
-    size: names.size,
-    get(key) {
-      const name = names.get(key);
-      return name === undefined ? undefined : convert(Object.getOwnPropertyDescriptor(object, name)?.value);
-    },
-    keys: () => names.keys(),
+  let names: ByteString[] | undefined;
+  const keys = (): ByteString[] => {
+    names ??= Object.keys(object).filter(name => hasData(object, name)).map(toBytes);
+    return names;
   };
+  return {
+    get size() {
+      return keys().length;
+    },
+    get(key) {
+      const name = fromBytes(key);
+      return hasData(object, name) ? convert((object as Record<string, unknown>)[name]) : undefined;
+    },
+    keys,
+  };
+}
+
+/** Whether the object itself has a value there that is data: no getter, no function, not undefined. */
+function hasData(object: object, name: string): boolean {
+  const property = Object.getOwnPropertyDescriptor(object, name);
+  return property?.enumerable === true && property.value !== undefined && typeof property.value !== 'function';
 }

@@ -8,7 +8,7 @@ const {Script} = require('node:vm');
 /** A program's first line is a comment of this many characters that names its contents; so does its cache's beginning. */
 const STAMP_LENGTH = 66; // '//' and a SHA-256
 
-module.exports = {start, codeCacheFile, STAMP_LENGTH};
+module.exports = {start, load, codeCacheFile, STAMP_LENGTH};
 
 /** Runs `dist/NAME.cjs` up to the end of its `main`, which sets the exit code. */
 async function start(name) {
@@ -20,12 +20,18 @@ async function start(name) {
     process.exitCode = 1;
     return;
   }
-  const cachedData = codeCacheOf(filename, source);
+  await load(filename, source, codeCacheOf(filename, source)).main();
+  // Nothing is left to write: Node's own way out, waiting for handles and taking itself apart, takes milliseconds.
+  if (process.stdout.writableLength + process.stderr.writableLength === 0) process.exit();
+}
+
+/** What the program exports, and its script. */
+function load(filename, source, cachedData) {
   // V8 refuses the cache of another V8 or of other flags, and compiles as if there were none.
   const script = new Script(source, {filename, ...(cachedData && {cachedData})});
   const program = {exports: {}};
-  script.runInThisContext()(program.exports, require, program, filename);
-  await program.exports.main();
+  script.runInThisContext()(program.exports, requireLazily, program, filename);
+  return {main: program.exports.main, script};
 }
 
 /** V8 itself compares the length of the source only: a cache of other contents is none. */
@@ -47,4 +53,13 @@ function read(path) {
     if (error.code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** Modules of Node's that take 0.4-2 ms each to load, and that many commands do without. */
+const LAZY = new Set(['node:child_process', 'node:crypto', 'node:fs/promises', 'node:net', 'node:zlib']);
+
+/** Their functions are looked up at each call (esbuild writes `crypto.createHash()`): the first call loads the module. */
+function requireLazily(name) {
+  if (!LAZY.has(name)) return require(name);
+  return new Proxy({}, {get: (_, key) => require(name)[key]});
 }

@@ -103,7 +103,7 @@ async function buildBundles() {
   const {thirdPartyLicences} = await import('./third-party-licences.mjs');
   const dist = join(root, 'dist');
   mkdirSync(dist, {recursive: true});
-  const {asProgram, codeCache, codeCacheFile} = await import('./code-cache.mjs');
+  const {asProgram, writeCodeCache} = await import('./code-cache.mjs');
   const written = new Set();
   const write = (name, contents) => {
     replaceFile(join(dist, name), contents);
@@ -115,9 +115,8 @@ async function buildBundles() {
       write(name, withRequire(text));
       continue;
     }
-    const program = asProgram(text);
-    write(basename(codeCacheFile(name)), codeCache(join(dist, name), program));
-    write(name, program);
+    write(name, asProgram(text));
+    written.add(basename(writeCodeCache(path)));
   }
   replaceFile(join(dist, 'THIRD-PARTY-LICENSES'), thirdPartyLicences(root, {inputs}));
   // What an earlier build left goes last, so that a program starting meanwhile still finds its own.

@@ -203,15 +203,22 @@ function loadSystemLibrary({soname, debianPackage, neededTo}: SystemLibrary): Ko
 /** The platform's addon alone loads in 1-2 ms, koffi with its JavaScript in 6-10 ms: the addon first. */
 function loadKoffi(): Koffi {
   if (koffi !== undefined) return koffi;
-  // Resolved from koffi's own place: strict package managers show its platform packages to nobody else.
-  const requireAsKoffi = createRequire(require.resolve('koffi'));
-  try {
-    koffi = requireAsKoffi(`@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`) as Koffi;
-    if (typeof koffi.load !== 'function') throw new TypeError('the koffi addon has no load()');
-  } catch {
-    koffi = require('koffi') as Koffi; // musl, an own build of koffi, another layout: koffi knows the ways
-  }
+  const addon = `@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`;
+  koffi =
+    koffiFrom(() => require(addon)) ??
+    // From koffi's own place: strict package managers show its platform packages to nobody else.
+    koffiFrom(() => createRequire(require.resolve('koffi'))(addon)) ??
+    (require('koffi') as Koffi); // musl, an own build of koffi, another layout: koffi knows the ways
   return koffi;
+}
+
+function koffiFrom(load: () => unknown): Koffi | undefined {
+  try {
+    const loaded = load() as Partial<Koffi>;
+    return typeof loaded.load === 'function' ? (loaded as Koffi) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function checkPlatform(): void {

@@ -13,15 +13,17 @@ const PATIENCE = 3;
  */
 export async function attend(
   container: RunningContainer,
-  {stdin, stdout, stderr, onSignal}: Context,
+  context: Context,
   {proxySignals}: {readonly proxySignals: boolean},
 ): Promise<number> {
+  const {stdout, stderr, onSignal} = context;
   for (const warning of container.warnings) stderr.write(`WARNING: ${warning}\n`);
   const stopListening = proxySignals ? onSignal(forwardTo(container, stderr)) : () => {};
+  const stdin = container.stdin === null ? undefined : context.stdin;
   if (container.stdin !== null) {
-    stdin.pipe(container.stdin);
+    stdin?.pipe(container.stdin);
     // The program need not read to the end: a broken pipe is its business, and says nothing about ours.
-    container.stdin.on('error', () => stdin.unpipe());
+    container.stdin.on('error', () => stdin?.unpipe());
   }
   try {
     const outputs = [pump(container.stdout, stdout), pump(container.stderr, stderr)];
@@ -31,9 +33,9 @@ export async function attend(
     return dockerExitCode(exit);
   } finally {
     stopListening();
-    stdin.unpipe();
+    stdin?.unpipe();
     // An open terminal or pipe would keep this process waiting for input that nobody reads.
-    stdin.destroy();
+    stdin?.destroy();
   }
 }
 

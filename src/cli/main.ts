@@ -47,7 +47,7 @@ export async function runCommandLine(argv: readonly string[], world: World): Pro
       opened ??= world.openSdk(root === undefined ? {} : {root});
       return opened;
     };
-    return await command.run(call, {...world, sdk});
+    return await command.run(call, Object.assign(Object.create(world) as World, {sdk})); // world has getters
   } catch (error) {
     if (wantsDebug(globals, world)) await logFailure(error, world);
     return reportError(error, command, world.stderr);

@@ -17,9 +17,14 @@ export function processWorld(): World {
   return {
     env: process.env,
     directory: process.cwd(),
-    stdin: process.stdin,
+    // Node makes this stream when it is asked for first, in 2 ms: most commands do without.
+    get stdin() {
+      return process.stdin;
+    },
     stdout: process.stdout,
-    stderr: process.stderr,
+    get stderr() {
+      return process.stderr;
+    },
     now: Date.now,
     openSdk: async options => (await import('./open-sdk.js')).openSdk(options),
     onSignal: listener => {

@@ -47,8 +47,8 @@ export class HostFacts {
 
   /** /etc/resolv.conf of the host, at most a second old; '' where there is none. */
   get resolvConf(): string {
-    const now = performance.now();
-    if (now - this.#resolvConf.readAt > 1000)
+    const now = process.uptime(); // seconds
+    if (now - this.#resolvConf.readAt > 1)
       this.#resolvConf = {text: readIfPresent('/etc/resolv.conf'), readAt: now};
     return this.#resolvConf.text;
   }

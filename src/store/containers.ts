@@ -2,8 +2,18 @@
  * The containers of a store: `containers/ID/config.json` each, and `names/NAME`, a symlink to the id. A name is
  * reserved by making its symlink, which only one process can.
  */
-import {randomBytes} from 'node:crypto';
-import {existsSync, mkdirSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync} from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import {join} from 'node:path';
 import {removeTree} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
@@ -140,3 +150,15 @@ export class Containers {
 const ID = /^[a-f0-9]{64}$/;
 /** moby, daemon/names/names.go: at least two characters. */
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
+
+/** From random(4), since node:crypto takes 1-2 ms to load, which a short life of the command line would notice. */
+function randomBytes(length: number): Buffer {
+  const bytes = Buffer.alloc(length);
+  const random = openSync('/dev/urandom', 'r');
+  try {
+    readSync(random, bytes); // never short for 256 bytes or less
+  } finally {
+    closeSync(random);
+  }
+  return bytes;
+}

@@ -171,7 +171,8 @@ int64_t ct_send(int32_t socket, const void *request, const void *plan, int64_t p
         return result < 0 ? result : 0;
 }
 
-/* Field 22 of proc_pid_stat(5), counted after the last ')': the command name before it may hold any byte. */
+/* Field 22 of proc_pid_stat(5), counted after the last ')': the command name before it may hold any byte. A zombie does and
+ * holds nothing any more: it counts as gone, however long its parent takes to ask about it. */
 static int64_t start_time_of(int pid)
 {
         char path[32], text[1024];
@@ -186,6 +187,8 @@ static int64_t start_time_of(int pid)
                 return -error;
         text[length] = 0;
         char *at = strrchr(text, ')');
+        if (at != NULL && at[1] == ' ' && (at[2] == 'Z' || at[2] == 'X'))
+                return -ESRCH;
         for (int field = 2; at != NULL && field < 22; field++)
                 at = strchr(at + 1, ' ');
         return at == NULL ? -EIO : strtoll(at + 1, NULL, 10);

@@ -18,7 +18,7 @@ export function identifyProcess(pid: number): ProcessIdentity | undefined {
   return startTime < 0 ? undefined : {pid, startTime};
 }
 
-/** Whether the process still exists; a zombie does. */
+/** Whether the process still exists; a zombie does not. */
 export function isAlive({pid, startTime}: ProcessIdentity): boolean {
   return Number(ct_process_start_time(pid)) === startTime;
 }

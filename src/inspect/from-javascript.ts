@@ -67,7 +67,9 @@ const mapEntries = (map: ReadonlyMap<unknown, unknown>): Entries => {
 function objectEntries(object: object): Entries {
   let names: ByteString[] | undefined;
   const keys = (): ByteString[] => {
-    names ??= Object.keys(object).filter(name => hasData(object, name)).map(toBytes);
+    names ??= Object.keys(object)
+      .filter(name => hasData(object, name))
+      .map(toBytes);
     return names;
   };
   return {
@@ -85,5 +87,7 @@ function objectEntries(object: object): Entries {
 /** Whether the object itself has a value there that is data: no getter, no function, not undefined. */
 function hasData(object: object, name: string): boolean {
   const property = Object.getOwnPropertyDescriptor(object, name);
-  return property?.enumerable === true && property.value !== undefined && typeof property.value !== 'function';
+  return (
+    property?.enumerable === true && property.value !== undefined && typeof property.value !== 'function'
+  );
 }

@@ -8,6 +8,7 @@ import {alignTabs} from './tabwriter.js';
 import {compileForValues, type TemplateOptions, type ValueTemplate} from './template.js';
 import {TemplateError} from './template-error.js';
 import {
+  ANY,
   ANY_MAP,
   defined,
   type Field,
@@ -15,9 +16,11 @@ import {
   pointerTo,
   STRING,
   STRING_MAP,
+  sliceOf,
   type Type,
+  UINT8,
 } from './types.js';
-import {ofString, type Value} from './value.js';
+import {elements, ofString, type Value, zero, zeroData} from './value.js';
 
 /** The values of the placeholders; null is Go's nil (a container without a platform). */
 export type ListRow = Readonly<Record<string, string | number | boolean | null>>;
@@ -49,15 +52,15 @@ export function formatList(
   options: ListOptions = {},
 ): string {
   const list = LISTS[kind];
-  if (list.triesFirst !== undefined && format !== '') tryFirst(list, list.triesFirst, format, options);
+  if (list.triesFirst !== undefined && format !== '') tryFirst(kind, list.triesFirst, format, options);
   const chosen = chooseFormat(kind, list, format, options);
   const isTable = chosen.startsWith('table');
   const render = explained('template parsing error', () =>
     compileForValues(finalFormat(chosen, isTable), options),
   );
-  const type = rowType(list, rows);
+  const type = rowType(kind, rows);
   const body = shownRows(kind, rows, chosen, options).map((row, i) =>
-    explained('template parsing error', () => render(rowValue(type, row, options.labels?.[i])) + '\n'),
+    explained('template parsing error', () => `${render(rowValue(type, row, options.labels?.[i]))}\n`),
   );
   if (!isTable) return body.join('');
   const text = `${renderHeader(render, {...list.headers, ...options.headers})}\n${body.join('')}`;
@@ -104,9 +107,9 @@ function chooseFormat(kind: ListKind, list: ListDescription, format: string, opt
     : format;
 }
 
-function tryFirst(list: ListDescription, empty: ListRow, format: string, options: ListOptions): void {
+function tryFirst(kind: ListKind, empty: ListRow, format: string, options: ListOptions): void {
   const render = explained('failed to parse template', () => compileForValues(format, options));
-  explained('failed to execute template', () => render(rowValue(rowType(list, [empty]), empty, null)));
+  explained('failed to execute template', () => render(rowValue(rowType(kind, [empty]), empty, null)));
 }
 
 /** Puts what failed in front of the template's error. */
@@ -142,7 +145,8 @@ const HEADER = defined('formatter.SubHeaderContext', STRING_MAP, {
 type RowData = readonly [row: ReadonlyMap<ByteString, Value>, labels: ReadonlyMap<ByteString, ByteString>];
 
 /** A pointer to a struct whose methods are the placeholders. */
-function rowType({context, unexported, headers}: ListDescription, rows: readonly ListRow[]): Type {
+function rowType(kind: ListKind, rows: readonly ListRow[]): Type {
+  const {context, unexported, headers} = LISTS[kind];
   const methods: Record<string, Method> = {};
   for (const name of new Set([...Object.keys(headers), ...rows.flatMap(row => Object.keys(row))])) {
     methods[toBytes(name)] = {params: [], call: self => (self.data as RowData)[0].get(name) ?? ofString('')};
@@ -151,19 +155,43 @@ function rowType({context, unexported, headers}: ListDescription, rows: readonly
     params: [STRING],
     call: (self, [name]) => ofString((self.data as RowData)[1].get(name!.data as ByteString) ?? ''),
   };
-  const hidden = (name: string): Field => ({name, type: STRING, json: '-', unexported: true});
+  methods['FullHeader'] = {params: [], call: () => zero(ANY)};
+  methods['MarshalJSON'] = {params: [], call: self => bytesOf(marshalRow(self))};
+  const fields = [HEADER_CONTEXT, ...unexported.map(hidden), ...(kind === 'container' ? [FIELDS_USED] : [])];
   return {
     kind: 'struct',
     name: context,
     named: true,
-    fields: unexported.map(hidden),
+    fields,
+    // What a template sees of the struct besides its methods is empty.
+    parts: () => fields.map(({type}) => zeroData(type)),
     pointerMethods: methods,
-    marshal: self => {
-      const [row] = self.data as RowData;
-      return writeJson({type: ANY_MAP, data: row}, {escapeHtml: true});
-    },
+    marshal: marshalRow,
   };
 }
+
+const marshalRow = (self: Value): ByteString =>
+  writeJson({type: ANY_MAP, data: (self.data as RowData)[0]}, {escapeHtml: true});
+
+const bytesOf = (text: ByteString): Value => ({
+  type: sliceOf(UINT8),
+  data: elements(Array.from(text, c => BigInt(c.charCodeAt(0)))),
+});
+
+const hidden = (name: string): Field => ({name, type: STRING, json: '-', unexported: true});
+const HEADER_CONTEXT: Field = {
+  name: 'HeaderContext',
+  type: {
+    kind: 'struct',
+    name: 'formatter.HeaderContext',
+    named: true,
+    fields: [{name: 'Header', type: ANY, json: 'Header'}],
+  },
+  json: '',
+  embedded: true,
+};
+/** `docker ps` notes there which columns a template needs. */
+const FIELDS_USED: Field = {name: 'FieldsUsed', type: ANY_MAP, json: 'FieldsUsed'};
 
 const NO_PLATFORM: Value = {type: pointerTo(defined('formatter.Platform', STRING)), data: null};
 

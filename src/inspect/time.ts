@@ -10,8 +10,8 @@ import {
   WEEKDAYS,
 } from './calendar.js';
 import {formatTime} from './time-format.js';
-import {defined, INT, INT64, type Method, STRING, type Type} from './types.js';
-import {ofBool, ofFloat, ofInt, ofString, type Value} from './value.js';
+import {defined, type Field, INT, INT64, type Method, pointerTo, STRING, type Type, UINT64} from './types.js';
+import {type Box, ofBool, ofFloat, ofInt, ofString, type Value} from './value.js';
 
 /** Go's time.Time and time.Duration, as far as templates can ask them. */
 
@@ -61,12 +61,27 @@ export const DURATION: Type = defined('time.Duration', INT64, {
 
 const timeOf = (value: Value | undefined): GoTime => value!.data as GoTime;
 
+const LOCATION: Type = {kind: 'struct', name: 'time.Location', named: true, fields: []};
+const locations = new Map<number, Box>();
+/** One per offset, so that it keeps its address. */
+function locationOf(offset: number): Box {
+  const location = locations.get(offset) ?? {data: []};
+  locations.set(offset, location);
+  return location;
+}
+const hidden = (name: string, type: Type): Field => ({name, type, json: '-', unexported: true});
+
 export const TIME: Type = {
   kind: 'struct',
   name: 'time.Time',
   named: true,
-  // Its fields are not exported; with a String method they are never printed either.
-  fields: [],
+  // Nanosecond, seconds since year 1, and no location for UTC: seen by verbs that String does not answer.
+  fields: [hidden('wall', UINT64), hidden('ext', INT64), hidden('loc', pointerTo(LOCATION))],
+  parts: data => {
+    const {nanoseconds, offset} = data as GoTime;
+    const seconds = floorDivide(nanoseconds, SECOND) - ZERO_SECONDS;
+    return [BigInt(nanosecond(data as GoTime)), seconds, offset === undefined ? null : locationOf(offset)];
+  },
   zero: () => ({nanoseconds: ZERO_SECONDS * SECOND, offset: undefined}) satisfies GoTime,
   marshal: value => `"${formatTime(timeOf(value), RFC3339_NANO)}"`,
   unmarshal: json => parseTime(json),

@@ -35,6 +35,8 @@ export interface Type {
   /** Of an array. */
   readonly length?: number;
   readonly fields?: readonly Field[];
+  /** The fields' data, of a struct that keeps its data in another shape. */
+  readonly parts?: (data: unknown) => readonly unknown[];
   readonly methods?: MethodTable;
   /** Methods with a pointer receiver, seen on pointers and on what can be addressed. */
   readonly pointerMethods?: MethodTable;

@@ -136,7 +136,7 @@ const byBytes = (a: ByteString, b: ByteString): number => (a < b ? -1 : a > b ? 
 /** Field i of a struct. */
 export const field = (value: Value, i: number): Value => ({
   type: value.type.fields![i]!.type,
-  data: (value.data as readonly unknown[])[i],
+  data: (value.type.parts?.(value.data) ?? (value.data as readonly unknown[]))[i],
   ...(value.addressable ? {addressable: true} : {}),
 });
 

@@ -3,6 +3,7 @@ import {execFileSync, spawn} from 'node:child_process';
 import {join} from 'node:path';
 import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
+import type {RunOptions} from './built-sdk.js';
 import {OPTIONS} from './isolation.js';
 
 /** Milliseconds from its beginning until exec had succeeded, the exit was reaped, and all was removed. */
@@ -18,11 +19,11 @@ export class Floor implements AsyncDisposable {
   readonly #ended: Promise<unknown>;
 
   /** @param root a Coracle root that nobody removes meanwhile, with `image` in it */
-  constructor(root: string, image: string) {
+  constructor(root: string, image: string, options: RunOptions = OPTIONS) {
     const here = fileURLToPath(new URL('.', import.meta.url));
     execFileSync('make', ['--silent', '-C', join(here, '../native'), 'floor']);
     const plan = `${root}.plan`;
-    const writer = ['--import=tsx', join(here, 'write-plan.ts'), root, image, plan, JSON.stringify(OPTIONS)];
+    const writer = ['--import=tsx', join(here, 'write-plan.ts'), root, image, plan, JSON.stringify(options)];
     const id = execFileSync(process.execPath, writer, {encoding: 'utf8'}).trim();
     this.#child = spawn(join(here, '../native/build/floor'), [plan, id], {
       stdio: ['pipe', 'pipe', 'inherit'],

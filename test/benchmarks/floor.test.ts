@@ -1,0 +1,21 @@
+import {readdirSync, readFileSync} from 'node:fs';
+import {Floor} from '../../benchmarks/floor.js';
+import {OPTIONS} from '../../benchmarks/isolation.js';
+import {ownRuntime} from '../helpers/own-runtime.js';
+import {asRoot} from '../helpers/requires.js';
+
+const own = ownRuntime();
+
+asRoot.serial('the floor program lives whole lives of a compiled plan and leaves nothing behind', async t => {
+  await own.runtime;
+  const mounts = readFileSync('/proc/self/mountinfo', 'latin1');
+  const floor = new Floor(own.root, 'host-shell', {...OPTIONS, command: ['true']});
+  for (let life = 0; life < 3; life++) {
+    const {startMs, exitMs, lifeMs} = await floor.once();
+    t.true(0 < startMs && startMs < exitMs && exitMs < lifeMs);
+  }
+  await floor[Symbol.asyncDispose]();
+  t.deepEqual(readdirSync(`${own.root}/containers`), []);
+  t.deepEqual(readdirSync(`${own.root}/names`), []);
+  t.is(readFileSync('/proc/self/mountinfo', 'latin1'), mounts);
+});

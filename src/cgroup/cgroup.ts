@@ -138,4 +138,6 @@ export interface CgroupDriver {
    */
   compile(request: CgroupRequest, slots: SlotAllocator): CgroupSteps;
   decodeExitReports(reports: ReadonlyMap<number, Uint8Array>): ExitFacts;
+  /** Steps for the teardown phase that kill and remove a container's cgroup in every hierarchy, whatever its limits were. */
+  removal(name: string, parent?: string): Step[];
 }

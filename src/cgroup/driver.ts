@@ -107,6 +107,10 @@ export function makeDriver({layout, parts, host, nothing}: DriverFacts): CgroupD
     layout,
     compile,
     decodeExitReports,
+    removal(name, parent = DEFAULT_PARENT) {
+      const [below, child] = [checkPath(parent, 'parent'), checkPath(name, 'name')];
+      return parts.flatMap(part => part.removal(below, child));
+    },
     prepare(parent = DEFAULT_PARENT) {
       for (const part of parts) part.prepare(checkPath(parent, 'parent'));
     },

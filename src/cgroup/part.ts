@@ -21,6 +21,8 @@ export interface CgroupPart {
   /** Whether processes that joined a cgroup below this parent would stand still. */
   isFrozen(parent: string): boolean;
   build(container: PartRequest, slots: SlotAllocator): PartSteps;
+  /** Kills and removes a container's cgroup wherever it may have one. */
+  removal(parent: string, name: string): Step[];
 }
 
 export interface Refusal {

@@ -55,6 +55,11 @@ export function v1Part(found: ReadonlyMap<Controller, V1Controller>): CgroupPart
       return base !== undefined && /^FR/.test(readIfPresent(`${base}/${parent}/freezer.state`) ?? '');
     },
     build: (request, slots) => build(usable, request, slots),
+    removal(parent, name) {
+      const directories: Record<string, string> = {};
+      for (const [controller, base] of usable) directories[controller] = `${base}/${parent}/${name}`;
+      return teardownSteps(directories, [...new Set(Object.values(directories))]);
+    },
   };
 }
 

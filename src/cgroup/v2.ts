@@ -70,6 +70,7 @@ export function v2Part(tree: V2Tree): CgroupPart {
     },
     isFrozen: parent => /^frozen 1$/m.test(readIfPresent(`${base}/${parent}/cgroup.events`) ?? ''),
     build: (request, slots) => build(base, request, slots),
+    removal: (parent, name) => teardownSteps(`${base}/${parent}/${name}`),
   };
 }
 
@@ -232,12 +233,16 @@ function build(base: string, {parent, name, writes, devices}: PartRequest, slots
       report('cpu.stat', EXIT_REPORT.cpuStat),
       report('pids.events', EXIT_REPORT.pidsEvents),
     ],
-    teardown: [
-      {op: 'killCgroup', stage: 'kill cgroup', s1: directory, x: TEARDOWN_WAIT_MS},
-      {op: 'rmdir', stage: 'remove cgroup', s1: directory, x: TEARDOWN_WAIT_MS},
-    ],
+    teardown: teardownSteps(directory),
     directories: {'': directory},
   };
+}
+
+function teardownSteps(directory: string): Step[] {
+  return [
+    {op: 'killCgroup', stage: 'kill cgroup', s1: directory, x: TEARDOWN_WAIT_MS},
+    {op: 'rmdir', stage: 'remove cgroup', s1: directory, x: TEARDOWN_WAIT_MS},
+  ];
 }
 
 /** Octal, the same on every architecture we run on; node:fs does not export them. open(2) */

@@ -1,5 +1,5 @@
-import {readFileSync} from 'node:fs';
-import {lstat, mkdir, readdir, readlink, rm, stat} from 'node:fs/promises';
+import {lstatSync, readdirSync, readFileSync, readlinkSync, rmSync} from 'node:fs';
+import {mkdir, readdir, stat} from 'node:fs/promises';
 import {
   encodePlan,
   identifyProcess,
@@ -10,7 +10,6 @@ import {
   type ProcessIdentity,
   type RemovedEvent,
   removeTree,
-  SlotAllocator,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {hostShell, type ImageUse, Store, type StoredImage} from '../store/index.js';
@@ -296,15 +295,22 @@ export class Runtime implements AsyncDisposable {
    */
   async #repair(): Promise<void> {
     const {containers} = this.store;
-    for (const name of await readdir(`${this.store.root}/containers`)) {
+    for (const name of readdirSync(`${this.store.root}/containers`)) {
       const record = containers.read(name, 'config.json') as ContainerRecord | undefined;
       if (record === undefined) await this.#removeUnfinished(`${this.store.root}/containers`, name);
       else if (record.owner !== undefined && !isAlive(record.owner)) await this.#removeOrphan(record);
       else if (record.owner === undefined) await this.#finishLostRun(record);
     }
-    for (const name of await readdir(`${this.store.root}/names`)) {
+    for (const name of readdirSync(`${this.store.root}/names`)) {
       await this.#releaseDanglingName(name);
     }
+  }
+
+  /** @internal The launcher died before it could tear this run down. After `close` that is for the next open to do. */
+  async tidyLost(config: ContainerConfig, transient: boolean): Promise<void> {
+    if (this.#closed) return;
+    if (transient) await this.#removeOrphan(config);
+    else await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown: this.#cgroupTeardown(config)}));
   }
 
   async #removeOrphan(record: ContainerRecord): Promise<void> {
@@ -324,19 +330,19 @@ export class Runtime implements AsyncDisposable {
   }
 
   #cgroupTeardown({id}: ContainerRecord) {
-    return this.facts.cgroups.compile({name: id, limits: {}}, new SlotAllocator()).teardown;
+    return this.facts.cgroups.removal(id);
   }
 
   /** A directory without a record: its maker died before writing it, or is about to. */
   async #removeUnfinished(parent: string, name: string): Promise<void> {
-    if (!(await isOld(`${parent}/${name}`))) return;
+    if (!isOld(`${parent}/${name}`)) return;
     using directory = openDirectory(parent);
     await removeTree(directory.fd, name);
   }
 
   async #releaseDanglingName(name: string): Promise<void> {
     const path = `${this.store.root}/names/${name}`;
-    if (await isOld(path)) {
+    if (isOld(path)) {
       const id = await readlink(path).catch(() => '');
       if (this.store.containers.read(id, 'config.json') === undefined) await rm(path, {force: true});
     }
@@ -351,8 +357,8 @@ const EMPTY_PLAN: Plan = {host: [], parent: [], child: [], started: [], exit: []
 /** Half-done things get this long before they count as abandoned. */
 const UNFINISHED_MS = 60_000;
 
-async function isOld(path: string): Promise<boolean> {
-  const status = await lstat(path).catch(() => undefined);
+function isOld(path: string): boolean {
+  const status = lstatSync(path, {throwIfNoEntry: false});
   return status !== undefined && Date.now() - status.ctimeMs > UNFINISHED_MS;
 }
 

@@ -62,7 +62,7 @@ struct ct_request {
 };
 
 /* Events: records on a STREAM socket, each headed by its own length (header included). */
-enum ct_event_type { CT_READY = 1, CT_STARTED = 2, CT_FAILED = 3, CT_EXITED = 4, CT_REMOVED = 5 };
+enum ct_event_type { CT_READY = 1, CT_STARTED = 2, CT_FAILED = 3, CT_EXITED = 4, CT_REMOVED = 5, CT_PREPARED = 6 /* a bare event: the child holds */ };
 
 struct ct_event {
         uint32_t length, type;

@@ -57,7 +57,8 @@ int run_open(struct run *run, int plan_fd, struct progress *progress)
         run->plan_fd = plan_fd;
         run->progress = progress;
         run->pidfd = run->mask_directory = -1;
-        run->gate[0] = run->gate[1] = -1;
+        run->gate[0] = run->gate[1] = run->done = -1;
+        run->held = 0;
         run->vector = 0;
         for (int i = 0; i < CT_SLOTS; i++)
                 run->slots[i] = -1;
@@ -144,14 +145,14 @@ int run_step(struct run *run, const struct ct_step *step)
 
 int run_phase(struct run *run, enum ct_phase phase)
 {
-        struct progress *progress = run->progress;
         for (uint32_t i = phase_start(run, phase); i < run->plan->end[phase]; i++) {
-                progress->step = i;
-                if (phase == PHASE_HOST && progress->aborted)
+                run->progress->step = i;
+                if (phase == PHASE_HOST && run->progress->aborted)
                         return -ECANCELED;
                 int r = run_step(run, &run->steps[i]);
+                /* Asked anew each time: a hold takes the page away. */
                 if (run->tracing)
-                        progress->trace[i] = (uint32_t)(now_ns() - progress->received_ns) | 1u;
+                        run->progress->trace[i] = (uint32_t)(now_ns() - run->progress->received_ns) | 1u;
                 if (r < 0)
                         return r;
         }

@@ -32,6 +32,8 @@ struct run {
         char **vector;                 /* argv, NULL, envp, NULL; built before the clone */
         uint64_t vector_size;
         int gate[2];                   /* forked children wait here until their maps are written */
+        int done;                      /* a forked child's end of a pipe that ends with exec or death: it tells of a hold, then of a failure */
+        int held;
         struct progress *progress;
         char path[4096];
 };

@@ -26,11 +26,20 @@ struct launcher {
         struct shared *shared;
 };
 
-/* A spawner tells the supervisor how a start went. Descriptors: the plan and, when pid is not 0, the pidfd. */
+/* How a held child failed after all: the record in its pipe. */
+struct late_failure {
+        uint32_t tag;                  /* 1: its first byte is never the "g" of a child that goes on */
+        uint32_t step;
+        int32_t error;
+};
+
+/* A spawner tells the supervisor how a start went. Descriptors: the plan; when pid is not 0, the pidfd; when held, the pipe that
+ * tells how it goes on: end of file is exec. */
 struct report {
         uint64_t id, deadline_ns, sent_ns, received_ns, executed_ns;
         int32_t pid, error;
         uint32_t step, steps;
+        uint32_t held, reserved;
         uint32_t trace[CT_STEPS_MAX];
 };
 

@@ -8,9 +8,13 @@
 static char child_stack[STACK_SIZE] __attribute__((aligned(64)));
 static struct run parent_run, child_run;
 
-static void child_failed(struct progress *progress, int error)
+static void child_failed(struct run *run, int error)
 {
-        progress->error = -error;
+        struct late_failure late = {1, run->progress->step, -error};
+        if (run->held)
+                sys3(__NR_write, run->done, &late, sizeof late);
+        else
+                run->progress->error = -error;
 }
 
 /* Runs in the new process until exec. It shares our memory (unless forked) and allocates nothing. */
@@ -22,17 +26,17 @@ static int become_container(void *argument)
                 close_fd(run->gate[1]);
                 long n = sys3(__NR_read, run->gate[0], &go, 1);
                 if (n != 1) {
-                        child_failed(run->progress, -ECANCELED);
+                        child_failed(run, -ECANCELED);
                         return 127;
                 }
         }
         int r = run_phase(run, PHASE_CHILD);
-        child_failed(run->progress, r < 0 ? r : -ENOEXEC);
+        child_failed(run, r < 0 ? r : -ENOEXEC);
         return 127;
 }
 
 /* Without shared memory the parent isn't stopped until exec: it learns of exec or death from the end of this pipe, whose
- * writing end only the child holds, close-on-exec. */
+ * writing end only the child holds, close-on-exec. 1: the child holds. */
 static int wait_for_exec(int pipe)
 {
         char none;
@@ -40,7 +44,7 @@ static int wait_for_exec(int pipe)
         do
                 n = sys3(__NR_read, pipe, &none, 1);
         while (n == -EINTR);
-        return n < 0 ? (int)n : 0;
+        return (int)n;
 }
 
 static int clone_child(struct run *run, const struct ct_step *step)
@@ -74,6 +78,7 @@ static int clone_child(struct run *run, const struct ct_step *step)
         /* Should the child be killed before it can say why, this stays. */
         progress->error = ECHILD;
         child_run = *run;
+        child_run.done = done[1];
         r = ct_clone3(&args, sizeof args, become_container, &child_run);
         if (r < 0) {
                 progress->error = (int32_t)-r;
@@ -87,7 +92,12 @@ static int clone_child(struct run *run, const struct ct_step *step)
                         sys3(__NR_write, run->gate[1], "", 1);
                 close_fd(run->gate[1]);
                 run->gate[1] = -1;
-                wait_for_exec(done[0]);
+                if (wait_for_exec(done[0]) == 1) {
+                        run->held = 1;
+                        run->done = done[0];
+                        done[0] = -1;
+                        progress->error = 0;
+                }
                 if (maps < 0)
                         progress->error = -maps;
         }
@@ -158,11 +168,14 @@ static void serve(struct launcher *launcher, struct progress *progress, const st
                 for (uint32_t i = 0; i < run->count; i++)
                         report.trace[i] = progress->trace[i];
         }
-        int passed[2] = {fds[0], run->plan ? run->pidfd : -1};
+        report.held = run->plan && r == 0 && run->held;
+        int passed[3] = {fds[0], run->plan ? run->pidfd : -1, report.held ? run->done : -1};
         size_t length = offsetof(struct report, trace) + report.steps * sizeof report.trace[0];
         /* The id is cleared first: once the supervisor has the report, an abort is its own affair. */
         __atomic_store_n(&progress->id, 0, __ATOMIC_SEQ_CST);
-        send_message(launcher->reports[1], &report, length, passed, count == 0 ? 0 : passed[1] >= 0 ? 2 : 1, 0);
+        send_message(launcher->reports[1], &report, length, passed, count == 0 ? 0 : passed[1] < 0 ? 1 : passed[2] < 0 ? 2 : 3, 0);
+        if (run->plan && run->done >= 0)
+                close_fd(run->done);
         if (run->plan)
                 run_close(run);
         else

@@ -128,6 +128,31 @@ static int life(const struct run *run)
         return r < 0 ? (int)r : (poll.revents & (POLLHUP | POLLERR)) ? -ESRCH : 0;
 }
 
+/* A prepared container: all is done but what follows. From here on the spawner's progress page is somebody else's, so failures
+ * go through the pipe. */
+static int hold(struct run *run, int gate)
+{
+        static struct progress own;
+        char go;
+        if (run->done < 0)
+                return -EINVAL;
+        own = (struct progress){.received_ns = run->progress->received_ns, .step = run->progress->step};
+        run->progress = &own;
+        run->tracing = 0;
+        long n = sys3(__NR_write, run->done, "h", 1);
+        if (n != 1)
+                return -ECANCELED;
+        run->held = 1;
+        do
+                n = sys3(__NR_read, gate, &go, 1);
+        while (n == -EINTR);
+        if (n != 1)
+                return -ECANCELED;
+        /* Tells the end of the pipe that is exec from the one that is death. */
+        n = sys3(__NR_write, run->done, "g", 1);
+        return n == 1 ? 0 : -ECANCELED;
+}
+
 int step_process(struct run *run, const struct ct_step *step)
 {
         const char *s1 = step_s1(run, step);
@@ -169,6 +194,8 @@ int step_process(struct run *run, const struct ct_step *step)
                 return 0;
         case CT_OP_LIFE:
                 return life(run);
+        case CT_OP_HOLD:
+                return at < 0 ? -EBADF : hold(run, at);
         case CT_OP_CLONE: /* the spawner's own affair, at the end of the host phase */
                 return 0;
         }

@@ -13,14 +13,16 @@
 #define ABORT_PATIENCE_NS 50000000u    /* how long a killed start may take to say so before its spawner is killed too */
 #define MSG_DONTWAIT_ 0x40
 
-enum state { FREE, RUNNING, FAILED /* reap only */, WAITING /* for the janitor */, REMOVING };
+enum state { FREE, HELD /* before exec, until told */, RUNNING, FAILED /* reap only */, WAITING /* for the janitor */, REMOVING };
 
 struct container {
         uint64_t id;
         uint64_t deadline;             /* CLOCK_MONOTONIC, 0 = none */
         uint64_t executed_ns;
         int32_t pidfd, plan;
-        uint32_t deadline_hit;
+        int32_t pid, done;             /* done: of a held child, its pipe */
+        uint64_t deadline_ns, sent_ns, received_ns;
+        uint32_t deadline_hit, step, going;
         enum state state;
 };
 
@@ -40,7 +42,7 @@ struct exit_info {
         int32_t rest[25];
 };
 
-enum watch { WATCH_CONTROL = 1, WATCH_REPORTS, WATCH_REMOVALS, WATCH_EVENTS, WATCH_CONTAINER, WATCH_SPAWNER };
+enum watch { WATCH_CONTROL = 1, WATCH_REPORTS, WATCH_REMOVALS, WATCH_EVENTS, WATCH_CONTAINER, WATCH_HELD, WATCH_SPAWNER };
 
 static struct container containers[CONTAINERS_MAX];
 static uint32_t used;                  /* containers[used…] were never used */
@@ -122,7 +124,7 @@ static struct container *take(uint64_t id, int plan, int pidfd, enum state state
                 return 0;
         if (i == used)
                 used++;
-        containers[i] = (struct container){.id = id, .pidfd = pidfd, .plan = plan, .state = state};
+        containers[i] = (struct container){.id = id, .pidfd = pidfd, .plan = plan, .done = -1, .state = state};
         alive++;
         if (pidfd >= 0)
                 watch(pidfd, WATCH_CONTAINER, i, EPOLLIN);
@@ -173,6 +175,9 @@ static void send_removals(struct launcher *launcher)
 
 static void remove_later(struct launcher *launcher, struct container *container)
 {
+        if (container->done >= 0)
+                close_fd(container->done);
+        container->done = -1;
         if (container->pidfd >= 0)
                 close_fd(container->pidfd);
         container->pidfd = -1;
@@ -209,6 +214,47 @@ static uint32_t read_reports(int plan, char *to, uint32_t room)
         return length;
 }
 
+static void start_failed(struct launcher *launcher, uint64_t id, uint32_t step, int error, int lost)
+{
+        struct ct_failed failed = {{sizeof failed, CT_FAILED, id}, step, error, (uint32_t)lost, 0};
+        emit(launcher, &failed.event);
+}
+
+static void set_deadline(struct container *container)
+{
+        if (container->deadline_ns == 0)
+                return;
+        container->deadline = container->executed_ns + container->deadline_ns;
+        if (next_deadline == 0 || container->deadline < next_deadline)
+                next_deadline = container->deadline;
+}
+
+/* The pipe of a held child: "g" when it goes on, then a record when something failed; its end is exec, or death without "g". */
+static void read_held(struct launcher *launcher, struct container *container)
+{
+        struct late_failure late = {0};
+        long n = sys3(__NR_read, container->done, &late, 1);
+        if (n == 1 && *(char *)&late == 'g') {
+                container->going = 1;
+                return;
+        }
+        if (n == 1)
+                n += sys3(__NR_read, container->done, (char *)&late + 1, sizeof late - 1);
+        close_fd(container->done);
+        container->done = -1;
+        if (n == sizeof late || !container->going) {
+                container->state = FAILED;
+                start_failed(launcher, container->id, n > 0 ? late.step : container->step, n > 0 ? late.error : ECANCELED, 0);
+                return;
+        }
+        struct ct_started started = {{sizeof started, CT_STARTED, container->id}, container->pid, 0,
+                                     container->sent_ns, container->received_ns, now_ns()};
+        container->executed_ns = started.executed_ns;
+        container->state = RUNNING;
+        set_deadline(container);
+        emit(launcher, &started.event);
+}
+
 static void container_exited(struct launcher *launcher, struct container *container)
 {
         static struct {
@@ -222,6 +268,9 @@ static void container_exited(struct launcher *launcher, struct container *contai
                 return;
         if (r == 0 && info.pid == 0)
                 return;
+        /* Whatever its pipe still says comes first. */
+        while (container->state == HELD && container->done >= 0)
+                read_held(launcher, container);
         if (container->state == RUNNING) {
                 event.exited = (struct ct_exited){
                         .event = {0, CT_EXITED, container->id},
@@ -241,12 +290,6 @@ static void container_exited(struct launcher *launcher, struct container *contai
         remove_later(launcher, container);
 }
 
-static void start_failed(struct launcher *launcher, uint64_t id, uint32_t step, int error, int lost)
-{
-        struct ct_failed failed = {{sizeof failed, CT_FAILED, id}, step, error, (uint32_t)lost, 0};
-        emit(launcher, &failed.event);
-}
-
 static void take_report(struct launcher *launcher)
 {
         static struct report report;
@@ -258,12 +301,14 @@ static void take_report(struct launcher *launcher)
         long n = receive_message(launcher->reports[0], &report, sizeof report, fds, &count, MSG_DONTWAIT_);
         if (n < (long)offsetof(struct report, trace))
                 return;
-        int plan = count > 0 ? fds[0] : -1, pidfd = count > 1 ? fds[1] : -1;
+        int plan = count > 0 ? fds[0] : -1, pidfd = count > 1 ? fds[1] : -1, done = count > 2 ? fds[2] : -1;
         for (int i = 0; i < CT_ABORTED_MAX; i++)
                 if (aborts[i].id == report.id)
                         aborts[i].id = 0;
-        struct container *container = take(report.id, plan, pidfd, report.error ? FAILED : RUNNING);
+        struct container *container = take(report.id, plan, pidfd, report.error ? FAILED : report.held ? HELD : RUNNING);
         if (!container) {
+                if (done >= 0)
+                        close_fd(done);
                 if (pidfd >= 0)
                         sys4(__NR_pidfd_send_signal, pidfd, SIGKILL_, 0, 0);
                 start_failed(launcher, report.id, report.step, ENFILE, 1);
@@ -276,14 +321,22 @@ static void take_report(struct launcher *launcher)
                         remove_later(launcher, container);
                 return;
         }
-        container->executed_ns = report.executed_ns;
-        if (report.deadline_ns) {
-                container->deadline = report.executed_ns + report.deadline_ns;
-                if (next_deadline == 0 || container->deadline < next_deadline)
-                        next_deadline = container->deadline;
-        }
+        container->pid = report.pid;
+        container->step = report.step;
+        container->deadline_ns = report.deadline_ns;
+        container->sent_ns = report.sent_ns;
+        container->received_ns = report.received_ns;
         if (closing)
                 kill_container(container, SIGKILL_);
+        if (report.held) {
+                struct ct_event prepared = {sizeof prepared, CT_PREPARED, report.id};
+                container->done = done;
+                watch(done, WATCH_HELD, (uint32_t)(container - containers), EPOLLIN);
+                emit(launcher, &prepared);
+                return;
+        }
+        container->executed_ns = report.executed_ns;
+        set_deadline(container);
         event.started = (struct ct_started){
                 .event = {(uint32_t)(sizeof event.started + report.steps * 4), CT_STARTED, report.id},
                 .pid = report.pid,
@@ -428,7 +481,7 @@ static void close_down(void)
 {
         closing = 1;
         for (uint32_t i = 0; i < used; i++)
-                if (containers[i].state == RUNNING)
+                if (containers[i].state == RUNNING || containers[i].state == HELD)
                         kill_container(&containers[i], SIGKILL_);
 }
 
@@ -450,7 +503,7 @@ static void take_control(struct launcher *launcher)
         switch (request.type) {
         case CT_SIGNAL:
                 container = find(request.id);
-                if (container && container->state == RUNNING)
+                if (container && (container->state == RUNNING || container->state == HELD))
                         kill_container(container, request.signal);
                 break;
         case CT_ABORT:
@@ -543,8 +596,12 @@ int supervisor_main(struct launcher *launcher)
                         case WATCH_EVENTS:
                                 break;
                         case WATCH_CONTAINER:
-                                if (containers[index].state == RUNNING || containers[index].state == FAILED)
+                                if (containers[index].pidfd >= 0 && containers[index].state != FREE)
                                         container_exited(launcher, &containers[index]);
+                                break;
+                        case WATCH_HELD:
+                                if (containers[index].state == HELD && containers[index].done >= 0)
+                                        read_held(launcher, &containers[index]);
                                 break;
                         case WATCH_SPAWNER:
                                 spawner_died(launcher, index);

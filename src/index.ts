@@ -24,6 +24,7 @@ export {
   type Limits,
   type Mount,
   type OutputChunk,
+  PreparedContainer,
   RunningContainer,
   type RunOptions,
   Runtime,

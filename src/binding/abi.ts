@@ -15,7 +15,7 @@ export const REQUEST_TRACE = 1;
 /** `y` of the clone step: do not share memory with the spawner. */
 export const CLONE_FORK = 1;
 
-export const EVENT = {ready: 1, started: 2, failed: 3, exited: 4, removed: 5} as const;
+export const EVENT = {ready: 1, started: 2, failed: 3, exited: 4, removed: 5, prepared: 6} as const;
 
 /** si_code of waitid(2). */
 export const CLD = {exited: 1, killed: 2, dumped: 3} as const;
@@ -73,7 +73,19 @@ export interface RemovedEvent {
   readonly errno: number;
 }
 
-export type LauncherEvent = ReadyEvent | StartedEvent | FailedEvent | ExitedEvent | RemovedEvent;
+/** The child of a prepared start holds. */
+export interface PreparedEvent {
+  readonly type: 'prepared';
+  readonly id: number;
+}
+
+export type LauncherEvent =
+  | PreparedEvent
+  | ReadyEvent
+  | StartedEvent
+  | FailedEvent
+  | ExitedEvent
+  | RemovedEvent;
 
 /** Decodes one whole record (its length already checked). */
 export function decodeEvent(record: Buffer): LauncherEvent | undefined {
@@ -121,6 +133,8 @@ export function decodeEvent(record: Buffer): LauncherEvent | undefined {
       };
     case EVENT.removed:
       return {type: 'removed', id, step: record.readUInt32LE(16), errno: record.readInt32LE(20)};
+    case EVENT.prepared:
+      return {type: 'prepared', id};
     default:
       return undefined; // a newer launcher's event: nothing we asked for
   }

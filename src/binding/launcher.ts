@@ -36,8 +36,10 @@ const GROW_AFTER_MS = 100;
 /** How long `close` waits for the launcher to kill, reap and clean before it leaves it to itself. */
 const CLOSE_PATIENCE_MS = 10_000;
 
-/** What happens to one start, in this order: `started` or `failed`; `exited` after `started`; `removed` at last. */
+/** What happens to one start, in this order: `prepared` if it holds; `started` or `failed`; `exited` after `started`; `removed` at last. */
 export interface StartEvents {
+  /** Only a plan with a `hold` step gets here. */
+  prepared?(): void;
   started(event: StartedEvent): void;
   failed(event: FailedEvent): void;
   exited(event: ExitedEvent): void;
@@ -67,7 +69,7 @@ export class Launcher {
   readonly #ended: Promise<void>;
   #partial: Buffer | undefined;
   #lastId = 0;
-  #unanswered = 0;
+  readonly #unanswered = new Set<number>();
   #growTimer: NodeJS.Timeout | undefined;
   #state: 'open' | 'closing' | 'ended' = 'open';
 
@@ -117,7 +119,7 @@ export class Launcher {
     for (const [index, fd] of descriptors.entries()) fds.writeInt32LE(fd, index * 4);
     if (this.#starts.size === 0) this.#events.ref();
     this.#starts.set(id, events);
-    this.#unanswered++;
+    this.#unanswered.add(id);
     this.#growTimer ??= setInterval(() => this.#grow(), GROW_AFTER_MS).unref();
     this.#send(this.#requests, header, plan, fds, descriptors.length);
     return id;
@@ -224,12 +226,16 @@ export class Launcher {
     const events = this.#starts.get(event.id);
     if (events === undefined) return;
     switch (event.type) {
+      case 'prepared':
+        this.#answered(event.id);
+        events.prepared?.();
+        return;
       case 'started':
-        this.#answered();
+        this.#answered(event.id);
         events.started(event);
         return;
       case 'failed':
-        this.#answered();
+        this.#answered(event.id);
         events.failed(event);
         return;
       case 'exited':
@@ -254,9 +260,9 @@ export class Launcher {
     if (this.#starts.size === 0 && this.#state === 'open') this.#events.unref();
   }
 
-  #answered(): void {
-    this.#unanswered--;
-    if (this.#unanswered > 0) return;
+  #answered(id: number): void {
+    this.#unanswered.delete(id);
+    if (this.#unanswered.size > 0) return;
     clearInterval(this.#growTimer);
     this.#growTimer = undefined;
   }

@@ -79,6 +79,7 @@ export const OPCODES = {
   mount: 55,
   bpfDevice: 56,
   overlayOptions: 57,
+  hold: 58,
 } as const;
 
 export type OpcodeName = keyof typeof OPCODES;

@@ -56,6 +56,8 @@ export interface PlanInput {
   readonly cgroup: CgroupSteps;
   /** A user namespace of the container's own, or undefined for the host's. */
   readonly userNamespace: IdMaps | undefined;
+  /** Stop before exec and wait for a byte from the fourth descriptor passed: `Container.prepare`. */
+  readonly hold: boolean;
   /** Where the mounts of the record come from on the host; in the order of `config.mounts`. */
   readonly sources: readonly BoundSource[];
   readonly maskedPaths: readonly string[];
@@ -121,7 +123,7 @@ export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan
       ...etc.host,
       ...mounts.host,
       ...(inUserNamespace ? [] : opened),
-      cloneStep(config, cgroup, inUserNamespace),
+      cloneStep(input),
     ],
     parent: inUserNamespace ? idMapSteps(userNamespace) : [],
     child: [
@@ -151,6 +153,7 @@ export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan
       // After the last change of ids: that clears it (prctl(2)).
       {op: 'prctl', stage: 'die with the supervisor', x: PR_SET_PDEATHSIG, y: 9},
       {op: 'life', stage: 'die with the supervisor', at: SLOT_LIFE},
+      ...(input.hold ? [holdStep()] : []),
       {op: 'closeRange', stage: 'close descriptors', x: 3, y: CLOSE_RANGE_CLOEXEC},
       execStep(config, input.env),
     ],
@@ -160,17 +163,22 @@ export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan
   };
 }
 
-function cloneStep({network}: ContainerConfig, {cloneInto}: CgroupSteps, inUserNamespace: boolean): Step {
-  const namespaces = CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | (network === 'host' ? 0 : CLONE_NEWNET);
-  if (!inUserNamespace) return {op: 'clone', stage: 'clone', at: cloneInto, x: namespaces};
-  // Its maps are written from outside while it waits: it cannot share the spawner's memory.
+function cloneStep({config, cgroup, userNamespace, hold}: PlanInput): Step {
+  const network = config.network === 'host' ? 0 : CLONE_NEWNET;
+  const own = userNamespace === undefined ? 0 : CLONE_NEWUSER | CLONE_NEWNS;
+  // A child that waits, for its id maps or to be started, cannot share the spawner's memory: that would wait with it.
+  const forked = userNamespace !== undefined || hold;
   return {
     op: 'clone',
     stage: 'clone',
-    at: cloneInto,
-    x: namespaces | CLONE_NEWUSER | CLONE_NEWNS,
-    y: CLONE_FORK,
+    at: cgroup.cloneInto,
+    x: CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | network | own,
+    y: forked ? CLONE_FORK : 0,
   };
+}
+
+function holdStep(): Step {
+  return {op: 'hold', stage: 'wait to be started', at: SLOT_PASSED + 3};
 }
 
 /** An ordinary user may map its own ids only after giving up setgroups: user_namespaces(7). */

@@ -1,6 +1,6 @@
 import type {Readable, Writable} from 'node:stream';
 import {setTimeout as sleep} from 'node:timers/promises';
-import {type Launcher, type StartedEvent, signalProcess} from '../binding/index.js';
+import {type Plan, type StartedEvent, signalProcess} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import type {StoredImage} from '../store/index.js';
 import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-output.js';
@@ -22,11 +22,11 @@ import type {ContainerInspect} from './inspect-record.js';
 import {nowNanoseconds} from './nanosecond-time.js';
 import {type Door, type NormalizedOptions, normalizeRunOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
-import {prepareStart} from './prepare-start.js';
+import {type PreparedStart, prepareStart} from './prepare-start.js';
 import {randomName} from './random-name.js';
 import type {RunOptions, StdinSource} from './run-options.js';
 import {Runtime} from './runtime.js';
-import {type StartedProcess, startProcess} from './start-process.js';
+import {type PreparedProcess, prepareProcess, type StartedProcess, startProcess} from './start-process.js';
 import {feedStdin} from './stdin-source.js';
 
 /** How the SDK's functions are told what is not about the container: which runtime, and who asks. */
@@ -93,49 +93,87 @@ export class Container implements AsyncDisposable {
       const start = {stdin: normalized.stdin, ...(normalized.signal && {signal: normalized.signal})};
       return new Container(runtime, created).start({...start, explain: call.explain ?? false});
     }
+    return Container.#transient(runtime, image, normalized, false, async (config, prepared) => {
+      const {stdin, signal} = normalized;
+      const explain = call.explain ?? false;
+      const process = await startProcess(runtime.launcher(), {
+        ...processRequest(prepared.plan, config, stdin),
+        trace: explain,
+        signal,
+      });
+      const steps = explain ? explainPlan(prepared.plan, process.started) : [];
+      const facts = {transient: true, warnings: prepared.warnings, steps, signal};
+      const running = new RunningContainer(runtime, config, process, facts);
+      feedStdin(stdin, running.stdin);
+      return running;
+    });
+  }
+
+  /**
+   * Does everything that `run` does but exec: what is then left of a start takes about a tenth of a millisecond. The
+   * container counts as running from here on, and is removed at its end whatever `autoRemove` says.
+   * @throws as `run`
+   */
+  static async prepare(
+    image: string,
+    options: RunOptions = {},
+    call: Omit<CallOptions, 'explain'> = {},
+  ): Promise<PreparedContainer> {
+    const normalized = normalizeRunOptions({...options, autoRemove: true}, call.door, 'run');
+    const runtime = call.runtime ?? (await Runtime.default());
+    normalized.signal?.throwIfAborted();
+    return Container.#transient(runtime, image, normalized, true, async (config, prepared) => {
+      const process = await prepareProcess(runtime.launcher(), {
+        ...processRequest(prepared.plan, config, normalized.stdin),
+        trace: false,
+        signal: normalized.signal,
+      });
+      return new PreparedContainer(runtime, config, process, prepared.warnings, normalized.stdin);
+    });
+  }
+
+  /** A container that lives as long as its run; with a random name, the next one when it is taken. */
+  static async #transient<T>(
+    runtime: Runtime,
+    image: string,
+    normalized: NormalizedOptions,
+    hold: boolean,
+    begin: (config: ContainerConfig, prepared: PreparedStart) => Promise<T>,
+  ): Promise<T> {
     const {config, stored} = await runtime.describeContainer(image, normalized);
     for (let attempt = 0; ; attempt++) {
       const named = attempt === 0 ? config : {...config, name: randomName(attempt)};
       try {
-        return await Container.#runTransient(runtime, named, stored, normalized, call.explain ?? false);
+        return await begin(named, Container.#planTransient(runtime, named, stored, hold));
       } catch (error) {
         const taken = (error as CoracleError).code === 'ERR_NAME_IN_USE';
         if (taken && normalized.name === undefined && attempt < RANDOM_NAMES) continue;
+        if (isLoss(error)) await runtime.tidyLost(named, true);
         await runtime.forgetVolumes(config);
         throw error;
       }
     }
   }
 
-  static async #runTransient(
+  static #planTransient(
     runtime: Runtime,
     config: ContainerConfig,
-    stored: StoredImage,
-    {stdin, signal}: Pick<NormalizedOptions, 'stdin' | 'signal'>,
-    explain: boolean,
-  ): Promise<RunningContainer> {
-    const launcher = runtime.launcher();
+    image: StoredImage,
+    hold: boolean,
+  ): PreparedStart {
     const record: ContainerRecord = {...config, owner: runtime.owner()};
     const places = runtime.placesOf(config);
-    const prepared = prepareStart(runtime.facts, {
+    return prepareStart(runtime.facts, {
       config,
-      image: stored,
+      image,
       baseLayer: runtime.baseLayer,
       directory: places.directory,
       transient: true,
+      hold,
       volumePath: name => runtime.volumePath(name),
       bookkeeping: transientSteps(record, places),
       extraEnv: runtime.extraEnv(config),
     });
-    const process = await launch(launcher, prepared.plan, config, {stdin, signal, trace: explain});
-    const running = new RunningContainer(runtime, config, process, {
-      transient: true,
-      warnings: prepared.warnings,
-      steps: explain ? explainPlan(prepared.plan, process.started) : [],
-      signal,
-    });
-    feedStdin(stdin, running.stdin);
-    return running;
   }
 
   /** Makes a container without starting it. Its name and image are taken from then on. @throws as `run` */
@@ -189,10 +227,13 @@ export class Container implements AsyncDisposable {
         : keptSteps(places),
       extraEnv: runtime.extraEnv(config),
     });
-    const process = await launch(runtime.launcher(), prepared.plan, config, {
-      stdin: source,
-      signal,
+    const process = await startProcess(runtime.launcher(), {
+      ...processRequest(prepared.plan, config, source),
       trace: explain,
+      signal,
+    }).catch(async error => {
+      if (isLoss(error)) await runtime.tidyLost(config, config.autoRemove);
+      throw error;
     });
     const running = new RunningContainer(runtime, config, process, {
       transient: config.autoRemove,
@@ -403,7 +444,8 @@ export class RunningContainer extends Container {
   }
 
   /** The launcher died, and with it the program; how that ended nobody knows. */
-  #lost(config: ContainerConfig, error: unknown): never {
+  async #lost(config: ContainerConfig, error: unknown): Promise<never> {
+    await this.runtime.tidyLost(config, this.#transient);
     if (!this.#transient) {
       const {startedNs, finishedNs} = wallClock(this.#process.started, process.hrtime.bigint());
       writeExit(this.runtime.placesOf(config).directory, startedNs, finishedNs, LOST);
@@ -439,19 +481,62 @@ export class RunningContainer extends Container {
   }
 }
 
+/** A container in which everything is done but exec. */
+export class PreparedContainer implements AsyncDisposable {
+  /** 64 hexadecimal digits. */
+  readonly id: string;
+  readonly name: string;
+  /** Limits that this host does not enforce, with `whenUnavailable: 'warn'`. */
+  readonly warnings: readonly string[];
+  readonly #runtime: Runtime;
+  readonly #config: ContainerConfig;
+  readonly #process: PreparedProcess;
+  readonly #stdin: StdinSource;
+
+  /** @internal Use `Container.prepare`. */
+  constructor(
+    runtime: Runtime,
+    config: ContainerConfig,
+    process: PreparedProcess,
+    warnings: readonly string[],
+    stdin: StdinSource,
+  ) {
+    this.id = config.id;
+    this.name = config.name;
+    this.warnings = warnings;
+    this.#runtime = runtime;
+    this.#config = config;
+    this.#process = process;
+    this.#stdin = stdin;
+  }
+
+  /**
+   * Lets it execute its program; once. Deadline and abort count from here.
+   * @throws `ERR_COMMAND_NOT_FOUND`, `ERR_COMMAND_NOT_EXECUTABLE`, `ERR_START_FAILED`; then nothing of it is left
+   */
+  async start({signal}: {readonly signal?: AbortSignal} = {}): Promise<RunningContainer> {
+    const process = await this.#process.start(signal);
+    const facts = {transient: true, warnings: this.warnings, steps: [], signal};
+    const running = new RunningContainer(this.#runtime, this.#config, process, facts);
+    feedStdin(this.#stdin, running.stdin);
+    return running;
+  }
+
+  /** Removes one that was not started; one that was is `RunningContainer`'s to end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process.discard();
+    await this.#runtime.forgetVolumes(this.#config);
+  }
+}
+
 const SIGKILL = 9;
 /** How many random names are tried when each is taken already. */
 const RANDOM_NAMES = 10;
 /** A stream may be held open by a process outside that was given it; nobody waits for that. */
 const DRAIN_PATIENCE_MS = 1000;
 
-function launch(
-  launcher: Launcher,
-  plan: Parameters<typeof startProcess>[1]['plan'],
-  config: ContainerConfig,
-  {stdin, signal, trace}: {stdin: StdinSource; signal: AbortSignal | undefined; trace: boolean},
-): Promise<StartedProcess> {
-  return startProcess(launcher, {
+function processRequest(plan: Plan, config: ContainerConfig, stdin: StdinSource) {
+  return {
     plan,
     argv: config.argv,
     stdin: typeof stdin === 'string' ? stdin : 'pipe',
@@ -460,9 +545,7 @@ function launch(
     outputLimitBytes: config.outputLimitBytes,
     deadlineMs: config.deadlineMs,
     startDeadlineMs: config.startDeadlineMs,
-    trace,
-    signal,
-  });
+  } as const;
 }
 
 /** What nobody took ends by itself once the last writer is gone; what somebody took is the taker's to read. */
@@ -470,6 +553,10 @@ async function drained(output: CapturedOutput | undefined): Promise<void> {
   if (output === undefined || output.isTaken) return;
   const patience = sleep(DRAIN_PATIENCE_MS, 'late', {ref: false});
   if ((await Promise.race([output.ended, patience])) === 'late') output.close();
+}
+
+function isLoss(error: unknown): boolean {
+  return (error as CoracleError).code === 'ERR_LAUNCHER_LOST';
 }
 
 function lastOutputOf(stdout: CapturedOutput | undefined, stderr: CapturedOutput | undefined) {

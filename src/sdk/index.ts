@@ -4,6 +4,7 @@ export type {OutputChunk} from './captured-output.js';
 export {
   type CallOptions,
   Container,
+  PreparedContainer,
   RunningContainer,
   type StartOptions,
   type StopOptions,

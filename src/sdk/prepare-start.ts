@@ -27,6 +27,8 @@ export interface StartRequest {
     readonly started: readonly Step[];
     readonly teardown: readonly Step[];
   };
+  /** Wait before exec. @default false */
+  readonly hold?: boolean;
   /** Variables that this start alone adds. */
   readonly extraEnv: readonly string[];
 }
@@ -81,6 +83,7 @@ export function prepareStart(facts: HostFacts, request: StartRequest): PreparedS
       ulimits: facts.ulimits,
       cgroup,
       userNamespace: rootless ? ownIds() : undefined,
+      hold: request.hold ?? false,
       sources: [
         ...config.mounts.map(mount => sourceOf(mount, request.volumePath)),
         ...(config.init ? [initProgram()] : []),

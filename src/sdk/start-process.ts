@@ -2,7 +2,7 @@
  * One start: a plan goes to the launcher, pipes to and from the program, events back. Knows the order of things and
  * their undoing, nothing about images or records.
  */
-import {closeSync, openSync} from 'node:fs';
+import {closeSync, openSync, writeSync} from 'node:fs';
 import {Socket} from 'node:net';
 import type {Writable} from 'node:stream';
 import {
@@ -55,21 +55,88 @@ export interface StartedProcess {
  */
 export async function startProcess(launcher: Launcher, request: ProcessRequest): Promise<StartedProcess> {
   request.signal?.throwIfAborted();
-  const bytes = encodePlan(request.plan);
+  return finish(begin(launcher, request, []), request);
+}
+
+/** A process that waits before exec. */
+export interface PreparedProcess {
+  /** Lets it go on; once. Resolves and rejects as `startProcess`. */
+  start(signal: AbortSignal | undefined): Promise<StartedProcess>;
+  /** Gives it up and resolves when everything is undone; nothing after `start`. */
+  discard(): Promise<void>;
+}
+
+/** As `startProcess`, for a plan with a `hold` step: resolves when the process waits there. */
+export async function prepareProcess(launcher: Launcher, request: ProcessRequest): Promise<PreparedProcess> {
+  request.signal?.throwIfAborted();
+  const {readEnd, writeEnd: gate} = openPipe();
+  let pending: PendingStart;
+  try {
+    pending = begin(launcher, request, [readEnd.fd]);
+  } catch (error) {
+    gate.close();
+    throw error;
+  } finally {
+    readEnd.close();
+  }
+  const watch = new StartWatch(launcher, pending.number, request);
+  const first = await Promise.race([pending.held, pending.answer.then(() => 'failed' as const)]).catch(
+    () => 'failed',
+  );
+  watch.end();
+  if (first !== 'held' || watch.gaveUp) {
+    gate.close();
+    await finish(pending, request, watch.gaveUp);
+  }
+  let used = false;
+  return {
+    start: async signal => {
+      if (used) throw new TypeError('a prepared container can be started once');
+      used = true;
+      signal?.throwIfAborted();
+      writeSync(gate.fd, 'g');
+      gate.close();
+      return finish(pending, {...request, signal});
+    },
+    discard: async () => {
+      if (used) return;
+      used = true;
+      gate.close();
+      pending.streams.closeAll();
+      await pending.removed;
+    },
+  };
+}
+
+/** A start that the launcher has been asked for. */
+interface PendingStart {
+  readonly launcher: Launcher;
+  readonly number: number;
+  readonly plan: Uint8Array;
+  readonly streams: Streams;
+  readonly held: Promise<'held'>;
+  readonly answer: Promise<StartedEvent | FailedEvent>;
+  readonly exited: Promise<ExitedEvent>;
+  readonly removed: Promise<RemovedEvent>;
+}
+
+function begin(launcher: Launcher, request: ProcessRequest, extra: readonly number[]): PendingStart {
+  const plan = encodePlan(request.plan);
   const streams = new Streams(request);
+  const held = deferred<'held'>();
+  const answer = deferred<StartedEvent | FailedEvent>();
   const exited = deferred<ExitedEvent>();
   const removed = deferred<RemovedEvent>();
-  const answer = deferred<StartedEvent | FailedEvent>();
-  let number: number;
   try {
-    number = launcher.start(
+    const number = launcher.start(
       {
-        plan: bytes,
-        descriptors: streams.childEnds,
+        plan,
+        descriptors: [...streams.childEnds, ...extra],
         deadlineMs: request.deadlineMs ?? 0,
         trace: request.trace,
       },
       {
+        prepared: () => held.resolve('held'),
         started: answer.resolve,
         failed: answer.resolve,
         exited: exited.resolve,
@@ -78,37 +145,55 @@ export async function startProcess(launcher: Launcher, request: ProcessRequest):
           const error = new CoracleError(
             'ERR_LAUNCHER_LOST',
             'the launcher process ended, and its containers with it',
-            {
-              hint: 'Open the runtime again: it removes what was left behind.',
-            },
+            {hint: 'Open the runtime again: it removes what was left behind.'},
           );
-          for (const each of [answer, exited, removed]) each.reject(error);
+          for (const each of [held, answer, exited, removed]) each.reject(error);
         },
       },
     );
+    return {
+      launcher,
+      number,
+      plan,
+      streams,
+      held: held.promise,
+      answer: answer.promise,
+      exited: exited.promise,
+      removed: removed.promise,
+    };
   } catch (error) {
     streams.closeAll();
     throw error;
   } finally {
     streams.closeChildEnds();
   }
+}
+
+/** Waits for the answer, and undoes what failed. */
+async function finish(
+  pending: PendingStart,
+  request: ProcessRequest,
+  gaveUp = false,
+): Promise<StartedProcess> {
+  const {launcher, number, streams, removed} = pending;
   const watch = new StartWatch(launcher, number, request);
   let event: StartedEvent | FailedEvent;
   try {
-    event = await answer.promise;
+    event = await pending.answer;
   } catch (error) {
     streams.closeAll();
     throw error;
   } finally {
     watch.end();
   }
-  if (event.type === 'started' && !watch.gaveUp) {
+  const isLate = gaveUp || watch.gaveUp;
+  if (event.type === 'started' && !isLate) {
     return {
       pid: event.pid,
       started: event,
       ...streams.parentEnds(),
-      exited: exited.promise,
-      removed: removed.promise,
+      exited: pending.exited,
+      removed,
       kill: signal => launcher.signal(number, signal),
     };
   }
@@ -116,12 +201,12 @@ export async function startProcess(launcher: Launcher, request: ProcessRequest):
   if (event.type === 'started') launcher.signal(number, SIGKILL);
   if (event.type === 'failed' && event.lost) {
     launcher.forget(number);
-    await launcher.teardown(bytes);
+    await launcher.teardown(pending.plan);
   } else {
-    await removed.promise;
+    await removed;
   }
   request.signal?.throwIfAborted();
-  throw startFailure(event, request, watch.gaveUp);
+  throw startFailure(event, request, isLate);
 }
 
 const SIGKILL = 9;

@@ -30,10 +30,22 @@ asRoot('isolated-node.mjs gets its sum from a Node that is pid 1, nobody, and se
   t.deepEqual(JSON.parse(stdout), {sum: 42, seen: {pid: 1, uid: 65534, home: false}});
 });
 
+asRoot('prepared-container.mjs starts what it had prepared', async t => {
+  const {stdout, stderr} = await example(t, 'prepared-container.mjs');
+  t.is(stdout, 'hello, sailor\n');
+  t.regex(stderr, /^started \d+\.\d\d ms after it was asked for; ended with 0\n$/);
+});
+
 test('each example has a test here', t => {
   t.deepEqual(
     readdirSync(folder).filter(name => name.endsWith('.mjs')),
-    ['isolated-node.mjs', 'limited-worker.mjs', 'many-workers.mjs', 'stdin-to-stdout.mjs'],
+    [
+      'isolated-node.mjs',
+      'limited-worker.mjs',
+      'many-workers.mjs',
+      'prepared-container.mjs',
+      'stdin-to-stdout.mjs',
+    ],
   );
 });
 

@@ -14,11 +14,11 @@ const FLAG_BITS: Readonly<Record<FilterFlag, number>> = {
 /** A program sees a handful of profiles and sets of capabilities; a program is about 5 kB. */
 const MOST_KEPT = 32;
 const kept = new Map<string, Uint8Array>();
-const digests = new WeakMap<SeccompProfile, string>();
+const texts = new WeakMap<SeccompProfile, string>();
 
 /** `compileSeccomp`, remembered by what goes into it. The result is shared: do not write to it. @throws as that does */
 export function compiledSeccomp(profile: SeccompProfile, environment: SeccompEnvironment): Uint8Array {
-  const key = seccompKey(profile, environment);
+  const key = inputText(profile, environment);
   let program = kept.get(key);
   if (program === undefined) {
     program = compileSeccomp(profile, environment);
@@ -29,12 +29,8 @@ export function compiledSeccomp(profile: SeccompProfile, environment: SeccompEnv
 }
 
 /** Equal for equal inputs of the compiler: 64 hexadecimal digits, fit for a file name. */
-export function seccompKey(
-  profile: SeccompProfile,
-  {architecture, capabilities, kernel}: SeccompEnvironment,
-): string {
-  const environment = [architecture, kernel.join('.'), ...[...capabilities].sort()].join(' ');
-  return sha256(`${profileDigest(profile)} ${environment}`);
+export function seccompKey(profile: SeccompProfile, environment: SeccompEnvironment): string {
+  return createHash('sha256').update(inputText(profile, environment)).digest('hex');
 }
 
 /** The flags for seccomp(2), to be passed with the program. TSYNC means nothing for a process of one thread. */
@@ -42,15 +38,15 @@ export function seccompFlags({flags}: SeccompProfile): number {
   return flags.reduce((bits, flag) => bits | FLAG_BITS[flag], 0);
 }
 
-function profileDigest(profile: SeccompProfile): string {
-  let digest = digests.get(profile);
-  if (digest === undefined) {
-    digest = sha256(JSON.stringify(profile, (_, value) => (typeof value === 'bigint' ? `${value}n` : value)));
-    digests.set(profile, digest);
+/** Everything that goes into a program. A key without its digest: to load node:crypto takes as long as to compile. */
+function inputText(
+  profile: SeccompProfile,
+  {architecture, capabilities, kernel}: SeccompEnvironment,
+): string {
+  let text = texts.get(profile);
+  if (text === undefined) {
+    text = JSON.stringify(profile, (_, value) => (typeof value === 'bigint' ? `${value}n` : value));
+    texts.set(profile, text);
   }
-  return digest;
-}
-
-function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
+  return [text, architecture, kernel.join('.'), ...[...capabilities].sort()].join(' ');
 }

@@ -58,9 +58,8 @@ export function v2Part(tree: V2Tree): CgroupPart {
     prepare(parent) {
       enabled.clear();
       const levels = levelsOf(parent);
-      const wanted = CONTROLLERS.filter(controller =>
-        wordsIn(`${base}/cgroup.controllers`)?.includes(controller),
-      );
+      const listed = wordsIn(`${base}/cgroup.controllers`) ?? [];
+      const wanted = CONTROLLERS.filter(controller => listed.includes(controller));
       moveProcessesAside(base, wanted);
       enable(base, wanted);
       for (const level of levels) {

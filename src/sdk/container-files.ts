@@ -105,6 +105,11 @@ export function readPid(directory: string): ProcessIdentity | undefined {
   return readIdentity(`${directory}/pid`);
 }
 
+/** The process that will write the end of the run that is under way; undefined when none is. */
+export function readWatcher(directory: string): ProcessIdentity | undefined {
+  return readIdentity(`${directory}/watcher`);
+}
+
 function readIdentity(path: string): ProcessIdentity | undefined {
   let text: string;
   try {
@@ -136,7 +141,7 @@ export function readState(
   if (ended !== undefined) return ended;
   if (identity === undefined) return {status: 'created'};
   // It is gone; how it ended is about to be written, or it to be removed, unless whoever was to do that died as well.
-  const watcher = owner ?? readIdentity(`${directory}/watcher`);
+  const watcher = owner ?? readWatcher(directory);
   if (watcher !== undefined && isAlive(watcher)) return running(identity);
   const at = startedAt(identity);
   return readExit(directory) ?? {status: 'exited', startedAt: at, finishedAt: at, exit: LOST};
@@ -168,7 +173,13 @@ export function writeExit(directory: string, startedNs: bigint, finishedNs: bigi
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // somebody removed it by force meanwhile
   }
+  endRun(directory);
+}
+
+/** After its end was written, or when it never came to run: nobody watches any more. */
+export function endRun(directory: string): void {
   rmSync(`${directory}/pid`, {force: true});
+  rmSync(`${directory}/watcher`, {force: true});
 }
 
 /** Before a new start of a kept container: what the last one left is no longer true. */

@@ -17,8 +17,9 @@ import {type ContainerConfig, makeContainerConfig} from './container-config.js';
 import {
   type ContainerPlaces,
   type ContainerRecord,
-  readPid,
+  endRun,
   readState,
+  readWatcher,
   removalSteps,
   writeExit,
 } from './container-files.js';
@@ -320,14 +321,16 @@ export class Runtime implements AsyncDisposable {
     await this.forgetVolumes(record);
   }
 
+  /** A run, or a start that did not come to one, whose program died before it could write the end. */
   async #finishLostRun(record: ContainerRecord): Promise<void> {
     const {directory} = this.placesOf(record);
-    if (readPid(directory) === undefined) return;
-    const state = this.stateOf(record);
-    if (state.status !== 'exited' || state.exit.cause.kind !== 'supervisor-lost') return;
+    const watcher = readWatcher(directory);
+    if (watcher === undefined || isAlive(watcher)) return;
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown: this.#cgroupTeardown(record)}));
+    const state = this.stateOf(record);
     const at = nowNanoseconds();
-    writeExit(directory, at, at, state.exit);
+    if (state.status === 'exited') writeExit(directory, at, at, state.exit);
+    else endRun(directory);
   }
 
   #cgroupTeardown({id}: ContainerRecord) {

@@ -58,15 +58,14 @@ export interface StartRequest {
 }
 
 export class Launcher {
-  /** Settles when the launcher has said hello. Rejects with `ERR_LAUNCHER_LOST` when it never does. */
-  readonly ready: Promise<ReadyEvent>;
   readonly #pid: number;
   readonly #requests: number;
   readonly #control: number;
-  readonly #events: Socket;
+  readonly #eventsFd: number;
+  #events: Socket | undefined;
   readonly #starts = new Map<number, StartEvents>();
   readonly #queue: (() => boolean)[] = [];
-  readonly #ended: Promise<void>;
+  readonly #ended = withResolvers<void>();
   #partial: Buffer | undefined;
   #lastId = 0;
   readonly #unanswered = new Set<number>();
@@ -84,17 +83,7 @@ export class Launcher {
     }
     this.#requests = sockets.readInt32LE(0);
     this.#control = sockets.readInt32LE(4);
-    this.#events = new Socket({fd: sockets.readInt32LE(8), readable: true, writable: false});
-    const ready = withResolvers<ReadyEvent>();
-    this.ready = ready.promise;
-    this.ready.catch(() => {});
-    this.#ended = new Promise(resolve => this.#events.once('close', resolve));
-    this.#events.on('error', () => {}); // 'close' follows
-    this.#events.on('data', (bytes: Buffer) => this.#receive(bytes, ready.resolve));
-    this.#events.once('close', () => {
-      ready.reject(launcherLost());
-      this.#lose();
-    });
+    this.#eventsFd = sockets.readInt32LE(8);
   }
 
   /** Process id of the supervisor, which is the parent of every container. */
@@ -117,11 +106,11 @@ export class Launcher {
     header.writeBigUInt64LE(BigInt(Math.round(deadlineMs * 1e6)), 24);
     const fds = Buffer.alloc(descriptors.length * 4);
     for (const [index, fd] of descriptors.entries()) fds.writeInt32LE(fd, index * 4);
-    if (this.#starts.size === 0) this.#events.ref();
     this.#starts.set(id, events);
     this.#unanswered.add(id);
     this.#growTimer ??= setInterval(() => this.#grow(), GROW_AFTER_MS).unref();
     this.#send(this.#requests, header, plan, fds, descriptors.length);
+    this.#listen().ref();
     return id;
   }
 
@@ -143,7 +132,6 @@ export class Launcher {
       if (!this.alive) throw launcherLost();
       const id = ++this.#lastId;
       const never = () => {};
-      if (this.#starts.size === 0) this.#events.ref();
       this.#starts.set(id, {
         started: never,
         failed: never,
@@ -152,18 +140,19 @@ export class Launcher {
         lost: () => reject(launcherLost()),
       });
       this.#send(this.#control, this.#header(REQUEST.teardown, id), plan);
+      this.#listen().ref();
     });
   }
 
   /** Kills what still runs, waits until everything is removed, and ends the launcher. */
   async close(): Promise<void> {
-    if (this.#state !== 'open') return this.#ended;
+    if (this.#state !== 'open') return this.#ended.promise;
     this.#state = 'closing';
-    this.#events.ref();
+    const events = this.#listen().ref();
     closeSync(this.#control); // the launcher takes this as the order to end
     closeSync(this.#requests);
-    const timer = setTimeout(() => this.#events.destroy(), CLOSE_PATIENCE_MS);
-    await this.#ended;
+    const timer = setTimeout(() => events.destroy(), CLOSE_PATIENCE_MS);
+    await this.#ended.promise;
     clearTimeout(timer);
   }
 
@@ -206,17 +195,27 @@ export class Launcher {
     }
   }
 
-  #receive(bytes: Buffer, ready: (event: ReadyEvent) => void): void {
+  /** Made after the first request was sent: Node takes up to 2 ms for its first socket, in which the launcher works. */
+  #listen(): Socket {
+    if (this.#events !== undefined) return this.#events;
+    const events = new Socket({fd: this.#eventsFd, readable: true, writable: false});
+    this.#events = events;
+    events.on('error', () => {}); // 'close' follows
+    events.on('data', (bytes: Buffer) => this.#receive(bytes));
+    events.once('close', () => {
+      this.#lose();
+      this.#ended.resolve();
+    });
+    return events;
+  }
+
+  #receive(bytes: Buffer): void {
     let buffer = this.#partial === undefined ? bytes : Buffer.concat([this.#partial, bytes]);
     while (buffer.length >= EVENT_HEADER_BYTES) {
       const length = buffer.readUInt32LE(0);
       if (buffer.length < length) break;
       const event = decodeEvent(buffer.subarray(0, length));
       buffer = buffer.subarray(length);
-      if (event?.type === 'ready') {
-        if (this.#starts.size === 0) this.#events.unref();
-        ready(event);
-      }
       if (event !== undefined && event.type !== 'ready') this.#dispatch(event);
     }
     this.#partial = buffer.length > 0 ? Buffer.from(buffer) : undefined;
@@ -257,7 +256,7 @@ export class Launcher {
 
   #forget(id: number): void {
     this.#starts.delete(id);
-    if (this.#starts.size === 0 && this.#state === 'open') this.#events.unref();
+    if (this.#starts.size === 0 && this.#state === 'open') this.#events?.unref();
   }
 
   #answered(id: number): void {

@@ -43,7 +43,8 @@ export function parseCommandLine(command: Command, argv: readonly string[]): Cal
   };
 
   const flags = [...command.flags, {name: 'help', summary: 'Print usage'}];
-  for (const flag of flags) declare(flag, undefined);
+  // Commander takes as long to hear of seventy flags as the kernel to start a container: it is told of those in sight.
+  for (const flag of flags) if (mayAppear(flag, argv)) declare(flag, undefined);
   for (const word of new Set(argv)) {
     const [, name, value] = /^--([a-z-]+)=(.*)$/s.exec(word) ?? [];
     const flag = flags.find(known => known.name === name && known.type === undefined);
@@ -63,6 +64,15 @@ export function parseCommandLine(command: Command, argv: readonly string[]): Cal
     value: flag => values.get(flag)?.at(-1),
     values: flag => values.get(flag) ?? [],
   };
+}
+
+/** Whether a word may mean the flag: `--name`, `--name=value`, or its letter anywhere in a word such as `-it`. */
+function mayAppear({name, short}: Flag, argv: readonly string[]): boolean {
+  return argv.some(
+    word =>
+      word.startsWith(`--${name}`) ||
+      (short !== undefined && word.startsWith('-') && !word.startsWith('--') && word.includes(short)),
+  );
 }
 
 /** What pflag says: message, usage line, where to read on. */

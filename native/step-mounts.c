@@ -172,7 +172,10 @@ int step_mount(struct run *run, const struct ct_step *step)
                 r = sys3(__NR_open_tree, at, s1, step->x | O_CLOEXEC | (s1[0] ? 0 : AT_EMPTY_PATH));
                 return r < 0 ? (int)r : slot_set(run, step->out, (int)r);
         case CT_OP_MOUNT_SETATTR:
-                attributes = (struct ct_mount_attr){step->x & 0xffffffffu, step->x >> 32, step->y, 0};
+                other = step->out >= 0 ? slot_fd(run, step->out) : 0;
+                if (other < 0)
+                        return other;
+                attributes = (struct ct_mount_attr){step->x & 0xffffffffu, step->x >> 32, step->y, (uint64_t)other};
                 return (int)sys5(__NR_mount_setattr, at, s1, step->z | (s1[0] ? 0 : AT_EMPTY_PATH), &attributes, sizeof attributes);
         case CT_OP_MOVE_MOUNT:
                 other = slot_fd(run, (int64_t)step->x);

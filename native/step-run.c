@@ -9,6 +9,42 @@
 #define SOCK_RAW_CLOEXEC (3 | O_CLOEXEC)
 #define TIOCSCTTY_ 0x540E
 
+/* A user namespace is there as long as a descriptor holds it: the process it was made for is gone again at once. */
+static int user_namespace(struct run *run, const struct ct_step *step)
+{
+        static const char *const files[] = {"/uid_map", "/gid_map"};
+        const char *maps[] = {step_s1(run, step), step_s2(run, step)};
+        char path[40];
+        int hold[2], proc = slot_fd(run, CT_SLOT_PROC);
+        long r = sys2(__NR_pipe2, hold, O_CLOEXEC);
+        if (r < 0)
+                return (int)r;
+        long pid = sys5(__NR_clone, CLONE_NEWUSER | SIGCHLD_, 0, 0, 0, 0);
+        if (pid == 0) {
+                char none;
+                close_fd(hold[1]);
+                sys3(__NR_read, hold[0], &none, 1);
+                quit(0);
+        }
+        close_fd(hold[0]);
+        r = pid < 0 ? pid : 0;
+        for (int i = 0; r >= 0 && i < 2; i++) {
+                text_append(text_number(path, (uint64_t)pid), files[i]);
+                long fd = sys4(__NR_openat, proc, path, O_WRONLY | O_CLOEXEC, 0);
+                r = fd < 0 ? fd : sys3(__NR_write, fd, maps[i], text_length(maps[i]));
+                if (fd >= 0)
+                        close_fd((int)fd);
+        }
+        if (r >= 0) {
+                text_append(text_number(path, (uint64_t)pid), "/ns/user");
+                r = sys4(__NR_openat, proc, path, O_RDONLY | O_CLOEXEC, 0);
+        }
+        close_fd(hold[1]);
+        if (pid > 0)
+                sys4(__NR_wait4, pid, 0, 0x40000000 /* __WALL */, 0);
+        return r < 0 ? (int)r : slot_set(run, step->out, (int)r);
+}
+
 /* Sends prepared netlink messages and reads as many acknowledgements; the first refusal is the result. */
 static int netlink(struct run *run, const struct ct_step *step)
 {
@@ -194,6 +230,8 @@ int step_process(struct run *run, const struct ct_step *step)
                 return 0;
         case CT_OP_LIFE:
                 return life(run);
+        case CT_OP_USER_NAMESPACE:
+                return user_namespace(run, step);
         case CT_OP_HOLD:
                 return at < 0 ? -EBADF : hold(run, at);
         case CT_OP_CLONE: /* the spawner's own affair, at the end of the host phase */

@@ -15,6 +15,7 @@ export const MOUNT_ATTR_NOSUID = 0x2;
 export const MOUNT_ATTR_NODEV = 0x4;
 export const MOUNT_ATTR_NOEXEC = 0x8;
 export const MOUNT_ATTR_STRICTATIME = 0x20;
+export const MOUNT_ATTR_IDMAP = 0x10_0000;
 export const OPEN_TREE_CLONE = 1;
 export const AT_RECURSIVE = 0x8000;
 export const MS_REC = 0x4000;

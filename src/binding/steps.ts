@@ -80,6 +80,7 @@ export const OPCODES = {
   bpfDevice: 56,
   overlayOptions: 57,
   hold: 58,
+  userNamespace: 59,
 } as const;
 
 export type OpcodeName = keyof typeof OPCODES;

@@ -79,6 +79,11 @@ export interface PlanInput {
 export interface IdMaps {
   readonly uids: string;
   readonly gids: string;
+  /** Made by an ordinary user, who mounts nothing outside and may not set groups; or by root, with shifted layers. */
+  readonly by: 'user' | 'root';
+  /** Who root inside is outside: "/" is theirs. */
+  readonly rootUid: number;
+  readonly rootGid: number;
 }
 
 export interface DeviceNode {
@@ -98,12 +103,15 @@ export interface DeviceNode {
 export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan {
   const {config, cgroup, userNamespace} = input;
   const root = slots.next();
-  const mounts = userMounts(input.sources, root, slots);
   const etc = etcFiles(input, root, slots);
   const groups = cgroupMounts(cgroup, !config.privileged, root, slots);
+  // Root shifts the layers' ids by a mount; an ordinary user's single id needs none.
+  const shifts = userNamespace?.by === 'root';
+  const idMap = shifts ? slots.next() : undefined;
+  const mounts = userMounts(input.sources, root, slots, idMap);
   // Everything that needs CAP_SYS_ADMIN: the spawner does it where it has that, else the child in its own namespaces.
   const opened = [
-    ...overlaySteps(input.rootfs, root, slots),
+    ...overlaySteps(input.rootfs, root, slots, idMap),
     ...groups.sources,
     ...etc.sources,
     ...mounts.sources,
@@ -116,22 +124,27 @@ export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan
     s1: '/',
   };
   const inUserNamespace = userNamespace !== undefined;
+  const byChild = userNamespace?.by === 'user';
   return {
     host: [
       ...input.bookkeeping.host,
       ...cgroup.host,
       ...etc.host,
       ...mounts.host,
-      ...(inUserNamespace ? [] : opened),
+      ...(idMap === undefined || userNamespace === undefined
+        ? []
+        : shiftSteps(userNamespace, input.rootfs, idMap)),
+      ...(byChild ? [] : opened),
       cloneStep(input),
     ],
     parent: inUserNamespace ? idMapSteps(userNamespace) : [],
     child: [
       ...cgroup.child,
       {op: 'unshare', stage: 'cgroup namespace', x: CLONE_NEWCGROUP},
+      ...(shifts ? rootInside() : []),
       ...ownNetwork(input),
       ...processSettings(config),
-      ...(inUserNamespace ? [ownMountTree(), ...opened] : emptyMountTree()),
+      ...(inUserNamespace ? [ownMountTree(), ...(byChild ? opened : [])] : emptyMountTree()),
       attachRoot,
       ...kernelMounts(config, inUserNamespace, root, slots),
       ...groups.child,
@@ -182,12 +195,32 @@ function holdStep(): Step {
 }
 
 /** An ordinary user may map its own ids only after giving up setgroups: user_namespaces(7). */
-function idMapSteps({uids, gids}: IdMaps): Step[] {
+function idMapSteps({uids, gids, by}: IdMaps): Step[] {
   const stage = 'id maps';
   return [
-    {op: 'procWrite', stage, s1: 'setgroups', s2: 'deny'},
+    ...(by === 'user' ? [{op: 'procWrite', stage, s1: 'setgroups', s2: 'deny'} as const] : []),
     {op: 'procWrite', stage, s1: 'uid_map', s2: uids},
     {op: 'procWrite', stage, s1: 'gid_map', s2: gids},
+  ];
+}
+
+/** The host's root is nobody there, and what nobody makes has no owner: EOVERFLOW. */
+function rootInside(): Step[] {
+  const stage = 'id maps';
+  return [
+    {op: 'groups', stage},
+    {op: 'setgid', stage, x: 0},
+    {op: 'setuid', stage, x: 0},
+  ];
+}
+
+function shiftSteps({uids, gids, rootUid, rootGid}: IdMaps, {directory}: Rootfs, out: Slot): Step[] {
+  const stage = 'id maps';
+  return [
+    {op: 'userNamespace', stage, out, s1: uids, s2: gids},
+    ...['upper', 'hosts', 'hostname', 'resolv.conf'].map(
+      (name): Step => ({op: 'chown', stage, at: HOST, s1: `${directory}/${name}`, x: rootUid, y: rootGid}),
+    ),
   ];
 }
 

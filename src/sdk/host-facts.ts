@@ -8,6 +8,7 @@ import {hostMaskedPaths} from './docker-defaults.js';
 
 /** What a start needs to know about the host and does not change while we run; each fact is gathered once, when asked for. */
 export class HostFacts {
+  readonly #cgroupParent: string | undefined;
   #cgroups: CgroupDriver | undefined;
   #capabilities: bigint | undefined;
   #ulimits: Ulimits | undefined;
@@ -18,12 +19,20 @@ export class HostFacts {
   readonly hostname: string = hostname();
   /** Linux 6.7 takes overlay layers one by one. */
   readonly overlayLayerByLayer: boolean = kernelIsAtLeast(6, 7);
+  /** Linux 6.15 takes them as descriptors of detached mounts, which can shift ids. */
+  readonly shiftsLayers: boolean = kernelIsAtLeast(6, 15);
 
-  /** Ready for use: the parent of all containers' cgroups exists. */
+  /** @param cgroupParent where containers' cgroups lie, unless their record says otherwise @default Coracle's own */
+  constructor(cgroupParent?: string) {
+    this.#cgroupParent = cgroupParent;
+  }
+
+  /** Ready for use: the parent of containers' cgroups exists. */
   get cgroups(): CgroupDriver {
     if (this.#cgroups === undefined) {
       this.#cgroups = detectCgroups();
       this.#cgroups.prepare();
+      if (this.#cgroupParent !== undefined) this.#cgroups.prepare(this.#cgroupParent);
     }
     return this.#cgroups;
   }

@@ -1,6 +1,7 @@
 import {
   AT_RECURSIVE,
   HOST,
+  MOUNT_ATTR_IDMAP,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
@@ -33,6 +34,8 @@ export type BoundSource =
       readonly recursive: boolean;
       /** Make a missing source as a directory. */
       readonly create: boolean;
+      /** With a user namespace: ids on disk are those inside. For what belongs to containers, not to the host. */
+      readonly shifted: boolean;
       readonly propagation: Propagation;
     }
   | {readonly kind: 'tmpfs'; readonly mount: TmpfsMount};
@@ -271,7 +274,12 @@ export function etcFiles(
 }
 
 /** The sources are opened live by the spawner, as the host has them now; nothing keeps them open afterwards. */
-export function userMounts(sources: readonly BoundSource[], root: Slot, slots: SlotAllocator): MountSteps {
+export function userMounts(
+  sources: readonly BoundSource[],
+  root: Slot,
+  slots: SlotAllocator,
+  idMap: Slot | undefined,
+): MountSteps {
   const host: Step[] = [];
   const opened: Step[] = [];
   const child: Step[] = [];
@@ -306,12 +314,13 @@ export function userMounts(sources: readonly BoundSource[], root: Slot, slots: S
       x: OPEN_TREE_CLONE | recursive,
       out: mount,
     });
-    const attributes = source.readOnly ? MOUNT_ATTR_RDONLY : 0;
+    const shift = source.shifted && idMap !== undefined;
     opened.push({
       op: 'mountSetattr',
       stage,
       at: mount,
-      x: attributes,
+      ...(shift && {out: idMap}),
+      x: (source.readOnly ? MOUNT_ATTR_RDONLY : 0) | (shift ? MOUNT_ATTR_IDMAP : 0),
       y: PROPAGATION[source.propagation],
       z: recursive,
     });

@@ -60,7 +60,7 @@ export function privilegeSteps({config, user, capabilities, seccomp, userNamespa
   const steps: Step[] = [{op: 'bounding', stage: 'capabilities', x: capabilities}];
   if (user.uid !== 0) steps.push({op: 'prctl', stage: 'keep capabilities', x: PR_SET_KEEPCAPS, y: 1});
   // In a namespace of a single id setgroups is denied, and the caller's groups mean nothing inside.
-  if (userNamespace === undefined)
+  if (userNamespace?.by !== 'user')
     steps.push({op: 'groups', stage: 'supplementary groups', s1: idList(user.groups)});
   steps.push({op: 'setgid', stage: 'group', x: user.gid}, {op: 'setuid', stage: 'user', x: user.uid});
   if (config.noNewPrivileges) {

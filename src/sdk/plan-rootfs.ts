@@ -1,4 +1,14 @@
-import {HOST, O_PATH, type Slot, type SlotAllocator, STEP_FLAGS, type Step} from '../binding/index.js';
+import {
+  HOST,
+  MOUNT_ATTR_IDMAP,
+  MS_PRIVATE,
+  O_PATH,
+  OPEN_TREE_CLONE,
+  type Slot,
+  type SlotAllocator,
+  STEP_FLAGS,
+  type Step,
+} from '../binding/index.js';
 
 /** An overlay: read-only layers under one writable directory. */
 export interface Rootfs {
@@ -15,7 +25,8 @@ export interface Rootfs {
 }
 
 /** The root file system as a detached mount in slot `root`. */
-export function overlaySteps(rootfs: Rootfs, root: Slot, slots: SlotAllocator): Step[] {
+export function overlaySteps(rootfs: Rootfs, root: Slot, slots: SlotAllocator, idMap?: Slot): Step[] {
+  if (idMap !== undefined) return idMapped(rootfs, idMap, root, slots);
   return rootfs.layerByLayer ? layerByLayer(rootfs, root, slots) : inOneOption(rootfs, root, slots);
 }
 
@@ -36,6 +47,44 @@ function layerByLayer(
     ...(volatile ? [{op: 'fsconfigFlag', stage, at: fs, s1: 'volatile'} as const] : []),
     ...(userXattr ? [{op: 'fsconfigFlag', stage, at: fs, s1: 'userxattr'} as const] : []),
     {op: 'fsmount', stage, at: fs, out: root},
+  ];
+}
+
+/**
+ * Every layer through a mount that shifts its ids: what is root's on disk is the mapped root's in the container, and no
+ * file is changed. The writable layer is not shifted: overlayfs works there with the ids of who mounts it; what the
+ * container writes has its outside ids on disk. A layer's descriptor is its mount, so it stays open until the overlay
+ * has its own. Layers as descriptors of detached mounts: Linux 6.15.
+ */
+function idMapped(
+  {layers, directory, volatile}: Rootfs,
+  idMap: Slot,
+  root: Slot,
+  slots: SlotAllocator,
+): Step[] {
+  const stage = 'overlay';
+  const fs = slots.next();
+  const shifted = layers.map(source => ({source, slot: slots.next()}));
+  return [
+    {op: 'fsopen', stage, out: fs, s1: 'overlay'},
+    ...shifted.flatMap(({source, slot}): Step[] => [
+      {op: 'openTree', stage, at: HOST, s1: source, x: OPEN_TREE_CLONE, out: slot},
+      {
+        op: 'mountSetattr',
+        stage: 'id-mapped layer',
+        at: slot,
+        out: idMap,
+        x: MOUNT_ATTR_IDMAP,
+        y: MS_PRIVATE,
+      },
+      {op: 'fsconfigFd', stage, at: fs, s1: 'lowerdir+', x: slot},
+    ]),
+    {op: 'fsconfigString', stage, at: fs, s1: 'upperdir', s2: `${directory}/upper`},
+    {op: 'fsconfigString', stage, at: fs, s1: 'workdir', s2: `${directory}/work`},
+    {op: 'fsconfigString', stage, at: fs, s1: 'source', s2: 'overlay'},
+    ...(volatile ? [{op: 'fsconfigFlag', stage, at: fs, s1: 'volatile'} as const] : []),
+    {op: 'fsmount', stage, at: fs, out: root},
+    ...shifted.map(({slot}): Step => ({op: 'close', stage, at: slot})),
   ];
 }
 

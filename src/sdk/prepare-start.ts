@@ -6,12 +6,13 @@ import {DEFAULT_DEVICE_RULES, type DeviceRule} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
 import type {StoredImage} from '../store/index.js';
 import {capabilityNames, resolveCapabilities} from './capabilities.js';
-import {compilePlan, type DeviceNode, INIT_PATH} from './compile-plan.js';
+import {compilePlan, type DeviceNode, type IdMaps, INIT_PATH} from './compile-plan.js';
 import {type ContainerConfig, processEnv} from './container-config.js';
 import {NETWORK_SYSCTLS, READONLY_PATHS} from './docker-defaults.js';
 import type {HostFacts} from './host-facts.js';
 import type {BoundSource} from './plan-mounts.js';
 import {resolveUser} from './resolve-user.js';
+import type {IdRange} from './run-options.js';
 import {seccompFilter} from './seccomp-program.js';
 
 export interface StartRequest {
@@ -45,7 +46,7 @@ export interface PreparedStart {
  */
 export function prepareStart(facts: HostFacts, request: StartRequest): PreparedStart {
   const {config, image, directory} = request;
-  refuseUnsupported(config);
+  refuseUnsupported(config, facts);
   const rootless = !facts.isRoot;
   if (rootless) refuseWhatNeedsRoot(config);
   const user = resolveUser(config.user, config.groups, image);
@@ -55,9 +56,12 @@ export function prepareStart(facts: HostFacts, request: StartRequest): PreparedS
   );
   const devices = deviceNodes(config);
   const slots = new SlotAllocator();
+  // A record may name another parent than this runtime has made: it was written under another configuration.
+  if (config.cgroupParent !== undefined) facts.cgroups.prepare(config.cgroupParent);
   const cgroup = facts.cgroups.compile(
     {
       name: config.id,
+      ...(config.cgroupParent !== undefined && {parent: config.cgroupParent}),
       limits: config.limits,
       whenUnavailable: config.whenUnavailable,
       ...(config.privileged || rootless ? {} : {devices: deviceRules(config, devices)}),
@@ -82,7 +86,7 @@ export function prepareStart(facts: HostFacts, request: StartRequest): PreparedS
       seccomp: seccompFilter(config, capabilityNames(capabilities)),
       ulimits: facts.ulimits,
       cgroup,
-      userNamespace: rootless ? ownIds() : undefined,
+      userNamespace: idMaps(config, rootless),
       hold: request.hold ?? false,
       sources: [
         ...config.mounts.map(mount => sourceOf(mount, request.volumePath)),
@@ -90,7 +94,7 @@ export function prepareStart(facts: HostFacts, request: StartRequest): PreparedS
       ],
       maskedPaths: facts.maskedPaths,
       readOnlyPaths: READONLY_PATHS,
-      networkSysctls: rootless ? SINGLE_ID_SYSCTLS : NETWORK_SYSCTLS,
+      networkSysctls: rootless || config.userNamespace !== 'host' ? SINGLE_ID_SYSCTLS : NETWORK_SYSCTLS,
       devices,
       hosts: facts.hosts(config.network),
       resolvConf: facts.resolvConf,
@@ -101,12 +105,48 @@ export function prepareStart(facts: HostFacts, request: StartRequest): PreparedS
   return {plan, warnings: cgroup.warnings};
 }
 
-function refuseUnsupported({userNamespace}: ContainerConfig): void {
-  if (userNamespace !== 'host') {
-    throw new CoracleError('ERR_UNSUPPORTED_OPTION', 'user namespace remapping is not there yet', {
-      hint: 'Leave userNamespace out, or run as an ordinary user inside with user.',
+/** Layers as descriptors of detached mounts, which is how ids are shifted without changing a file: Linux 6.15. */
+function refuseUnsupported({userNamespace}: ContainerConfig, {shiftsLayers, isRoot}: HostFacts): void {
+  if (userNamespace === 'host' || (shiftsLayers && isRoot)) return;
+  if (!isRoot) {
+    throw new CoracleError(
+      'ERR_NEEDS_ROOT',
+      'userNamespace needs root: an ordinary user has no ids to give away',
+      {
+        hint: "Leave it out: an ordinary user's containers have a user namespace of their own anyway.",
+        details: {option: 'userNamespace'},
+      },
+    );
+  }
+  throw new CoracleError('ERR_UNSUPPORTED_OPTION', 'userNamespace needs Linux 6.15 or newer', {
+    hint: 'Leave it out on this kernel.',
+    details: {option: 'userNamespace'},
+  });
+}
+
+function idMaps({userNamespace}: ContainerConfig, rootless: boolean): IdMaps | undefined {
+  if (rootless) return {...ownIds(), by: 'user', rootUid: 0, rootGid: 0};
+  if (userNamespace === 'host') return undefined;
+  const lines = (ranges: readonly IdRange[]) =>
+    ranges.map(({inside, outside, count}) => `${inside} ${outside} ${count}\n`).join('');
+  return {
+    uids: lines(userNamespace.uids),
+    gids: lines(userNamespace.gids),
+    by: 'root',
+    rootUid: outsideOf(0, userNamespace.uids),
+    rootGid: outsideOf(0, userNamespace.gids),
+  };
+}
+
+/** @throws `ERR_INVALID_OPTION`: without a root inside nothing can be set up there */
+function outsideOf(id: number, ranges: readonly IdRange[]): number {
+  const range = ranges.find(({inside, count}) => id >= inside && id < inside + count);
+  if (range === undefined) {
+    throw new CoracleError('ERR_INVALID_OPTION', `userNamespace must map the id ${id} inside`, {
+      details: {option: 'userNamespace'},
     });
   }
+  return range.outside + (id - range.inside);
 }
 
 /** An ordinary user has one id to map, to root inside. */
@@ -114,7 +154,7 @@ function ownIds() {
   return {uids: `0 ${process.geteuid?.()} 1`, gids: `0 ${process.getegid?.()} 1`};
 }
 
-/** Ping sockets for groups that the namespace does not map cannot be allowed. */
+/** Ping sockets for groups that a namespace does not map cannot be allowed. */
 const {'net.ipv4.ping_group_range': _unmapped, ...SINGLE_ID_SYSCTLS} = NETWORK_SYSCTLS;
 
 /** Before any side effect: what an ordinary user's container cannot have. Limits are the cgroup driver's to judge. */
@@ -147,6 +187,7 @@ function sourceOf(
         readOnly: mount.readOnly ?? false,
         recursive: true,
         create: false,
+        shifted: true,
         propagation: 'rprivate',
       };
     case 'bind':
@@ -157,6 +198,7 @@ function sourceOf(
         readOnly: mount.readOnly ?? false,
         recursive: !mount.nonRecursive,
         create: mount.createSource ?? false,
+        shifted: false,
         propagation: mount.propagation ?? 'rprivate',
       };
     default:
@@ -172,6 +214,7 @@ function initProgram(): BoundSource {
     readOnly: true,
     recursive: false,
     create: false,
+    shifted: true,
     propagation: 'rprivate',
   };
 }

@@ -43,7 +43,10 @@ asRoot('a container that runs cannot be started, nor removed without force', asy
   const container = await own.run({command: ['sleep', '60'], autoRemove: false});
   await t.throwsAsync(container.start(), {code: 'ERR_CONTAINER_RUNNING'});
   const found = await Container.get(container.id, {runtime: await own.runtime});
-  await t.throwsAsync(found.remove(), {code: 'ERR_CONTAINER_RUNNING', message: /container is running/});
+  await t.throwsAsync(found.remove(), {
+    code: 'ERR_CONTAINER_RUNNING',
+    message: /^You cannot remove a running container [0-9a-f]{64}\. Stop the container/,
+  });
   await found.remove({force: true});
   t.like(await container.exit, {kind: 'signal', signal: 9});
   await t.throwsAsync(found.state(), {code: 'ERR_CONTAINER_NOT_FOUND'});

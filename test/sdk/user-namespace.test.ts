@@ -1,0 +1,85 @@
+import {mkdtempSync, rmSync, statSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {Container, Volume} from '../../src/index.js';
+import {ownRuntime} from '../helpers/own-runtime.js';
+import {asRoot} from '../helpers/requires.js';
+
+const own = ownRuntime();
+const ids = [{inside: 0, outside: 100_000, count: 65_536}];
+const userNamespace = {uids: ids, gids: ids};
+
+asRoot('root inside is an ordinary id outside', async t => {
+  t.is(await own.output('cat /proc/self/uid_map | tr -s " "', {userNamespace}), ' 0 100000 65536\n');
+  const job = await own.start('sleep 10', {userNamespace});
+  const status = statSync(`/proc/${job.pid}`);
+  t.is(status.uid, 100_000);
+  await job[Symbol.asyncDispose]();
+});
+
+asRoot("the image's files belong to root inside, and none of them is changed on disk", async t => {
+  t.is(await own.output('stat -c "%u %g" / /etc /etc/passwd /etc/hosts', {userNamespace}), '0 0\n'.repeat(4));
+  const {store} = await own.runtime;
+  for (const layer of store.getImage('host-shell').layers)
+    t.is(statSync(join(layer, 'etc', 'passwd')).uid, 0);
+});
+
+asRoot('what it writes has its outside ids on disk', async t => {
+  const container = await own.create({command: ['sh', '-c', 'echo x > /written'], userNamespace});
+  await (await container.start()).exit;
+  const {store} = await own.runtime;
+  t.is(statSync(join(store.containers.directory(container.id), 'upper', 'written')).uid, 100_000);
+  await container.remove();
+});
+
+asRoot('other users and groups inside are mapped as well, and supplementary groups are set', async t => {
+  t.is(
+    await own.output('id', {userNamespace, user: '1000:1000', groups: ['5']}),
+    'uid=1000 gid=1000 groups=1000,5\n',
+  );
+});
+
+asRoot('a volume keeps the ids that containers see, with and without the namespace', async t => {
+  const runtime = await own.runtime;
+  const volume = await Volume.create({name: 'shifted'}, {runtime});
+  const mounts = [{type: 'volume', name: 'shifted', target: '/data'}] as const;
+  await own.output('echo x > /data/file', {mounts, userNamespace});
+  t.is(await own.output('stat -c %u /data/file', {mounts}), '0\n');
+  t.is(statSync(join(volume.mountpoint, 'file')).uid, 0);
+});
+
+asRoot("a directory of the host's stays the host's", async t => {
+  const source = mkdtempSync(join(tmpdir(), 'coracle-bind-'));
+  try {
+    const mounts = [{type: 'bind', source, target: '/host'}] as const;
+    const exit = await own.sh('stat -c %u /host; touch /host/x', {mounts, userNamespace});
+    t.is(exit.lastOutput.stdout, '65534\n');
+    t.regex(exit.lastOutput.stderr, /Permission denied/);
+  } finally {
+    rmSync(source, {recursive: true});
+  }
+});
+
+asRoot('its root may not touch what the host has not given it', async t => {
+  const exit = await own.sh('hostname other; cat /proc/1/limits > /dev/null && chown 5 /dev/null', {
+    userNamespace,
+  });
+  t.regex(exit.lastOutput.stderr, /(not permitted|Permission denied|Invalid argument)/);
+});
+
+asRoot('limits hold as without', async t => {
+  const exit = await own.sh('a=x; while :; do a=$a$a; done', {
+    userNamespace,
+    limits: {memoryBytes: 16 * 1024 ** 2},
+  });
+  t.is(exit.cause.kind, 'memory');
+});
+
+asRoot('a map without root inside is refused before anything happens', async t => {
+  const runtime = await own.runtime;
+  const only = [{inside: 1000, outside: 1000, count: 1}];
+  await t.throwsAsync(Container.run('host-shell', {userNamespace: {uids: only, gids: only}}, {runtime}), {
+    code: 'ERR_INVALID_OPTION',
+    message: /must map the id 0/,
+  });
+});

@@ -41,6 +41,7 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
 };
 /** Nothing is wrong with the request: Docker has no words for these. */
 const OF_THE_HOST = new Set([
+  'ERR_CONFIG_INVALID',
   'ERR_UNSUPPORTED_PLATFORM',
   'ERR_CORE_MISSING',
   'ERR_CORE_MISMATCH',

@@ -67,7 +67,7 @@ export async function containerOptions(call: Call, world: World): Promise<RunOpt
     oomScoreAdj: mapped(call.value('oom-score-adj'), Number),
     sysctls: Object.fromEntries(call.values('sysctl').map(splitPair)),
     network: networkOf(call.value('network') ?? call.value('net') ?? 'none'),
-    init: call.has('init'),
+    init: call.value('init') === undefined ? undefined : call.has('init'), // the configuration file may say otherwise
     stopSignal: call.value('stop-signal') || undefined,
     stopTimeoutMs: mapped(call.value('stop-timeout'), seconds =>
       seconds === '-1' ? -1 : Number(seconds) * 1000,

@@ -49,7 +49,8 @@ export async function runCommandLine(argv: readonly string[], world: World): Pro
     };
     return await command.run(call, Object.assign(Object.create(world) as World, {sdk})); // world has getters
   } catch (error) {
-    if (wantsDebug(globals, world)) await logFailure(error, world);
+    const level = await logLevel(globals, world);
+    if (level !== undefined) await logFailure(error, level);
     return reportError(error, command, world.stderr);
   } finally {
     // Closing kills what this process started and removes it: a failure to open was reported above.
@@ -146,17 +147,22 @@ Run '${PROGRAM} COMMAND --help' for more information on a command.
   return 0;
 }
 
-function wantsDebug(globals: Globals | undefined, {env}: World): boolean {
-  return globals?.debug === true || (env['CORACLE_LOG'] ?? '') !== '';
+/** undefined = silence. The configuration file is asked last. */
+async function logLevel(globals: Globals | undefined, {env}: World): Promise<string | undefined> {
+  if (env['CORACLE_LOG']) return env['CORACLE_LOG'];
+  if (globals?.debug) return 'debug';
+  const {readConfigFile} = await import('../sdk/index.js');
+  try {
+    return readConfigFile(env).logLevel;
+  } catch {
+    return undefined; // it is what the command failed by, or did not come to
+  }
 }
 
 /** The error with its stack and the chain of its causes: for people who debug, never by default. */
-async function logFailure(error: unknown, {env}: World): Promise<void> {
+async function logFailure(error: unknown, level: string): Promise<void> {
   const {pino} = await import('pino');
-  const logger = pino(
-    {name: PROGRAM, level: env['CORACLE_LOG'] || 'debug'},
-    pino.destination({dest: 2, sync: true}),
-  );
+  const logger = pino({name: PROGRAM, level}, pino.destination({dest: 2, sync: true}));
   logger.error(
     {err: error, ...(error instanceof CoracleError && {details: error.details})},
     'the command failed',

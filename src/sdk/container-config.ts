@@ -48,6 +48,8 @@ export interface ContainerConfig extends Unchanged {
   readonly seccomp: ResolvedSeccomp;
   /** The caller's mounts, then the image's volumes that nothing else covers. */
   readonly mounts: readonly ConfiguredMount[];
+  /** The cgroup that holds the container's own; absent = Coracle's. */
+  readonly cgroupParent?: string;
   /** Of the image's configuration, kept for `inspect` and for later releases. */
   readonly exposedPorts: readonly string[];
   readonly imageVolumes: readonly string[];
@@ -103,6 +105,7 @@ export interface ContainerIdentity {
   readonly now: bigint;
   /** The host's own name, which a container on the host's network keeps. */
   readonly hostHostname: string;
+  readonly cgroupParent?: string | undefined;
   /** A fresh name for a volume without one: 64 hexadecimal digits. */
   readonly anonymousVolumeName: () => string;
 }
@@ -115,7 +118,7 @@ export interface ContainerIdentity {
 export function makeContainerConfig(
   options: ResolvedOptions,
   image: ConfiguredImage,
-  {id, name, now, hostHostname, anonymousVolumeName}: ContainerIdentity,
+  {id, name, now, hostHostname, cgroupParent, anonymousVolumeName}: ContainerIdentity,
 ): ContainerConfig {
   checkImageConfig(image);
   const imageVolumes = Object.keys(image.config.Volumes ?? {})
@@ -161,6 +164,7 @@ export function makeContainerConfig(
     network: options.network,
     init: options.init,
     autoRemove: options.autoRemove,
+    ...(cgroupParent !== undefined && {cgroupParent}),
     exposedPorts: Object.keys(image.config.ExposedPorts ?? {}),
     imageVolumes,
     healthcheck: image.config.Healthcheck ?? null,

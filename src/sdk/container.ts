@@ -85,7 +85,7 @@ export class Container implements AsyncDisposable {
     options: RunOptions = {},
     call: CallOptions = {},
   ): Promise<RunningContainer> {
-    const normalized = normalizeRunOptions(options, call.door, 'run');
+    const normalized = normalizeRunOptions(options, call.door, 'run', Runtime.configurationOf(call.runtime));
     const runtime = call.runtime ?? (await Runtime.default());
     normalized.signal?.throwIfAborted();
     if (!normalized.autoRemove) {
@@ -119,7 +119,12 @@ export class Container implements AsyncDisposable {
     options: RunOptions = {},
     call: Omit<CallOptions, 'explain'> = {},
   ): Promise<PreparedContainer> {
-    const normalized = normalizeRunOptions({...options, autoRemove: true}, call.door, 'run');
+    const normalized = normalizeRunOptions(
+      {...options, autoRemove: true},
+      call.door,
+      'run',
+      Runtime.configurationOf(call.runtime),
+    );
     const runtime = call.runtime ?? (await Runtime.default());
     normalized.signal?.throwIfAborted();
     return Container.#transient(runtime, image, normalized, true, async (config, prepared) => {
@@ -178,7 +183,12 @@ export class Container implements AsyncDisposable {
 
   /** Makes a container without starting it. Its name and image are taken from then on. @throws as `run` */
   static async create(image: string, options: RunOptions = {}, call: CallOptions = {}): Promise<Container> {
-    const normalized = normalizeRunOptions(options, call.door, 'create');
+    const normalized = normalizeRunOptions(
+      options,
+      call.door,
+      'create',
+      Runtime.configurationOf(call.runtime),
+    );
     const runtime = call.runtime ?? (await Runtime.default());
     return new Container(runtime, await runtime.createContainer(image, normalized));
   }

@@ -1,6 +1,7 @@
 export type {Limits} from '../cgroup/index.js';
 export {CAPABILITIES, type Capability, DOCKER_CAPABILITIES} from './capabilities.js';
 export type {OutputChunk} from './captured-output.js';
+export {type Configuration, type LogLevel, readConfigFile} from './config-file.js';
 export {
   type CallOptions,
   Container,

@@ -3,6 +3,7 @@ import {resolveCapabilities} from './capabilities.js';
 import {cleanPath, normalizeDevices, normalizeMounts} from './check-mounts.js';
 import {invalidOption} from './check-option.js';
 import {checkRunOptions} from './check-run-options.js';
+import type {Configuration} from './config-file.js';
 import {DEFAULT_SHM_BYTES} from './docker-defaults.js';
 import {envKey} from './env-key.js';
 import type {
@@ -67,14 +68,22 @@ export const DEFAULT_STOP_TIMEOUT_MS = 10_000;
 export const DEFAULT_START_DEADLINE_MS = 10_000;
 export const DEFAULT_OUTPUT_LIMIT_BYTES = 1024 * 1024;
 
+/** What the configuration file may say of containers. */
+export type ConfiguredDefaults = Pick<
+  Configuration,
+  'ulimits' | 'shmSizeBytes' | 'seccomp' | 'noNewPrivileges' | 'init'
+>;
+
 /**
- * Merges the defaults of the door and refuses what cannot be meant. Pure: nothing on the host is touched.
+ * Merges the defaults, the configured before the door's, and refuses what cannot be meant. Pure: nothing on the host is
+ * touched.
  * @throws CoracleError `ERR_INVALID_OPTION`, `details.option` names it
  */
 export function normalizeRunOptions(
   options: RunOptions,
   door: Door = 'sdk',
   verb: 'run' | 'create' = 'run',
+  configured: ConfiguredDefaults = {},
 ): NormalizedOptions {
   checkRunOptions(options);
   const privileged = options.privileged ?? false;
@@ -95,25 +104,25 @@ export function normalizeRunOptions(
     outputLimitBytes: options.outputLimitBytes ?? DEFAULT_OUTPUT_LIMIT_BYTES,
     limits: options.limits ?? {},
     whenUnavailable: options.whenUnavailable ?? 'error',
-    ulimits: normalizeUlimits(options.ulimits ?? {}),
+    ulimits: {...configured.ulimits, ...normalizeUlimits(options.ulimits ?? {})},
     deadlineMs: options.deadlineMs,
     startDeadlineMs: options.startDeadlineMs ?? DEFAULT_START_DEADLINE_MS,
     mounts: normalizeMounts(options.mounts ?? []),
     devices: normalizeDevices(options.devices ?? []),
-    shmSizeBytes: options.shmSizeBytes ?? DEFAULT_SHM_BYTES,
+    shmSizeBytes: options.shmSizeBytes ?? configured.shmSizeBytes ?? DEFAULT_SHM_BYTES,
     readOnly: options.readOnly ?? false,
     capabilities: {
       add: (options.capabilities?.add ?? []).map(capabilityName),
       drop: (options.capabilities?.drop ?? []).map(capabilityName),
     },
     privileged,
-    seccomp: options.seccomp ?? (privileged ? 'unconfined' : 'default'),
-    noNewPrivileges: options.noNewPrivileges ?? door === 'sdk',
+    seccomp: options.seccomp ?? (privileged ? 'unconfined' : (configured.seccomp ?? 'default')),
+    noNewPrivileges: options.noNewPrivileges ?? configured.noNewPrivileges ?? door === 'sdk',
     userNamespace: options.userNamespace ?? 'host',
     oomScoreAdj: options.oomScoreAdj ?? 0,
     sysctls: options.sysctls ?? {},
     network: options.network ?? 'none',
-    init: options.init ?? false,
+    init: options.init ?? configured.init ?? false,
     stopSignal: options.stopSignal,
     stopTimeoutMs: options.stopTimeoutMs,
     autoRemove: options.autoRemove ?? (door === 'sdk' && verb === 'run'),

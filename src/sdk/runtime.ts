@@ -13,6 +13,7 @@ import {
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {hostShell, type ImageUse, Store, type StoredImage} from '../store/index.js';
+import {type Configuration, readConfigFile} from './config-file.js';
 import {type ContainerConfig, makeContainerConfig} from './container-config.js';
 import {
   type ContainerPlaces,
@@ -32,9 +33,9 @@ import {randomName} from './random-name.js';
 import {resolveSeccomp} from './read-seccomp-profile.js';
 
 export interface RuntimeOptions {
-  /** What lasts: images, containers, volumes. @default CORACLE_ROOT, /var/lib/coracle, or below XDG_DATA_HOME */
+  /** What lasts: images, containers, volumes. @default CORACLE_ROOT, the configuration file's `data-root`, /var/lib/coracle, or below XDG_DATA_HOME */
   readonly root?: string;
-  /** What ends with the next boot. @default CORACLE_RUN, /run/coracle, or below XDG_RUNTIME_DIR */
+  /** What ends with the next boot. @default CORACLE_RUN, the configuration file's `exec-root`, /run/coracle, or below XDG_RUNTIME_DIR */
   readonly run?: string;
 }
 
@@ -50,34 +51,56 @@ export interface DescribedContainer {
  */
 export class Runtime implements AsyncDisposable {
   static #shared: Promise<Runtime> | undefined;
+  static #sharedConfiguration: Configuration | undefined;
   readonly store: Store;
-  readonly facts = new HostFacts();
+  readonly facts: HostFacts;
+  readonly #configuration: Configuration;
   #launcher: Launcher | undefined;
   #owner: ProcessIdentity | undefined;
   #closed = false;
   readonly #runs = new Set<Promise<unknown>>();
 
-  private constructor(store: Store) {
+  private constructor(store: Store, configuration: Configuration) {
     this.store = store;
+    this.#configuration = configuration;
+    this.facts = new HostFacts(configuration.cgroupParent);
   }
 
   /**
-   * Opens the store and repairs what dead processes left in it.
-   * @throws `ERR_ROOT_NOT_WRITABLE`, `ERR_ROOT_UNSUPPORTED`, `ERR_UNSUPPORTED_PLATFORM`, `ERR_KERNEL_TOO_OLD`, `ERR_CORE_MISSING`
+   * Reads the configuration file, opens the store and repairs what dead processes left in it.
+   * @throws `ERR_ROOT_NOT_WRITABLE`, `ERR_ROOT_UNSUPPORTED`, `ERR_UNSUPPORTED_PLATFORM`, `ERR_KERNEL_TOO_OLD`, `ERR_CORE_MISSING`,
+   * `ERR_CONFIG_INVALID`
    */
   static async open(options: RuntimeOptions = {}): Promise<Runtime> {
-    const runtime = new Runtime(await Store.open(options));
+    return Runtime.#open(options, readConfigFile());
+  }
+
+  static async #open(options: RuntimeOptions, configuration: Configuration): Promise<Runtime> {
+    const {dataRoot = '', execRoot = ''} = configuration;
+    const store = await Store.open(options, {root: dataRoot, run: execRoot});
+    const runtime = new Runtime(store, configuration);
     await runtime.#repair();
     return runtime;
   }
 
-  /** The runtime of this process, opened on first use and again after it was closed. */
+  /** The runtime of this process, opened on first use, and again after it was closed or could not be opened. */
   static async default(): Promise<Runtime> {
-    Runtime.#shared ??= Runtime.open();
-    const shared = await Runtime.#shared;
-    if (!shared.#closed) return shared;
-    Runtime.#shared = Runtime.open();
-    return Runtime.#shared;
+    Runtime.#shared ??= Runtime.#open({}, Runtime.configurationOf());
+    const opening = Runtime.#shared;
+    const shared = await opening.catch(() => undefined);
+    if (shared !== undefined && !shared.#closed) return shared;
+    if (Runtime.#shared === opening) {
+      Runtime.#shared = undefined;
+      Runtime.#sharedConfiguration = undefined;
+    }
+    return shared === undefined ? opening : Runtime.default();
+  }
+
+  /** @internal What holds for the containers of a runtime; of the default one before it is open, too. @throws `ERR_CONFIG_INVALID` */
+  static configurationOf(runtime?: Runtime): Configuration {
+    if (runtime !== undefined) return runtime.#configuration;
+    Runtime.#sharedConfiguration ??= readConfigFile();
+    return Runtime.#sharedConfiguration;
   }
 
   /** Kills what runs, waits until it is removed, and ends the launcher; again is fine. */
@@ -150,6 +173,7 @@ export class Runtime implements AsyncDisposable {
         name: options.name ?? randomName(),
         now: nowNanoseconds(),
         hostHostname: this.facts.hostname,
+        cgroupParent: this.#configuration.cgroupParent,
         anonymousVolumeName: () => volumes.newName(),
       },
     );
@@ -333,8 +357,8 @@ export class Runtime implements AsyncDisposable {
     else endRun(directory);
   }
 
-  #cgroupTeardown({id}: ContainerRecord) {
-    return this.facts.cgroups.removal(id);
+  #cgroupTeardown({id, cgroupParent}: ContainerRecord) {
+    return this.facts.cgroups.removal(id, cgroupParent);
   }
 
   /** A directory without a record: its maker died before writing it, or is about to. */

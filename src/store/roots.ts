@@ -12,20 +12,25 @@ export interface Roots {
 }
 
 /**
- * Explicit paths win, then `CORACLE_ROOT` and `CORACLE_RUN`, then the places of the user's kind: /var/lib/coracle and
- * /run/coracle for root, XDG's data and runtime directories for others. So the state of two users never mixes.
+ * Explicit paths win, then `CORACLE_ROOT` and `CORACLE_RUN`, then configured ones, then the places of the user's kind:
+ * /var/lib/coracle and /run/coracle for root, XDG's data and runtime directories for others. So the state of two users never mixes.
  */
 export function resolveRoots(
   given: Partial<Roots> = {},
   environment: NodeJS.ProcessEnv = process.env,
   isRoot = process.geteuid?.() === 0,
+  configured: Partial<Roots> = {},
 ): Roots {
   const dataHome = () => environment['XDG_DATA_HOME'] || join(homedir(), '.local', 'share');
   const root =
-    given.root || environment['CORACLE_ROOT'] || (isRoot ? '/var/lib/coracle' : join(dataHome(), 'coracle'));
+    given.root ||
+    environment['CORACLE_ROOT'] ||
+    configured.root ||
+    (isRoot ? '/var/lib/coracle' : join(dataHome(), 'coracle'));
   const runtime = environment['XDG_RUNTIME_DIR'];
   const userRun = runtime ? join(runtime, 'coracle') : join(root, 'run');
-  const run = given.run || environment['CORACLE_RUN'] || (isRoot ? '/run/coracle' : userRun);
+  const run =
+    given.run || environment['CORACLE_RUN'] || configured.run || (isRoot ? '/run/coracle' : userRun);
   for (const [name, path] of Object.entries({root, run})) {
     if (!isAbsolute(path)) {
       throw new CoracleError('ERR_INVALID_OPTION', `the ${name} directory ${path} is not an absolute path`);

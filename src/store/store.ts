@@ -46,11 +46,11 @@ export class Store {
 
   /**
    * Opens or makes the store.
-   * @param given explicit places; the others come from the environment and the user: see `resolveRoots`
+   * @param given explicit places; the others come from the environment, `configured` and the user: see `resolveRoots`
    * @throws `ERR_ROOT_NOT_WRITABLE`, `ERR_ROOT_UNSUPPORTED`, and the binding's errors when the core is missing
    */
-  static async open(given: Partial<Roots> = {}): Promise<Store> {
-    const roots = resolveRoots(given);
+  static async open(given: Partial<Roots> = {}, configured: Partial<Roots> = {}): Promise<Store> {
+    const roots = resolveRoots(given, process.env, process.geteuid?.() === 0, configured);
     openRoot(roots.root).close();
     openRoot(roots.run).close();
     try {

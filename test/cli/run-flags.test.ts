@@ -20,7 +20,6 @@ const NOTHING_SPECIAL: RunOptions = {
   privileged: false,
   sysctls: {},
   network: 'none',
-  init: false,
   autoRemove: false,
 };
 
@@ -51,6 +50,7 @@ test(means, '-h box --domainname corp', {hostname: 'box', domainname: 'corp'});
 test(means, '--name web --rm', {name: 'web', autoRemove: true});
 test(means, '--rm=false', {autoRemove: false});
 test(means, '--rm=true --init=1', {autoRemove: true, init: true});
+test(means, '--init=false', {init: false});
 test(means, '-i', {stdin: 'pipe'});
 test(means, '--entrypoint sh', {entrypoint: ['sh']});
 test(means, '--entrypoint=', {entrypoint: []});

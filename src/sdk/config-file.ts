@@ -1,0 +1,229 @@
+/**
+ * The configuration file: what holds for every container where neither options nor environment say otherwise. Keys and
+ * their meaning are those of dockerd's daemon.json.
+ * https://docs.docker.com/reference/cli/dockerd/#daemon-configuration-file
+ */
+import {readFileSync} from 'node:fs';
+import {homedir} from 'node:os';
+import {isAbsolute, join} from 'node:path';
+import {CoracleError} from '../errors.js';
+import {describe} from './check-option.js';
+import {nearestName} from './nearest-name.js';
+import {parseSize} from './parse-size.js';
+import {ULIMIT_NAMES, type Ulimit, type UlimitName} from './run-options.js';
+
+/** What the file says. Absent = it says nothing of it. */
+export interface Configuration {
+  /** What lasts: images, containers, volumes. Absolute. `data-root` */
+  readonly dataRoot?: string;
+  /** What ends with the next boot. Absolute. `exec-root` */
+  readonly execRoot?: string;
+  /** Limits of processes, one by one under a container's own. `default-ulimits` */
+  readonly ulimits?: Readonly<Partial<Record<UlimitName, Ulimit>>>;
+  /** Of /dev/shm. `default-shm-size` */
+  readonly shmSizeBytes?: number;
+  /** 'default' = Docker's. `seccomp-profile`, where 'builtin' is its word for that */
+  readonly seccomp?: 'default' | 'unconfined' | {readonly path: string};
+  /** `no-new-privileges` */
+  readonly noNewPrivileges?: boolean;
+  /** `init` */
+  readonly init?: boolean;
+  /** The cgroup that holds the containers' cgroups: `batch/nightly`. `cgroup-parent` */
+  readonly cgroupParent?: string;
+  /** Level of the command line's log on stderr. `log-level`, or 'debug' with `debug` */
+  readonly logLevel?: LogLevel;
+}
+
+export type LogLevel = (typeof LOG_LEVELS)[number];
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
+
+/**
+ * Reads `CORACLE_CONFIG`, /etc/coracle/config.json for root, or coracle/config.json below XDG_CONFIG_HOME for others. A
+ * file that is not there says nothing, unless it was named.
+ * @throws `ERR_CONFIG_INVALID`
+ */
+export function readConfigFile(
+  environment: NodeJS.ProcessEnv = process.env,
+  isRoot = process.geteuid?.() === 0,
+): Configuration {
+  const path = configPath(environment, isRoot);
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (cause) {
+    const {code} = cause as NodeJS.ErrnoException;
+    const absent = code === 'ENOENT' || code === 'ENOTDIR';
+    if (absent && !environment['CORACLE_CONFIG']) return {};
+    throw invalid(path, `it cannot be read: ${code}`, cause);
+  }
+  return parseConfig(text, path);
+}
+
+/** The XDG base directory specification has relative paths ignored. */
+export function configPath(environment: NodeJS.ProcessEnv, isRoot: boolean): string {
+  if (environment['CORACLE_CONFIG']) return environment['CORACLE_CONFIG'];
+  if (isRoot) return '/etc/coracle/config.json';
+  const home = environment['XDG_CONFIG_HOME'] ?? '';
+  return join(isAbsolute(home) ? home : join(homedir(), '.config'), 'coracle', 'config.json');
+}
+
+/** Pure. An empty text says nothing. @param path for messages @throws `ERR_CONFIG_INVALID` */
+export function parseConfig(text: string, path: string): Configuration {
+  if (text.trim() === '') return {};
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch (cause) {
+    throw invalid(path, `it is not JSON: ${(cause as Error).message}`, cause);
+  }
+  const file = new Section(path, '', document);
+  file.refuseOthers(KEYS);
+  const shmSize = file.string('default-shm-size');
+  const ulimits = file.section('default-ulimits');
+  const profile = file.string('seccomp-profile');
+  const logLevel = file.boolean('debug') ? 'debug' : file.oneOf('log-level', LOG_LEVELS);
+  return defined({
+    dataRoot: file.absolutePath('data-root'),
+    execRoot: file.absolutePath('exec-root'),
+    ulimits: ulimits && parseUlimits(ulimits),
+    shmSizeBytes: shmSize === undefined ? undefined : parseShmSize(file, shmSize),
+    seccomp: profile === undefined ? undefined : parseProfile(file, profile),
+    noNewPrivileges: file.boolean('no-new-privileges'),
+    init: file.boolean('init'),
+    cgroupParent: file.cgroupPath('cgroup-parent'),
+    logLevel,
+  });
+}
+
+const KEYS = [
+  'cgroup-parent',
+  'data-root',
+  'debug',
+  'default-shm-size',
+  'default-ulimits',
+  'exec-root',
+  'init',
+  'log-level',
+  'no-new-privileges',
+  'seccomp-profile',
+] as const;
+
+/** `{"nofile": {"Name": "nofile", "Soft": 1024, "Hard": 2048}}`; -1 = unlimited. */
+function parseUlimits(section: Section): Configuration['ulimits'] {
+  section.refuseOthers(ULIMIT_NAMES);
+  const limits: Partial<Record<UlimitName, Ulimit>> = {};
+  for (const name of ULIMIT_NAMES) {
+    const entry = section.section(name);
+    if (entry === undefined) continue;
+    entry.refuseOthers(['Name', 'Soft', 'Hard']);
+    entry.oneOf('Name', [name]);
+    const [soft, hard] = [entry.limit('Soft'), entry.limit('Hard')];
+    if (hard !== -1 && (soft === -1 || soft > hard)) entry.refuse('Soft', 'must not be above Hard');
+    limits[name] = {soft, hard};
+  }
+  return limits;
+}
+
+function parseShmSize(file: Section, text: string): number {
+  let bytes = 0;
+  try {
+    bytes = parseSize(text);
+  } catch (cause) {
+    file.refuse('default-shm-size', `must be a size such as "64m": ${(cause as Error).message}`);
+  }
+  if (bytes < 1) file.refuse('default-shm-size', 'must be more than nothing');
+  return bytes;
+}
+
+function parseProfile(file: Section, text: string): NonNullable<Configuration['seccomp']> {
+  if (text === '' || text === 'builtin') return 'default';
+  if (text === 'unconfined') return text;
+  return {path: file.absolutePath('seccomp-profile')!};
+}
+
+/** An object of the file: each getter gives a key's value, undefined where it is absent, and refuses another type. */
+class Section {
+  readonly #path: string;
+  readonly #prefix: string;
+  readonly #values: Readonly<Record<string, unknown>>;
+
+  constructor(path: string, name: string, value: unknown) {
+    this.#path = path;
+    this.#prefix = name === '' ? '' : `${name}.`;
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw invalid(path, `${name || 'it'} must be an object, not ${describe(value)}`);
+    }
+    this.#values = value as Readonly<Record<string, unknown>>;
+  }
+
+  refuseOthers(known: readonly string[]): void {
+    for (const key of Object.keys(this.#values)) {
+      if (known.includes(key)) continue;
+      const meant = nearestName(key, known);
+      const hint = meant === undefined ? `known: ${known.join(', ')}` : `did you mean ${meant}?`;
+      throw invalid(this.#path, `unknown key ${this.#prefix}${key}; ${hint}`);
+    }
+  }
+
+  refuse(key: string, why: string): never {
+    throw invalid(this.#path, `${this.#prefix}${key} ${why}`);
+  }
+
+  section(key: string): Section | undefined {
+    const value = this.#values[key];
+    return value === undefined ? undefined : new Section(this.#path, `${this.#prefix}${key}`, value);
+  }
+
+  string(key: string): string | undefined {
+    const value = this.#values[key];
+    if (value === undefined) return undefined;
+    if (typeof value !== 'string') return this.refuse(key, `must be a string, not ${describe(value)}`);
+    return value.includes('\0') ? this.refuse(key, 'must not contain a NUL character') : value;
+  }
+
+  absolutePath(key: string): string | undefined {
+    const value = this.string(key);
+    if (value === undefined || isAbsolute(value)) return value;
+    return this.refuse(key, `must be an absolute path, not ${describe(value)}`);
+  }
+
+  /** Below the root of each hierarchy, whether or not it begins with a slash, as Docker takes it; '' = nothing is said. */
+  cgroupPath(key: string): string | undefined {
+    const path = this.string(key)?.replace(/^\/+|\/+$/g, '');
+    const wrong = path?.split('/').some(segment => /^\.{0,2}$/.test(segment));
+    return path && wrong ? this.refuse(key, 'must be a path such as "batch/nightly"') : path || undefined;
+  }
+
+  boolean(key: string): boolean | undefined {
+    const value = this.#values[key];
+    if (value === undefined || typeof value === 'boolean') return value;
+    return this.refuse(key, `must be true or false, not ${describe(value)}`);
+  }
+
+  oneOf<Word extends string>(key: string, words: readonly Word[]): Word | undefined {
+    const value = this.string(key);
+    if (value === undefined || (words as readonly string[]).includes(value)) return value as Word | undefined;
+    return this.refuse(key, `must be ${words.join(', ')}, not ${describe(value)}`);
+  }
+
+  /** A limit of setrlimit(2); -1 = unlimited. */
+  limit(key: string): number {
+    const value = this.#values[key];
+    if (Number.isSafeInteger(value) && (value as number) >= -1) return value as number;
+    return this.refuse(key, `must be a whole number, -1 for no limit, not ${describe(value)}`);
+  }
+}
+
+function invalid(path: string, why: string, cause?: unknown): CoracleError {
+  return new CoracleError('ERR_CONFIG_INVALID', `the configuration file ${path} is not valid: ${why}`, {
+    cause,
+    hint: 'docs/configuration.md has every key; CORACLE_CONFIG names another file.',
+    details: {path},
+  });
+}
+
+type Defined<T> = {[Key in keyof T]?: Exclude<T[Key], undefined>};
+
+function defined<T extends object>(values: T): Defined<T> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>;
+}

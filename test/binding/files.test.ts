@@ -233,7 +233,8 @@ test('a copy keeps content and holes', async t => {
   using from = files.openBelow(box.root, 'sparse', constants.O_RDONLY);
   using to = files.openBelow(box.root, 'copy', constants.O_WRONLY | constants.O_CREAT, 0o644);
   await files.copyContent(from.fd, to.fd, 'sparse');
-  t.deepEqual(readFileSync(join(box.path, 'copy')), readFileSync(join(box.path, 'sparse')));
+  // deepEqual would describe sixteen million bytes one by one: half a minute and two gigabytes.
+  t.true(readFileSync(join(box.path, 'copy')).equals(readFileSync(join(box.path, 'sparse'))));
   t.true(fstatSync(to.fd).blocks * 512 < 1024 * 1024);
 });
 

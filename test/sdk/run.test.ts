@@ -188,8 +188,9 @@ asRoot('a program that is stopped gets the stop signal of its options', async t 
 });
 
 asRoot('everything in the container dies with its first process', async t => {
-  const container = await own.start('sleep 61 & sleep 62 & echo; exec sleep 0.1');
+  const container = await own.start('sleep 61 & sleep 62 & echo; exec sleep 0.5');
   const {exit} = container;
+  await firstByte(container);
   const processes = childrenOf(container.pid);
   await exit;
   t.true(processes.length > 0);

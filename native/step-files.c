@@ -1,6 +1,8 @@
 /* step-files.c: steps that make, write and remove files. */
 #include "execute.h"
 
+#define RENAME_NOREPLACE_ 1
+
 struct directory_entry {
         uint64_t inode;
         int64_t offset;
@@ -33,14 +35,28 @@ static int write_file(int at, const char *path, const char *bytes, uint64_t leng
         return r;
 }
 
-static int create_file(int at, const char *path, uint32_t mode, uint32_t flags, const char *bytes, uint64_t length)
+static int create_file(int at, const char *path, uint32_t mode, uint32_t how, const char *bytes, uint64_t length)
 {
-        uint32_t how = (flags & CT_F_EXISTS_OK) ? O_TRUNC : O_EXCL;
         long fd = sys4(__NR_openat, at, path, O_WRONLY | O_CLOEXEC | O_CREAT | O_NOFOLLOW | how, mode);
         if (fd < 0)
                 return (int)fd;
         int r = write_all((int)fd, bytes, length);
         close_fd((int)fd);
+        return r;
+}
+
+/* A new file appears with its contents or not at all, to readers and to whoever comes after our sudden death. */
+static int create_whole_file(struct run *run, int at, const char *path, uint32_t mode, const char *bytes, uint64_t length)
+{
+        if (text_length(path) + 2 > sizeof run->path)
+                return -ENAMETOOLONG;
+        text_append(text_append(run->path, path), "~");
+        int r = create_file(at, run->path, mode, O_TRUNC, bytes, length);
+        if (r < 0)
+                return r;
+        r = (int)sys5(__NR_renameat2, at, run->path, at, path, RENAME_NOREPLACE_);
+        if (r < 0)
+                sys3(__NR_unlinkat, at, run->path, 0);
         return r;
 }
 
@@ -295,7 +311,7 @@ static int pid_file(struct run *run, const struct ct_step *step)
         while (at < n && text[at] >= '0' && text[at] <= '9')
                 *end++ = text[at++];
         *end++ = '\n';
-        return create_file(slot_fd(run, step->at), step_s1(run, step), (uint32_t)step->x, CT_F_EXISTS_OK, line, (uint64_t)(end - line));
+        return create_file(slot_fd(run, step->at), step_s1(run, step), (uint32_t)step->x, O_TRUNC, line, (uint64_t)(end - line));
 }
 
 static int proc_write(struct run *run, const struct ct_step *step)
@@ -353,7 +369,9 @@ int step_file(struct run *run, const struct ct_step *step)
         case CT_OP_WRITE:
                 return s1[0] ? write_file(at, s1, s2, step->n2) : write_all(at, s2, step->n2);
         case CT_OP_CREATE:
-                return create_file(at, s1, (uint32_t)step->x, step->flags, s2, step->n2);
+                if (step->flags & CT_F_EXISTS_OK)
+                        return create_file(at, s1, (uint32_t)step->x, O_TRUNC, s2, step->n2);
+                return create_whole_file(run, at, s1, (uint32_t)step->x, s2, step->n2);
         case CT_OP_SYMLINK:
                 return (int)sys3(__NR_symlinkat, s2, at, s1);
         case CT_OP_MKNOD:

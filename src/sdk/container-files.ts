@@ -4,14 +4,7 @@
  * process that `watcher` names: the one that started it.
  */
 import {readFileSync, rmSync} from 'node:fs';
-import {
-  HOST,
-  identifyProcess,
-  isAlive,
-  type ProcessIdentity,
-  STEP_FLAGS,
-  type Step,
-} from '../binding/index.js';
+import {HOST, identifyProcess, isAlive, type ProcessIdentity, type Step} from '../binding/index.js';
 import {readRecord, writeRecord} from '../store/index.js';
 import type {ContainerConfig} from './container-config.js';
 import type {ContainerState, Exit} from './container-state.js';
@@ -70,7 +63,6 @@ export function keptSteps({directory}: ContainerPlaces) {
       s1: `${directory}/watcher`,
       s2: `${pid} ${startTime}\n`,
       x: 0o600,
-      flags: STEP_FLAGS.existsOk,
       record: true,
     },
   ];
@@ -184,6 +176,6 @@ export function endRun(directory: string): void {
 
 /** Before a new start of a kept container: what the last one left is no longer true. */
 export function forgetRun(directory: string): void {
-  rmSync(`${directory}/pid`, {force: true});
+  endRun(directory);
   rmSync(`${directory}/exit.json`, {force: true});
 }

@@ -72,7 +72,10 @@ function hasHeaders(compiler) {
  */
 async function buildBundles() {
   const {build} = await import('esbuild');
+  const {builtFilters} = await import('./build-filters.mjs');
+  const define = {CORACLE_BUILT_FILTERS: JSON.stringify(await builtFilters(build, root))};
   const shared = {
+    define,
     absWorkingDir: root,
     outdir: 'dist',
     bundle: true,
@@ -94,7 +97,7 @@ async function buildBundles() {
       charset: 'ascii', // bin/start.cjs reads them as such: a string of one byte per character
       minifyWhitespace: true,
       minifySyntax: true, // names stay, for the stacks of errors
-      define: {'import.meta.url': 'fileUrl'},
+      define: {...define, 'import.meta.url': 'fileUrl'},
       banner: {js: "'use strict';const fileUrl = require('node:url').pathToFileURL(__filename).href;"},
     }),
   ]);

@@ -4,6 +4,7 @@ import type {ContainerConfig} from './container-config.js';
 import type {SeccompDocument} from './run-options.js';
 import {
   type Architecture,
+  builtFilter,
   compiledSeccomp,
   DOCKER_PROFILE,
   type KernelVersion,
@@ -31,11 +32,11 @@ export function seccompFilter(
 ): SeccompFilter | undefined {
   if (seccomp === 'unconfined') return undefined;
   const profile = seccomp === 'default' ? DOCKER_PROFILE : profileOf(seccomp);
-  const program = compiledSeccomp(profile, {
-    architecture: process.arch as Architecture,
-    capabilities: new Set(capabilities),
-    kernel: kernelVersion(),
-  });
+  const architecture = process.arch as Architecture;
+  const names = new Set(capabilities);
+  const built = seccomp === 'default' ? builtFilter(architecture, names) : undefined;
+  const program =
+    built ?? compiledSeccomp(profile, {architecture, capabilities: names, kernel: kernelVersion()});
   return {program, flags: profile.flags.length === 0 ? SPEC_ALLOW : seccompFlags(profile)};
 }
 

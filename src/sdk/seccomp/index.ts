@@ -1,4 +1,5 @@
 export type {Architecture} from './abis.js';
+export {builtFilter} from './built-filter.js';
 export {compileSeccomp} from './compile.js';
 export {compiledSeccomp, seccompFlags, seccompKey} from './compiled-profile.js';
 export {DOCKER_PROFILE} from './default-profile.js';

@@ -26,7 +26,7 @@ export function readRecorded(): Recorded {
 }
 
 export function writeRecorded(recorded: Recorded): void {
-  writeFileSync(FILE, `${JSON.stringify(recorded, undefined, 1)}\n`);
+  writeFileSync(FILE, `${JSON.stringify(recorded, undefined, 2)}\n`);
 }
 
 export function floorRatios(summary: Recorded['coldStart']): FloorRatios {

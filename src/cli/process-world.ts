@@ -13,15 +13,18 @@ const SIGNALS: readonly NodeJS.Signals[] = [
 
 /** The world of this process. */
 export function processWorld(): World {
-  exitQuietlyWhenNobodyReads();
   return {
     env: process.env,
     directory: process.cwd(),
-    // Node makes this stream when it is asked for first, in 2 ms: most commands do without.
+    // Node makes each stream when it is asked for, in 1-2 ms: most commands do without some, and `run` has the time
+    // for others while its container starts.
     get stdin() {
       return process.stdin;
     },
-    stdout: process.stdout,
+    get stdout() {
+      exitQuietlyWhenNobodyReads();
+      return process.stdout;
+    },
     get stderr() {
       return process.stderr;
     },
@@ -38,8 +41,12 @@ export function processWorld(): World {
 
 /** `coracle ps | head -1`: the reader is gone, which is no error of ours. */
 function exitQuietlyWhenNobodyReads(): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit(128 + 13); // SIGPIPE
-  });
+  if (!process.stdout.listeners('error').includes(exitOnBrokenPipe)) {
+    process.stdout.on('error', exitOnBrokenPipe);
+  }
+}
+
+function exitOnBrokenPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(128 + 13); // SIGPIPE
 }

@@ -48,6 +48,7 @@ export {
   unlinkBelow,
   utimesBelow,
 } from './files.js';
+export {isHostRoot} from './host-root.js';
 export {Launcher, type StartEvents, type StartRequest} from './launcher.js';
 export * from './linux.js';
 export {

@@ -22,16 +22,21 @@ const KERNEL_NAMES: Readonly<Record<UlimitName, string>> = {
   stack: 'Max stack size',
 };
 
+/** The limits of this process, which may change while it runs. */
+export function ownUlimits(): Ulimits {
+  return parseProcLimits(readFileSync('/proc/self/limits', 'latin1'));
+}
+
 /**
  * The limits that a container starts with where `ulimits` says nothing. Docker's containers have what dockerd has, a
  * service of the host's init; ours must not have what the embedding program was started with (`ulimit -n 64 && node
  * app.js`), so they get what the host's init has. Without CAP_SYS_RESOURCE a hard limit cannot be raised again
  * (setrlimit(2)): then the lower of init's and ours counts.
- * @param mayRaise whether this process has CAP_SYS_RESOURCE
+ * @param ceiling this process's limits, unless it has CAP_SYS_RESOURCE
  */
-export function defaultUlimits(mayRaise: boolean): Ulimits {
+export function defaultUlimits(ceiling: Ulimits | undefined): Ulimits {
   const init = parseProcLimits(readFileSync('/proc/1/limits', 'latin1'));
-  return mayRaise ? init : lowerUlimits(init, parseProcLimits(readFileSync('/proc/self/limits', 'latin1')));
+  return ceiling === undefined ? init : lowerUlimits(init, ceiling);
 }
 
 /** `wanted` as far as hard limits of `ceiling` allow; -1 = unlimited is the highest. */

@@ -4,6 +4,7 @@ import {checkKernel, coreFile, requireCore} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {capabilityMask, capabilityNames} from './capabilities.js';
 import type {HostFacts} from './host-facts.js';
+import {forbidden, NAMESPACES, readSysctl} from './namespace-switches.js';
 
 /** One thing that `doctor` judges. */
 export interface Check {
@@ -22,7 +23,7 @@ export function diagnose(facts: HostFacts): readonly Check[] {
     kernel(),
     core(),
     privileges(facts),
-    ...namespaces(),
+    ...namespaces(facts),
     overlay(),
     seccomp(),
     ...limits(facts),
@@ -79,38 +80,19 @@ function privileges({isRoot, capabilities}: HostFacts): Check {
   };
 }
 
-const NAMESPACES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'user', 'uts'] as const;
-
-function namespaces(): Check[] {
-  return NAMESPACES.map(name => {
-    const limit = name === 'cgroup' ? 'max_cgroup_namespaces' : `max_${name}_namespaces`;
-    const allowed = read(`/proc/sys/user/${limit}`);
-    if (allowed === undefined) {
-      return {
-        name: `${name} namespaces`,
-        status: name === 'user' ? 'no' : 'broken',
-        reason: 'this kernel has none',
-        remedy: 'use a kernel that was built with them',
-      };
+function namespaces({isRoot}: HostFacts): Check[] {
+  return NAMESPACES.map(namespace => {
+    const name = `${namespace} namespaces`;
+    const closed = namespace === 'user' && isRoot ? 'no' : 'broken';
+    const most = readSysctl(`user.max_${namespace}_namespaces`);
+    if (most === undefined) {
+      const remedy = 'use a kernel that was built with them';
+      return {name, status: closed, reason: 'this kernel has none', remedy};
     }
-    if (allowed === '0') {
-      return {
-        name: `${name} namespaces`,
-        status: name === 'user' ? 'no' : 'broken',
-        reason: `user.${limit} is 0`,
-        remedy: `sysctl -w user.${limit}=10000`,
-      };
-    }
-    const blocked = name === 'user' && read('/proc/sys/kernel/unprivileged_userns_clone') === '0';
-    if (blocked) {
-      return {
-        name: 'user namespaces',
-        status: 'no',
-        reason: 'ordinary users may not make them',
-        remedy: 'sysctl -w kernel.unprivileged_userns_clone=1',
-      };
-    }
-    return {name: `${name} namespaces`, status: 'yes', reason: `at most ${allowed}`, remedy: ''};
+    const refused = forbidden(namespace, isRoot);
+    return refused === undefined
+      ? {name, status: 'yes', reason: `at most ${most}`, remedy: ''}
+      : {name, status: closed, ...refused};
   });
 }
 
@@ -155,9 +137,8 @@ function limits(facts: HostFacts): Check[] {
   }
 }
 
-function ulimits({capabilities}: HostFacts): Check {
-  const mayRaise = (capabilities & capabilityMask(['CAP_SYS_RESOURCE'])) !== 0n;
-  return mayRaise
+function ulimits({ulimitCeiling}: HostFacts): Check {
+  return ulimitCeiling === undefined
     ? {name: 'ulimits', status: 'yes', reason: 'hard limits can be raised', remedy: ''}
     : {
         name: 'ulimits',

@@ -1,9 +1,10 @@
 import {readFileSync} from 'node:fs';
 import {hostname, release} from 'node:os';
+import {isHostRoot} from '../binding/index.js';
 import type {CgroupDriver} from '../cgroup/index.js';
 import {detectCgroups} from '../cgroup/index.js';
 import {capabilityMask, hostCapabilities} from './capabilities.js';
-import {defaultUlimits, type Ulimits} from './default-ulimits.js';
+import {defaultUlimits, ownUlimits, type Ulimits} from './default-ulimits.js';
 import {hostMaskedPaths} from './docker-defaults.js';
 
 /** What a start needs to know about the host and does not change while we run; each fact is gathered once, when asked for. */
@@ -15,7 +16,8 @@ export class HostFacts {
   #maskedPaths: readonly string[] | undefined;
   #resolvConf = {text: '', readAt: Number.NEGATIVE_INFINITY};
 
-  readonly isRoot: boolean = process.geteuid?.() === 0;
+  /** Of the host: root of a user namespace is an ordinary user here. */
+  readonly isRoot: boolean = isHostRoot();
   readonly hostname: string = hostname();
   /** Linux 6.7 takes overlay layers one by one. */
   readonly overlayLayerByLayer: boolean = kernelIsAtLeast(6, 7);
@@ -44,9 +46,14 @@ export class HostFacts {
   }
 
   get ulimits(): Ulimits {
-    const mayRaise = (this.capabilities & capabilityMask(['CAP_SYS_RESOURCE'])) !== 0n;
-    this.#ulimits ??= defaultUlimits(mayRaise);
+    this.#ulimits ??= defaultUlimits(this.ulimitCeiling);
     return this.#ulimits;
+  }
+
+  /** The limits of this process where it may not raise them; undefined where it may. */
+  get ulimitCeiling(): Ulimits | undefined {
+    const mayRaise = this.isRoot && (this.capabilities & capabilityMask(['CAP_SYS_RESOURCE'])) !== 0n;
+    return mayRaise ? undefined : ownUlimits();
   }
 
   get maskedPaths(): readonly string[] {

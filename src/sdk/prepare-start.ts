@@ -6,6 +6,7 @@ import {DEFAULT_DEVICE_RULES, type DeviceRule} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
 import type {StoredImage} from '../store/index.js';
 import {capabilityNames, resolveCapabilities} from './capabilities.js';
+import {checkPrivileges} from './check-privileges.js';
 import {compilePlan, type DeviceNode, type IdMaps, INIT_PATH} from './compile-plan.js';
 import {type ContainerConfig, processEnv} from './container-config.js';
 import {NETWORK_SYSCTLS, READONLY_PATHS} from './docker-defaults.js';
@@ -42,13 +43,12 @@ export interface PreparedStart {
 
 /**
  * @throws `ERR_USER_UNKNOWN`, `ERR_LIMIT_UNSUPPORTED`, `ERR_INVALID_OPTION`, `ERR_DEVICE_NOT_FOUND`,
- * `ERR_SECCOMP_PROFILE`, `ERR_UNSUPPORTED_OPTION`
+ * `ERR_SECCOMP_PROFILE`, `ERR_UNSUPPORTED_OPTION`, `ERR_NEEDS_ROOT`, `ERR_NAMESPACES_FORBIDDEN`
  */
 export function prepareStart(facts: HostFacts, request: StartRequest): PreparedStart {
   const {config, image, directory} = request;
-  refuseUnsupported(config, facts);
+  checkPrivileges(config, facts);
   const rootless = !facts.isRoot;
-  if (rootless) refuseWhatNeedsRoot(config);
   const user = resolveUser(config.user, config.groups, image);
   const capabilities = resolveCapabilities(
     {add: config.capabilities.add, drop: config.capabilities.drop, privileged: config.privileged},
@@ -105,25 +105,6 @@ export function prepareStart(facts: HostFacts, request: StartRequest): PreparedS
   return {plan, warnings: cgroup.warnings};
 }
 
-/** Layers as descriptors of detached mounts, which is how ids are shifted without changing a file: Linux 6.15. */
-function refuseUnsupported({userNamespace}: ContainerConfig, {shiftsLayers, isRoot}: HostFacts): void {
-  if (userNamespace === 'host' || (shiftsLayers && isRoot)) return;
-  if (!isRoot) {
-    throw new CoracleError(
-      'ERR_NEEDS_ROOT',
-      'userNamespace needs root: an ordinary user has no ids to give away',
-      {
-        hint: "Leave it out: an ordinary user's containers have a user namespace of their own anyway.",
-        details: {option: 'userNamespace'},
-      },
-    );
-  }
-  throw new CoracleError('ERR_UNSUPPORTED_OPTION', 'userNamespace needs Linux 6.15 or newer', {
-    hint: 'Leave it out on this kernel.',
-    details: {option: 'userNamespace'},
-  });
-}
-
 function idMaps({userNamespace}: ContainerConfig, rootless: boolean): IdMaps | undefined {
   if (rootless) return {...ownIds(), by: 'user', rootUid: 0, rootGid: 0};
   if (userNamespace === 'host') return undefined;
@@ -156,21 +137,6 @@ function ownIds() {
 
 /** Ping sockets for groups that a namespace does not map cannot be allowed. */
 const {'net.ipv4.ping_group_range': _unmapped, ...SINGLE_ID_SYSCTLS} = NETWORK_SYSCTLS;
-
-/** Before any side effect: what an ordinary user's container cannot have. Limits are the cgroup driver's to judge. */
-function refuseWhatNeedsRoot(config: ContainerConfig): void {
-  const refuse = (what: string): never => {
-    throw new CoracleError('ERR_NEEDS_ROOT', `${what} needs root`, {
-      hint: "Run as root. An ordinary user's containers have a single id, no limits and no network.",
-      details: {option: what},
-    });
-  };
-  if (!['', '0', 'root', '0:0', 'root:root'].includes(config.user)) refuse(`the user ${config.user}`);
-  if (config.groups.length > 0) refuse('a supplementary group');
-  if (config.devices.length > 0) refuse('a device');
-  if (config.privileged) refuse('privileged');
-  if (config.oomScoreAdj < 0) refuse('a negative oomScoreAdj');
-}
 
 function sourceOf(
   mount: ContainerConfig['mounts'][number],

@@ -13,6 +13,7 @@ import {
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {hostShell, type ImageUse, Store, type StoredImage} from '../store/index.js';
+import {checkStart} from './check-privileges.js';
 import {type Configuration, readConfigFile} from './config-file.js';
 import {type ContainerConfig, makeContainerConfig} from './container-config.js';
 import {
@@ -177,8 +178,9 @@ export class Runtime implements AsyncDisposable {
         anonymousVolumeName: () => volumes.newName(),
       },
     );
-    for (const mount of config.mounts) {
-      if (mount.type !== 'volume') continue;
+    const needed = config.mounts.filter(mount => mount.type === 'volume');
+    if (needed.length > 0) checkStart(config, this.facts); // else the start itself does so before it makes anything
+    for (const mount of needed) {
       await volumes.create({name: mount.name});
       if (!mount.nocopy) await volumes.copyUp(mount.name, stored.layers, mount.target);
     }
@@ -188,6 +190,7 @@ export class Runtime implements AsyncDisposable {
   /** @internal A container that stays: its record is on disk when this resolves. */
   async createContainer(reference: string, options: NormalizedOptions): Promise<ContainerConfig> {
     let {config} = await this.describeContainer(reference, options);
+    checkStart(config, this.facts);
     const {containers} = this.store;
     try {
       config = this.#reserveName(config, options.name === undefined);

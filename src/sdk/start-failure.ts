@@ -3,12 +3,14 @@ import {readlinkSync} from 'node:fs';
 import {
   errnoName,
   type FailedEvent,
+  isHostRoot,
   type Plan,
   type StartedEvent,
   type Step,
   stepAt,
 } from '../binding/index.js';
 import {CoracleError, NativeFailure} from '../errors.js';
+import {namespacesForbidden} from './namespace-switches.js';
 
 interface FailedStart {
   readonly plan: Plan;
@@ -35,7 +37,9 @@ export function startFailure(
   const subject = subjectOf(step);
   if (gaveUp) return startDeadline(startDeadlineMs, stage, subject);
   const cause = new NativeFailure(stage, errno, subject);
-  if (step?.op === 'exec') return execFailure(program, errno, cause);
+  if (isNamespaceRefusal(step, errno)) return namespacesForbidden(isHostRoot(), cause);
+  const killed = event.errno === ECHILD;
+  if (step?.op === 'exec' && !killed) return execFailure(program, errno, cause);
   if (stage === NAME_STAGE && errno === 'EEXIST') return nameInUse(subject, cause);
   if (step?.op === 'openTree' && (errno === 'ENOENT' || errno === 'ENOTDIR')) {
     return mountSourceMissing(subject, cause);
@@ -46,12 +50,21 @@ export function startFailure(
       details: {stage, phase, errno},
     });
   }
-  const why = event.errno === ECHILD ? 'the process was killed while it was being set up' : errno;
+  const why = killed ? 'the process was killed while it was being set up' : errno;
   return new CoracleError(
     'ERR_START_FAILED',
     `cannot start ${program}: ${stage}${subject && ` (${subject})`}: ${why}`,
     {cause, details: {stage, phase, errno}},
   );
+}
+
+/**
+ * EPERM: a switch, a security module or a seccomp profile says no; ENOSPC and EUSERS: a limit is reached (clone(2)).
+ * Ubuntu's AppArmor lets the user namespace be made and then refuses its maps, or the next one in it.
+ */
+function isNamespaceRefusal(step: Step | undefined, errno: string): boolean {
+  const makesOne = step?.op === 'clone' || step?.op === 'unshare' || step?.op === 'procWrite';
+  return makesOne && ['EPERM', 'ENOSPC', 'EUSERS'].includes(errno);
 }
 
 function startDeadline(milliseconds: number, stage: string, subject: string): CoracleError {

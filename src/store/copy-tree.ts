@@ -6,6 +6,7 @@ import {
   copyContent,
   type FileStatus,
   getXattrBelow,
+  isHostRoot,
   linkBelow,
   listXattrsBelow,
   mkdirBelow,
@@ -24,7 +25,7 @@ import type {Found, MergedLayers} from './merged-layers.js';
  */
 export async function copyTree(image: MergedLayers, source: Found, target: number): Promise<boolean> {
   if (!isType(source, constants.S_IFDIR)) return false;
-  await copyDirectory({image, target, copied: new Map(), asRoot: process.geteuid?.() === 0}, source, '');
+  await copyDirectory({image, target, copied: new Map(), asRoot: isHostRoot()}, source, '');
   return true;
 }
 

@@ -15,6 +15,7 @@ import {
 import {join} from 'node:path';
 import {
   chmodBelow,
+  isHostRoot,
   mkdirBelow,
   openBelow,
   openDirectory,
@@ -38,7 +39,7 @@ export interface UnpackedLayer {
 export class Layers {
   readonly #directory: string;
   readonly #work: string;
-  readonly #asRoot = process.geteuid?.() === 0;
+  readonly #asRoot = isHostRoot();
 
   /** @param work where half-unpacked layers lie, on the same file system */
   constructor(directory: string, work: string) {

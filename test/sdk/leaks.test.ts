@@ -18,6 +18,15 @@ async function warmedUp() {
   return hostFootprint(own.folder);
 }
 
+/** Some milliseconds; a hundred on a slow machine. */
+async function startMs(): Promise<number> {
+  const began = performance.now();
+  const container = await own.run({command: ['true'], limits: LIMITS});
+  const started = performance.now() - began;
+  await container.exit;
+  return started;
+}
+
 asRoot.serial(
   'a container that runs shows in the footprint: its process, namespace, descriptors and files',
   async t => {
@@ -66,14 +75,15 @@ asRoot.serial(`${AT_ONCE} containers at once all run, and leave nothing behind`,
 asRoot.serial(`${ABORTED} starts that are aborted at any moment leave nothing behind`, async t => {
   t.timeout(300_000);
   const before = await warmedUp();
+  const usualMs = Math.max(10, await startMs());
   const outcomes = {refused: 0, killed: 0};
   for (let round = 0; round < ABORTED; round++) {
     const controller = new AbortController();
     const reason = new Error(`round ${round}`);
     const abort = () => controller.abort(reason);
-    // A start takes some milliseconds: from before its first step to after its exec.
+    // From before its first step to after its exec.
     if (round % 15 === 0) setImmediate(abort);
-    else setTimeout(abort, round % 15);
+    else setTimeout(abort, ((round % 15) / 10) * usualMs);
     try {
       const container = await own.run({command: ['sleep', '60'], limits: LIMITS, signal: controller.signal});
       const exit = await container.exit;

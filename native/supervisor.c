@@ -28,6 +28,7 @@ struct container {
 
 struct spawner {
         int32_t pid, pidfd;
+        int32_t replaced;              /* killed by us: its start was answered */
 };
 
 struct abort {
@@ -178,6 +179,10 @@ static void remove_later(struct launcher *launcher, struct container *container)
         if (container->done >= 0)
                 close_fd(container->done);
         container->done = -1;
+        if (container->plan < 0) {
+                release(container);    /* its plan was lost with its spawner: the caller tears down */
+                return;
+        }
         if (container->pidfd >= 0)
                 close_fd(container->pidfd);
         container->pidfd = -1;
@@ -414,18 +419,24 @@ static void abort_start(struct launcher *launcher, uint64_t id)
                 }
 }
 
-static void replace_spawner(struct launcher *launcher, int i, uint64_t id)
+/* The child of a start whose spawner is lost is ours to kill, and to reap whenever the kernel lets it die; the plan is the
+ * caller's to tear down. */
+static void lose_start(struct launcher *launcher, const struct progress *progress, uint64_t id, int error)
 {
-        struct progress *progress = &launcher->shared->progress[i];
-        int pid = progress->pid, pidfd = pid > 0 ? (int)sys2(__NR_pidfd_open, pid, 0) : -1;
-        sys4(__NR_pidfd_send_signal, spawners[i].pidfd, SIGKILL_, 0, 0);
+        int pidfd = progress->pid > 0 ? (int)sys2(__NR_pidfd_open, progress->pid, 0) : -1;
         if (pidfd >= 0) {
-                /* Ours to reap whenever the kernel lets it die; its plan is torn down by the caller. */
                 sys4(__NR_pidfd_send_signal, pidfd, SIGKILL_, 0, 0);
                 if (!take(id, -1, pidfd, FAILED))
                         close_fd(pidfd);
         }
-        start_failed(launcher, id, progress->step, ETIMEDOUT, 1);
+        start_failed(launcher, id, progress->step, error, 1);
+}
+
+static void replace_spawner(struct launcher *launcher, int i, uint64_t id)
+{
+        sys4(__NR_pidfd_send_signal, spawners[i].pidfd, SIGKILL_, 0, 0);
+        lose_start(launcher, &launcher->shared->progress[i], id, ETIMEDOUT);
+        spawners[i].replaced = 1;
         add_spawner(launcher);
 }
 
@@ -448,9 +459,12 @@ static void spawner_died(struct launcher *launcher, uint32_t i)
         sys5(__NR_waitid, P_PIDFD, spawners[i].pidfd, &info, WEXITED | WNOHANG | __WALL, 0);
         if (info.pid == 0)
                 return;
+        struct progress *progress = &launcher->shared->progress[i];
+        if (progress->id != 0 && !spawners[i].replaced)
+                lose_start(launcher, progress, progress->id, ECHILD);
         close_fd(spawners[i].pidfd);
-        spawners[i] = (struct spawner){0, -1};
-        launcher->shared->progress[i].id = 0;
+        spawners[i] = (struct spawner){.pidfd = -1};
+        progress->id = 0;
         int left = 0;
         for (int k = 0; k < CT_SPAWNERS_MAX; k++)
                 left += spawners[k].pid != 0;
@@ -573,7 +587,7 @@ int supervisor_main(struct launcher *launcher)
                 spawners[i].pidfd = -1;
         add_spawner(launcher);
         add_spawner(launcher);
-        close_fd(launcher->requests);
+        /* The requests are the spawners' to read; their end stays open here for those that are still to come. */
         emit(launcher, &ready.event);
         for (;;) {
                 struct epoll_event events[64];

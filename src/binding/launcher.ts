@@ -33,6 +33,10 @@ type Int32ArrayBytes = Uint8Array;
 
 /** A start that has been unanswered for this long makes the launcher add a spawner: the others may be stuck. */
 const GROW_AFTER_MS = 100;
+/** How long the launcher may take to answer an abort; it kills what hangs after 50 ms. */
+const ABORT_PATIENCE_MS = 2000;
+const UNKNOWN_STEP = -1;
+const ETIMEDOUT = 110;
 /** How long `close` waits for the launcher to kill, reap and clean before it leaves it to itself. */
 const CLOSE_PATIENCE_MS = 10_000;
 
@@ -124,6 +128,14 @@ export class Launcher {
   /** Gives up a start: its answer is `failed` (or `started` if it was quicker; then the process is killed). */
   abort(id: number): void {
     this.#send(this.#control, this.#header(REQUEST.abort, id));
+    setTimeout(() => this.#loseUnanswered(id), ABORT_PATIENCE_MS).unref();
+  }
+
+  /** A spawner that is killed in the moment of taking a request takes it along, and nobody else knows of it. */
+  #loseUnanswered(id: number): void {
+    if (this.#unanswered.has(id)) {
+      this.#dispatch({type: 'failed', id, step: UNKNOWN_STEP, errno: ETIMEDOUT, lost: true});
+    }
   }
 
   /** Carries out a plan's teardown phase. @returns what failed first, if anything */

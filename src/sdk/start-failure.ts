@@ -1,5 +1,6 @@
 /** What a start that did not come to exec is called, in Docker's words where scripts look for them. */
 import {readlinkSync} from 'node:fs';
+import {dirname} from 'node:path';
 import {
   errnoName,
   type FailedEvent,
@@ -10,10 +11,11 @@ import {
   stepAt,
 } from '../binding/index.js';
 import {CoracleError, NativeFailure} from '../errors.js';
+import {rootNotWritable} from '../store/index.js';
 import {namespacesForbidden} from './namespace-switches.js';
 
 interface FailedStart {
-  readonly plan: Plan;
+  readonly plan: () => Plan;
   readonly argv: readonly [string, ...string[]];
   readonly startDeadlineMs: number;
 }
@@ -31,7 +33,7 @@ export function startFailure(
 ): CoracleError {
   const [program] = argv;
   if (event.type === 'started') return startDeadline(startDeadlineMs, 'exec', '');
-  const {step, phase} = stepAt(plan, event.step) ?? {step: undefined, phase: undefined};
+  const {step, phase} = stepAt(plan(), event.step) ?? {step: undefined, phase: undefined};
   const errno = errnoName(-event.errno);
   const stage = step?.stage ?? 'start';
   const subject = subjectOf(step);
@@ -41,6 +43,10 @@ export function startFailure(
   const killed = event.errno === ECHILD;
   if (step?.op === 'exec' && !killed) return execFailure(program, errno, cause);
   if (stage === NAME_STAGE && errno === 'EEXIST') return nameInUse(subject, cause);
+  // The first of the files of a start: the store was writable when it was made.
+  if (stage === NAME_STAGE && (errno === 'EROFS' || errno === 'EACCES')) {
+    return rootNotWritable(dirname(subject), cause);
+  }
   if (step?.op === 'openTree' && (errno === 'ENOENT' || errno === 'ENOTDIR')) {
     return mountSourceMissing(subject, cause);
   }

@@ -106,6 +106,11 @@ export function processesBelow(ancestor: number): number[] {
   return below;
 }
 
+/** A zombie does not run any more. */
+export function isRunning(pid: number): boolean {
+  return /\) [^ZX] /.test(text(`/proc/${pid}/stat`));
+}
+
 export function nameOf(pid: number): string {
   return text(`/proc/${pid}/comm`).trimEnd();
 }

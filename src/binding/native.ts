@@ -168,18 +168,25 @@ function loadCore(): KoffiLibrary {
       hint: libcIsMusl() ? MUSL_HINT : 'Rebuild it with `npm run build` (needs gcc and make).',
     });
   }
-  const abi = library.func('int32_t ct_abi()')() as number;
-  if (abi !== CORE_ABI) {
-    throw new CoracleError(
-      'ERR_CORE_MISMATCH',
-      `${path} speaks version ${abi}, this SDK version ${CORE_ABI}`,
-      {
-        hint: 'Rebuild it with `npm run build`, or install the same version of coracle and its platform package.',
-      },
-    );
-  }
+  checkAbi(library, path);
   core = library;
   return library;
+}
+
+/** @throws `ERR_CORE_MISMATCH` */
+function checkAbi(library: KoffiLibrary, path: string): void {
+  let abi: number | undefined;
+  try {
+    abi = library.func('int32_t ct_abi()')() as number;
+  } catch {
+    // It has no such function.
+  }
+  if (abi === CORE_ABI) return;
+  const what =
+    abi === undefined ? "is no core of Coracle's" : `speaks version ${abi}, this SDK version ${CORE_ABI}`;
+  throw new CoracleError('ERR_CORE_MISMATCH', `${path} ${what}`, {
+    hint: 'Rebuild it with `npm run build`, or install the same version of coracle and its platform package.',
+  });
 }
 
 function loadSystemLibrary({soname, debianPackage, neededTo}: SystemLibrary): KoffiLibrary {

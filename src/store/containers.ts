@@ -19,6 +19,7 @@ import {removeTree} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {withLock} from './lock.js';
 import {readRecord, type WriteOptions, writeRecord} from './records.js';
+import {explainRefusal} from './roots.js';
 import {Workspace} from './workspace.js';
 
 export class Containers {
@@ -45,7 +46,7 @@ export class Containers {
   /**
    * Takes a name for a container until `releaseName` or `remove`. A name whose container was never finished, because
    * its process died, is free.
-   * @throws `ERR_INVALID_NAME`, `ERR_NAME_IN_USE` with Docker's messages
+   * @throws `ERR_INVALID_NAME`, `ERR_NAME_IN_USE` with Docker's messages; `ERR_ROOT_NOT_WRITABLE`
    */
   reserveName(name: string, id: string): void {
     if (!NAME.test(name)) {
@@ -57,7 +58,7 @@ export class Containers {
     try {
       symlinkSync(id, join(this.#names, name));
     } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw explainRefusal(this.#names, cause);
       const holder = this.#holder(name);
       throw new CoracleError(
         'ERR_NAME_IN_USE',

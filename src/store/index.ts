@@ -7,7 +7,7 @@ export type {LoadOptions} from './load-archive.js';
 export {type LockOptions, withLock} from './lock.js';
 export type {ArchiveSource} from './open-source.js';
 export {readRecord, replaceFile, type WriteOptions, writeRecord} from './records.js';
-export {type Roots, resolveRoots} from './roots.js';
+export {type Roots, resolveRoots, rootNotWritable} from './roots.js';
 export {type RemoveImageOptions, Store} from './store.js';
 export type {CreateVolumeOptions, VolumeRecord, Volumes} from './volumes.js';
 export {sweepWorkspaces, Workspace} from './workspace.js';

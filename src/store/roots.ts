@@ -62,12 +62,23 @@ function makeRoot(path: string): Descriptor {
     mkdirsBelow(host.fd, path, 0o700);
     return openDirectory(path);
   } catch (cause) {
-    throw isSystemError(cause) ? notWritable(path, cause) : cause;
+    throw isSystemError(cause) ? rootNotWritable(path, cause) : cause;
   }
 }
 
-export function notWritable(path: string, cause: unknown): CoracleError {
-  const reason = cause instanceof NativeFailure ? cause.errno : (cause as NodeJS.ErrnoException).code;
+/** What a refused write below a root means: the root is read-only, or somebody else's. Other errors come back as they are. */
+export function explainRefusal(path: string, error: unknown): unknown {
+  return REFUSALS.has(errnoOf(error) ?? '') ? rootNotWritable(path, error) : error;
+}
+
+const REFUSALS = new Set(['EACCES', 'EPERM', 'EROFS']);
+
+function errnoOf(error: unknown): string | undefined {
+  return error instanceof NativeFailure ? error.errno : (error as NodeJS.ErrnoException).code;
+}
+
+export function rootNotWritable(path: string, cause: unknown): CoracleError {
+  const reason = errnoOf(cause);
   return new CoracleError('ERR_ROOT_NOT_WRITABLE', `${path} cannot be made or written to: ${reason}`, {
     cause,
     hint: 'Name a directory that you may write to: CORACLE_ROOT=/some/where (and CORACLE_RUN), or run as root.',

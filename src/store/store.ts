@@ -24,7 +24,7 @@ import {Layers} from './layers.js';
 import {type LoadOptions, loadArchive} from './load-archive.js';
 import type {ArchiveSource} from './open-source.js';
 import {replaceFile} from './records.js';
-import {notWritable, openRoot, type Roots, resolveRoots} from './roots.js';
+import {explainRefusal, openRoot, type Roots, resolveRoots} from './roots.js';
 import {Volumes} from './volumes.js';
 import {sweepWorkspaces} from './workspace.js';
 
@@ -57,10 +57,7 @@ export class Store {
       makeLayout(roots.root);
       await sweepWorkspaces(join(roots.root, 'work'));
     } catch (error) {
-      if (['EACCES', 'EPERM', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) {
-        throw notWritable(roots.root, error);
-      }
-      throw error;
+      throw explainRefusal(roots.root, error);
     }
     const layers = new Layers(join(roots.root, 'layers'), join(roots.root, 'work'));
     return new Store(roots, layers, await layers.base());

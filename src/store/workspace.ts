@@ -7,6 +7,7 @@ import {mkdirSync, mkdtempSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {type Descriptor, LOCK_EXCLUSIVE, openDirectory, removeTree, tryLock} from '../binding/index.js';
 import {isStillAt} from './lock.js';
+import {explainRefusal} from './roots.js';
 
 export class Workspace implements AsyncDisposable {
   readonly path: string;
@@ -19,10 +20,10 @@ export class Workspace implements AsyncDisposable {
     this.directory = directory;
   }
 
-  /** @param parent a directory on the file system where the result will live */
+  /** @param parent a directory on the file system where the result will live @throws `ERR_ROOT_NOT_WRITABLE` */
   static open(parent: string): Workspace {
     for (;;) {
-      const path = mkdtempSync(join(parent, 'work-'));
+      const path = makeDirectory(parent);
       let directory: Descriptor;
       try {
         directory = openDirectory(path);
@@ -41,6 +42,14 @@ export class Workspace implements AsyncDisposable {
     using parent = openDirectory(this.#parent);
     await removeTree(parent.fd, this.path.slice(this.#parent.length + 1));
     this.directory.close();
+  }
+}
+
+function makeDirectory(parent: string): string {
+  try {
+    return mkdtempSync(join(parent, 'work-'));
+  } catch (error) {
+    throw explainRefusal(parent, error);
   }
 }
 

@@ -149,3 +149,14 @@ function decodeReports(bytes: Buffer): Map<number, Uint8Array> {
   }
   return reports;
 }
+
+/** Where a plan's parts stand, in bytes: struct ct_plan and struct ct_step. */
+export const STEP_LAYOUT = {
+  sizeOffset: 8,
+  stringsOffset: 12,
+  firstStep: PLAN_HEADER_BYTES,
+  bytes: STEP_BYTES,
+  /** Offset and length of the first and the second text, within a step. */
+  s1: 12,
+  s2: 20,
+} as const;

@@ -5,6 +5,7 @@ export {
   type FailedEvent,
   type ReadyEvent,
   type RemovedEvent,
+  STEP_LAYOUT,
   type StartedEvent,
 } from './abi.js';
 export {encodePlan, stepAt} from './encode-plan.js';

@@ -137,6 +137,8 @@ export interface CgroupDriver {
    * @throws CoracleError `ERR_LIMIT_UNSUPPORTED`, `ERR_INVALID_OPTION`, `ERR_CGROUP_FROZEN`
    */
   compile(request: CgroupRequest, slots: SlotAllocator): CgroupSteps;
+  /** What `compile` looks at anew each time. @throws CoracleError `ERR_CGROUP_FROZEN` */
+  refuseFrozen(parent?: string): void;
   decodeExitReports(reports: ReadonlyMap<number, Uint8Array>): ExitFacts;
   /** Steps for the teardown phase that kill and remove a container's cgroup in every hierarchy, whatever its limits were. */
   removal(name: string, parent?: string): Step[];

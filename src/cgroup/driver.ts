@@ -75,17 +75,7 @@ export function makeDriver({layout, parts, host, nothing}: DriverFacts): CgroupD
       (part, index) =>
         index === 0 || part === deviceOwner || part === freezerOwner || (writesOf.get(part)?.length ?? 0) > 0,
     );
-    for (const part of used) {
-      if (part.isFrozen(parent)) {
-        throw new CoracleError(
-          'ERR_CGROUP_FROZEN',
-          `the parent cgroup ${parent} is frozen: nothing can start in it`,
-          {
-            hint: 'thaw it first',
-          },
-        );
-      }
-    }
+    refuseFrozenIn(used, parent);
     const built = used.map(part =>
       part.build(
         {parent, name, writes: writesOf.get(part) ?? [], devices: part === deviceOwner ? devices : undefined},
@@ -107,6 +97,7 @@ export function makeDriver({layout, parts, host, nothing}: DriverFacts): CgroupD
     layout,
     compile,
     decodeExitReports,
+    refuseFrozen: (parent = DEFAULT_PARENT) => refuseFrozenIn(parts, checkPath(parent, 'parent')),
     removal(name, parent = DEFAULT_PARENT) {
       const [below, child] = [checkPath(parent, 'parent'), checkPath(name, 'name')];
       return parts.flatMap(part => part.removal(below, child));
@@ -126,6 +117,17 @@ export function makeDriver({layout, parts, host, nothing}: DriverFacts): CgroupD
       });
     },
   };
+}
+
+function refuseFrozenIn(parts: readonly CgroupPart[], parent: string): void {
+  if (!parts.some(part => part.isFrozen(parent))) return;
+  throw new CoracleError(
+    'ERR_CGROUP_FROZEN',
+    `the parent cgroup ${parent} is frozen: nothing can start in it`,
+    {
+      hint: 'thaw it first',
+    },
+  );
 }
 
 /** The rows of `doctor`. A row with files needs one of them besides its controller. */

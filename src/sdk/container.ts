@@ -1,6 +1,6 @@
 import type {Readable, Writable} from 'node:stream';
 import {setTimeout as sleep} from 'node:timers/promises';
-import {type Plan, type StartedEvent, signalProcess} from '../binding/index.js';
+import {encodePlan, type StartedEvent, signalProcess} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import type {StoredImage} from '../store/index.js';
 import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-output.js';
@@ -22,6 +22,7 @@ import type {ContainerInspect} from './inspect-record.js';
 import {nowNanoseconds} from './nanosecond-time.js';
 import {type Door, type NormalizedOptions, normalizeRunOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
+import {fillTemplate, hasTemplate, kindOfStart} from './plan-template.js';
 import {type PreparedStart, prepareStart} from './prepare-start.js';
 import {randomName} from './random-name.js';
 import type {RunOptions, StdinSource} from './run-options.js';
@@ -97,7 +98,7 @@ export class Container implements AsyncDisposable {
       const {stdin, signal} = normalized;
       const explain = call.explain ?? false;
       const process = await startProcess(runtime.launcher(), {
-        ...processRequest(prepared.plan, config, stdin),
+        ...processRequest(prepared, config, stdin),
         trace: explain,
         signal,
       });
@@ -129,7 +130,7 @@ export class Container implements AsyncDisposable {
     normalized.signal?.throwIfAborted();
     return Container.#transient(runtime, image, normalized, true, async (config, prepared) => {
       const process = await prepareProcess(runtime.launcher(), {
-        ...processRequest(prepared.plan, config, normalized.stdin),
+        ...processRequest(prepared, config, normalized.stdin),
         trace: false,
         signal: normalized.signal,
       });
@@ -143,7 +144,7 @@ export class Container implements AsyncDisposable {
     image: string,
     normalized: NormalizedOptions,
     hold: boolean,
-    begin: (config: ContainerConfig, prepared: PreparedStart) => Promise<T>,
+    begin: (config: ContainerConfig, prepared: PlannedStart) => Promise<T>,
   ): Promise<T> {
     const {config, stored} = await runtime.describeContainer(image, normalized);
     for (let attempt = 0; ; attempt++) {
@@ -160,25 +161,47 @@ export class Container implements AsyncDisposable {
     }
   }
 
+  /** From the template of the last start of its kind, or compiled. */
   static #planTransient(
     runtime: Runtime,
     config: ContainerConfig,
     image: StoredImage,
     hold: boolean,
-  ): PreparedStart {
+  ): PlannedStart {
     const record: ContainerRecord = {...config, owner: runtime.owner()};
     const places = runtime.placesOf(config);
-    return prepareStart(runtime.facts, {
-      config,
-      image,
-      baseLayer: runtime.baseLayer,
-      directory: places.directory,
-      transient: true,
-      hold,
-      volumePath: name => runtime.volumePath(name),
-      bookkeeping: transientSteps(record, places),
-      extraEnv: runtime.extraEnv(config),
-    });
+    const extraEnv = runtime.extraEnv(config);
+    const prepare = () =>
+      prepareStart(runtime.facts, {
+        config,
+        image,
+        baseLayer: runtime.baseLayer,
+        directory: places.directory,
+        transient: true,
+        hold,
+        volumePath: name => runtime.volumePath(name),
+        bookkeeping: transientSteps(record, places),
+        extraEnv,
+      });
+    if (extraEnv.length > 0 || !hasTemplate(config)) {
+      const prepared = prepare();
+      return {...prepared, encoded: encodePlan(prepared.plan)};
+    }
+    const identity = {places, record: JSON.stringify(record)};
+    const kind = kindOfStart(config, hold, runtime.facts);
+    const template = runtime.templates.find(kind);
+    if (template === undefined) {
+      const prepared = prepare();
+      return {...prepared, encoded: runtime.templates.add(kind, prepared.plan, identity, prepared.warnings)};
+    }
+    runtime.facts.cgroups.refuseFrozen(config.cgroupParent);
+    return {
+      encoded: fillTemplate(template, identity),
+      warnings: template.warnings,
+      get plan() {
+        return prepare().plan;
+      },
+    };
   }
 
   /** Makes a container without starting it. Its name and image are taken from then on. @throws as `run` */
@@ -238,7 +261,7 @@ export class Container implements AsyncDisposable {
       extraEnv: runtime.extraEnv(config),
     });
     const process = await startProcess(runtime.launcher(), {
-      ...processRequest(prepared.plan, config, source),
+      ...processRequest({...prepared, encoded: encodePlan(prepared.plan)}, config, source),
       trace: explain,
       signal,
     }).catch(async error => {
@@ -368,6 +391,9 @@ export class Container implements AsyncDisposable {
     return this.runtime.stateOf(config);
   }
 }
+
+/** A plan, and how the launcher reads it. */
+type PlannedStart = PreparedStart & {readonly encoded: Uint8Array};
 
 interface RunFacts {
   /** Removed by its own teardown. */
@@ -545,9 +571,10 @@ const RANDOM_NAMES = 10;
 /** A stream may be held open by a process outside that was given it; nobody waits for that. */
 const DRAIN_PATIENCE_MS = 1000;
 
-function processRequest(plan: Plan, config: ContainerConfig, stdin: StdinSource) {
+function processRequest(planned: PlannedStart, config: ContainerConfig, stdin: StdinSource) {
   return {
-    plan,
+    encoded: planned.encoded,
+    plan: () => planned.plan,
     argv: config.argv,
     stdin: typeof stdin === 'string' ? stdin : 'pipe',
     stdout: config.stdout,

@@ -30,6 +30,7 @@ import {HostFacts} from './host-facts.js';
 import {type ContainerInspect, inspectRecord} from './inspect-record.js';
 import {formatNanoseconds, nowNanoseconds, parseNanoseconds} from './nanosecond-time.js';
 import type {NormalizedOptions} from './normalize-run-options.js';
+import {PlanTemplates} from './plan-template.js';
 import {randomName} from './random-name.js';
 import {resolveSeccomp} from './read-seccomp-profile.js';
 
@@ -56,6 +57,8 @@ export class Runtime implements AsyncDisposable {
   readonly store: Store;
   readonly facts: HostFacts;
   readonly #configuration: Configuration;
+  /** @internal */
+  readonly templates = new PlanTemplates();
   #launcher: Launcher | undefined;
   #owner: ProcessIdentity | undefined;
   #closed = false;

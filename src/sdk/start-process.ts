@@ -7,7 +7,6 @@ import {Socket} from 'node:net';
 import type {Writable} from 'node:stream';
 import {
   type ExitedEvent,
-  encodePlan,
   type FailedEvent,
   type Launcher,
   openPipe,
@@ -21,7 +20,9 @@ import type {OutputTarget} from './run-options.js';
 import {startFailure} from './start-failure.js';
 
 export interface ProcessRequest {
-  readonly plan: Plan;
+  readonly encoded: Uint8Array;
+  /** What was encoded; asked for only to put a failure into words. */
+  readonly plan: () => Plan;
   readonly argv: readonly [string, ...string[]];
   readonly stdin: 'ignore' | 'pipe' | 'inherit';
   readonly stdout: OutputTarget;
@@ -121,7 +122,7 @@ interface PendingStart {
 }
 
 function begin(launcher: Launcher, request: ProcessRequest, extra: readonly number[]): PendingStart {
-  const plan = encodePlan(request.plan);
+  const plan = request.encoded;
   const streams = new Streams(request);
   const held = deferred<'held'>();
   const answer = deferred<StartedEvent | FailedEvent>();

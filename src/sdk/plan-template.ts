@@ -1,0 +1,115 @@
+/**
+ * Starts of the same kind differ in little: the container's id, its name and its record. So a compiled and encoded plan
+ * is kept, and the next start of its kind is a copy in which these are replaced. That takes a tenth of the time of
+ * compiling and encoding, all of it on the main thread of the program that hosts us, and leaves less garbage.
+ */
+import {encodePlan, PHASES, type Phase, type Plan, STEP_LAYOUT, type Step} from '../binding/index.js';
+import type {ContainerConfig} from './container-config.js';
+import type {ContainerPlaces} from './container-files.js';
+import type {HostFacts} from './host-facts.js';
+
+/** What is different in each start of a kind. */
+export interface StartIdentity {
+  readonly places: ContainerPlaces;
+  /** The text of `config.json`. */
+  readonly record: string;
+}
+
+export interface PlanTemplate {
+  readonly encoded: Buffer;
+  /** Where the id stands, and where its first twelve digits stand alone: the default host name. */
+  readonly ids: readonly number[];
+  readonly shortIds: readonly number[];
+  /** The steps whose text has another length each time. */
+  readonly nameSteps: readonly number[];
+  readonly recordStep: number;
+}
+
+const SHORT_ID = 12; // digits, as Docker's
+
+/** Finds the places to replace in a plan that was made for this identity. */
+export function makeTemplate(plan: Plan, encoded: Buffer, {places}: StartIdentity): PlanTemplate {
+  const steps = PHASES.flatMap((phase: Phase): readonly Step[] => plan[phase]);
+  const {id} = places;
+  const ids = placesOf(encoded, id);
+  const within = new Set(ids);
+  return {
+    encoded,
+    ids,
+    shortIds: placesOf(encoded, id.slice(0, SHORT_ID)).filter(at => !within.has(at)),
+    nameSteps: indexesOf(steps, step => step.s1 === places.name),
+    recordStep: steps.findIndex(
+      step => step.op === 'create' && step.s1 === `${places.directory}/config.json`,
+    ),
+  };
+}
+
+/** The encoded plan of another start of the kind. */
+export function fillTemplate(template: PlanTemplate, {places, record}: StartIdentity): Buffer {
+  const {encoded, ids, shortIds, nameSteps, recordStep} = template;
+  const {id} = places;
+  const name = Buffer.byteLength(places.name);
+  const text = Buffer.byteLength(record);
+  const nameAt = encoded.length;
+  const recordAt = nameAt + name + 1;
+  const filled = Buffer.allocUnsafe(recordAt + text + 1);
+  encoded.copy(filled);
+  for (const at of ids) filled.write(id, at, 'latin1');
+  for (const at of shortIds) filled.write(id, at, SHORT_ID, 'latin1');
+  filled.write(places.name, nameAt);
+  filled[recordAt - 1] = 0;
+  filled.write(record, recordAt);
+  filled[filled.length - 1] = 0;
+  const strings = filled.readUInt32LE(STEP_LAYOUT.stringsOffset);
+  for (const index of nameSteps) setText(filled, index, STEP_LAYOUT.s1, nameAt - strings, name);
+  setText(filled, recordStep, STEP_LAYOUT.s2, recordAt - strings, text);
+  filled.writeUInt32LE(filled.length, STEP_LAYOUT.sizeOffset);
+  return filled;
+}
+
+/** Whether the next start of the kind needs nothing new from the host: devices are looked at each time. */
+export function hasTemplate({devices, privileged}: Pick<ContainerConfig, 'devices' | 'privileged'>): boolean {
+  return devices.length === 0 && !privileged;
+}
+
+/** Equal for starts whose plans differ in id, name and record only. */
+export function kindOfStart(config: ContainerConfig, hold: boolean, facts: HostFacts): string {
+  const hostname = config.hostname === config.id.slice(0, SHORT_ID) ? null : config.hostname;
+  const own = {...config, id: '', name: '', created: '', hostname};
+  return JSON.stringify([own, hold, facts.resolvConf, config.network === 'host' ? facts.hosts('host') : '']);
+}
+
+/** Remembers the templates of the last kinds; a program starts few. */
+export class PlanTemplates {
+  static readonly #MOST = 16;
+  readonly #templates = new Map<string, PlanTemplate & {readonly warnings: readonly string[]}>();
+
+  find(kind: string): (PlanTemplate & {readonly warnings: readonly string[]}) | undefined {
+    return this.#templates.get(kind);
+  }
+
+  add(kind: string, plan: Plan, identity: StartIdentity, warnings: readonly string[]): Buffer {
+    const encoded = encodePlan(plan);
+    if (this.#templates.size === PlanTemplates.#MOST)
+      this.#templates.delete(this.#templates.keys().next().value!);
+    this.#templates.set(kind, {...makeTemplate(plan, encoded, identity), warnings});
+    return encoded;
+  }
+}
+
+function setText(bytes: Buffer, step: number, field: number, offset: number, length: number): void {
+  const at = STEP_LAYOUT.firstStep + step * STEP_LAYOUT.bytes + field;
+  bytes.writeUInt32LE(offset, at);
+  bytes.writeUInt32LE(length, at + 4);
+}
+
+function placesOf(bytes: Buffer, text: string): number[] {
+  const found: number[] = [];
+  for (let at = bytes.indexOf(text, 0, 'latin1'); at !== -1; at = bytes.indexOf(text, at + 1, 'latin1'))
+    found.push(at);
+  return found;
+}
+
+function indexesOf(steps: readonly Step[], wanted: (step: Step) => boolean): number[] {
+  return steps.flatMap((step, index) => (wanted(step) ? [index] : []));
+}

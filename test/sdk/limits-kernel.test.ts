@@ -6,6 +6,7 @@ import {existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync} from
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {ExecutionContext} from 'ava';
 import {dockerExitCode, type RunningContainer} from '../../src/index.js';
+import {cgroupDirectories} from '../helpers/host-footprint.js';
 import {ownRuntime} from '../helpers/own-runtime.js';
 import {asRoot} from '../helpers/requires.js';
 
@@ -89,6 +90,30 @@ asRoot('a container sees no cgroup above its own, and changes none', async t => 
     done 2>/dev/null
     find /sys/fs/cgroup -name '[0-9a-f]*' -type d | grep -E '/[0-9a-f]{64}' || echo none`;
   t.is(await own.output(script, {limits: {memoryBytes: 64 * MIB, processes: 17}}), '/\nnone\n');
+});
+
+asRoot('cgroups that a privileged container makes inside its own go with it, whoever is in them', async t => {
+  const script = `
+    cd /sys/fs/cgroup; [ ! -d pids ] || cd pids
+    mkdir -p mine/deep
+    sh -c 'echo 0 >mine/deep/cgroup.procs; echo; exec sleep 60' &
+    wait`;
+  const container = await own.start(script, {privileged: true});
+  await firstByte(container);
+  const directories = cgroupDirectories().filter(path => path.endsWith(container.id));
+  const inner = directories.map(path => `${path}/mine/deep/cgroup.procs`).filter(path => existsSync(path));
+  t.deepEqual(
+    inner.map(path => readFileSync(path, 'latin1').trim().split('\n').length),
+    [1],
+  );
+  await container.kill();
+  await container.exit;
+  for (let waited = 0; waited < 10_000 && directories.some(path => existsSync(path)); waited += 50)
+    await sleep(50);
+  t.deepEqual(
+    directories.filter(path => existsSync(path)),
+    [],
+  );
 });
 
 function busy(processes: number): string {

@@ -2,19 +2,9 @@ import type {Readable, Writable} from 'node:stream';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {encodePlan, type StartedEvent, signalProcess} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import type {StoredImage} from '../store/index.js';
 import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-output.js';
 import type {ContainerConfig} from './container-config.js';
-import {
-  type ContainerRecord,
-  forgetRun,
-  keptSteps,
-  LOST,
-  readPid,
-  removalSteps,
-  transientSteps,
-  writeExit,
-} from './container-files.js';
+import {forgetRun, keptSteps, LOST, readPid, removalSteps, writeExit} from './container-files.js';
 import type {ContainerState, Exit} from './container-state.js';
 import {exitOf, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
@@ -22,12 +12,13 @@ import type {ContainerInspect} from './inspect-record.js';
 import {nowNanoseconds} from './nanosecond-time.js';
 import {type Door, type NormalizedOptions, normalizeRunOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
-import {fillTemplate, hasTemplate, kindOfStart} from './plan-template.js';
-import {type PreparedStart, prepareStart} from './prepare-start.js';
+import {type PlannedStart, planTransientStart} from './plan-transient-start.js';
+import {prepareStart} from './prepare-start.js';
+import {PreparedContainer} from './prepared-container.js';
 import {randomName} from './random-name.js';
 import type {RunOptions, StdinSource} from './run-options.js';
 import {Runtime} from './runtime.js';
-import {type PreparedProcess, prepareProcess, type StartedProcess, startProcess} from './start-process.js';
+import {prepareProcess, type StartedProcess, startProcess} from './start-process.js';
 import {feedStdin} from './stdin-source.js';
 
 /** How the SDK's functions are told what is not about the container: which runtime, and who asks. */
@@ -150,7 +141,7 @@ export class Container implements AsyncDisposable {
     for (let attempt = 0; ; attempt++) {
       const named = attempt === 0 ? config : {...config, name: randomName(attempt)};
       try {
-        return await begin(named, Container.#planTransient(runtime, named, stored, hold));
+        return await begin(named, planTransientStart(runtime, named, stored, hold));
       } catch (error) {
         const taken = (error as CoracleError).code === 'ERR_NAME_IN_USE';
         if (taken && normalized.name === undefined && attempt < RANDOM_NAMES) continue;
@@ -159,49 +150,6 @@ export class Container implements AsyncDisposable {
         throw error;
       }
     }
-  }
-
-  /** From the template of the last start of its kind, or compiled. */
-  static #planTransient(
-    runtime: Runtime,
-    config: ContainerConfig,
-    image: StoredImage,
-    hold: boolean,
-  ): PlannedStart {
-    const record: ContainerRecord = {...config, owner: runtime.owner()};
-    const places = runtime.placesOf(config);
-    const extraEnv = runtime.extraEnv(config);
-    const prepare = () =>
-      prepareStart(runtime.facts, {
-        config,
-        image,
-        baseLayer: runtime.baseLayer,
-        directory: places.directory,
-        transient: true,
-        hold,
-        volumePath: name => runtime.volumePath(name),
-        bookkeeping: transientSteps(record, places),
-        extraEnv,
-      });
-    if (extraEnv.length > 0 || !hasTemplate(config)) {
-      const prepared = prepare();
-      return {...prepared, encoded: encodePlan(prepared.plan)};
-    }
-    const identity = {places, record: JSON.stringify(record)};
-    const kind = kindOfStart(config, hold, runtime.facts);
-    const template = runtime.templates.find(kind);
-    if (template === undefined) {
-      const prepared = prepare();
-      return {...prepared, encoded: runtime.templates.add(kind, prepared.plan, identity, prepared.warnings)};
-    }
-    runtime.facts.cgroups.refuseFrozen(config.cgroupParent);
-    return {
-      encoded: fillTemplate(template, identity),
-      warnings: template.warnings,
-      get plan() {
-        return prepare().plan;
-      },
-    };
   }
 
   /** Makes a container without starting it. Its name and image are taken from then on. @throws as `run` */
@@ -392,9 +340,6 @@ export class Container implements AsyncDisposable {
   }
 }
 
-/** A plan, and how the launcher reads it. */
-type PlannedStart = PreparedStart & {readonly encoded: Uint8Array};
-
 interface RunFacts {
   /** Removed by its own teardown. */
   readonly transient: boolean;
@@ -514,54 +459,6 @@ export class RunningContainer extends Container {
     } finally {
       signal?.removeEventListener('abort', abort);
     }
-  }
-}
-
-/** A container in which everything is done but exec. */
-export class PreparedContainer implements AsyncDisposable {
-  /** 64 hexadecimal digits. */
-  readonly id: string;
-  readonly name: string;
-  /** Limits that this host does not enforce, with `whenUnavailable: 'warn'`. */
-  readonly warnings: readonly string[];
-  readonly #runtime: Runtime;
-  readonly #config: ContainerConfig;
-  readonly #process: PreparedProcess;
-  readonly #stdin: StdinSource;
-
-  /** @internal Use `Container.prepare`. */
-  constructor(
-    runtime: Runtime,
-    config: ContainerConfig,
-    process: PreparedProcess,
-    warnings: readonly string[],
-    stdin: StdinSource,
-  ) {
-    this.id = config.id;
-    this.name = config.name;
-    this.warnings = warnings;
-    this.#runtime = runtime;
-    this.#config = config;
-    this.#process = process;
-    this.#stdin = stdin;
-  }
-
-  /**
-   * Lets it execute its program; once. Deadline and abort count from here.
-   * @throws `ERR_COMMAND_NOT_FOUND`, `ERR_COMMAND_NOT_EXECUTABLE`, `ERR_START_FAILED`; then nothing of it is left
-   */
-  async start({signal}: {readonly signal?: AbortSignal} = {}): Promise<RunningContainer> {
-    const process = await this.#process.start(signal);
-    const facts = {transient: true, warnings: this.warnings, steps: [], signal};
-    const running = new RunningContainer(this.#runtime, this.#config, process, facts);
-    feedStdin(this.#stdin, running.stdin);
-    return running;
-  }
-
-  /** Removes one that was not started; one that was is `RunningContainer`'s to end. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#process.discard();
-    await this.#runtime.forgetVolumes(this.#config);
   }
 }
 

@@ -5,7 +5,6 @@ export {type Configuration, type LogLevel, readConfigFile} from './config-file.j
 export {
   type CallOptions,
   Container,
-  PreparedContainer,
   RunningContainer,
   type StartOptions,
   type StopOptions,
@@ -34,6 +33,7 @@ export {parseSize} from './parse-size.js';
 export {parseTmpfs} from './parse-tmpfs.js';
 export {parseUlimit} from './parse-ulimit.js';
 export {parseVolume} from './parse-volume.js';
+export {PreparedContainer} from './prepared-container.js';
 export type {
   BindMount,
   Device,

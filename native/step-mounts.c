@@ -98,15 +98,33 @@ static int pivot(int root)
 }
 
 struct overlay {
+        const struct run *run;
+        const struct ct_step *step;
         int directory, result;
-        const char *place, *options;
 };
+
+/* Layers that are mounts of their own, in the slots from x on, go below the directory: their names follow the place. */
+static long attach_layers(const struct run *run, const struct ct_step *step)
+{
+        const char *name = step_s1(run, step), *end = name + step->n1;
+        for (uint64_t i = 0; i < step->y; i++) {
+                name += text_length(name) + 1;
+                if (name >= end)
+                        return -EINVAL;
+                int layer = slot_fd(run, (int64_t)(step->x + i));
+                long r = layer < 0 ? layer : sys5(__NR_move_mount, layer, "", AT_FDCWD, name, CT_MOVE_MOUNT_F_EMPTY_PATH);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
 
 /* Runs in a process of its own that shares memory and descriptors with us: what it mounts is gone with its namespace, but for
  * the clone. */
 static int make_overlay(void *argument)
 {
         struct overlay *overlay = argument;
+        const char *place = step_s1(overlay->run, overlay->step), *options = step_s2(overlay->run, overlay->step);
         /* First the directory: unshare moves it into the copy, where overlayfs wants its layers (clone_private_mount). */
         long r = sys1(__NR_fchdir, overlay->directory);
         if (r == 0)
@@ -114,19 +132,21 @@ static int make_overlay(void *argument)
         if (r == 0)
                 r = sys5(__NR_mount, 0, "/", 0, CT_MS_REC | CT_MS_PRIVATE, 0);
         if (r == 0)
-                r = sys5(__NR_mount, "overlay", overlay->place, "overlay", 0, overlay->options);
+                r = attach_layers(overlay->run, overlay->step);
         if (r == 0)
-                r = sys3(__NR_open_tree, AT_FDCWD, overlay->place, CT_OPEN_TREE_CLONE | O_CLOEXEC);
+                r = sys5(__NR_mount, "overlay", place, "overlay", 0, options);
+        if (r == 0)
+                r = sys3(__NR_open_tree, AT_FDCWD, place, CT_OPEN_TREE_CLONE | O_CLOEXEC);
         overlay->result = (int)r;
         return 0;
 }
 
 /* Kernels before 6.7 take layers in one option only: fsconfig(2) bounds it to 255 bytes, mount(2) to a page. The paths are short
  * and relative, so that hundreds fit. */
-static int overlay_by_options(int directory, const char *place, const char *options)
+static int overlay_by_options(const struct run *run, const struct ct_step *step, int directory)
 {
         static char stack[16384] __attribute__((aligned(64)));
-        struct overlay overlay = {directory, -ECHILD, place, options};
+        struct overlay overlay = {run, step, directory, -ECHILD};
         struct clone_args args = {
                 .flags = CLONE_VM | CLONE_VFORK | CLONE_FILES,
                 .exit_signal = SIGCHLD_,
@@ -184,7 +204,7 @@ int step_mount(struct run *run, const struct ct_step *step)
                 return (int)sys5(__NR_move_mount, at, "", other, s1,
                                  CT_MOVE_MOUNT_F_EMPTY_PATH | (s1[0] ? 0 : CT_MOVE_MOUNT_T_EMPTY_PATH) | step->y);
         case CT_OP_OVERLAY_OPTIONS:
-                r = overlay_by_options(at, s1, s2);
+                r = overlay_by_options(run, step, at);
                 return r < 0 ? (int)r : slot_set(run, step->out, (int)r);
         case CT_OP_CHROOT:
                 r = sys1(__NR_fchdir, at);

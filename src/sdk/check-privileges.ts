@@ -32,9 +32,9 @@ export function checkPrivileges(config: ContainerConfig, facts: HostFacts): void
   checkUlimits(config, facts);
 }
 
-/** Layers as descriptors of detached mounts, which is how ids are shifted without changing a file. */
+/** Overlay on mounts that shift ids, which is how the image's files become those of other ids unchanged. */
 function userNamespaceUnsupported(): CoracleError {
-  return new CoracleError('ERR_UNSUPPORTED_OPTION', 'userNamespace needs Linux 6.15 or newer', {
+  return new CoracleError('ERR_UNSUPPORTED_OPTION', 'userNamespace needs Linux 5.19 or newer', {
     hint: 'Leave it out on this kernel.',
     details: {option: 'userNamespace'},
   });

@@ -21,8 +21,10 @@ export class HostFacts {
   readonly hostname: string = hostname();
   /** Linux 6.7 takes overlay layers one by one. */
   readonly overlayLayerByLayer: boolean = kernelIsAtLeast(6, 7);
-  /** Linux 6.15 takes them as descriptors of detached mounts, which can shift ids. */
-  readonly shiftsLayers: boolean = kernelIsAtLeast(6, 15);
+  /** Linux 5.19 takes layers whose mounts shift ids, */
+  readonly shiftsLayers: boolean = kernelIsAtLeast(5, 19);
+  /** and 6.15 takes the descriptors of such mounts. */
+  readonly layersAsDescriptors: boolean = kernelIsAtLeast(6, 15);
 
   /** @param cgroupParent where containers' cgroups lie, unless their record says otherwise @default Coracle's own */
   constructor(cgroupParent?: string) {

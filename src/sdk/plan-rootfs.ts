@@ -22,12 +22,14 @@ export interface Rootfs {
   readonly userXattr: boolean;
   /** Whether the kernel takes layers one by one: `lowerdir+`, Linux 6.7. */
   readonly layerByLayer: boolean;
+  /** Whether it takes a layer as the descriptor of a detached mount: Linux 6.15. */
+  readonly layersAsDescriptors: boolean;
 }
 
 /** The root file system as a detached mount in slot `root`. */
 export function overlaySteps(rootfs: Rootfs, root: Slot, slots: SlotAllocator, idMap?: Slot): Step[] {
   if (idMap !== undefined) return idMapped(rootfs, idMap, root, slots);
-  return rootfs.layerByLayer ? layerByLayer(rootfs, root, slots) : inOneOption(rootfs, root, slots);
+  return rootfs.layerByLayer ? layerByLayer(rootfs, root, slots) : byShortLinks(rootfs, root, slots);
 }
 
 /** Neither the page that mount(2) takes nor the 255 bytes of one fsconfig(2) value bound the number of layers. */
@@ -53,20 +55,12 @@ function layerByLayer(
 /**
  * Every layer through a mount that shifts its ids: what is root's on disk is the mapped root's in the container, and no
  * file is changed. The writable layer is not shifted: overlayfs works there with the ids of who mounts it; what the
- * container writes has its outside ids on disk. A layer's descriptor is its mount, so it stays open until the overlay
- * has its own. Layers as descriptors of detached mounts: Linux 6.15.
+ * container writes has its outside ids on disk. Such layers: Linux 5.19.
  */
-function idMapped(
-  {layers, directory, volatile}: Rootfs,
-  idMap: Slot,
-  root: Slot,
-  slots: SlotAllocator,
-): Step[] {
+function idMapped(rootfs: Rootfs, idMap: Slot, root: Slot, slots: SlotAllocator): Step[] {
   const stage = 'overlay';
-  const fs = slots.next();
-  const shifted = layers.map(source => ({source, slot: slots.next()}));
+  const shifted = rootfs.layers.map(source => ({source, slot: slots.next()}));
   return [
-    {op: 'fsopen', stage, out: fs, s1: 'overlay'},
     ...shifted.flatMap(({source, slot}): Step[] => [
       {op: 'openTree', stage, at: HOST, s1: source, x: OPEN_TREE_CLONE, out: slot},
       {
@@ -77,24 +71,73 @@ function idMapped(
         x: MOUNT_ATTR_IDMAP,
         y: MS_PRIVATE,
       },
-      {op: 'fsconfigFd', stage, at: fs, s1: 'lowerdir+', x: slot},
     ]),
+    ...(rootfs.layersAsDescriptors ? byDescriptor : byAttaching)(
+      rootfs,
+      shifted.map(({slot}) => slot),
+      root,
+      slots,
+    ),
+    ...shifted.map(({slot}): Step => ({op: 'close', stage, at: slot})),
+  ];
+}
+
+/** A layer's descriptor is its mount, so it stays open until the overlay has its own. */
+function byDescriptor(
+  {directory, volatile}: Rootfs,
+  layers: readonly Slot[],
+  root: Slot,
+  slots: SlotAllocator,
+): Step[] {
+  const stage = 'overlay';
+  const fs = slots.next();
+  return [
+    {op: 'fsopen', stage, out: fs, s1: 'overlay'},
+    ...layers.map((slot): Step => ({op: 'fsconfigFd', stage, at: fs, s1: 'lowerdir+', x: slot})),
     {op: 'fsconfigString', stage, at: fs, s1: 'upperdir', s2: `${directory}/upper`},
     {op: 'fsconfigString', stage, at: fs, s1: 'workdir', s2: `${directory}/work`},
     {op: 'fsconfigString', stage, at: fs, s1: 'source', s2: 'overlay'},
     ...(volatile ? [{op: 'fsconfigFlag', stage, at: fs, s1: 'volatile'} as const] : []),
     {op: 'fsmount', stage, at: fs, out: root},
-    ...shifted.map(({slot}): Step => ({op: 'close', stage, at: slot})),
   ];
 }
 
+/** Older kernels look layers up by path: the mounts are attached to directories, where only the overlay's maker sees them. */
+function byAttaching(rootfs: Rootfs, layers: readonly Slot[], root: Slot, slots: SlotAllocator): Step[] {
+  const makeDirectory = (place: Slot, name: string): Step => ({
+    op: 'mkdir',
+    stage: 'overlay',
+    at: place,
+    s1: name,
+    x: 0o700,
+  });
+  return inOneOption(rootfs, root, slots, makeDirectory, layers);
+}
+
 /** Older kernels: one option of at most a page, so each layer gets a short name in a directory of links. */
+function byShortLinks(rootfs: Rootfs, root: Slot, slots: SlotAllocator): Step[] {
+  const link = (place: Slot, name: string, layer: string): Step => ({
+    op: 'symlink',
+    stage: 'overlay',
+    at: place,
+    s1: name,
+    s2: layer,
+  });
+  return inOneOption(rootfs, root, slots, link);
+}
+
+/**
+ * @param makeName gives a layer its short name in a directory
+ * @param mounts of the layers, to be attached there, one slot after the other
+ */
 function inOneOption(
   {layers, directory, volatile, userXattr}: Rootfs,
   root: Slot,
   slots: SlotAllocator,
+  makeName: (place: Slot, name: string, layer: string) => Step,
+  mounts: readonly Slot[] = [],
 ): Step[] {
-  const links = slots.next();
+  const place = slots.next();
   const stage = 'overlay';
   const names = layers.map((_, index) => index.toString(36));
   const options = [
@@ -104,14 +147,24 @@ function inOneOption(
     ...(volatile ? ['volatile'] : []),
     ...(userXattr ? ['userxattr'] : []),
   ];
+  const merged = `${directory}/merged`;
   return [
     {op: 'removeTree', stage, at: HOST, s1: `${directory}/l`},
     {op: 'mkdir', stage, at: HOST, s1: `${directory}/l`, x: 0o700},
-    {op: 'open', stage, at: HOST, s1: `${directory}/l`, out: links, x: O_PATH},
-    ...layers.map((layer, index): Step => ({op: 'symlink', stage, at: links, s1: names[index]!, s2: layer})),
-    {op: 'mkdir', stage, at: HOST, s1: `${directory}/merged`, x: 0o700, flags: STEP_FLAGS.existsOk},
-    {op: 'overlayOptions', stage, at: links, s1: `${directory}/merged`, s2: options.join(','), out: root},
-    {op: 'close', stage, at: links},
+    {op: 'open', stage, at: HOST, s1: `${directory}/l`, out: place, x: O_PATH},
+    ...layers.map((layer, index) => makeName(place, names[index]!, layer)),
+    {op: 'mkdir', stage, at: HOST, s1: merged, x: 0o700, flags: STEP_FLAGS.existsOk},
+    {
+      op: 'overlayOptions',
+      stage,
+      at: place,
+      s1: mounts.length > 0 ? [merged, ...names].join('\0') : merged,
+      s2: options.join(','),
+      x: mounts[0] ?? 0,
+      y: mounts.length,
+      out: root,
+    },
+    {op: 'close', stage, at: place},
   ];
 }
 

@@ -79,6 +79,7 @@ export function prepareStart(facts: HostFacts, request: StartRequest): PreparedS
         volatile: request.transient,
         userXattr: rootless,
         layerByLayer: facts.overlayLayerByLayer,
+        layersAsDescriptors: facts.layersAsDescriptors,
       },
       user,
       env,

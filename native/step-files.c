@@ -60,35 +60,60 @@ static int create_whole_file(struct run *run, int at, const char *path, uint32_t
         return r;
 }
 
-/* Makes the last component of run->path[0..end) below root. The parent is resolved inside root as well. */
-static int make_component(struct run *run, int root, uint32_t end, int file, uint32_t mode)
+#define NAME_SIZE 256
+#define SYMLINKS_MAX 40                /* as many as the kernel follows: path_resolution(7) */
+
+/* The directory of run->path[0..end) below root, and the name in it. The parent is resolved inside root as well. */
+static long open_parent(struct run *run, int root, uint32_t end, char name[NAME_SIZE], uint32_t *start)
 {
         uint32_t slash = end;
         while (slash > 0 && run->path[slash - 1] != '/')
                 slash--;
-        char kept = run->path[slash];
-        char last[256];
-        if (end - slash >= sizeof last)
+        if (end - slash >= NAME_SIZE)
                 return -ENAMETOOLONG;
         for (uint32_t i = slash; i < end; i++)
-                last[i - slash] = run->path[i];
-        last[end - slash] = 0;
+                name[i - slash] = run->path[i];
+        name[end - slash] = 0;
+        char kept = run->path[slash];
         run->path[slash] = 0;
         long parent = openat2_path(root, slash ? run->path : ".", O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
                                    RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
         run->path[slash] = kept;
+        *start = slash;
+        return parent;
+}
+
+/* Makes what run->path[0..end) names. When that is a symlink to something that is not there (/etc/resolv.conf of many images),
+ * its target takes its place in run->path and 1 is the answer: the walk begins anew. */
+static int make_component(struct run *run, int root, uint32_t end, int file, uint32_t mode)
+{
+        char name[NAME_SIZE], target[1024];
+        uint32_t start, rest = (uint32_t)text_length(run->path + end) + 1;
+        long parent = open_parent(run, root, end, name, &start);
         if (parent < 0)
                 return (int)parent;
         long r;
         if (file) {
-                r = sys4(__NR_openat, parent, last, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, mode);
+                r = sys4(__NR_openat, parent, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, mode);
                 if (r >= 0)
                         r = close_fd((int)r);
         } else {
-                r = sys3(__NR_mkdirat, parent, last, mode);
+                r = sys3(__NR_mkdirat, parent, name, mode);
         }
+        long length = r == -EEXIST ? sys4(__NR_readlinkat, parent, name, target, sizeof target) : 0;
         close_fd((int)parent);
-        return r == -EEXIST ? 0 : (int)r;
+        if (r != -EEXIST)
+                return (int)r;
+        if (length <= 0)
+                return 0;              /* no symlink: somebody was quicker */
+        if (target[0] == '/')
+                start = 0;
+        if (length == sizeof target || start + (uint32_t)length + rest > sizeof run->path)
+                return -ENAMETOOLONG;
+        memmove(run->path + start + length, run->path + end, rest);
+        for (long i = 0; i < length; i++)
+                run->path[start + i] = target[i];
+        return 1;
 }
 
 int open_in_root(struct run *run, int root, const char *path, uint32_t flags, uint32_t mode)
@@ -97,26 +122,31 @@ int open_in_root(struct run *run, int root, const char *path, uint32_t flags, ui
         long fd = openat2_path(root, path[0] ? path : ".", O_PATH | O_CLOEXEC, 0, resolve);
         if (fd != -ENOENT || !(flags & CT_F_MAKE))
                 return (int)fd;
-        uint32_t length = (uint32_t)text_length(path);
-        if (length >= sizeof run->path)
+        if (text_length(path) >= sizeof run->path)
                 return -ENAMETOOLONG;
-        for (uint32_t i = 0; i <= length; i++)
-                run->path[i] = path[i];
-        for (uint32_t end = 1; end <= length; end++) {
+        text_append(run->path, path);
+        int symlinks = 0;
+        for (uint32_t end = 1; run->path[end - 1] != 0; end++) {
                 if ((run->path[end] != '/' && run->path[end] != 0) || run->path[end - 1] == '/')
                         continue;
                 char kept = run->path[end];
                 run->path[end] = 0;
-                int last = kept == 0 || run->path[end + 1] == 0;
                 fd = openat2_path(root, run->path, O_PATH | O_CLOEXEC, 0, resolve);
-                int r = fd == -ENOENT ? make_component(run, root, end, last && (flags & CT_F_FILE), mode) : 0;
                 run->path[end] = kept;
                 if (fd >= 0)
                         close_fd((int)fd);
                 else if (fd != -ENOENT)
                         return (int)fd;
+                if (fd >= 0)
+                        continue;
+                int last = kept == 0 || run->path[end + 1] == 0;
+                int r = make_component(run, root, end, last && (flags & CT_F_FILE), mode);
                 if (r < 0)
                         return r;
+                if (r == 1 && ++symlinks > SYMLINKS_MAX)
+                        return -ELOOP;
+                if (r == 1)
+                        end = 0;
         }
         return (int)openat2_path(root, path, O_PATH | O_CLOEXEC, 0, resolve);
 }

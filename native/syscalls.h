@@ -130,5 +130,6 @@ int text_equal(const char *a, const char *b);
 /* Writes v in decimal, returns the end (a NUL is put there). */
 char *text_number(char *to, uint64_t v);
 char *text_append(char *to, const char *s);
+void *memmove(void *to, const void *from, size_t n);
 
 #endif

@@ -105,9 +105,9 @@ asRoot.serial(
     await (await Container.run('host-shell', {command: ['true']}, {runtime})).exit;
     const before = hostFootprint(own.folder);
     const first = await Container.run('host-shell', {command: ['sleep', '60'], limits: LIMITS}, {runtime});
-    for (let round = 0; round < ROUNDS * 3; round++) {
+    for (let round = 0; round < ROUNDS; round++) {
       const starts = settled(4, () =>
-        Container.run('host-shell', {command: ['true'], limits: LIMITS, startDeadlineMs: 3000}, {runtime}),
+        Container.run('host-shell', {command: ['true'], limits: LIMITS, startDeadlineMs: 500}, {runtime}),
       );
       await sleep(Math.random() * 6);
       const spawners = processesBelow(runtime.launcher().pid).filter(pid => nameOf(pid) === 'coracle-spawn');

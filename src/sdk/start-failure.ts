@@ -5,6 +5,7 @@ import {
   errnoName,
   type FailedEvent,
   isHostRoot,
+  MOUNT_ATTR_IDMAP,
   type Plan,
   type StartedEvent,
   type Step,
@@ -50,6 +51,7 @@ export function startFailure(
   if (step?.op === 'openTree' && (errno === 'ENOENT' || errno === 'ENOTDIR')) {
     return mountSourceMissing(subject, cause);
   }
+  if (step?.op === 'mountSetattr' && shiftsIds(step) && errno === 'EINVAL') return cannotShiftIds(cause);
   if (step?.op === 'workdir' && errno === 'ENOTDIR') {
     return new CoracleError('ERR_START_FAILED', `Cannot mkdir: ${subject} is not a directory`, {
       cause,
@@ -61,6 +63,23 @@ export function startFailure(
     'ERR_START_FAILED',
     `cannot start ${program}: ${stage}${subject && ` (${subject})`}: ${why}`,
     {cause, details: {stage, phase, errno}},
+  );
+}
+
+function shiftsIds({x}: Step): boolean {
+  return (Number(x ?? 0) & MOUNT_ATTR_IDMAP) !== 0;
+}
+
+/** mount_setattr(2), ERRORS: the file system has no id-mapped mounts. */
+function cannotShiftIds(cause: NativeFailure): CoracleError {
+  return new CoracleError(
+    'ERR_UNSUPPORTED_OPTION',
+    'userNamespace needs a file system that can shift ids under images and volumes, and theirs cannot',
+    {
+      cause,
+      hint: 'Keep them on ext4, XFS or Btrfs, or on tmpfs from Linux 6.3 on: CORACLE_ROOT=/some/where',
+      details: {option: 'userNamespace'},
+    },
   );
 }
 

@@ -1,8 +1,9 @@
+import {execFileSync} from 'node:child_process';
 import {mkdtempSync, rmSync, statSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {Container, Volume} from '../../src/index.js';
-import {ownRuntime} from '../helpers/own-runtime.js';
+import {OwnRuntime, ownRuntime} from '../helpers/own-runtime.js';
 import {asRoot} from '../helpers/requires.js';
 
 const own = ownRuntime();
@@ -82,4 +83,19 @@ asRoot('a map without root inside is refused before anything happens', async t =
     code: 'ERR_INVALID_OPTION',
     message: /must map the id 0/,
   });
+});
+
+asRoot('a store on a file system that cannot shift ids is named as the reason', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'coracle-test-'));
+  execFileSync('mount', ['-t', 'ramfs', 'ramfs', folder]);
+  t.teardown(() => {
+    execFileSync('umount', [folder]);
+    rmSync(folder, {recursive: true});
+  });
+  const onRamfs = new OwnRuntime(join(folder, 'store'));
+  await t.throwsAsync(onRamfs.run({command: ['true'], userNamespace}), {
+    code: 'ERR_UNSUPPORTED_OPTION',
+    message: /file system that can shift ids/,
+  });
+  await onRamfs.close();
 });

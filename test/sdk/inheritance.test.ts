@@ -19,7 +19,8 @@ const CHANGES: readonly {readonly what: string; readonly shell: string; readonly
     shell: "trap '' HUP INT TERM USR1 CHLD",
     own: /^SigIgn:\t[0-9a-f]{12}[0-9a-f]*[1-9a-f][0-9a-f]*$/m,
   },
-  {what: 'fewer descriptors', shell: 'ulimit -S -n 256', own: /^Max open files +(256|20000) /m},
+  // Node raises its own to the hard limit.
+  {what: 'fewer descriptors', shell: 'ulimit -S -n 256', own: /^Max open files +(256|(\d+) +\2) /m},
   {what: 'a small stack', shell: 'ulimit -S -s 4096', own: /^Max stack size +4194304 /m},
   {what: 'core files', shell: 'ulimit -S -c unlimited', own: /^Max core file size +unlimited /m},
   {what: 'a limit of processor time', shell: 'ulimit -S -t 5000', own: /^Max cpu time +5000 /m},

@@ -13,15 +13,13 @@ export interface InspectOptions extends Pick<TemplateOptions, 'delims' | 'limits
   readonly compat?: Compat;
 }
 
-/** A `--format` template, compiled for objects of any kind. */
-export interface InspectTemplate {
-  /**
-   * @param kind undefined: an object of no known kind, which only has its raw JSON
-   * @param jsonText the engine's answer for the object
-   * @throws TemplateError of kind 'exec' with the second attempt's message, 'data' for JSON that is none, or 'limit'
-   */
-  (kind: ObjectKind | undefined, jsonText: string): string;
-}
+/**
+ * A `--format` template, compiled for objects of any kind.
+ * @param kind undefined: an object of no known kind, which only has its raw JSON
+ * @param jsonText the engine's answer for the object
+ * @throws TemplateError of kind 'exec' with the second attempt's message, 'data' for JSON that is none, or 'limit'
+ */
+export type InspectTemplate = (kind: ObjectKind | undefined, jsonText: string) => string;
 
 /**
  * `docker inspect --format`: the template runs on Docker's own Go struct for the object (Go field names, methods,

@@ -25,14 +25,12 @@ export interface TemplateOptions {
 /** Far beyond any sensible template, and reached within a few seconds by one that never ends. */
 export const DEFAULT_LIMITS: Limits = {maxSteps: 10_000_000, maxOutputBytes: 64 * 1024 * 1024};
 
-/** A template, compiled once. Rendering keeps no state: it may run many times, also from within itself. */
-export interface Template {
-  /**
-   * @param data a plain JavaScript value, or one made by `parseJson`
-   * @throws TemplateError of kind 'exec' with Go's message, or 'limit'
-   */
-  (data: unknown): string;
-}
+/**
+ * A template, compiled once. Rendering keeps no state: it may run many times, also from within itself.
+ * @param data a plain JavaScript value, or one made by `parseJson`
+ * @throws TemplateError of kind 'exec' with Go's message, or 'limit'
+ */
+export type Template = (data: unknown) => string;
 
 /**
  * Compiles a Go 1.24 text/template.

@@ -185,18 +185,30 @@ static void serve(struct launcher *launcher, struct progress *progress, const st
                 close_fd(fds[0]);
 }
 
+/* A spawner that comes later is forked from a supervisor that holds descriptors of containers; they are not ours to keep open. */
+static void close_all_but(const int *needed, int count)
+{
+        int highest = 2;
+        for (int i = 0; i < count; i++)
+                if (needed[i] > highest)
+                        highest = needed[i];
+        for (int fd = 3; fd <= highest; fd++) {
+                int keep = 0;
+                for (int i = 0; i < count; i++)
+                        keep |= needed[i] == fd;
+                if (!keep)
+                        close_fd(fd);
+        }
+        sys3(__NR_close_range, highest + 1, ~0u, 0);
+}
+
 _Noreturn void spawner_main(struct launcher *launcher, int number)
 {
+        const int needed[] = {launcher->requests, launcher->reports[1], launcher->life[0], launcher->empty_namespace, launcher->proc};
         struct progress *progress = &launcher->shared->progress[number];
         name_process("coracle-spawn");
         sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
-        close_fd(launcher->control);
-        close_fd(launcher->events);
-        close_fd(launcher->reports[0]);
-        close_fd(launcher->removals[0]);
-        if (launcher->removals[1] >= 0)
-                close_fd(launcher->removals[1]);
-        close_fd(launcher->life[1]);
+        close_all_but(needed, sizeof needed / sizeof *needed);
         for (;;) {
                 struct ct_request request;
                 int fds[CT_PASSED_MAX], count;

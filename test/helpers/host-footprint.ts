@@ -118,6 +118,7 @@ export function nameOf(pid: number): string {
 /** The supervisor and the janitor have a fixed set; spawners are counted once, since there may be more of them later. */
 function countDescriptors(pids: readonly number[]): Record<string, number> {
   const counts: Record<string, number> = {};
+  const spawners = pids.filter(pid => nameOf(pid) === 'coracle-spawn');
   for (const pid of pids) {
     const name = nameOf(pid);
     const kinds: Record<string, number> = {};
@@ -126,6 +127,8 @@ function countDescriptors(pids: readonly number[]): Record<string, number> {
       if (kind === '' || ignoredDescriptor(kind)) continue;
       kinds[kind] = (kinds[kind] ?? 0) + 1;
     }
+    // The supervisor holds a pidfd of each spawner: how many there are does not matter.
+    if (name === 'coracle-super') kinds[PIDFD] = (kinds[PIDFD] ?? 0) - spawners.length;
     for (const [kind, count] of Object.entries(kinds)) {
       const key = `${pid === process.pid ? 'node' : name}: ${kind}`;
       counts[key] = Math.max(counts[key] ?? 0, count);
@@ -134,10 +137,12 @@ function countDescriptors(pids: readonly number[]): Record<string, number> {
   return counts;
 }
 
-/** Of one pidfd for each spawner the supervisor may have more than before; what reads /proc is open while it looks. */
+/** What reads a directory of /proc has it open while it looks. */
 function ignoredDescriptor(kind: string): boolean {
   return kind.startsWith('/proc/') && kind.endsWith('/fd');
 }
+
+const PIDFD = 'anon_inode:[pidfd]';
 
 function mountPoints(): string[] {
   return text('/proc/self/mountinfo')

@@ -132,8 +132,10 @@ asRoot.serial('two programs share a store: opening it disturbs nothing that anot
   }
   await sleep(50);
   t.is(program.exitCode, null); // it ends with the first error
+  const processes = processesBelow(program.pid!);
   program.kill('SIGKILL');
   await once(program, 'exit');
+  await assertDead(t, processes);
   await reopenAndSweep(t);
 });
 

@@ -149,8 +149,9 @@ export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan
       ...kernelMounts(config, inUserNamespace, root, slots),
       ...groups.child,
       ...deviceTree(config, input.devices, inUserNamespace, root, slots),
-      ...etc.child,
       ...mounts.child,
+      // On top of a volume at /etc too, as Docker sorts its mounts.
+      ...etc.child,
       ...(config.privileged ? [] : maskedPaths(input.maskedPaths, input.readOnlyPaths, root, slots)),
       ...readOnlyRoot(config, root, slots),
       // Who may unmount must not find another root below its own.

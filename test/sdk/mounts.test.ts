@@ -205,3 +205,8 @@ function mount(t: ExecutionContext, args: readonly string[], target: string): ()
   t.teardown(() => unmount('--lazy'));
   return unmount;
 }
+
+asRoot('a volume at /etc leaves /etc/hosts and its like as they are without', async t => {
+  const mounts = [{type: 'volume', name: 'etc-volume', target: '/etc'}] as const;
+  t.regex(await own.output('cat /etc/hosts', {mounts}), /^127\.0\.0\.1\tlocalhost\n/);
+});

@@ -5,13 +5,13 @@ import {readFileSync} from 'node:fs';
  * user as far as devices, `trusted.*` attributes and foreign ids go: user_namespaces(7).
  */
 export function isHostRoot(): boolean {
-  known ??= process.geteuid?.() === 0 && mapsEveryId(readFileSync('/proc/self/uid_map', 'latin1'));
+  known ??= process.platform === 'linux' && process.geteuid?.() === 0 && mapsEveryId();
   return known;
 }
 
 let known: boolean | undefined;
 
 /** The first user namespace maps all ids to themselves; 2^32 - 1 is none. */
-function mapsEveryId(uidMap: string): boolean {
-  return /^\s*0\s+0\s+4294967295$/m.test(uidMap);
+function mapsEveryId(): boolean {
+  return /^\s*0\s+0\s+4294967295$/m.test(readFileSync('/proc/self/uid_map', 'latin1'));
 }

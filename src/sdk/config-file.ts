@@ -6,6 +6,7 @@
 import {readFileSync} from 'node:fs';
 import {homedir} from 'node:os';
 import {isAbsolute, join} from 'node:path';
+import {isHostRoot} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {describe} from './check-option.js';
 import {nearestName} from './nearest-name.js';
@@ -44,7 +45,7 @@ const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
  */
 export function readConfigFile(
   environment: NodeJS.ProcessEnv = process.env,
-  isRoot = process.geteuid?.() === 0,
+  isRoot = isHostRoot(),
 ): Configuration {
   const path = configPath(environment, isRoot);
   let text: string;

@@ -32,7 +32,11 @@ export interface ContainerPlaces {
 }
 
 /** A container that lives as long as its run: made, and with it its name, by the plan that starts it. */
-export function transientSteps(record: ContainerRecord, places: ContainerPlaces) {
+export function transientSteps(
+  record: ContainerRecord,
+  places: ContainerPlaces,
+  volumes: readonly string[] = [],
+) {
   const {directory, name} = places;
   const stage = 'record';
   const host: Step[] = [
@@ -49,7 +53,7 @@ export function transientSteps(record: ContainerRecord, places: ContainerPlaces)
     },
     ...writableSteps(directory),
   ];
-  return {host, started: [pidStep(directory)], teardown: removalSteps(places)};
+  return {host, started: [pidStep(directory)], teardown: removalSteps(places, volumes)};
 }
 
 /** A container that was made before and stays: only what one run adds is made and removed. */
@@ -79,11 +83,14 @@ function watcher(): ProcessIdentity {
 
 /**
  * The name goes first: whoever takes it again must not find it gone a moment later. Only this container's is released: a
- * start that found its name taken is torn down like any other.
+ * start that found its name taken is torn down like any other. The record goes last: while it is there, the next open
+ * removes the rest.
+ * @param volumes directories of its anonymous volumes
  */
-export function removalSteps({id, directory, name}: ContainerPlaces): Step[] {
+export function removalSteps({id, directory, name}: ContainerPlaces, volumes: readonly string[]): Step[] {
   return [
     {op: 'unlink', stage: 'release the name', at: HOST, s1: name, s2: id, record: true},
+    ...volumes.map((path): Step => ({op: 'removeTree', stage: 'remove a volume', at: HOST, s1: path})),
     {op: 'removeTree', stage: 'remove the container', at: HOST, s1: directory},
   ];
 }

@@ -144,7 +144,10 @@ export class Container implements AsyncDisposable {
         return await begin(named, planTransientStart(runtime, named, stored, hold));
       } catch (error) {
         const taken = (error as CoracleError).code === 'ERR_NAME_IN_USE';
-        if (taken && normalized.name === undefined && attempt < RANDOM_NAMES) continue;
+        if (taken && normalized.name === undefined && attempt < RANDOM_NAMES) {
+          await runtime.makeVolumes(config, stored); // the failed start took the anonymous ones with it
+          continue;
+        }
         if (isLoss(error)) await runtime.tidyLost(named, true);
         await runtime.forgetVolumes(config);
         throw error;
@@ -204,7 +207,7 @@ export class Container implements AsyncDisposable {
       transient: false,
       volumePath: name => runtime.volumePath(name),
       bookkeeping: config.autoRemove
-        ? {...keptSteps(places), teardown: removalSteps(places)}
+        ? {...keptSteps(places), teardown: removalSteps(places, runtime.anonymousVolumes(config))}
         : keptSteps(places),
       extraEnv: runtime.extraEnv(config),
     });
@@ -453,7 +456,6 @@ export class RunningContainer extends Container {
         writeExit(this.runtime.placesOf(config).directory, startedNs, finishedNs, exit);
       }
       const gone = await removed;
-      if (this.#transient) await this.runtime.forgetVolumes(config);
       if (gone.errno !== 0) this.runtime.reportLeftover(config, gone);
       return exit;
     } finally {

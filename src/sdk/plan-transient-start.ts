@@ -28,7 +28,7 @@ export function planTransientStart(
       transient: true,
       hold,
       volumePath: name => runtime.volumePath(name),
-      bookkeeping: transientSteps(record, places),
+      bookkeeping: transientSteps(record, places, runtime.anonymousVolumes(config)),
       extraEnv,
     });
   if (extraEnv.length > 0 || !hasTemplate(config)) {

@@ -49,6 +49,5 @@ export class PreparedContainer implements AsyncDisposable {
   /** Removes one that was not started; one that was is `RunningContainer`'s to end. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#process.discard();
-    await this.#runtime.forgetVolumes(this.#config);
   }
 }

@@ -181,13 +181,27 @@ export class Runtime implements AsyncDisposable {
         anonymousVolumeName: () => volumes.newName(),
       },
     );
-    const needed = config.mounts.filter(mount => mount.type === 'volume');
-    if (needed.length > 0) checkStart(config, this.facts); // else the start itself does so before it makes anything
-    for (const mount of needed) {
-      await volumes.create({name: mount.name});
-      if (!mount.nocopy) await volumes.copyUp(mount.name, stored.layers, mount.target);
-    }
+    // Without volumes the start itself looks, before it makes anything.
+    if (config.mounts.some(({type}) => type === 'volume')) checkStart(config, this.facts);
+    await this.makeVolumes(config, stored);
     return {config, stored};
+  }
+
+  /** @internal Those of a container that are not there yet, with what the image has in their places. */
+  async makeVolumes({mounts}: Pick<ContainerConfig, 'mounts'>, {layers}: StoredImage): Promise<void> {
+    const {volumes} = this.store;
+    for (const mount of mounts) {
+      if (mount.type !== 'volume') continue;
+      await volumes.create({name: mount.name});
+      if (!mount.nocopy) await volumes.copyUp(mount.name, layers, mount.target);
+    }
+  }
+
+  /** @internal Directories of the volumes that belong to a container alone. */
+  anonymousVolumes({mounts}: Pick<ContainerConfig, 'mounts'>): string[] {
+    return mounts.flatMap(mount =>
+      mount.type === 'volume' && mount.anonymous ? [this.store.volumes.directory(mount.name)] : [],
+    );
   }
 
   /** @internal A container that stays: its record is on disk when this resolves. */
@@ -346,9 +360,11 @@ export class Runtime implements AsyncDisposable {
   }
 
   async #removeOrphan(record: ContainerRecord): Promise<void> {
-    const teardown = [...this.#cgroupTeardown(record), ...removalSteps(this.placesOf(record))];
+    const teardown = [
+      ...this.#cgroupTeardown(record),
+      ...removalSteps(this.placesOf(record), this.anonymousVolumes(record)),
+    ];
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
-    await this.forgetVolumes(record);
   }
 
   /** A run, or a start that did not come to one, whose program died before it could write the end. */

@@ -1,7 +1,7 @@
 /** Where state lies, unless told otherwise, and which places cannot hold it. */
 import {homedir} from 'node:os';
 import {isAbsolute, join} from 'node:path';
-import {type Descriptor, fileSystemMagic, mkdirsBelow, openDirectory} from '../binding/index.js';
+import {type Descriptor, fileSystemMagic, isHostRoot, mkdirsBelow, openDirectory} from '../binding/index.js';
 import {CoracleError, NativeFailure} from '../errors.js';
 
 export interface Roots {
@@ -18,7 +18,7 @@ export interface Roots {
 export function resolveRoots(
   given: Partial<Roots> = {},
   environment: NodeJS.ProcessEnv = process.env,
-  isRoot = process.geteuid?.() === 0,
+  isRoot = isHostRoot(),
   configured: Partial<Roots> = {},
 ): Roots {
   const dataHome = () => environment['XDG_DATA_HOME'] || join(homedir(), '.local', 'share');

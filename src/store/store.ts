@@ -50,7 +50,7 @@ export class Store {
    * @throws `ERR_ROOT_NOT_WRITABLE`, `ERR_ROOT_UNSUPPORTED`, and the binding's errors when the core is missing
    */
   static async open(given: Partial<Roots> = {}, configured: Partial<Roots> = {}): Promise<Store> {
-    const roots = resolveRoots(given, process.env, process.geteuid?.() === 0, configured);
+    const roots = resolveRoots(given, process.env, undefined, configured);
     openRoot(roots.root).close();
     openRoot(roots.run).close();
     try {

@@ -40,6 +40,11 @@ export class Volumes {
     this.#work = work;
   }
 
+  /** Of a volume, whether it exists or not: its data and what is known of it. */
+  directory(name: string): string {
+    return join(this.#directory, name);
+  }
+
   newName(): string {
     return randomBytes(32).toString('hex');
   }

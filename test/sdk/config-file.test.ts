@@ -1,5 +1,5 @@
 import {execFile} from 'node:child_process';
-import {mkdirSync, mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync} from 'node:fs';
 import {homedir, tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
@@ -148,6 +148,14 @@ function configured(document: object): {folder: string; environment: NodeJS.Proc
   return {folder, environment: {...rest, CORACLE_CONFIG: file}};
 }
 
+/** Of every hierarchy, and of a v2 tree. */
+function removeCgroup(name: string): void {
+  for (const hierarchy of ['', ...readdirSync('/sys/fs/cgroup')]) {
+    const directory = join('/sys/fs/cgroup', hierarchy, name);
+    if (existsSync(directory)) rmdirSync(directory);
+  }
+}
+
 const COMMAND_LINE = new URL('../../src/cli/main.ts', import.meta.url).href;
 
 /** The command line from its sources. */
@@ -159,6 +167,7 @@ async function coracle(environment: NodeJS.ProcessEnv, ...words: string[]) {
 
 asRoot('what the file says holds in a container', async t => {
   const parent = `coracle-test-${process.pid}`;
+  t.teardown(() => removeCgroup(parent));
   const {folder, environment} = configured({
     'default-ulimits': {nofile: {Name: 'nofile', Soft: 77, Hard: 99}},
     'default-shm-size': '3m',

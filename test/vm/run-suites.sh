@@ -16,6 +16,6 @@ cache=${VM_RUN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vm-run}-6.1
 [ $# -gt 0 ] || set -- $(grep -l -e own-runtime.js -e seccomp-load.c test/sdk/*.test.ts) \
   test/cgroup/kernel.test.ts test/store/unpack-layer.test.ts test/binding/files.test.ts
 # Stores lie on ext4, as on most hosts: tmpfs takes no user.* attributes before Linux 6.6.
-exec test/vm/boot --cache "$cache" --kernel-package "$kernel" --timeout 1800 --disk 2048 --env TMPDIR=/mnt/disk \
+exec test/vm/boot --cache "$cache" --kernel-package "$kernel" --timeout 1800 --disk 2048 --env TMPDIR=/mnt/disk --modules loop \
   ${CORACLE_TEST_LONG:+--env CORACLE_TEST_LONG=1} ${VM_OPTIONS:-} -- \
   node_modules/.bin/ava --timeout=20m --concurrency=1 --serial "$@"

@@ -60,6 +60,13 @@ static void watch(int fd, enum watch what, uint32_t index, uint32_t events)
         sys4(__NR_epoll_ctl, epoll, EPOLL_CTL_ADD, fd, &event);
 }
 
+/* Closing alone does not end a watch while another process has the same descriptor open: a spawner may. */
+static void close_watched(int fd)
+{
+        sys4(__NR_epoll_ctl, epoll, EPOLL_CTL_DEL, fd, 0);
+        close_fd(fd);
+}
+
 static void watch_events(struct launcher *launcher, uint32_t events)
 {
         struct epoll_event event = {.events = events, .data = (uint64_t)WATCH_EVENTS << 32};
@@ -137,7 +144,7 @@ static void release(struct container *container)
         if (container->plan >= 0)
                 close_fd(container->plan);
         if (container->pidfd >= 0)
-                close_fd(container->pidfd);
+                close_watched(container->pidfd);
         container->state = FREE;
         alive--;
         while (used > 0 && containers[used - 1].state == FREE)
@@ -177,14 +184,14 @@ static void send_removals(struct launcher *launcher)
 static void remove_later(struct launcher *launcher, struct container *container)
 {
         if (container->done >= 0)
-                close_fd(container->done);
+                close_watched(container->done);
         container->done = -1;
         if (container->plan < 0) {
                 release(container);    /* its plan was lost with its spawner: the caller tears down */
                 return;
         }
         if (container->pidfd >= 0)
-                close_fd(container->pidfd);
+                close_watched(container->pidfd);
         container->pidfd = -1;
         container->state = WAITING;
         waiting++;
@@ -239,13 +246,15 @@ static void read_held(struct launcher *launcher, struct container *container)
 {
         struct late_failure late = {0};
         long n = sys3(__NR_read, container->done, &late, 1);
+        if (n == -EAGAIN || n == -EINTR)
+                return;
         if (n == 1 && *(char *)&late == 'g') {
                 container->going = 1;
                 return;
         }
         if (n == 1)
                 n += sys3(__NR_read, container->done, (char *)&late + 1, sizeof late - 1);
-        close_fd(container->done);
+        close_watched(container->done);
         container->done = -1;
         if (n == sizeof late || !container->going) {
                 container->state = FAILED;
@@ -274,8 +283,10 @@ static void container_exited(struct launcher *launcher, struct container *contai
         if (r == 0 && info.pid == 0)
                 return;
         /* Whatever its pipe still says comes first. */
-        while (container->state == HELD && container->done >= 0)
+        for (int reads = 0; reads < 3 && container->state == HELD && container->done >= 0; reads++)
                 read_held(launcher, container);
+        if (container->state == HELD)
+                start_failed(launcher, container->id, container->step, ECANCELED, 0);
         if (container->state == RUNNING) {
                 event.exited = (struct ct_exited){
                         .event = {0, CT_EXITED, container->id},
@@ -462,7 +473,7 @@ static void spawner_died(struct launcher *launcher, uint32_t i)
         struct progress *progress = &launcher->shared->progress[i];
         if (progress->id != 0 && !spawners[i].replaced)
                 lose_start(launcher, progress, progress->id, ECHILD);
-        close_fd(spawners[i].pidfd);
+        close_watched(spawners[i].pidfd);
         spawners[i] = (struct spawner){.pidfd = -1};
         progress->id = 0;
         int left = 0;

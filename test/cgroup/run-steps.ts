@@ -82,9 +82,18 @@ function killAll(directory: string, waitMs: number): void {
   for (;;) {
     const pids = whilePresent(() => readFileSync(`${directory}/cgroup.procs`, 'utf8'))?.match(/\d+/g) ?? [];
     if (pids.length === 0) return;
-    for (const pid of pids) process.kill(Number(pid), 'SIGKILL');
+    for (const pid of pids) killIfThere(Number(pid));
     if (Date.now() >= end) throw Object.assign(new Error('still busy'), {code: 'EBUSY'});
     pause(2);
+  }
+}
+
+/** It may have ended since it was listed. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 

@@ -35,7 +35,7 @@ for (const [who, victims] of [
         const program = await startBusyProgram(own.root, own.runDirectory);
         await sleep(Math.random() * 150);
         const processes = processesBelow(program.pid!);
-        for (const pid of victims(program.pid!)) process.kill(pid, 'SIGKILL');
+        for (const pid of victims(program.pid!)) killIfThere(pid);
         program.kill('SIGKILL');
         await once(program, 'exit');
         await assertDead(t, processes);
@@ -147,6 +147,15 @@ function settled<T>(count: number, start: () => Promise<T>): Promise<PromiseSett
 async function open(): Promise<Runtime> {
   await own.sh('true'); // makes the image, and opens what is opened once
   return Runtime.open({root: own.root, run: own.runDirectory});
+}
+
+/** With its supervisor dies the rest of a launcher. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
 }
 
 function isSupervisor(pid: number): boolean {

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Every suite that starts containers (isolation, limits, hostile, leaks, mounts, ...), and those of what a kernel decides
-# below them (seccomp programs, cgroups, hostile archives, confined files), on Debian 12's own kernel, 6.1, with cgroup
-# v2. That kernel has none of the newer calls, so the fallbacks of docs/kernels.md run here.
+# The suites that start containers (isolation, limits, hostile, leaks, mounts, seccomp, ...) on Debian 12's own kernel, 6.1,
+# with cgroup v2. That kernel has none of the newer calls, so the fallbacks of docs/kernels.md run here. Those that start
+# whole programs, each of which takes seconds in there, are run-programs.sh's.
 # Arguments are suites to run instead: `test/vm/run-suites.sh test/sdk/leaks.test.ts`.
 # CORACLE_TEST_LONG=1 makes long rounds of those that have them. VM_OPTIONS goes to vm-run: VM_OPTIONS="--cgroup v1".
 set -eu
@@ -13,8 +13,8 @@ if [ -z "$kernel" ]; then
 fi
 # A kernel of its own beside the one that the other scripts boot.
 cache=${VM_RUN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vm-run}-6.1
-[ $# -gt 0 ] || set -- $(grep -l -e own-runtime.js -e seccomp-load.c test/sdk/*.test.ts) \
-  test/cgroup/kernel.test.ts test/store/unpack-layer.test.ts test/binding/files.test.ts
+[ $# -gt 0 ] || set -- $(grep -l own-runtime.js test/sdk/*.test.ts |
+  xargs grep -L -e report-inside.js -e busy-program.ts -e ordinary-user.js)
 # Stores lie on ext4, as on most hosts: tmpfs takes no user.* attributes before Linux 6.6.
 exec test/vm/boot --cache "$cache" --kernel-package "$kernel" --timeout 1800 --disk 2048 --env TMPDIR=/mnt/disk --modules loop \
   ${CORACLE_TEST_LONG:+--env CORACLE_TEST_LONG=1} ${VM_OPTIONS:-} -- \

@@ -1,0 +1,6 @@
+#!/bin/sh
+# On Debian 12's own kernel with cgroup v2, as run-suites.sh: the suites that start Node programs of their own (what they hand
+# down, their sudden deaths, ordinary users).
+set -eu
+cd "$(dirname "$0")/../.."
+exec test/vm/run-suites.sh $(grep -l -e report-inside.js -e busy-program.ts -e ordinary-user.js test/sdk/*.test.ts)

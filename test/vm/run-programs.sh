@@ -3,4 +3,4 @@
 # down, their sudden deaths, ordinary users).
 set -eu
 cd "$(dirname "$0")/../.."
-exec test/vm/run-suites.sh $(grep -l -e report-inside.js -e busy-program.ts -e ordinary-user.js test/sdk/*.test.ts)
+exec test/vm/run-suites.sh $(grep -l -e report-inside -e busy-program -e ordinary-user test/sdk/*.test.ts)

@@ -18,7 +18,8 @@ await run('types', tool('tsc'), ['--noEmit', '-p', '.']);
 const counts = await runTests();
 if (long) for (const script of virtualMachineScripts()) await runInVirtualMachine(script, counts);
 
-const {passed, failed, skipped} = counts;
+const {passed, failed, skipped, failures} = counts;
+if (failures.length > 0) console.log(`# what failed\n${failures.join('\n')}`);
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
 process.exitCode = failed > 0 || passed === 0 ? 1 : 0;
 
@@ -41,7 +42,10 @@ function ended(child) {
   });
 }
 
-/** Runs ava, prints a line for each test and the details of each failure, and counts: TAP version 13. */
+/**
+ * Runs ava, prints a line for each test and the details of each failure, and counts: TAP version 13.
+ * Failures are kept with their details, to be repeated at the end, where people and logs that are cut short show them.
+ */
 async function runTests() {
   console.log(long ? '# tests, long runs included' : '# tests');
   const child = spawn(tool('ava'), ['--tap', ...forAva], {
@@ -50,17 +54,24 @@ async function runTests() {
     env: {...process.env, ...(long ? {CORACLE_TEST_LONG: '1'} : {})},
   });
   const finished = ended(child);
-  const counts = {passed: 0, failed: 0, skipped: 0};
+  const counts = {passed: 0, failed: 0, skipped: 0, failures: []};
+  let detailsOfFailure = false;
   for await (const line of createInterface({input: child.stdout})) {
     const [, not, title, directive] = /^(not )?ok \d+ - (.*?)(?: # (SKIP|TODO)\b.*)?$/.exec(line) ?? [];
     if (title === undefined) {
       // Details of a failure and messages of a test are indented; the plan and totals at the end are not.
-      if (/^(# )? {2}/.test(line)) console.log(line);
-    } else if (directive !== undefined) {
+      if (!/^(# )? {2}/.test(line)) continue;
+      console.log(line);
+      if (detailsOfFailure) counts.failures.push(line);
+      continue;
+    }
+    detailsOfFailure = not !== undefined && directive === undefined;
+    if (directive !== undefined) {
       counts.skipped += 1;
       console.log(`- ${title} (skipped)`);
     } else if (not !== undefined) {
       counts.failed += 1;
+      counts.failures.push(`✖ ${title}`);
       console.log(`✖ ${title}`);
     } else {
       counts.passed += 1;
@@ -86,7 +97,8 @@ async function runInVirtualMachine(script, counts) {
     console.log(`- ${script} (skipped)`);
   } else {
     counts[outcome === 0 ? 'passed' : 'failed'] += 1;
-    console.log(outcome === 0 ? `✔ ${script}` : `✖ ${script} (${outcome})`);
+    if (outcome !== 0) counts.failures.push(`✖ ${script} (${outcome})`);
+    console.log(outcome === 0 ? `✔ ${script}` : counts.failures.at(-1));
   }
 }
 

@@ -6,8 +6,10 @@ import {IMAGE} from './workplace.js';
 export interface CoracleLife {
   /** From the call of `run` until it resolved: exec succeeded. */
   readonly startMs: number;
-  /** Until `exit` resolved: the program is gone, and its directories, mounts and cgroups with it. */
+  /** Until `exit` resolved: the program is gone. */
   readonly lifeMs: number;
+  /** Until its directories, mounts and cgroups are gone as well. */
+  readonly removedMs: number;
 }
 
 /** @param whenStarted called as soon as `run` has resolved */
@@ -22,6 +24,8 @@ export async function coracleOnce(
   whenStarted?.();
   const exit = await job.exit;
   const ended = performance.now();
+  await job.settled;
+  const removed = performance.now();
   if (exit.kind !== 'code' || exit.code !== 0) throw new Error(`coracle: ${JSON.stringify(exit)}`);
-  return {startMs: started - begin, lifeMs: ended - begin};
+  return {startMs: started - begin, lifeMs: ended - begin, removedMs: removed - begin};
 }

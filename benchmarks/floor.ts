@@ -9,8 +9,8 @@ import {OPTIONS} from './isolation.js';
 /** Milliseconds from its beginning until exec had succeeded, the exit was reaped, and all was removed. */
 export interface FloorLife {
   readonly startMs: number;
-  readonly exitMs: number;
   readonly lifeMs: number;
+  readonly removedMs: number;
 }
 
 export class Floor implements AsyncDisposable {
@@ -37,8 +37,8 @@ export class Floor implements AsyncDisposable {
     const {value, done} = await this.#lines.next();
     const numbers = String(value).split(' ').map(Number);
     if (done || numbers.length !== 4 || numbers[3] !== 0) throw new Error(`floor: ${done ? 'ended' : value}`);
-    const [startMs = 0, exitMs = 0, lifeMs = 0] = numbers.map(ns => ns / 1e6);
-    return {startMs, exitMs, lifeMs};
+    const [startMs = 0, lifeMs = 0, removedMs = 0] = numbers.map(ns => ns / 1e6);
+    return {startMs, lifeMs, removedMs};
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,5 @@
 /** A Coracle store of the benchmark's own with the payload's image in it; gone at the end. */
-import {mkdtempSync} from 'node:fs';
+import {mkdtempSync, statfsSync} from 'node:fs';
 import {rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -11,6 +11,7 @@ export const IMAGE = 'benchmark-true';
 export class Workplace implements AsyncDisposable {
   readonly folder: string;
   readonly root: string;
+  readonly #run: string;
   readonly payload: Payload;
   readonly runtime: OpenRuntime;
 
@@ -18,20 +19,29 @@ export class Workplace implements AsyncDisposable {
     const folder = mkdtempSync(join(tmpdir(), 'coracle-benchmark-'));
     const root = join(folder, 'root');
     const payload = buildPayload(folder);
-    const runtime = await Runtime.open({root, run: join(folder, 'run')});
+    const run = mkdtempSync(join(memory() ?? folder, 'coracle-benchmark-run-'));
+    const runtime = await Runtime.open({root, run});
     await Image.import(payload.tar, {reference: IMAGE}, {runtime});
-    return new Workplace(folder, root, payload, runtime);
+    return new Workplace(folder, root, run, payload, runtime);
   }
 
-  private constructor(folder: string, root: string, payload: Payload, runtime: OpenRuntime) {
+  private constructor(folder: string, root: string, run: string, payload: Payload, runtime: OpenRuntime) {
     this.folder = folder;
     this.root = root;
+    this.#run = run;
     this.payload = payload;
     this.runtime = runtime;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.runtime.close();
-    await rm(this.folder, {recursive: true, force: true});
+    for (const path of [this.folder, this.#run]) await rm(path, {recursive: true, force: true});
   }
 }
+
+/** Where /run is, on nearly all hosts; this one may have it on a disk, and another place in memory. */
+function memory(): string | undefined {
+  return ['/run', '/dev/shm'].find(path => statfsSync(path).type === TMPFS_MAGIC);
+}
+
+const TMPFS_MAGIC = 0x01021994; // statfs(2)

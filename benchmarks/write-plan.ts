@@ -16,15 +16,16 @@ import {Runtime} from '../src/sdk/runtime.js';
 const [root = '', image = '', path = '', options = '{}'] = process.argv.slice(2);
 const runtime = await Runtime.open({root, run: `${root}-run`});
 const {config, stored} = await runtime.describeContainer(image, normalizeRunOptions(JSON.parse(options)));
-const places = runtime.placesOf(config);
+const record = {...config, owner: runtime.owner()};
+const places = runtime.livePlacesOf(record);
 const {plan} = prepareStart(runtime.facts, {
   config,
   image: stored,
   baseLayer: runtime.baseLayer,
-  directory: places.directory,
+  places,
   transient: true,
   volumePath: name => runtime.volumePath(name),
-  bookkeeping: transientSteps(config, places),
+  bookkeeping: transientSteps(record, places),
   extraEnv: [],
 });
 writeFileSync(path, encodePlan(withoutRecords(plan)));

@@ -124,6 +124,7 @@ int run_step(struct run *run, const struct ct_step *step)
         case CT_OP_OPEN: case CT_OP_CLOSE: case CT_OP_MKDIR: case CT_OP_WRITE: case CT_OP_CREATE: case CT_OP_SYMLINK:
         case CT_OP_MKNOD: case CT_OP_TARGET: case CT_OP_CHOWN: case CT_OP_CHMOD: case CT_OP_REMOVE_TREE:
         case CT_OP_RMDIR: case CT_OP_UNLINK: case CT_OP_PID_FILE: case CT_OP_PROC_WRITE: case CT_OP_KILL_CGROUP:
+        case CT_OP_ABSENT:
                 r = step_file(run, step);
                 break;
         case CT_OP_FSOPEN: case CT_OP_FSCONFIG_STRING: case CT_OP_FSCONFIG_FLAG: case CT_OP_FSCONFIG_FD:

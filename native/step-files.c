@@ -382,6 +382,7 @@ int step_file(struct run *run, const struct ct_step *step)
 {
         const char *s1 = step_s1(run, step), *s2 = step_s2(run, step);
         int at = slot_fd(run, step->at);
+        uint32_t mode;
         long r;
         if (at == -EBADF && step->at != -1)
                 return -EBADF;
@@ -419,6 +420,9 @@ int step_file(struct run *run, const struct ct_step *step)
         case CT_OP_UNLINK:
                 r = step->n2 > 0 && !is_symlink_to(run, at, s1, s2) ? 0 : sys3(__NR_unlinkat, at, s1, 0);
                 return r == -ENOENT ? 0 : (int)r;
+        case CT_OP_ABSENT:
+                r = statx_mode(at, s1, &mode, 0, 0);
+                return r == -ENOENT ? 0 : r < 0 ? (int)r : -EEXIST;
         case CT_OP_PID_FILE:
                 return pid_file(run, step);
         case CT_OP_PROC_WRITE:

@@ -81,6 +81,7 @@ export const OPCODES = {
   overlayOptions: 57,
   hold: 58,
   userNamespace: 59,
+  absent: 60,
 } as const;
 
 export type OpcodeName = keyof typeof OPCODES;

@@ -30,6 +30,8 @@ export async function attend(
     const exit = await container.exit;
     await Promise.all(outputs);
     sayWhy(exit, stderr);
+    // As with Docker: who looks afterwards finds nothing of it.
+    await container.settled;
     return dockerExitCode(exit);
   } finally {
     stopListening();

@@ -62,8 +62,10 @@ export interface RunningContainer {
   readonly stdin: Writable | null;
   readonly stdout: Readable | null;
   readonly stderr: Readable | null;
-  /** Settles after the streams have ended, with `--rm` after the removal. */
+  /** Settles after the streams have ended. */
   readonly exit: Promise<Exit>;
+  /** After `exit`, when nothing is left to be done: with `--rm` after the removal. */
+  readonly settled: Promise<void>;
   readonly warnings: readonly string[];
   /** By name, `SIGTERM`. @throws when it has ended */
   kill(signal: string): Promise<void>;

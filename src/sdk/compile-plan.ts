@@ -47,6 +47,8 @@ import type {SeccompFilter} from './seccomp-program.js';
 export interface PlanInput {
   readonly config: ContainerConfig;
   readonly rootfs: Rootfs;
+  /** Where the files are made that are mounted at /etc. */
+  readonly etcDirectory: string;
   readonly user: ResolvedUser;
   /** Complete `KEY=value` list, HOME included. */
   readonly env: readonly string[];
@@ -131,9 +133,7 @@ export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan
       ...cgroup.host,
       ...etc.host,
       ...mounts.host,
-      ...(idMap === undefined || userNamespace === undefined
-        ? []
-        : shiftSteps(userNamespace, input.rootfs, idMap)),
+      ...(idMap === undefined || userNamespace === undefined ? [] : shiftSteps(userNamespace, input, idMap)),
       ...(byChild ? [] : opened),
       cloneStep(input),
     ],
@@ -215,13 +215,19 @@ function rootInside(): Step[] {
   ];
 }
 
-function shiftSteps({uids, gids, rootUid, rootGid}: IdMaps, {directory}: Rootfs, out: Slot): Step[] {
+function shiftSteps(
+  {uids, gids, rootUid, rootGid}: IdMaps,
+  {rootfs, etcDirectory}: PlanInput,
+  out: Slot,
+): Step[] {
   const stage = 'id maps';
+  const owned = [
+    `${rootfs.directory}/upper`,
+    ...['hosts', 'hostname', 'resolv.conf'].map(name => `${etcDirectory}/${name}`),
+  ];
   return [
     {op: 'userNamespace', stage, out, s1: uids, s2: gids},
-    ...['upper', 'hosts', 'hostname', 'resolv.conf'].map(
-      (name): Step => ({op: 'chown', stage, at: HOST, s1: `${directory}/${name}`, x: rootUid, y: rootGid}),
-    ),
+    ...owned.map((path): Step => ({op: 'chown', stage, at: HOST, s1: path, x: rootUid, y: rootGid})),
   ];
 }
 

@@ -1,5 +1,5 @@
 /**
- * The directory of one container: which file says what, and the steps that write and remove them. One writer per file:
+ * The files of one container: which says what, and the steps that write and remove them. One writer per file:
  * `config.json` by whoever makes the container, `pid` by the launcher at a successful start, `exit.json` by the
  * process that `watcher` names: the one that started it.
  */
@@ -17,6 +17,9 @@ export interface ContainerRecord extends ContainerConfig {
   readonly owner?: ProcessIdentity;
 }
 
+/** Of a container that lives as long as its run. */
+export type LiveRecord = ContainerRecord & {readonly owner: ProcessIdentity};
+
 /** `exit.json`: how the last run ended. Numbers that JSON lacks come back as undefined. */
 interface ExitRecord {
   readonly startedAt: string;
@@ -26,21 +29,27 @@ interface ExitRecord {
 
 export interface ContainerPlaces {
   readonly id: string;
+  /** Its records, and the files that are mounted at /etc. */
   readonly directory: string;
+  /** `upper` and `work` of its root file system. */
+  readonly writable: string;
   /** The symlink that reserves the name: its target is the id. */
   readonly name: string;
 }
 
+/** Of a container that lives as long as its run: records in memory, where the host has its run-time directory there. */
+export interface LivePlaces extends ContainerPlaces {
+  /** Where a container that stays would have reserved the name. */
+  readonly otherName: string;
+}
+
 /** A container that lives as long as its run: made, and with it its name, by the plan that starts it. */
-export function transientSteps(
-  record: ContainerRecord,
-  places: ContainerPlaces,
-  volumes: readonly string[] = [],
-) {
-  const {directory, name} = places;
+export function transientSteps(record: ContainerRecord, places: LivePlaces, volumes: readonly string[] = []) {
+  const {directory, name, otherName, writable} = places;
   const stage = 'record';
   const host: Step[] = [
     {op: 'symlink', stage: NAME_STAGE, at: HOST, s1: name, s2: record.id, record: true},
+    {op: 'absent', stage: NAME_STAGE, at: HOST, s1: otherName, record: true},
     {op: 'mkdir', stage, at: HOST, s1: directory, x: 0o700},
     {
       op: 'create',
@@ -51,7 +60,7 @@ export function transientSteps(
       x: 0o600,
       record: true,
     },
-    ...writableSteps(directory),
+    ...writableSteps(writable),
   ];
   return {host, started: [pidStep(directory)], teardown: removalSteps(places, volumes)};
 }
@@ -87,11 +96,15 @@ function watcher(): ProcessIdentity {
  * removes the rest.
  * @param volumes directories of its anonymous volumes
  */
-export function removalSteps({id, directory, name}: ContainerPlaces, volumes: readonly string[]): Step[] {
+export function removalSteps(
+  {id, directory, writable, name}: ContainerPlaces,
+  volumes: readonly string[],
+): Step[] {
+  const own = [...new Set([writable, directory])];
   return [
     {op: 'unlink', stage: 'release the name', at: HOST, s1: name, s2: id, record: true},
     ...volumes.map((path): Step => ({op: 'removeTree', stage: 'remove a volume', at: HOST, s1: path})),
-    {op: 'removeTree', stage: 'remove the container', at: HOST, s1: directory},
+    ...own.map((path): Step => ({op: 'removeTree', stage: 'remove the container', at: HOST, s1: path})),
   ];
 }
 
@@ -139,8 +152,9 @@ export function readState(
   const ended = readExit(directory);
   if (ended !== undefined) return ended;
   if (identity === undefined) return {status: 'created'};
-  // It is gone; how it ended is about to be written, or it to be removed, unless whoever was to do that died as well.
-  const watcher = owner ?? readWatcher(directory);
+  if (owner !== undefined && isAlive(owner)) return {status: 'removing'};
+  // It is gone; how it ended is about to be written, unless whoever was to do that died as well.
+  const watcher = readWatcher(directory);
   if (watcher !== undefined && isAlive(watcher)) return running(identity);
   const at = startedAt(identity);
   return readExit(directory) ?? {status: 'exited', startedAt: at, finishedAt: at, exit: LOST};

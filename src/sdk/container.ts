@@ -2,9 +2,18 @@ import type {Readable, Writable} from 'node:stream';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {encodePlan, type StartedEvent, signalProcess} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
+import {containerNotFound} from '../store/index.js';
 import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-output.js';
 import type {ContainerConfig} from './container-config.js';
-import {forgetRun, keptSteps, LOST, readPid, removalSteps, writeExit} from './container-files.js';
+import {
+  type ContainerRecord,
+  forgetRun,
+  keptSteps,
+  LOST,
+  readPid,
+  removalSteps,
+  writeExit,
+} from './container-files.js';
 import type {ContainerState, Exit} from './container-state.js';
 import {exitOf, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
@@ -38,6 +47,13 @@ export interface StopOptions {
   readonly stopSignal?: string;
   /** Stop waiting; the container goes on ending. */
   readonly signal?: AbortSignal;
+}
+
+export interface WaitOptions {
+  /** Stop waiting. */
+  readonly signal?: AbortSignal;
+  /** `removed` as in `docker wait`'s API: of a container that nobody removes, for ever. @default 'not-running' */
+  readonly condition?: 'not-running' | 'removed';
 }
 
 export interface StartOptions {
@@ -85,17 +101,17 @@ export class Container implements AsyncDisposable {
       const start = {stdin: normalized.stdin, ...(normalized.signal && {signal: normalized.signal})};
       return new Container(runtime, created).start({...start, explain: call.explain ?? false});
     }
-    return Container.#transient(runtime, image, normalized, false, async (config, prepared) => {
+    return Container.#transient(runtime, image, normalized, false, async prepared => {
       const {stdin, signal} = normalized;
       const explain = call.explain ?? false;
       const process = await startProcess(runtime.launcher(), {
-        ...processRequest(prepared, config, stdin),
+        ...processRequest(prepared, prepared.record, stdin),
         trace: explain,
         signal,
       });
       const steps = explain ? explainPlan(prepared.plan, process.started) : [];
       const facts = {transient: true, warnings: prepared.warnings, steps, signal};
-      const running = new RunningContainer(runtime, config, process, facts);
+      const running = new RunningContainer(runtime, prepared.record, process, facts);
       feedStdin(stdin, running.stdin);
       return running;
     });
@@ -119,13 +135,13 @@ export class Container implements AsyncDisposable {
     );
     const runtime = call.runtime ?? (await Runtime.default());
     normalized.signal?.throwIfAborted();
-    return Container.#transient(runtime, image, normalized, true, async (config, prepared) => {
+    return Container.#transient(runtime, image, normalized, true, async prepared => {
       const process = await prepareProcess(runtime.launcher(), {
-        ...processRequest(prepared, config, normalized.stdin),
+        ...processRequest(prepared, prepared.record, normalized.stdin),
         trace: false,
         signal: normalized.signal,
       });
-      return new PreparedContainer(runtime, config, process, prepared.warnings, normalized.stdin);
+      return new PreparedContainer(runtime, prepared.record, process, prepared.warnings, normalized.stdin);
     });
   }
 
@@ -135,20 +151,26 @@ export class Container implements AsyncDisposable {
     image: string,
     normalized: NormalizedOptions,
     hold: boolean,
-    begin: (config: ContainerConfig, prepared: PlannedStart) => Promise<T>,
+    begin: (prepared: PlannedStart) => Promise<T>,
   ): Promise<T> {
     const {config, stored} = await runtime.describeContainer(image, normalized);
     for (let attempt = 0; ; attempt++) {
-      const named = attempt === 0 ? config : {...config, name: randomName(attempt)};
+      const random = normalized.name === undefined && attempt > 0;
+      let planned: PlannedStart | undefined;
       try {
-        return await begin(named, planTransientStart(runtime, named, stored, hold));
+        planned = planTransientStart(
+          runtime,
+          random ? {...config, name: randomName(attempt)} : config,
+          stored,
+          hold,
+        );
+        return await begin(planned);
       } catch (error) {
-        const taken = (error as CoracleError).code === 'ERR_NAME_IN_USE';
-        if (taken && normalized.name === undefined && attempt < RANDOM_NAMES) {
+        if (await runtime.isWorthAnotherName(error, normalized.name, attempt)) {
           await runtime.makeVolumes(config, stored); // the failed start took the anonymous ones with it
           continue;
         }
-        if (isLoss(error)) await runtime.tidyLost(named, true);
+        if (isLoss(error) && planned !== undefined) await runtime.tidyLost(planned.record);
         await runtime.forgetVolumes(config);
         throw error;
       }
@@ -167,16 +189,24 @@ export class Container implements AsyncDisposable {
     return new Container(runtime, await runtime.createContainer(image, normalized));
   }
 
-  /** By id, unambiguous prefix of an id, or name. @throws `ERR_CONTAINER_NOT_FOUND`, `ERR_AMBIGUOUS_ID` */
+  /**
+   * By id, unambiguous prefix of an id, or name. One that is being removed is gone already.
+   * @throws `ERR_CONTAINER_NOT_FOUND`, `ERR_AMBIGUOUS_ID`
+   */
   static async get(nameOrId: string, {runtime}: Pick<CallOptions, 'runtime'> = {}): Promise<Container> {
     const opened = runtime ?? (await Runtime.default());
-    return new Container(opened, opened.readContainer(nameOrId));
+    const record = opened.readContainer(nameOrId);
+    if (opened.stateOf(record).status === 'removing') throw containerNotFound(nameOrId);
+    return new Container(opened, record);
   }
 
-  /** Every container of the store, running or not, newest first. */
+  /** Every container of the store, running or not, newest first; not those that are being removed. */
   static async list({runtime}: Pick<CallOptions, 'runtime'> = {}): Promise<Container[]> {
     const opened = runtime ?? (await Runtime.default());
-    return opened.listContainers().map(config => new Container(opened, config));
+    return opened
+      .listContainers()
+      .filter(record => opened.stateOf(record).status !== 'removing')
+      .map(record => new Container(opened, record));
   }
 
   /**
@@ -184,18 +214,15 @@ export class Container implements AsyncDisposable {
    * @throws `ERR_CONTAINER_RUNNING`, and as `run`; what was made by `create` stays
    */
   async start(options: StartOptions = {}): Promise<RunningContainer> {
-    this.runtime.readContainer(this.id);
+    const {owner, name} = this.runtime.readContainer(this.id);
+    if (owner !== undefined) throw alreadyRunning(name);
     return this.runtime.store.containers.withLock(this.id, () => this.#start(options));
   }
 
   async #start({stdin, signal, explain = false}: StartOptions): Promise<RunningContainer> {
     const {runtime} = this;
     const config = runtime.readContainer(this.id);
-    if (this.#stateOf(config).status === 'running') {
-      throw new CoracleError('ERR_CONTAINER_RUNNING', `the container ${config.name} is running already`, {
-        hint: 'Stop it first, or make another one.',
-      });
-    }
+    if (this.#stateOf(config).status === 'running') throw alreadyRunning(config.name);
     const source = stdin ?? (config.stdin === 'content' ? 'ignore' : config.stdin);
     const places = runtime.placesOf(config);
     forgetRun(places.directory);
@@ -203,7 +230,7 @@ export class Container implements AsyncDisposable {
       config,
       image: runtime.store.getImage(config.image.id),
       baseLayer: runtime.baseLayer,
-      directory: places.directory,
+      places,
       transient: false,
       volumePath: name => runtime.volumePath(name),
       bookkeeping: config.autoRemove
@@ -212,11 +239,11 @@ export class Container implements AsyncDisposable {
       extraEnv: runtime.extraEnv(config),
     });
     const process = await startProcess(runtime.launcher(), {
-      ...processRequest({...prepared, encoded: encodePlan(prepared.plan)}, config, source),
+      ...processRequest({plan: prepared.plan, encoded: encodePlan(prepared.plan)}, config, source),
       trace: explain,
       signal,
     }).catch(async error => {
-      if (isLoss(error)) await runtime.tidyLost(config, config.autoRemove);
+      if (isLoss(error)) await runtime.tidyLost(config);
       throw error;
     });
     const running = new RunningContainer(runtime, config, process, {
@@ -267,13 +294,17 @@ export class Container implements AsyncDisposable {
 
   /**
    * Resolves when it is not running: with how its last run ended, or undefined when it never ran. Another process's
-   * container is asked after every few milliseconds.
+   * container is asked after every few milliseconds. With the condition `removed`, when nothing of it is left.
    */
-  async wait({signal}: {readonly signal?: AbortSignal} = {}): Promise<Exit | undefined> {
-    for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 100)) {
-      const state = this.#stateOf(this.runtime.readContainer(this.id));
-      if (state.status === 'exited') return state.exit;
-      if (state.status !== 'running') return undefined;
+  async wait({signal, condition = 'not-running'}: WaitOptions = {}): Promise<Exit | undefined> {
+    let exit: Exit | undefined;
+    for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 100)) {
+      const record =
+        condition === 'removed' ? this.runtime.findContainer(this.id) : this.runtime.readContainer(this.id);
+      if (record === undefined) return exit;
+      const state = this.#stateOf(record);
+      if (state.status === 'exited') exit = state.exit;
+      if (condition === 'not-running' && state.status !== 'running') return exit;
       await pause(pauseMs, signal);
     }
   }
@@ -300,7 +331,9 @@ export class Container implements AsyncDisposable {
       this.sendSignal(SIGKILL, 'kill');
       await this.#ends(-1);
     }
-    await this.runtime.removeContainer(config, volumes || config.autoRemove);
+    // One that lives as long as its run is removed by who started it.
+    if (config.owner !== undefined) await this.wait({condition: 'removed'});
+    else await this.runtime.removeContainer(config, volumes || config.autoRemove);
   }
 
   /** Kills it if it runs, and removes it; again is fine. */
@@ -314,7 +347,8 @@ export class Container implements AsyncDisposable {
 
   /** @internal False when there is nothing to send it to. */
   protected sendSignal(signal: number, _by: 'stop' | 'kill' | 'dispose'): boolean {
-    const identity = readPid(this.runtime.placesOf(this).directory);
+    const directory = this.runtime.store.containers.find(this.id);
+    const identity = directory === undefined ? undefined : readPid(directory);
     return identity !== undefined && signalProcess(identity, signal);
   }
 
@@ -322,24 +356,16 @@ export class Container implements AsyncDisposable {
   async #ends(milliseconds: number, signal?: AbortSignal): Promise<boolean> {
     const until = milliseconds === -1 ? Number.POSITIVE_INFINITY : performance.now() + milliseconds;
     for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 50)) {
-      if (!this.#exists() || (await this.state()).status !== 'running') return true;
+      const record = this.runtime.findContainer(this.id);
+      if (record === undefined || this.#stateOf(record).status !== 'running') return true;
       const left = until - performance.now();
       if (left <= 0) return false;
       await pause(Math.min(pauseMs, left), signal);
     }
   }
 
-  #exists(): boolean {
-    try {
-      this.runtime.readContainer(this.id);
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  #stateOf(config: ContainerConfig): ContainerState {
-    return this.runtime.stateOf(config);
+  #stateOf(record: ContainerRecord): ContainerState {
+    return this.runtime.stateOf(record);
   }
 }
 
@@ -356,10 +382,15 @@ export class RunningContainer extends Container {
   /** Of its first process, as the host counts. */
   readonly pid: number;
   /**
-   * How the run ended. Settles when the program is gone and the streams that nobody took have ended; with auto-remove
-   * after everything was removed. Rejects with `ERR_LAUNCHER_LOST` when that cannot be known.
+   * How the run ended. Settles when the program is gone and the streams that nobody took have ended. Rejects with
+   * `ERR_LAUNCHER_LOST` when that cannot be known.
    */
   readonly exit: Promise<Exit>;
+  /**
+   * Resolves when nothing is left to be done after `exit`: with auto-remove a millisecond later, when its directories,
+   * mounts and cgroups are gone. Rejects as `exit`.
+   */
+  readonly settled: Promise<void>;
   /** What it reads; null unless `stdin` was 'pipe' or content. `end()` is its end of file. */
   readonly stdin: Writable | null;
   /** Limits that this host does not enforce, with `whenUnavailable: 'warn'`. */
@@ -373,8 +404,8 @@ export class RunningContainer extends Container {
   readonly #transient: boolean;
 
   /** @internal */
-  constructor(runtime: Runtime, config: ContainerConfig, process: StartedProcess, facts: RunFacts) {
-    super(runtime, config);
+  constructor(runtime: Runtime, record: ContainerRecord, process: StartedProcess, facts: RunFacts) {
+    super(runtime, record);
     this.#process = process;
     this.#transient = facts.transient;
     this.pid = process.pid;
@@ -382,8 +413,9 @@ export class RunningContainer extends Container {
     this.warnings = facts.warnings;
     this.steps = facts.steps;
     this.startMs = Number(process.started.executedNs - process.started.sentNs) / 1e6;
-    this.exit = this.#watch(config, facts.signal);
-    runtime.watches(this.exit); // whoever else awaits it hears of its failure
+    this.exit = this.#watch(record, facts.signal);
+    this.settled = this.#settle(record);
+    runtime.watches(this.settled); // whoever else awaits one of them hears of its failure
   }
 
   /** What it writes, as a stream: taken, its pace is the reader's. Null unless `stdout` was 'pipe'. */
@@ -405,19 +437,27 @@ export class RunningContainer extends Container {
     this.sendSignal(signal, 'kill');
   }
 
-  override async wait({signal}: {readonly signal?: AbortSignal} = {}): Promise<Exit> {
-    return signal === undefined ? this.exit : raceAbort(this.exit, signal);
+  override async wait({signal, condition}: WaitOptions = {}): Promise<Exit> {
+    const exit = condition === 'removed' ? this.#whenRemoved() : this.exit;
+    return signal === undefined ? exit : raceAbort(exit, signal);
+  }
+
+  async #whenRemoved(): Promise<Exit> {
+    const exit = await this.exit;
+    await this.settled;
+    if (!this.#transient) await super.wait({condition: 'removed'});
+    return exit;
   }
 
   override async remove(options: {readonly force?: boolean; readonly volumes?: boolean} = {}): Promise<void> {
     if (!this.#transient) return super.remove(options);
     if (options.force) this.sendSignal(SIGKILL, 'kill');
-    await this.exit;
+    await this.settled;
   }
 
   override async [Symbol.asyncDispose](): Promise<void> {
     this.sendSignal(SIGKILL, 'dispose');
-    await this.exit.catch(() => {});
+    await this.settled.catch(() => {});
     if (!this.#transient) await super[Symbol.asyncDispose]();
   }
 
@@ -428,17 +468,23 @@ export class RunningContainer extends Container {
   }
 
   /** The launcher died, and with it the program; how that ended nobody knows. */
-  async #lost(config: ContainerConfig, error: unknown): Promise<never> {
-    await this.runtime.tidyLost(config, this.#transient);
+  async #lost(record: ContainerRecord, error: unknown): Promise<never> {
+    await this.runtime.tidyLost(record);
     if (!this.#transient) {
       const {startedNs, finishedNs} = wallClock(this.#process.started, process.hrtime.bigint());
-      writeExit(this.runtime.placesOf(config).directory, startedNs, finishedNs, LOST);
+      writeExit(this.runtime.placesOf(record).directory, startedNs, finishedNs, LOST);
     }
     throw error;
   }
 
-  async #watch(config: ContainerConfig, signal: AbortSignal | undefined): Promise<Exit> {
-    const {exited, removed, stdout, stderr, started} = this.#process;
+  async #settle(record: ContainerRecord): Promise<void> {
+    await this.exit;
+    const gone = await this.#process.removed.catch(error => this.#lost(record, error));
+    if (gone.errno !== 0) this.runtime.reportLeftover(record, gone);
+  }
+
+  async #watch(record: ContainerRecord, signal: AbortSignal | undefined): Promise<Exit> {
+    const {exited, stdout, stderr, started} = this.#process;
     const abort = () => {
       this.#deeds.aborted = true;
       this.#process.kill(SIGKILL);
@@ -446,17 +492,15 @@ export class RunningContainer extends Container {
     signal?.addEventListener('abort', abort, {once: true});
     if (signal?.aborted) abort();
     try {
-      const event = await exited.catch(error => this.#lost(config, error));
+      const event = await exited.catch(error => this.#lost(record, error));
       signal?.removeEventListener('abort', abort);
       await Promise.all([drained(stdout), drained(stderr)]);
       const facts = this.runtime.facts.cgroups.decodeExitReports(event.reports);
-      const exit = exitOf(event, facts, config, this.#deeds, lastOutputOf(stdout, stderr));
+      const exit = exitOf(event, facts, record, this.#deeds, lastOutputOf(stdout, stderr));
       if (!this.#transient) {
         const {startedNs, finishedNs} = wallClock(started, event.exitedNs);
-        writeExit(this.runtime.placesOf(config).directory, startedNs, finishedNs, exit);
+        writeExit(this.runtime.placesOf(record).directory, startedNs, finishedNs, exit);
       }
-      const gone = await removed;
-      if (gone.errno !== 0) this.runtime.reportLeftover(config, gone);
       return exit;
     } finally {
       signal?.removeEventListener('abort', abort);
@@ -465,12 +509,14 @@ export class RunningContainer extends Container {
 }
 
 const SIGKILL = 9;
-/** How many random names are tried when each is taken already. */
-const RANDOM_NAMES = 10;
 /** A stream may be held open by a process outside that was given it; nobody waits for that. */
 const DRAIN_PATIENCE_MS = 1000;
 
-function processRequest(planned: PlannedStart, config: ContainerConfig, stdin: StdinSource) {
+function processRequest(
+  planned: Pick<PlannedStart, 'plan' | 'encoded'>,
+  config: ContainerConfig,
+  stdin: StdinSource,
+) {
   return {
     encoded: planned.encoded,
     plan: () => planned.plan,
@@ -489,6 +535,12 @@ async function drained(output: CapturedOutput | undefined): Promise<void> {
   if (output === undefined || output.isTaken) return;
   const patience = sleep(DRAIN_PATIENCE_MS, 'late', {ref: false});
   if ((await Promise.race([output.ended, patience])) === 'late') output.close();
+}
+
+function alreadyRunning(name: string): CoracleError {
+  return new CoracleError('ERR_CONTAINER_RUNNING', `the container ${name} is running already`, {
+    hint: 'Stop it first, or make another one.',
+  });
 }
 
 function isLoss(error: unknown): boolean {

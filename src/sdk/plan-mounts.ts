@@ -247,7 +247,7 @@ export interface MountSteps {
  * Docker does, so that they can be changed while it runs.
  */
 export function etcFiles(
-  {config, hosts, resolvConf, sources, rootfs}: PlanInput,
+  {config, hosts, resolvConf, sources, etcDirectory}: PlanInput,
   root: Slot,
   slots: SlotAllocator,
 ): MountSteps {
@@ -262,7 +262,7 @@ export function etcFiles(
   ] as const;
   for (const [name, text] of files) {
     const stage = `/etc/${name}`;
-    const path = `${rootfs.directory}/${name}`;
+    const path = `${etcDirectory}/${name}`;
     host.push({op: 'create', stage, at: HOST, s1: path, s2: text, x: 0o644, flags: STEP_FLAGS.existsOk});
     if (covered.has(stage)) continue;
     const mount = slots.next();

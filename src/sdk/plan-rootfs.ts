@@ -168,10 +168,13 @@ function inOneOption(
   ];
 }
 
+export const WRITABLE_STAGE = 'writable layer';
+
 /** The writable half of a root file system. Its mode is the mode of the container's "/". */
 export function writableSteps(directory: string): Step[] {
-  const stage = 'writable layer';
+  const stage = WRITABLE_STAGE;
   return [
+    {op: 'mkdir', stage, at: HOST, s1: directory, x: 0o700},
     {op: 'mkdir', stage, at: HOST, s1: `${directory}/upper`, x: 0o755},
     {op: 'mkdir', stage, at: HOST, s1: `${directory}/work`, x: 0o700},
   ];

@@ -5,12 +5,12 @@
  */
 import {encodePlan, PHASES, type Phase, type Plan, STEP_LAYOUT, type Step} from '../binding/index.js';
 import type {ContainerConfig} from './container-config.js';
-import type {ContainerPlaces} from './container-files.js';
+import type {ContainerRecord, LivePlaces} from './container-files.js';
 import type {HostFacts} from './host-facts.js';
 
 /** What is different in each start of a kind. */
 export interface StartIdentity {
-  readonly places: ContainerPlaces;
+  readonly places: LivePlaces;
   /** The text of `config.json`. */
   readonly record: string;
 }
@@ -22,6 +22,7 @@ export interface PlanTemplate {
   readonly shortIds: readonly number[];
   /** The steps whose text has another length each time. */
   readonly nameSteps: readonly number[];
+  readonly otherNameSteps: readonly number[];
   readonly recordStep: number;
 }
 
@@ -38,6 +39,7 @@ export function makeTemplate(plan: Plan, encoded: Buffer, {places}: StartIdentit
     ids,
     shortIds: placesOf(encoded, id.slice(0, SHORT_ID)).filter(at => !within.has(at)),
     nameSteps: indexesOf(steps, step => step.s1 === places.name),
+    otherNameSteps: indexesOf(steps, step => step.s1 === places.otherName),
     recordStep: steps.findIndex(
       step => step.op === 'create' && step.s1 === `${places.directory}/config.json`,
     ),
@@ -46,23 +48,23 @@ export function makeTemplate(plan: Plan, encoded: Buffer, {places}: StartIdentit
 
 /** The encoded plan of another start of the kind. */
 export function fillTemplate(template: PlanTemplate, {places, record}: StartIdentity): Buffer {
-  const {encoded, ids, shortIds, nameSteps, recordStep} = template;
-  const {id} = places;
-  const name = Buffer.byteLength(places.name);
-  const text = Buffer.byteLength(record);
-  const nameAt = encoded.length;
-  const recordAt = nameAt + name + 1;
-  const filled = Buffer.allocUnsafe(recordAt + text + 1);
+  const {encoded, ids, shortIds, nameSteps, otherNameSteps, recordStep} = template;
+  const {id, name, otherName} = places;
+  const added = Buffer.from(`${name}\0${otherName}\0${record}\0`);
+  const filled = Buffer.allocUnsafe(encoded.length + added.length);
   encoded.copy(filled);
+  added.copy(filled, encoded.length);
   for (const at of ids) filled.write(id, at, 'latin1');
   for (const at of shortIds) filled.write(id, at, SHORT_ID, 'latin1');
-  filled.write(places.name, nameAt);
-  filled[recordAt - 1] = 0;
-  filled.write(record, recordAt);
-  filled[filled.length - 1] = 0;
-  const strings = filled.readUInt32LE(STEP_LAYOUT.stringsOffset);
-  for (const index of nameSteps) setText(filled, index, STEP_LAYOUT.s1, nameAt - strings, name);
-  setText(filled, recordStep, STEP_LAYOUT.s2, recordAt - strings, text);
+  const nameLength = Buffer.byteLength(name);
+  const otherLength = Buffer.byteLength(otherName);
+  const nameAt = encoded.length - filled.readUInt32LE(STEP_LAYOUT.stringsOffset);
+  const otherAt = nameAt + nameLength + 1;
+  const recordAt = otherAt + otherLength + 1;
+  const recordLength = added.length - (recordAt - nameAt) - 1;
+  for (const index of nameSteps) setText(filled, index, STEP_LAYOUT.s1, nameAt, nameLength);
+  for (const index of otherNameSteps) setText(filled, index, STEP_LAYOUT.s1, otherAt, otherLength);
+  setText(filled, recordStep, STEP_LAYOUT.s2, recordAt, recordLength);
   filled.writeUInt32LE(filled.length, STEP_LAYOUT.sizeOffset);
   return filled;
 }
@@ -73,7 +75,7 @@ export function hasTemplate({devices, privileged}: Pick<ContainerConfig, 'device
 }
 
 /** Equal for starts whose plans differ in id, name and record only. */
-export function kindOfStart(config: ContainerConfig, hold: boolean, facts: HostFacts): string {
+export function kindOfStart(config: ContainerRecord, hold: boolean, facts: HostFacts): string {
   const hostname = config.hostname === config.id.slice(0, SHORT_ID) ? null : config.hostname;
   const own = {...config, id: '', name: '', created: '', hostname};
   return JSON.stringify([own, hold, facts.resolvConf, config.network === 'host' ? facts.hosts('host') : '']);

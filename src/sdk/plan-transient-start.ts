@@ -1,13 +1,17 @@
 import {encodePlan} from '../binding/index.js';
 import type {StoredImage} from '../store/index.js';
 import type {ContainerConfig} from './container-config.js';
-import {type ContainerRecord, transientSteps} from './container-files.js';
+import {type LiveRecord, transientSteps} from './container-files.js';
 import {fillTemplate, hasTemplate, kindOfStart} from './plan-template.js';
 import {type PreparedStart, prepareStart} from './prepare-start.js';
 import type {Runtime} from './runtime.js';
 
 /** A plan, and how the launcher reads it. */
-export type PlannedStart = PreparedStart & {readonly encoded: Uint8Array};
+export type PlannedStart = PreparedStart & {
+  readonly encoded: Uint8Array;
+  /** What the plan writes down. */
+  readonly record: LiveRecord;
+};
 
 /** The plan of a container that lives as long as its run: from the template of the last start of its kind, or compiled. */
 export function planTransientStart(
@@ -16,15 +20,15 @@ export function planTransientStart(
   image: StoredImage,
   hold: boolean,
 ): PlannedStart {
-  const record: ContainerRecord = {...config, owner: runtime.owner()};
-  const places = runtime.placesOf(config);
+  const record: LiveRecord = {...config, owner: runtime.owner()};
+  const places = runtime.livePlacesOf(record);
   const extraEnv = runtime.extraEnv(config);
   const prepare = () =>
     prepareStart(runtime.facts, {
       config,
       image,
       baseLayer: runtime.baseLayer,
-      directory: places.directory,
+      places,
       transient: true,
       hold,
       volumePath: name => runtime.volumePath(name),
@@ -33,17 +37,19 @@ export function planTransientStart(
     });
   if (extraEnv.length > 0 || !hasTemplate(config)) {
     const prepared = prepare();
-    return {...prepared, encoded: encodePlan(prepared.plan)};
+    return {...prepared, record, encoded: encodePlan(prepared.plan)};
   }
   const identity = {places, record: JSON.stringify(record)};
-  const kind = kindOfStart(config, hold, runtime.facts);
+  const kind = kindOfStart(record, hold, runtime.facts);
   const template = runtime.templates.find(kind);
   if (template === undefined) {
     const prepared = prepare();
-    return {...prepared, encoded: runtime.templates.add(kind, prepared.plan, identity, prepared.warnings)};
+    const encoded = runtime.templates.add(kind, prepared.plan, identity, prepared.warnings);
+    return {...prepared, record, encoded};
   }
   runtime.facts.cgroups.refuseFrozen(config.cgroupParent);
   return {
+    record,
     encoded: fillTemplate(template, identity),
     warnings: template.warnings,
     get plan() {

@@ -9,6 +9,7 @@ import {capabilityNames, resolveCapabilities} from './capabilities.js';
 import {checkPrivileges} from './check-privileges.js';
 import {compilePlan, type DeviceNode, type IdMaps, INIT_PATH} from './compile-plan.js';
 import {type ContainerConfig, processEnv} from './container-config.js';
+import type {ContainerPlaces} from './container-files.js';
 import {NETWORK_SYSCTLS, READONLY_PATHS} from './docker-defaults.js';
 import type {HostFacts} from './host-facts.js';
 import type {BoundSource} from './plan-mounts.js';
@@ -20,7 +21,7 @@ export interface StartRequest {
   readonly config: ContainerConfig;
   readonly image: StoredImage;
   readonly baseLayer: string;
-  readonly directory: string;
+  readonly places: ContainerPlaces;
   /** Nobody mounts its writable layer again. */
   readonly transient: boolean;
   readonly volumePath: (name: string) => string;
@@ -46,7 +47,7 @@ export interface PreparedStart {
  * `ERR_SECCOMP_PROFILE`, `ERR_UNSUPPORTED_OPTION`, `ERR_NEEDS_ROOT`, `ERR_NAMESPACES_FORBIDDEN`
  */
 export function prepareStart(facts: HostFacts, request: StartRequest): PreparedStart {
-  const {config, image, directory} = request;
+  const {config, image, places} = request;
   checkPrivileges(config, facts);
   const rootless = !facts.isRoot;
   const user = resolveUser(config.user, config.groups, image);
@@ -75,12 +76,13 @@ export function prepareStart(facts: HostFacts, request: StartRequest): PreparedS
       config,
       rootfs: {
         layers: [...image.layers.toReversed(), request.baseLayer],
-        directory,
+        directory: places.writable,
         volatile: request.transient,
         userXattr: rootless,
         layerByLayer: facts.overlayLayerByLayer,
         layersAsDescriptors: facts.layersAsDescriptors,
       },
+      etcDirectory: places.directory,
       user,
       env,
       capabilities,

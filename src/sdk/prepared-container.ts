@@ -1,5 +1,5 @@
 import {RunningContainer} from './container.js';
-import type {ContainerConfig} from './container-config.js';
+import type {ContainerRecord} from './container-files.js';
 import type {StdinSource} from './run-options.js';
 import type {Runtime} from './runtime.js';
 import type {PreparedProcess} from './start-process.js';
@@ -13,23 +13,23 @@ export class PreparedContainer implements AsyncDisposable {
   /** Limits that this host does not enforce, with `whenUnavailable: 'warn'`. */
   readonly warnings: readonly string[];
   readonly #runtime: Runtime;
-  readonly #config: ContainerConfig;
+  readonly #record: ContainerRecord;
   readonly #process: PreparedProcess;
   readonly #stdin: StdinSource;
 
   /** @internal Use `Container.prepare`. */
   constructor(
     runtime: Runtime,
-    config: ContainerConfig,
+    record: ContainerRecord,
     process: PreparedProcess,
     warnings: readonly string[],
     stdin: StdinSource,
   ) {
-    this.id = config.id;
-    this.name = config.name;
+    this.id = record.id;
+    this.name = record.name;
     this.warnings = warnings;
     this.#runtime = runtime;
-    this.#config = config;
+    this.#record = record;
     this.#process = process;
     this.#stdin = stdin;
   }
@@ -41,7 +41,7 @@ export class PreparedContainer implements AsyncDisposable {
   async start({signal}: {readonly signal?: AbortSignal} = {}): Promise<RunningContainer> {
     const process = await this.#process.start(signal);
     const facts = {transient: true, warnings: this.warnings, steps: [], signal};
-    const running = new RunningContainer(this.#runtime, this.#config, process, facts);
+    const running = new RunningContainer(this.#runtime, this.#record, process, facts);
     feedStdin(this.#stdin, running.stdin);
     return running;
   }

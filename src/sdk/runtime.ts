@@ -1,18 +1,17 @@
-import {lstatSync, readdirSync, readFileSync, readlinkSync, rmSync} from 'node:fs';
+import {readFileSync} from 'node:fs';
 import {mkdir, readdir, stat} from 'node:fs/promises';
+import {setTimeout as sleep} from 'node:timers/promises';
 import {
   encodePlan,
   identifyProcess,
   isAlive,
   Launcher,
-  openDirectory,
   type Plan,
   type ProcessIdentity,
   type RemovedEvent,
-  removeTree,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import {hostShell, type ImageUse, Store, type StoredImage} from '../store/index.js';
+import {containerNotFound, hostShell, type ImageUse, Store, type StoredImage} from '../store/index.js';
 import {checkStart} from './check-privileges.js';
 import {type Configuration, readConfigFile} from './config-file.js';
 import {type ContainerConfig, makeContainerConfig} from './container-config.js';
@@ -20,6 +19,8 @@ import {
   type ContainerPlaces,
   type ContainerRecord,
   endRun,
+  type LivePlaces,
+  type LiveRecord,
   readState,
   readWatcher,
   removalSteps,
@@ -150,8 +151,16 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** @internal */
-  placesOf({id, name}: Pick<ContainerConfig, 'id' | 'name'>): ContainerPlaces {
-    return {id, directory: this.store.containers.directory(id), name: `${this.store.root}/names/${name}`};
+  placesOf({id, name, owner}: Pick<ContainerRecord, 'id' | 'name' | 'owner'>): ContainerPlaces {
+    if (owner !== undefined) return this.livePlacesOf({id, name, owner});
+    const {containers} = this.store;
+    const directory = containers.keptDirectory(id);
+    return {id, directory, writable: directory, name: containers.keptName(name)};
+  }
+
+  /** @internal */
+  livePlacesOf({id, name, owner}: Pick<LiveRecord, 'id' | 'name' | 'owner'>): LivePlaces {
+    return {id, ...this.store.containers.livePlaces(id, name, owner)};
   }
 
   /** @internal Where a volume's data is. */
@@ -188,11 +197,15 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** @internal Those of a container that are not there yet, with what the image has in their places. */
-  async makeVolumes({mounts}: Pick<ContainerConfig, 'mounts'>, {layers}: StoredImage): Promise<void> {
+  async makeVolumes(
+    {id, mounts, autoRemove}: Pick<ContainerConfig, 'id' | 'mounts' | 'autoRemove'>,
+    {layers}: StoredImage,
+  ): Promise<void> {
     const {volumes} = this.store;
     for (const mount of mounts) {
       if (mount.type !== 'volume') continue;
-      await volumes.create({name: mount.name});
+      const goesWithIt = autoRemove && mount.anonymous;
+      await volumes.create({name: mount.name, ...(goesWithIt && {owner: {id, ...this.owner()}})});
       if (!mount.nocopy) await volumes.copyUp(mount.name, layers, mount.target);
     }
   }
@@ -210,10 +223,11 @@ export class Runtime implements AsyncDisposable {
     checkStart(config, this.facts);
     const {containers} = this.store;
     try {
-      config = this.#reserveName(config, options.name === undefined);
+      config = await this.#reserveName(config, options.name);
       containers.create(config.id, config);
-      await mkdir(`${containers.directory(config.id)}/upper`, {mode: 0o755});
-      await mkdir(`${containers.directory(config.id)}/work`, {mode: 0o700});
+      const {writable} = this.placesOf(config);
+      await mkdir(`${writable}/upper`, {mode: 0o755});
+      await mkdir(`${writable}/work`, {mode: 0o700});
     } catch (error) {
       await containers.remove(config.id, config.name);
       await this.forgetVolumes(config);
@@ -222,17 +236,31 @@ export class Runtime implements AsyncDisposable {
     return config;
   }
 
-  /** Takes the name of the record or, when it was not asked for, other random ones until one is free. */
-  #reserveName(config: ContainerConfig, random: boolean): ContainerConfig {
+  /** @param wanted the name that was asked for; without, others are tried until one is free */
+  async #reserveName(config: ContainerConfig, wanted: string | undefined): Promise<ContainerConfig> {
     for (let attempt = 0; ; attempt++) {
-      const named = attempt === 0 ? config : {...config, name: randomName(attempt)};
+      const named = wanted !== undefined || attempt === 0 ? config : {...config, name: randomName(attempt)};
       try {
         this.store.containers.reserveName(named.name, named.id);
         return named;
       } catch (error) {
-        if (!random || (error as CoracleError).code !== 'ERR_NAME_IN_USE' || attempt === RANDOM_NAMES)
-          throw error;
+        if (!(await this.isWorthAnotherName(error, wanted, attempt))) throw error;
       }
+    }
+  }
+
+  /**
+   * @internal After `ERR_NAME_IN_USE`: another random name may be free; one that was asked for is, once its container is
+   * removed that has ended, which this waits for.
+   */
+  async isWorthAnotherName(error: unknown, wanted: string | undefined, attempt: number): Promise<boolean> {
+    if ((error as CoracleError).code !== 'ERR_NAME_IN_USE' || attempt === MOST_NAMES) return false;
+    if (wanted === undefined) return true;
+    for (;;) {
+      const holder = this.findContainer(wanted);
+      if (holder === undefined) return true;
+      if (this.stateOf(holder).status !== 'removing') return false;
+      await sleep(1);
     }
   }
 
@@ -240,10 +268,18 @@ export class Runtime implements AsyncDisposable {
   readContainer(nameOrId: string): ContainerRecord {
     const id = this.store.containers.resolve(nameOrId);
     const record = this.store.containers.read(id, 'config.json') as ContainerRecord | undefined;
-    if (record === undefined) {
-      throw new CoracleError('ERR_CONTAINER_NOT_FOUND', `No such container: ${nameOrId}`);
-    }
+    if (record === undefined) throw containerNotFound(nameOrId);
     return record;
+  }
+
+  /** @internal As `readContainer`, undefined when there is none. @throws `ERR_AMBIGUOUS_ID` */
+  findContainer(nameOrId: string): ContainerRecord | undefined {
+    try {
+      return this.readContainer(nameOrId);
+    } catch (error) {
+      if ((error as CoracleError).code === 'ERR_CONTAINER_NOT_FOUND') return undefined;
+      throw error;
+    }
   }
 
   /** @internal Newest first. */
@@ -255,23 +291,23 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** @internal */
-  stateOf({id, owner}: Pick<ContainerRecord, 'id' | 'owner'>): ContainerState {
-    return readState(this.store.containers.directory(id), startedAt, owner);
+  stateOf(record: Pick<ContainerRecord, 'id' | 'name' | 'owner'>): ContainerState {
+    return readState(this.placesOf(record).directory, startedAt, record.owner);
   }
 
   /** @internal */
   async inspectContainer(
-    config: ContainerConfig,
+    config: ContainerRecord,
     {size = false}: {readonly size?: boolean} = {},
   ): Promise<ContainerInspect> {
-    const directory = this.store.containers.directory(config.id);
+    const {directory, writable: layer} = this.placesOf(config);
     const image = this.store.findImage(config.image.id);
-    const writable = size ? await treeSize(`${directory}/upper`) : 0;
+    const writable = size ? await treeSize(`${layer}/upper`) : 0;
     return inspectRecord(config, this.stateOf(config), {
       directory,
       layers: [...(image?.layers.toReversed() ?? []), this.baseLayer],
-      upperDirectory: `${directory}/upper`,
-      workDirectory: `${directory}/work`,
+      upperDirectory: `${layer}/upper`,
+      workDirectory: `${layer}/work`,
       mergedDirectory: '',
       volumeMountpoint: name => this.store.volumes.find(name)?.Mountpoint ?? '',
       cgroupNamespace: 'private',
@@ -298,16 +334,17 @@ export class Runtime implements AsyncDisposable {
   volumeUsers(name: string): string[] {
     return this.listContainers()
       .filter(({mounts}) => mounts.some(mount => mount.type === 'volume' && mount.name === name))
+      .filter(record => this.stateOf(record).status !== 'removing')
       .map(({id}) => id);
   }
 
   /** @internal The container that needs an image; a running one before others. */
   imageUse(imageId: string): ImageUse | undefined {
-    const users = this.listContainers().filter(({image}) => image.id === imageId);
-    const uses = users.map(user => ({
-      containerId: user.id,
-      running: this.stateOf(user).status === 'running',
-    }));
+    const uses = this.listContainers()
+      .filter(({image}) => image.id === imageId)
+      .map(user => ({containerId: user.id, status: this.stateOf(user).status}))
+      .filter(({status}) => status !== 'removing')
+      .map(({containerId, status}) => ({containerId, running: status === 'running'}));
     return uses.find(({running}) => running) ?? uses[0];
   }
 
@@ -340,23 +377,20 @@ export class Runtime implements AsyncDisposable {
    * What there is, is read synchronously: that takes 0.1 ms, and Node's promises of files 2 ms before the first one.
    */
   async #repair(): Promise<void> {
-    const {containers} = this.store;
-    for (const name of readdirSync(`${this.store.root}/containers`)) {
-      const record = containers.read(name, 'config.json') as ContainerRecord | undefined;
-      if (record === undefined) await this.#removeUnfinished(`${this.store.root}/containers`, name);
-      else if (record.owner !== undefined && !isAlive(record.owner)) await this.#removeOrphan(record);
-      else if (record.owner === undefined) await this.#finishLostRun(record);
+    const {containers, volumes} = this.store;
+    for (const record of this.listContainers()) {
+      if (record.owner === undefined) await this.#finishLostRun(record);
+      else if (!isAlive(record.owner)) await this.#removeOrphan(record);
     }
-    for (const name of readdirSync(`${this.store.root}/names`)) {
-      this.#releaseDanglingName(name);
-    }
+    await containers.sweepUnfinished();
+    await volumes.sweepOrphans(id => containers.find(id) !== undefined);
   }
 
   /** @internal The launcher died before it could tear this run down. After `close` that is for the next open to do. */
-  async tidyLost(config: ContainerConfig, transient: boolean): Promise<void> {
+  async tidyLost(record: ContainerRecord): Promise<void> {
     if (this.#closed) return;
-    if (transient) await this.#removeOrphan(config);
-    else await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown: this.#cgroupTeardown(config)}));
+    if (record.autoRemove) await this.#removeOrphan(record);
+    else await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown: this.#cgroupTeardown(record)}));
   }
 
   async #removeOrphan(record: ContainerRecord): Promise<void> {
@@ -382,43 +416,12 @@ export class Runtime implements AsyncDisposable {
   #cgroupTeardown({id, cgroupParent}: ContainerRecord) {
     return this.facts.cgroups.removal(id, cgroupParent);
   }
-
-  /** A directory without a record: its maker died before writing it, or is about to. */
-  async #removeUnfinished(parent: string, name: string): Promise<void> {
-    if (!isOld(`${parent}/${name}`)) return;
-    using directory = openDirectory(parent);
-    await removeTree(directory.fd, name);
-  }
-
-  #releaseDanglingName(name: string): void {
-    const path = `${this.store.root}/names/${name}`;
-    if (isOld(path)) {
-      const id = linkTarget(path);
-      if (this.store.containers.read(id, 'config.json') === undefined) rmSync(path, {force: true});
-    }
-  }
 }
 
-/** How many random names are tried when each is taken already. */
-const RANDOM_NAMES = 10;
+/** How many names are tried when each is taken already. */
+const MOST_NAMES = 10;
 
 const EMPTY_PLAN: Plan = {host: [], parent: [], child: [], started: [], exit: [], teardown: []};
-
-/** Half-done things get this long before they count as abandoned. */
-const UNFINISHED_MS = 60_000;
-
-function isOld(path: string): boolean {
-  const status = lstatSync(path, {throwIfNoEntry: false});
-  return status !== undefined && Date.now() - status.ctimeMs > UNFINISHED_MS;
-}
-
-function linkTarget(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return ''; // released meanwhile
-  }
-}
 
 /** When a process began, as the kernel counts: clock ticks (USER_HZ, 100 on our architectures) since boot. */
 function startedAt({startTime}: ProcessIdentity): string {

@@ -14,6 +14,7 @@ import {
 import {CoracleError, NativeFailure} from '../errors.js';
 import {rootNotWritable} from '../store/index.js';
 import {namespacesForbidden} from './namespace-switches.js';
+import {WRITABLE_STAGE} from './plan-rootfs.js';
 
 interface FailedStart {
   readonly plan: () => Plan;
@@ -44,8 +45,8 @@ export function startFailure(
   const killed = event.errno === ECHILD;
   if (step?.op === 'exec' && !killed) return execFailure(program, errno, cause);
   if (stage === NAME_STAGE && errno === 'EEXIST') return nameInUse(subject, cause);
-  // The first of the files of a start: the store was writable when it was made.
-  if (stage === NAME_STAGE && (errno === 'EROFS' || errno === 'EACCES')) {
+  // The first files of a start: the store was writable when it was made.
+  if ((stage === NAME_STAGE || stage === WRITABLE_STAGE) && (errno === 'EROFS' || errno === 'EACCES')) {
     return rootNotWritable(dirname(subject), cause);
   }
   if (step?.op === 'openTree' && (errno === 'ENOENT' || errno === 'ENOTDIR')) {

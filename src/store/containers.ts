@@ -1,10 +1,12 @@
 /**
- * The containers of a store: `containers/ID/config.json` each, and `names/NAME`, a symlink to the id. A name is
- * reserved by making its symlink, which only one process can.
+ * The containers of a store: `containers/ID/config.json` each, and `names/NAME`, a symlink to the id. Those that stay are
+ * below the root, those that live as long as their run in the live directory, made and removed by the plan of their run.
+ * A name is reserved by making its symlink, which only one process can; then none of that name may be in the other place.
  */
 import {
   closeSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -15,7 +17,7 @@ import {
   symlinkSync,
 } from 'node:fs';
 import {join} from 'node:path';
-import {removeTree} from '../binding/index.js';
+import {isAlive, openDirectory, type ProcessIdentity, removeTree} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {withLock} from './lock.js';
 import {readRecord, type WriteOptions, writeRecord} from './records.js';
@@ -23,13 +25,14 @@ import {explainRefusal} from './roots.js';
 import {Workspace} from './workspace.js';
 
 export class Containers {
-  readonly #directory: string;
-  readonly #names: string;
+  readonly #root: string;
+  readonly #live: string;
   readonly #work: string;
 
-  constructor(root: string) {
-    this.#directory = join(root, 'containers');
-    this.#names = join(root, 'names');
+  /** @param live where records of containers that live as long as their run are */
+  constructor(root: string, live: string) {
+    this.#root = root;
+    this.#live = live;
     this.#work = join(root, 'work');
   }
 
@@ -38,9 +41,38 @@ export class Containers {
     return randomBytes(32).toString('hex');
   }
 
-  /** The container's directory, whether it exists or not. */
-  directory(id: string): string {
-    return join(this.#directory, id);
+  /** Of a container that stays: everything of it, whether it exists or not. */
+  keptDirectory(id: string): string {
+    return join(this.#root, 'containers', id);
+  }
+
+  /** The symlink that reserves a name for a container that stays. */
+  keptName(name: string): string {
+    return join(this.#root, 'names', name);
+  }
+
+  /**
+   * Of one that lives as long as its run.
+   * @param launcher who runs it: when that is gone, and the record as well, what is left of it may go
+   */
+  livePlaces(
+    id: string,
+    name: string,
+    launcher: ProcessIdentity,
+  ): {directory: string; name: string; writable: string; otherName: string} {
+    return {
+      directory: join(this.#live, 'containers', id),
+      name: join(this.#live, 'names', name),
+      writable: join(this.#root, 'transient', `${launcher.pid}-${launcher.startTime}-${id}`),
+      otherName: this.keptName(name),
+    };
+  }
+
+  /** Where the records of a container are; undefined when there is none of this id. */
+  find(id: string): string | undefined {
+    return [this.#live, this.#root]
+      .map(place => join(place, 'containers', id))
+      .find(directory => existsSync(join(directory, 'config.json')));
   }
 
   /**
@@ -55,29 +87,30 @@ export class Containers {
         `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
       );
     }
+    const names = join(this.#root, 'names');
     try {
-      symlinkSync(id, join(this.#names, name));
+      symlinkSync(id, join(names, name));
     } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw explainRefusal(this.#names, cause);
-      const holder = this.#holder(name);
-      throw new CoracleError(
-        'ERR_NAME_IN_USE',
-        `Conflict. The container name "/${name}" is already in use by container "${holder}". ` +
-          'You have to remove (or rename) that container to be able to reuse that name.',
-        {cause, hint: `Remove it: coracle rm ${name}`, details: {name, id: holder}},
-      );
+      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw explainRefusal(names, cause);
+      throw nameInUse(name, this.#holder(name), cause);
     }
+    const other = linkTarget(join(this.#live, 'names', name));
+    if (other === undefined) return;
+    this.releaseName(name, id);
+    throw nameInUse(name, other);
   }
 
   /** Only if it is this container's. */
   releaseName(name: string, id: string): void {
-    if (this.#holder(name) === id) rmSync(join(this.#names, name), {force: true});
+    const path = this.keptName(name);
+    if (linkTarget(path) === id) rmSync(path, {force: true});
   }
 
   /** The container becomes visible: its directory with `config.json`, on disk when the call returns. */
   create(id: string, config: unknown, options?: WriteOptions): void {
-    mkdirSync(this.directory(id), {mode: 0o700});
-    writeRecord(join(this.directory(id), 'config.json'), config, options);
+    const directory = this.keptDirectory(id);
+    mkdirSync(directory, {mode: 0o700});
+    writeRecord(join(directory, 'config.json'), config, options);
   }
 
   /**
@@ -85,11 +118,11 @@ export class Containers {
    * @throws `ERR_CONTAINER_NOT_FOUND`, `ERR_AMBIGUOUS_ID` with Docker's messages
    */
   resolve(nameOrId: string): string {
-    if (ID.test(nameOrId) && this.#exists(nameOrId)) return nameOrId;
+    if (ID.test(nameOrId) && this.find(nameOrId) !== undefined) return nameOrId;
     const name = nameOrId.replace(/^\//, '');
     if (NAME.test(name)) {
       const holder = this.#holder(name);
-      if (holder !== undefined && this.#exists(holder)) return holder;
+      if (holder !== undefined && this.find(holder) !== undefined) return holder;
     }
     const matches = /^[a-f0-9]+$/.test(nameOrId) ? this.ids().filter(id => id.startsWith(nameOrId)) : [];
     if (matches.length > 1) {
@@ -98,36 +131,55 @@ export class Containers {
       });
     }
     if (matches[0] !== undefined) return matches[0];
-    throw new CoracleError('ERR_CONTAINER_NOT_FOUND', `No such container: ${nameOrId}`, {
-      hint: 'See what there is: coracle ps --all',
-      details: {container: nameOrId},
-    });
+    throw containerNotFound(nameOrId);
   }
 
   /** All that have a `config.json`, in no order. */
   ids(): string[] {
-    return readdirSync(this.#directory).filter(name => ID.test(name) && this.#exists(name));
+    return [this.#live, this.#root]
+      .flatMap(place => readdirSync(join(place, 'containers')))
+      .filter(name => ID.test(name) && this.find(name) !== undefined);
   }
 
   /** A record of a container's, undefined when it has none: `config.json`, `exit.json`. @throws `ERR_RECORD_DAMAGED` */
   read(id: string, file: string): unknown {
-    return readRecord(join(this.directory(id), file));
+    const directory = this.find(id);
+    return directory && readRecord(join(directory, file));
   }
 
-  write(id: string, file: string, value: unknown, options?: WriteOptions): void {
-    writeRecord(join(this.directory(id), file), value, options);
-  }
-
-  /** Holds the container's lock. @throws `ERR_STORE_BUSY` */
+  /** Holds the lock of a container that stays. @throws `ERR_STORE_BUSY` */
   withLock<T>(id: string, work: () => T | Promise<T>): Promise<T> {
-    return withLock(join(this.directory(id), 'lock'), work);
+    return withLock(join(this.keptDirectory(id), 'lock'), work);
   }
 
-  /** The directory with all that is in it, at once for everybody who looks; then the name. Absent is fine. */
+  /**
+   * What processes that died may have left: directories without a record and names without a container that have been
+   * so for a minute, and writable layers whose launcher is gone and whose record as well. May be done twice at once.
+   */
+  async sweepUnfinished(): Promise<void> {
+    for (const place of [this.#live, this.#root]) {
+      const directory = join(place, 'containers');
+      for (const id of readdirSync(directory)) {
+        if (this.find(id) === undefined && isOld(join(directory, id))) await removeIn(directory, id);
+      }
+      for (const name of readdirSync(join(place, 'names'))) {
+        const path = join(place, 'names', name);
+        if (isOld(path) && this.find(linkTarget(path) ?? '') === undefined) rmSync(path, {force: true});
+      }
+    }
+    const transient = join(this.#root, 'transient');
+    for (const name of readdirSync(transient)) {
+      const [, pid, startTime, id] = /^(\d+)-(\d+)-([a-f0-9]{64})$/.exec(name) ?? [];
+      if (id === undefined || isAlive({pid: Number(pid), startTime: Number(startTime)})) continue;
+      if (this.find(id) === undefined) await removeIn(transient, name);
+    }
+  }
+
+  /** One that stays: the directory with all that is in it, at once for everybody who looks; then the name. Absent is fine. */
   async remove(id: string, name: string): Promise<void> {
     await using work = Workspace.open(this.#work);
     try {
-      renameSync(this.directory(id), join(work.path, 'container'));
+      renameSync(this.keptDirectory(id), join(work.path, 'container'));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
@@ -135,17 +187,46 @@ export class Containers {
     await removeTree(work.directory.fd, 'container');
   }
 
-  #exists(id: string): boolean {
-    return existsSync(join(this.directory(id), 'config.json'));
-  }
-
   #holder(name: string): string | undefined {
-    try {
-      return readlinkSync(join(this.#names, name));
-    } catch {
-      return undefined;
-    }
+    return linkTarget(join(this.#live, 'names', name)) ?? linkTarget(this.keptName(name));
   }
+}
+
+export function containerNotFound(nameOrId: string): CoracleError {
+  return new CoracleError('ERR_CONTAINER_NOT_FOUND', `No such container: ${nameOrId}`, {
+    hint: 'See what there is: coracle ps --all',
+    details: {container: nameOrId},
+  });
+}
+
+function nameInUse(name: string, holder: string | undefined, cause?: unknown): CoracleError {
+  return new CoracleError(
+    'ERR_NAME_IN_USE',
+    `Conflict. The container name "/${name}" is already in use by container "${holder}". ` +
+      'You have to remove (or rename) that container to be able to reuse that name.',
+    {cause, hint: `Remove it: coracle rm ${name}`, details: {name, id: holder}},
+  );
+}
+
+function linkTarget(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined; // there is none
+  }
+}
+
+async function removeIn(parent: string, name: string): Promise<void> {
+  using directory = openDirectory(parent);
+  await removeTree(directory.fd, name);
+}
+
+/** Half-done things get this long before they count as abandoned. */
+const UNFINISHED_MS = 60_000;
+
+function isOld(path: string): boolean {
+  const status = lstatSync(path, {throwIfNoEntry: false});
+  return status !== undefined && Date.now() - status.ctimeMs > UNFINISHED_MS;
 }
 
 const ID = /^[a-f0-9]{64}$/;

@@ -1,5 +1,5 @@
 /** All state on disk: images, layers, containers, volumes, locks. */
-export type {Containers} from './containers.js';
+export {type Containers, containerNotFound} from './containers.js';
 export {HOST_SHELL_BINARIES, type HostImageOptions, hostShell} from './host-image.js';
 export type {ImageUse, RemovedImage, StoredImage} from './images.js';
 export type {ImportOptions} from './import-image.js';
@@ -9,5 +9,5 @@ export type {ArchiveSource} from './open-source.js';
 export {readRecord, replaceFile, type WriteOptions, writeRecord} from './records.js';
 export {type Roots, resolveRoots, rootNotWritable} from './roots.js';
 export {type RemoveImageOptions, Store} from './store.js';
-export type {CreateVolumeOptions, VolumeRecord, Volumes} from './volumes.js';
+export type {CreateVolumeOptions, VolumeOwner, VolumeRecord, Volumes} from './volumes.js';
 export {sweepWorkspaces, Workspace} from './workspace.js';

@@ -5,12 +5,14 @@
  *     root/oci-layout, index.json, blobs/sha256/   an OCI image layout: names and bytes of images
  *     root/images/HEX.json                         what running an image needs
  *     root/layers/HEX/fs                           unpacked layers; layers/base-1/fs is below every image
- *     root/containers/ID/, names/NAME -> ID
+ *     root/containers/ID/, names/NAME -> ID        containers that stay
+ *     root/transient/LAUNCHER-ID/                  writable layers of containers that live as long as their run
+ *     root/live ->                                 below `run`: containers/ID/, names/NAME -> ID of those
  *     root/volumes/NAME/_data, volume.json
  *     root/work/                                   half-done things; those of dead processes are removed at open
- *     run/                                         what ends with the next boot
+ *     run/DEVICE-INODE/                            what ends with the next boot, of the root of that number
  */
-import {existsSync, mkdirSync} from 'node:fs';
+import {mkdirSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import type {Digest, Reference} from '../oci/index.js';
 import type {ImageShelves} from './add-image.js';
@@ -21,6 +23,7 @@ import {type HostImageOptions, imageFromHost} from './host-image.js';
 import {Images, type ImageUse, type RemovedImage, type StoredImage} from './images.js';
 import {type ImportOptions, importImage} from './import-image.js';
 import {Layers} from './layers.js';
+import {liveDirectory} from './live-directory.js';
 import {type LoadOptions, loadArchive} from './load-archive.js';
 import type {ArchiveSource} from './open-source.js';
 import {replaceFile} from './records.js';
@@ -53,21 +56,23 @@ export class Store {
     const roots = resolveRoots(given, process.env, undefined, configured);
     openRoot(roots.root).close();
     openRoot(roots.run).close();
+    let live: string;
     try {
       makeLayout(roots.root);
+      live = await liveDirectory(roots);
       await sweepWorkspaces(join(roots.root, 'work'));
     } catch (error) {
       throw explainRefusal(roots.root, error);
     }
     const layers = new Layers(join(roots.root, 'layers'), join(roots.root, 'work'));
-    return new Store(roots, layers, await layers.base());
+    return new Store(roots, live, layers, await layers.base());
   }
 
-  private constructor({root, run}: Roots, layers: Layers, baseLayer: string) {
+  private constructor({root, run}: Roots, live: string, layers: Layers, baseLayer: string) {
     this.root = root;
     this.run = run;
     this.baseLayer = baseLayer;
-    this.containers = new Containers(root);
+    this.containers = new Containers(root, live);
     this.volumes = new Volumes(join(root, 'volumes'), join(root, 'work'));
     this.#shelves = {
       layers,
@@ -129,12 +134,13 @@ export class Store {
   }
 }
 
-/** `oci-layout` is written last: where it is, the rest is. */
 function makeLayout(root: string): void {
-  const marker = join(root, 'oci-layout');
-  if (existsSync(marker)) return;
-  for (const directory of DIRECTORIES) mkdirSync(join(root, directory), {recursive: true, mode: 0o700});
-  replaceFile(marker, '{"imageLayoutVersion":"1.0.0"}');
+  const present = new Set(readdirSync(root));
+  for (const directory of DIRECTORIES) {
+    if (!present.has(directory.split('/')[0]!))
+      mkdirSync(join(root, directory), {recursive: true, mode: 0o700});
+  }
+  if (!present.has('oci-layout')) replaceFile(join(root, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
 }
 
 const DIRECTORIES = [
@@ -143,6 +149,7 @@ const DIRECTORIES = [
   'layers',
   'containers',
   'names',
+  'transient',
   'volumes',
   'work',
   'host-images',

@@ -5,7 +5,14 @@
 import {randomBytes} from 'node:crypto';
 import {mkdirSync, readdirSync, renameSync} from 'node:fs';
 import {join} from 'node:path';
-import {chmodBelow, openDirectory, readDirectory, removeTree} from '../binding/index.js';
+import {
+  chmodBelow,
+  isAlive,
+  openDirectory,
+  type ProcessIdentity,
+  readDirectory,
+  removeTree,
+} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {copyTree} from './copy-tree.js';
 import {withLock} from './lock.js';
@@ -29,6 +36,13 @@ export interface CreateVolumeOptions {
   /** @default 64 hexadecimal digits, as Docker's anonymous volumes */
   readonly name?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** The container that it goes with, and the process that sees to that. @default none: it stays until it is removed */
+  readonly owner?: VolumeOwner;
+}
+
+export interface VolumeOwner extends ProcessIdentity {
+  /** Of the container. */
+  readonly id: string;
 }
 
 export class Volumes {
@@ -50,7 +64,7 @@ export class Volumes {
   }
 
   /** An existing volume of the name is returned as it is. @throws `ERR_INVALID_VOLUME_NAME` with Docker's messages */
-  async create({name = this.newName(), labels}: CreateVolumeOptions = {}): Promise<VolumeRecord> {
+  async create({name = this.newName(), labels, owner}: CreateVolumeOptions = {}): Promise<VolumeRecord> {
     checkName(name);
     const existing = this.find(name);
     if (existing !== undefined) return existing;
@@ -70,6 +84,7 @@ export class Volumes {
       Scope: 'local',
     };
     writeRecord(join(made, 'volume.json'), record);
+    if (owner !== undefined) writeRecord(join(made, 'owner.json'), owner);
     try {
       renameSync(made, join(this.#directory, name));
     } catch (error) {
@@ -125,6 +140,15 @@ export class Volumes {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
     await removeTree(work.directory.fd, 'volume');
+  }
+
+  /** Removes those whose owner died before it could, unless `isThere` says that their container is. */
+  async sweepOrphans(isThere: (containerId: string) => boolean): Promise<void> {
+    for (const name of readdirSync(this.#directory)) {
+      const owner = readRecord(join(this.#directory, name, 'owner.json')) as VolumeOwner | undefined;
+      if (owner === undefined || isAlive(owner) || isThere(owner.id)) continue;
+      if (this.find(name) !== undefined) await this.remove(name);
+    }
   }
 
   /**

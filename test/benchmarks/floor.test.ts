@@ -11,8 +11,8 @@ asRoot.serial('the floor program lives whole lives of a compiled plan and leaves
   const mounts = readFileSync('/proc/self/mountinfo', 'latin1');
   const floor = new Floor(own.root, 'host-shell', {...OPTIONS, command: ['true']});
   for (let life = 0; life < 3; life++) {
-    const {startMs, exitMs, lifeMs} = await floor.once();
-    t.true(0 < startMs && startMs < exitMs && exitMs < lifeMs);
+    const {startMs, lifeMs, removedMs} = await floor.once();
+    t.true(0 < startMs && startMs < lifeMs && lifeMs < removedMs);
   }
   await floor[Symbol.asyncDispose]();
   t.deepEqual(readdirSync(`${own.root}/containers`), []);

@@ -3,6 +3,7 @@
  * Coracle at the same time; what is theirs is left out.
  */
 import {readdirSync, readFileSync, readlinkSync} from 'node:fs';
+import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {isDeepStrictEqual} from 'node:util';
 import type {ExecutionContext} from 'ava';
@@ -150,10 +151,13 @@ function mountPoints(): string[] {
     .map(line => line.split(' ')[4] ?? '');
 }
 
-function filesBelow(folder: string): string[] {
-  return readdirSync(folder, {recursive: true, encoding: 'utf8'}).filter(
-    path => !/^root\/(layers|blobs|images|host-images|volumes\/[^/]*\/_data)\//.test(path),
-  );
+/** Not by Node's recursive readdir: that fails when the janitor removes a directory meanwhile. */
+function filesBelow(folder: string, below = ''): string[] {
+  return list(join(folder, below)).flatMap(name => {
+    const path = join(below, name);
+    if (/^root\/(layers|blobs|images|host-images|volumes\/[^/]*\/_data)\//.test(path)) return [];
+    return [path, ...filesBelow(folder, path)];
+  });
 }
 
 const CGROUPS = '/sys/fs/cgroup';

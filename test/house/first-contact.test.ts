@@ -200,7 +200,7 @@ asRoot('a root directory that cannot be written to is named, when it is new and 
     env,
     'coracle run --rm hello-world >/dev/null; seal; coracle run --rm hello-world; coracle create hello-world; coracle volume create data; coracle image ls',
   );
-  t.deepEqual(lines(turned), [refused('names'), refused('work'), refused('work')]);
+  t.deepEqual(lines(turned), [refused('transient'), refused('work'), refused('work')]);
   t.regex(turned, /^hello-world +latest/m);
 });
 

@@ -6,10 +6,11 @@ import {ownRuntime} from '../helpers/own-runtime.js';
 import {asRoot} from '../helpers/requires.js';
 
 function planOf(id: string, name: string, record: string): Plan {
-  const directory = `/root/containers/${id}`;
+  const directory = `/live/containers/${id}`;
   return {
     host: [
-      {op: 'symlink', stage: 'name', at: HOST, s1: `/root/names/${name}`, s2: id},
+      {op: 'symlink', stage: 'name', at: HOST, s1: `/live/names/${name}`, s2: id},
+      {op: 'absent', stage: 'name', at: HOST, s1: `/root/names/${name}`},
       {op: 'create', stage: 'record', at: HOST, s1: `${directory}/config.json`, s2: record},
       {op: 'create', stage: 'hostname', at: HOST, s1: `${directory}/hostname`, s2: `${id.slice(0, 12)}\n`},
     ],
@@ -17,13 +18,15 @@ function planOf(id: string, name: string, record: string): Plan {
     child: [],
     started: [],
     exit: [{op: 'report', stage: 'report', s1: `/cgroup/${id}/peak`, x: 3}],
-    teardown: [{op: 'unlink', stage: 'name', at: HOST, s1: `/root/names/${name}`}],
+    teardown: [{op: 'unlink', stage: 'name', at: HOST, s1: `/live/names/${name}`}],
   };
 }
 
 function identityOf(id: string, name: string, record: string) {
-  const directory = `/root/containers/${id}`;
-  return {places: {id, directory, name: `/root/names/${name}`}, record};
+  const directory = `/live/containers/${id}`;
+  const writable = `/root/transient/1-2-${id}`;
+  const places = {id, directory, writable, name: `/live/names/${name}`, otherName: `/root/names/${name}`};
+  return {places, record};
 }
 
 /** What the executor would see: each step with its texts. */

@@ -1,4 +1,4 @@
-import {existsSync} from 'node:fs';
+import {existsSync, readdirSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {ExecutionContext} from 'ava';
 import {SlotAllocator} from '../../src/binding/index.js';
@@ -14,7 +14,8 @@ async function prepare(options: RunOptions) {
 
 async function leavesNothing(t: ExecutionContext, id: string) {
   const {store, facts} = await own.runtime;
-  t.false(existsSync(store.containers.directory(id)));
+  t.is(store.containers.find(id), undefined);
+  t.false(readdirSync(`${store.root}/transient`).some(name => name.endsWith(id)));
   const {directories} = facts.cgroups.compile({name: id, limits: {}}, new SlotAllocator());
   for (const directory of Object.values(directories)) t.false(existsSync(directory), directory);
 }
@@ -25,6 +26,7 @@ asRoot('a prepared container has not run its program; started, it does', async t
   const job = await prepared.start();
   t.is(await textOf(job.stdout!), 'sh\n');
   t.like(await job.exit, {kind: 'code', code: 4, cause: {kind: 'exit'}});
+  await job.settled;
   await leavesNothing(t, prepared.id);
 });
 

@@ -210,12 +210,13 @@ asRoot('output within the bound is whole, and not marked as truncated', async t 
   t.deepEqual(lastOutput, {stdout: 'out\n', stderr: 'err\n', truncated: false});
 });
 
-asRoot('a container that was run is gone when its exit is known, and so is its name', async t => {
+asRoot('a container that was run is gone once its exit is known, and its name can be used again', async t => {
   const runtime = await own.runtime;
   for (let round = 0; round < 3; round++) {
     const container = await own.run({command: ['true'], name: 'again'});
     await container.exit;
     await t.throwsAsync(Container.get('again', {runtime}), {code: 'ERR_CONTAINER_NOT_FOUND'});
+    t.false((await Container.list({runtime})).some(({name}) => name === 'again'));
   }
 });
 

@@ -29,7 +29,7 @@ asRoot('what it writes has its outside ids on disk', async t => {
   const container = await own.create({command: ['sh', '-c', 'echo x > /written'], userNamespace});
   await (await container.start()).exit;
   const {store} = await own.runtime;
-  t.is(statSync(join(store.containers.directory(container.id), 'upper', 'written')).uid, 100_000);
+  t.is(statSync(join(store.containers.keptDirectory(container.id), 'upper', 'written')).uid, 100_000);
   await container.remove();
 });
 

@@ -261,7 +261,7 @@ test('removing a container takes its directory and its name, and may be repeated
   const id = containers.newId();
   containers.reserveName('gone', id);
   containers.create(id, {});
-  mkdirSync(join(containers.directory(id), 'upper/deep'), {recursive: true});
+  mkdirSync(join(containers.keptDirectory(id), 'upper/deep'), {recursive: true});
   await containers.remove(id, 'gone');
   await containers.remove(id, 'gone');
   t.throws(() => containers.resolve('gone'), unknown);

@@ -107,7 +107,11 @@ function readablePackage(): string {
   mkdirSync(join(folder, 'native'));
   mkdirSync(join(folder, 'node_modules'));
   for (const path of ['package.json', 'bin', 'dist', 'native/build', 'node_modules/@koromix']) {
-    cpSync(join(PROJECT, path), join(folder, path), {recursive: true});
+    // The sanitizers' programs may be in the making.
+    cpSync(join(PROJECT, path), join(folder, path), {
+      recursive: true,
+      filter: from => !from.endsWith('/sanitize'),
+    });
   }
   copied = folder;
   return folder;

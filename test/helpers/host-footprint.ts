@@ -2,7 +2,7 @@
  * What a test process has on the host: compared before and after, it shows what was left behind. Other programs may use
  * Coracle at the same time; what is theirs is left out.
  */
-import {readdirSync, readFileSync, readlinkSync} from 'node:fs';
+import {type Dirent, readdirSync, readFileSync, readlinkSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {isDeepStrictEqual} from 'node:util';
@@ -151,14 +151,16 @@ function mountPoints(): string[] {
     .map(line => line.split(' ')[4] ?? '');
 }
 
-/** Not by Node's recursive readdir: that fails when the janitor removes a directory meanwhile. */
-function filesBelow(folder: string, below = ''): string[] {
-  return list(join(folder, below)).flatMap(name => {
-    const path = join(below, name);
-    if (/^root\/(layers|blobs|images|host-images|volumes\/[^/]*\/_data)\//.test(path)) return [];
-    return [path, ...filesBelow(folder, path)];
+/** Not by recursive readdir: that fails when the janitor removes a directory meanwhile. Symlinks lead elsewhere. */
+function filesBelow(folder: string, prefix = ''): string[] {
+  return entries(join(folder, prefix)).flatMap(entry => {
+    const path = join(prefix, entry.name);
+    const isLookedInto = entry.isDirectory() && !CONTENTS.test(path);
+    return isLookedInto ? [path, ...filesBelow(folder, path)] : [path];
   });
 }
+
+const CONTENTS = /^root\/(layers|blobs|images|host-images|volumes\/[^/]*\/_data)$/;
 
 const CGROUPS = '/sys/fs/cgroup';
 
@@ -177,8 +179,12 @@ function isEmptyCgroup(directory: string): boolean {
 }
 
 function list(path: string): string[] {
+  return entries(path).map(({name}) => name);
+}
+
+function entries(path: string): Dirent[] {
   try {
-    return readdirSync(path);
+    return readdirSync(path, {withFileTypes: true});
   } catch {
     return [];
   }

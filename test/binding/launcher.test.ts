@@ -30,7 +30,8 @@ test('the launcher says hello, runs from a sealed file in memory, and ends when 
   t.true(launcher.alive);
   await launcher.close();
   t.false(launcher.alive);
-  await sleep(50);
+  for (let waited = 0; waited < 5000 && existsSync(`/proc/${launcher.pid}/exe`); waited += 10)
+    await sleep(10);
   t.false(existsSync(`/proc/${launcher.pid}/exe`));
   await launcher.close();
 });
@@ -83,7 +84,7 @@ test('an exec that fails is a failed step of the child', async t => {
 
 test('a deadline kills, and the exit says that it was the deadline', async t => {
   const launcher = new Launcher();
-  const {exited} = await lifeOf(launcher, program('/bin/sleep', '60'), 50);
+  const {exited} = await lifeOf(launcher, program('/bin/sleep', '60'), {deadlineMs: 50});
   t.is(exited!.deadline, true);
   t.is(exited!.status, 9);
   await launcher.close();
@@ -124,15 +125,15 @@ test('a symlink is unlinked only if it leads where the step says', async t => {
 test('closing kills what runs, and its teardown is carried out first', async t => {
   const launcher = new Launcher();
   const place = join(folder, 'closing');
-  const life = lifeOf(launcher, {
+  const plan: Plan = {
     ...program('/bin/sleep', '60'),
     host: [{op: 'mkdir', stage: 'a directory', at: HOST, s1: place, x: 0o700}, CLONE],
     teardown: [{op: 'removeTree', stage: 'remove', at: HOST, s1: place}],
-  });
-  while (!existsSync(place)) await sleep(5);
-  await sleep(20);
-  await launcher.close();
-  t.deepEqual((await life).order, ['started', 'exited', 'removed']);
+  };
+  let closed: Promise<void> | undefined;
+  const {order} = await lifeOf(launcher, plan, {started: () => (closed = launcher.close())});
+  await closed;
+  t.deepEqual(order, ['started', 'exited', 'removed']);
   t.false(existsSync(place));
 });
 
@@ -207,7 +208,11 @@ interface Life {
   removed: RemovedEvent;
 }
 
-function lifeOf(launcher: Launcher, plan: Plan, deadlineMs = 0): Promise<Life> {
+function lifeOf(
+  launcher: Launcher,
+  plan: Plan,
+  {deadlineMs = 0, started = () => {}}: {deadlineMs?: number; started?: () => void} = {},
+): Promise<Life> {
   return new Promise((resolve, reject) => {
     const life: Omit<Life, 'removed'> = {order: []};
     const note = (event: StartedEvent | FailedEvent | ExitedEvent | RemovedEvent) => {
@@ -218,7 +223,10 @@ function lifeOf(launcher: Launcher, plan: Plan, deadlineMs = 0): Promise<Life> {
       {plan: encodePlan(plan), descriptors: [nothing, nothing, nothing], deadlineMs, trace: false},
       {
         prepared: () => {},
-        started: note,
+        started: event => {
+          note(event);
+          started();
+        },
         failed: note,
         exited: note,
         removed: event => {

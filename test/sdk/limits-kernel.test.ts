@@ -29,7 +29,9 @@ asRoot.serial('without a limit a busy process takes more than half a core', asyn
   await using container = await own.start(busy(1));
   await firstByte(container);
   outweighOthers(t);
-  t.true((await coresUsed(container)) > 0.55);
+  const looks: number[] = [];
+  while (looks.length < 10 && !looks.some(cores => cores > 0.55)) looks.push(await coresUsed(container));
+  t.true(Math.max(...looks) > 0.55, `${looks.join(', ')} cores`);
 });
 
 asRoot('a fork bomb stays at its limit of processes while others start, and is killed whole', async t => {
@@ -129,13 +131,17 @@ function outweighOthers(t: ExecutionContext): void {
   t.teardown(() => writeFileSync(file, usual));
 }
 
-/** Of two seconds: twenty periods, so that where the first and the last begin does not count. */
+/**
+ * Of two seconds: twenty periods, so that where the first and the last begin does not count. The clock is read before
+ * the first and after the last counter: if this process has to wait in between, the result is too small, never too big.
+ */
 async function coresUsed(container: RunningContainer): Promise<number> {
   const pids = processesOf(container);
-  const [before, start] = [runNanoseconds(pids), process.hrtime.bigint()];
+  const start = process.hrtime.bigint();
+  const before = runNanoseconds(pids);
   await sleep(2000);
-  const [after, end] = [runNanoseconds(pids), process.hrtime.bigint()];
-  return (after - before) / Number(end - start);
+  const after = runNanoseconds(pids);
+  return (after - before) / Number(process.hrtime.bigint() - start);
 }
 
 /** The first figure of schedstat is the time spent on a CPU, in nanoseconds: sched-stats.rst. */

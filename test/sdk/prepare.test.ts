@@ -36,12 +36,12 @@ asRoot(
     const prepared = await prepare({
       command: ['sh', '-c', 'cat; sleep 60'],
       stdin: {text: 'in'},
-      deadlineMs: 300,
+      deadlineMs: 1000,
     });
-    await sleep(400);
+    await sleep(1100);
     const job = await prepared.start();
     const text = textOf(job.stdout!);
-    t.like(await job.exit, {cause: {kind: 'deadline', deadlineMs: 300}});
+    t.like(await job.exit, {cause: {kind: 'deadline', deadlineMs: 1000}});
     t.is(await text, 'in');
   },
 );

@@ -111,7 +111,7 @@ asRoot.serial(
       );
       await sleep(Math.random() * 6);
       const spawners = processesBelow(runtime.launcher().pid).filter(pid => nameOf(pid) === 'coracle-spawn');
-      process.kill(spawners[round % spawners.length]!, 'SIGKILL');
+      killIfThere(spawners[round % spawners.length]!);
       for (const start of await starts) {
         if (start.status === 'fulfilled') t.like(await start.value.exit, {kind: 'code', code: 0});
         else t.regex((start.reason as CoracleError).code, /^ERR_START_(FAILED|DEADLINE)$/);
@@ -149,7 +149,7 @@ async function open(): Promise<Runtime> {
   return Runtime.open({root: own.root, run: own.runDirectory});
 }
 
-/** With its supervisor dies the rest of a launcher. */
+/** With its supervisor dies the rest of a launcher, and one that hung is replaced. */
 function killIfThere(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');

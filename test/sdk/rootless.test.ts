@@ -288,12 +288,12 @@ asRoot('the state of two users never mixes', async t => {
   t.is((await other.coracle(['ps', '-a', '--format', '{{.Names}}'])).stdout, 'web\n');
 });
 
-/** Processes of a user of the test's that are still there after a second. */
+/** Processes of a user of the test's that are still there after ten seconds. */
 async function processesOf({uid}: OrdinaryUser): Promise<string[]> {
   const isTheirs = new RegExp(`^State:\\s+[^Z].*^Uid:\\s+${uid}\\s`, 'ms'); // the dead wait for pid 1
   for (let waited = 0; ; waited += 50) {
     const left = readdirSync('/proc').filter(pid => isTheirs.test(read(`/proc/${pid}/status`)));
-    if (left.length === 0 || waited === 1000) return left.map(pid => read(`/proc/${pid}/comm`).trim());
+    if (left.length === 0 || waited === 10_000) return left.map(pid => read(`/proc/${pid}/comm`).trim());
     await sleep(50);
   }
 }

@@ -76,11 +76,16 @@ asRoot('stdin, stdout and stderr can be the caller’s own', t => {
 });
 
 asRoot('output() gives both streams in the order of arrival', async t => {
+  // Each line waits until the one before has arrived: of two that wait in two pipes nobody knows which came first.
   const container = await own.start(
-    'for i in 1 2 3; do echo out $i; sleep 0.05; echo err $i >&2; sleep 0.05; done',
+    'for i in 1 2 3; do echo out $i; read go; echo err $i >&2; read go; done',
+    {stdin: 'pipe'},
   );
   const lines: string[] = [];
-  for await (const {stream, bytes} of container.output()) lines.push(`${stream}: ${Buffer.from(bytes)}`);
+  for await (const {stream, bytes} of container.output()) {
+    lines.push(`${stream}: ${Buffer.from(bytes)}`);
+    container.stdin!.write('\n');
+  }
   t.deepEqual(
     lines,
     [1, 2, 3].flatMap(i => [`stdout: out ${i}\n`, `stderr: err ${i}\n`]),

@@ -7,6 +7,7 @@ import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-out
 import type {ContainerConfig} from './container-config.js';
 import {
   type ContainerRecord,
+  endRun,
   forgetRun,
   keptSteps,
   LOST,
@@ -244,6 +245,7 @@ export class Container implements AsyncDisposable {
       signal,
     }).catch(async error => {
       if (isLoss(error)) await runtime.tidyLost(config);
+      else endRun(places.directory); // given up after its exec it left a pid, and nobody will write how it ended
       throw error;
     });
     const running = new RunningContainer(runtime, config, process, {

@@ -1,4 +1,5 @@
 import {getEventListeners} from 'node:events';
+import {existsSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {Container} from '../../src/index.js';
 import {ownRuntime} from '../helpers/own-runtime.js';
@@ -74,5 +75,29 @@ asRoot('a created container whose start is aborted stays, and can be started aga
   const running = await container.start();
   await running.kill();
   t.like(await running.exit, {kind: 'signal', signal: 9});
+  await container.remove();
+});
+
+asRoot.serial('aborted between exec and the news of it, a created container has not run', async t => {
+  const launcher = (await own.runtime).launcher();
+  const container = await own.create({command: ['sleep', '60']});
+  const controller = new AbortController();
+  const reason = new Error('too late');
+  const {start} = launcher;
+  launcher.start = (...request) => {
+    const number = start.apply(launcher, request);
+    // Until its pid is written, which follows exec, this process has no turn to hear of it.
+    while (!existsSync(`${own.root}/containers/${container.id}/pid`));
+    queueMicrotask(() => controller.abort(reason));
+    return number;
+  };
+  t.teardown(() => {
+    launcher.start = start;
+  });
+  t.is(await t.throwsAsync(container.start({signal: controller.signal})), reason);
+  launcher.start = start;
+  t.deepEqual(await container.state(), {status: 'created'});
+  await (await container.start()).kill();
+  t.like(await container.wait(), {kind: 'signal', signal: 9});
   await container.remove();
 });

@@ -11,6 +11,11 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const modules = {index: 'src/index.ts', inspect: 'src/inspect/index.ts'};
 /** What bin/ runs: each one CommonJS file, with its code cache beside it. docs/decisions/0006-code-cache.md */
 const programs = {cli: 'src/cli/main.ts', 'ts-inspect': 'src/cli/ts-inspect-main.ts'};
+/** What programs import when a command line needs it: files of their own, so that the others need not read them. */
+const parts = {
+  '../inspect/index.js': {name: 'cli-templates', entry: 'src/inspect/index.ts'},
+  pino: {name: 'cli-log', entry: 'pino'},
+};
 
 refuseOldNode();
 if (!process.argv.includes('--js')) buildCore();
@@ -91,9 +96,14 @@ async function buildBundles() {
     build({...shared, entryPoints: modules, format: 'esm', splitting: true, charset: 'utf8'}),
     build({
       ...shared,
-      entryPoints: programs,
+      entryPoints: {
+        ...programs,
+        ...Object.fromEntries(Object.values(parts).map(({name, entry}) => [name, entry])),
+      },
+      plugins: [partsApart()],
       format: 'cjs',
       outExtension: {'.js': '.cjs'},
+      supported: {'dynamic-import': false}, // require() takes its place
       charset: 'ascii', // bin/start.cjs reads them as such: a string of one byte per character
       minifyWhitespace: true,
       minifySyntax: true, // names stay, for the stacks of errors
@@ -112,6 +122,7 @@ async function buildBundles() {
     replaceFile(join(dist, name), contents);
     written.add(name);
   };
+  const programFiles = [];
   for (const {path, text} of outputFiles) {
     const name = basename(path);
     if (name.endsWith('.js')) {
@@ -119,13 +130,30 @@ async function buildBundles() {
       continue;
     }
     write(name, asProgram(text));
-    written.add(basename(writeCodeCache(path)));
+    programFiles.push(path);
+  }
+  for (const path of programFiles) {
+    const cache = writeCodeCache(path);
+    if (cache !== undefined) written.add(basename(cache));
   }
   replaceFile(join(dist, 'THIRD-PARTY-LICENSES'), thirdPartyLicences(root, {inputs}));
   // What an earlier build left goes last, so that a program starting meanwhile still finds its own.
   for (const name of readdirSync(dist)) {
     if (/\.(?:c?js|cache)$/.test(name) && !written.has(name)) rmSync(join(dist, name));
   }
+}
+
+/** `await import(…)` of a part asks bin/start.cjs for its file. */
+function partsApart() {
+  return {
+    name: 'parts-apart',
+    setup: build =>
+      build.onResolve({filter: /./}, ({path, kind}) =>
+        kind === 'dynamic-import' && Object.hasOwn(parts, path)
+          ? {path: `./${parts[path].name}.cjs`, external: true}
+          : undefined,
+      ),
+  };
 }
 
 /**

@@ -16,9 +16,9 @@ export async function attend(
   context: Context,
   {proxySignals}: {readonly proxySignals: boolean},
 ): Promise<number> {
-  const {stdout, stderr, onSignal} = context;
-  for (const warning of container.warnings) stderr.write(`WARNING: ${warning}\n`);
-  const stopListening = proxySignals ? onSignal(forwardTo(container, stderr)) : () => {};
+  // Outputs are asked for at their first byte: see standard-streams.ts.
+  for (const warning of container.warnings) context.stderr.write(`WARNING: ${warning}\n`);
+  const stopListening = proxySignals ? context.onSignal(forwardTo(container, context)) : () => {};
   const stdin = container.stdin === null ? undefined : context.stdin;
   if (container.stdin !== null) {
     stdin?.pipe(container.stdin);
@@ -26,10 +26,13 @@ export async function attend(
     container.stdin.on('error', () => stdin?.unpipe());
   }
   try {
-    const outputs = [pump(container.stdout, stdout), pump(container.stderr, stderr)];
+    const outputs = [
+      pump(container.stdout, () => context.stdout),
+      pump(container.stderr, () => context.stderr),
+    ];
     const exit = await container.exit;
     await Promise.all(outputs);
-    sayWhy(exit, stderr);
+    sayWhy(exit, context);
     // As with Docker: who looks afterwards finds nothing of it.
     await container.settled;
     return dockerExitCode(exit);
@@ -41,9 +44,10 @@ export async function attend(
   }
 }
 
-async function pump(source: RunningContainer['stdout'], target: Output): Promise<void> {
+async function pump(source: RunningContainer['stdout'], output: () => Output): Promise<void> {
   if (source === null) return;
   source.on('data', (bytes: Uint8Array) => {
+    const target = output();
     if (target.write(bytes) !== false || !('once' in target)) return;
     // Back-pressure: a slow terminal slows the program down, nothing piles up here.
     source.pause();
@@ -52,12 +56,12 @@ async function pump(source: RunningContainer['stdout'], target: Output): Promise
   await finished(source, {writable: false});
 }
 
-function forwardTo(container: RunningContainer, stderr: Output): (signal: NodeJS.Signals) => void {
+function forwardTo(container: RunningContainer, context: Context): (signal: NodeJS.Signals) => void {
   let interruptions = 0;
   return signal => {
     if (signal === 'SIGINT' || signal === 'SIGTERM') interruptions++;
     if (interruptions === PATIENCE) {
-      stderr.write('got 3 SIGTERM/SIGINTs, forcefully exiting\n');
+      context.stderr.write('got 3 SIGTERM/SIGINTs, forcefully exiting\n');
       void container.kill('SIGKILL').catch(() => {}); // it is gone already: `exit` says so
       return;
     }
@@ -66,7 +70,8 @@ function forwardTo(container: RunningContainer, stderr: Output): (signal: NodeJS
 }
 
 /** Exit codes hide the cause of a violent death; a person gets it in words. */
-function sayWhy(exit: Exit, stderr: Output): void {
-  const unusual = exit.cause.kind !== 'exit' && exit.cause.kind !== 'signal';
-  if (unusual && stderr.isTTY) stderr.write(`${PROGRAM}: the container ${describeExit(exit)}\n`);
+function sayWhy(exit: Exit, context: Context): void {
+  if (exit.cause.kind === 'exit' || exit.cause.kind === 'signal') return;
+  const {stderr} = context;
+  if (stderr.isTTY) stderr.write(`${PROGRAM}: the container ${describeExit(exit)}\n`);
 }

@@ -17,7 +17,9 @@ export interface World extends Omit<Context, 'sdk'> {
   readonly openSdk: (options: {readonly root?: string}) => Promise<Sdk>;
 }
 
-/** The `coracle` command. Sets the exit code; returns when everything was written. */
+export {isEverythingWritten} from './standard-streams.js';
+
+/** The `coracle` command. Sets the exit code. */
 export async function main(): Promise<void> {
   const {processWorld} = await import('./process-world.js');
   process.exitCode = await runCommandLine(process.argv.slice(2), processWorld());

@@ -53,10 +53,10 @@ async function start(
   image: string,
   options: Awaited<ReturnType<typeof containerOptions>>,
   call: Call,
-  {stderr, onSignal}: Context,
+  context: Context,
 ): Promise<RunningContainer> {
   const abort = new AbortController();
-  const stopListening = onSignal(signal => {
+  const stopListening = context.onSignal(signal => {
     const exitCode = 128 + constants.signals[signal];
     abort.abort(
       new CoracleError('ERR_INTERRUPTED', `the start was interrupted by ${signal}`, {details: {exitCode}}),
@@ -70,7 +70,7 @@ async function start(
       error.code === 'ERR_IMAGE_NOT_FOUND' &&
       call.value('pull') !== 'never'
     ) {
-      stderr.write(`Unable to find image '${withDefaultTag(image)}' locally\n`);
+      context.stderr.write(`Unable to find image '${withDefaultTag(image)}' locally\n`);
     }
     throw error;
   } finally {

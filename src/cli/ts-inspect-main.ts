@@ -3,14 +3,17 @@ import {readFile} from 'node:fs/promises';
 import type {ObjectKind} from '../inspect/index.js';
 import {goJson} from './go-json.js';
 import type {Sdk} from './sdk.js';
+import {standardStream} from './standard-streams.js';
 import {main as inspect} from './ts-inspect.js';
 
-/** The `ts-inspect` command. Sets the exit code; returns when everything was written. */
+export {isEverythingWritten} from './standard-streams.js';
+
+/** The `ts-inspect` command. Sets the exit code. */
 export async function main(): Promise<void> {
   let opened: Promise<Sdk> | undefined;
   process.exitCode = await inspect(process.argv.slice(2), {
-    stdout: text => process.stdout.write(text),
-    stderr: text => process.stderr.write(text),
+    stdout: text => standardStream('stdout').write(text),
+    stderr: text => standardStream('stderr').write(text),
     readText: async path => (path === '-' ? readFileSync(0, 'utf8') : readFile(path, 'utf8')),
     resolve: async (kind, name, options) => {
       // The store and the native core are read for objects of this host alone: --input works without them, anywhere.

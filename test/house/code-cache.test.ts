@@ -1,4 +1,4 @@
-import {execFile} from 'node:child_process';
+import {type ExecFileException, execFile} from 'node:child_process';
 import {cp, mkdtemp, readdir, readFile, rm, writeFile} from 'node:fs/promises';
 import {createRequire} from 'node:module';
 import {tmpdir} from 'node:os';
@@ -15,7 +15,7 @@ const {codeCacheFile, STAMP_LENGTH} = createRequire(import.meta.url)('../../bin/
   STAMP_LENGTH: number;
 };
 
-for (const name of ['cli.cjs', 'ts-inspect.cjs']) {
+for (const name of ['cli.cjs', 'cli-templates.cjs', 'ts-inspect.cjs']) {
   test(`this Node takes the code cache that was built for ${name}`, async t => {
     const filename = join(root, 'dist', name);
     const source = await readFile(filename, 'latin1');
@@ -25,6 +25,15 @@ for (const name of ['cli.cjs', 'ts-inspect.cjs']) {
     t.false(script.cachedDataRejected);
   });
 }
+
+test('errors are logged by a part of the program that is read only then', async t => {
+  const env = {...process.env, CORACLE_LOG: 'error'};
+  const error = await t.throwsAsync<ExecFileException>(
+    run(process.execPath, [join(root, 'bin', 'coracle.cjs'), 'no-such-command'], {env}),
+  );
+  const [line = ''] = (error?.stderr ?? '').split('\n');
+  t.like(JSON.parse(line), {name: 'coracle', msg: 'the command failed', err: {type: 'UsageError'}});
+});
 
 test('a program starts without its code cache', async t => {
   const folder = await builtPackage(t);

@@ -145,7 +145,8 @@ function settled<T>(count: number, start: () => Promise<T>): Promise<PromiseSett
 
 /** The store as another program opens it. */
 async function open(): Promise<Runtime> {
-  await own.sh('true'); // makes the image, and opens what is opened once
+  const container = await own.start('true'); // makes the image, and opens what is opened once
+  await container.wait({condition: 'removed'});
   return Runtime.open({root: own.root, run: own.runDirectory});
 }
 
@@ -187,11 +188,13 @@ async function reopenAndSweep(t: ExecutionContext): Promise<void> {
   await runtime.close();
   // A directory without a record and a name without a container may be somebody's who is about to write them: they get a
   // minute before they count as abandoned. They are the work of a few microseconds; here nobody is left to go on.
-  for (const id of readdirSync(`${own.root}/containers`)) {
-    t.false(existsSync(`${own.root}/containers/${id}/config.json`));
-    rmSync(`${own.root}/containers/${id}`, {recursive: true});
+  for (const place of [own.root, `${own.root}/live`]) {
+    for (const id of readdirSync(`${place}/containers`)) {
+      t.false(existsSync(`${place}/containers/${id}/config.json`));
+      rmSync(`${place}/containers/${id}`, {recursive: true});
+    }
+    for (const name of readdirSync(`${place}/names`)) rmSync(`${place}/names/${name}`);
   }
-  for (const name of readdirSync(`${own.root}/names`)) rmSync(`${own.root}/names/${name}`);
 }
 
 async function assertDead(t: ExecutionContext, pids: readonly number[]): Promise<void> {

@@ -1,4 +1,5 @@
-import {accessSync, constants} from 'node:fs';
+import {spawnSync} from 'node:child_process';
+import {accessSync, constants, readFileSync} from 'node:fs';
 import {delimiter, join} from 'node:path';
 import test, {type Implementation} from 'ava';
 
@@ -13,6 +14,18 @@ import test, {type Implementation} from 'ava';
  */
 export function requires(need: string, debianPackage: string) {
   return testsThatNeed(`the Debian package ${debianPackage}`, isPresent(need));
+}
+
+/** `test` for root where the kernel has a file system, as a module or built in, else `test.skip`. */
+export function requiresFileSystem(name: string) {
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot && !isKnown(name)) spawnSync('modprobe', [name]);
+  return testsThatNeed(`root and the file system ${name} in the kernel`, isRoot && isKnown(name));
+}
+
+/** proc_filesystems(5) */
+function isKnown(fileSystem: string): boolean {
+  return readFileSync('/proc/filesystems', 'utf8').split(/\s/).includes(fileSystem);
 }
 
 /** `test` for root, else `test.skip`: limits, networks and device nodes are not for ordinary users. */

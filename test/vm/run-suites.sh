@@ -16,6 +16,6 @@ cache=${VM_RUN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vm-run}-6.1
 [ $# -gt 0 ] || set -- $(grep -l own-runtime.js test/sdk/*.test.ts |
   xargs grep -L -e report-inside -e busy-program -e ordinary-user)
 # Stores lie on ext4, as on most hosts: tmpfs takes no user.* attributes before Linux 6.6.
-exec test/vm/boot --cache "$cache" --kernel-package "$kernel" --timeout 1800 --disk 2048 --env TMPDIR=/mnt/disk --modules loop \
+exec test/vm/boot --cache "$cache" --kernel-package "$kernel" --timeout 1800 --disk 2048 --env TMPDIR=/mnt/disk --modules "loop fuse" \
   ${CORACLE_TEST_LONG:+--env CORACLE_TEST_LONG=1} ${VM_OPTIONS:-} -- \
   node_modules/.bin/ava --timeout=20m --concurrency=1 --serial "$@"

@@ -58,7 +58,7 @@ asRoot('an anonymous volume lives as long as its container', async t => {
   t.deepEqual(more, []);
   t.regex(volume!.name, /^[a-f0-9]{64}$/);
   container.stdin!.end();
-  await container.exit;
+  await container.wait({condition: 'removed'});
   await t.throwsAsync(Volume.get(volume!.name, {runtime}), {code: 'ERR_VOLUME_NOT_FOUND'});
 });
 

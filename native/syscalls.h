@@ -105,10 +105,16 @@ static inline int close_fd(int fd)
         return (int)sys1(__NR_close, fd);
 }
 
+/* With RESOLVE_IN_ROOT, a ".." fails with EAGAIN when anything is renamed or mounted anywhere on the host meanwhile: openat2(2).
+ * An attempt takes microseconds; who renames all the time shall not keep us here. */
+#define OPENAT2_ATTEMPTS 128
 static inline long openat2_path(int at, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve)
 {
         struct open_how how = {.flags = flags, .mode = mode, .resolve = resolve};
-        return sys4(__NR_openat2, at, path, &how, sizeof how);
+        long fd = -EAGAIN;
+        for (int attempt = 0; attempt < OPENAT2_ATTEMPTS && fd == -EAGAIN; attempt++)
+                fd = sys4(__NR_openat2, at, path, &how, sizeof how);
+        return fd;
 }
 
 static inline long statx_mode(int fd, const char *path, uint32_t *mode, uint32_t *major, uint32_t *minor)

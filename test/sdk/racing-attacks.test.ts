@@ -3,8 +3,19 @@
  * for symlinks all the time that it starts (CVE-2021-30465, CVE-2025-31133 and their like). Whatever a path is at the moment
  * it is looked at, it leads to somewhere inside: the host's files stay as they are.
  */
-import {execFileSync} from 'node:child_process';
-import {mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
+import {execFileSync, spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
 import {CoracleError, Image, type Mount, type RunOptions, Volume} from '../../src/index.js';
@@ -165,6 +176,32 @@ for (const {what, at, swaps, options, script, inside} of RACES) {
     t.log(outcomes);
   });
 }
+
+// openat2(2) gives up with EAGAIN at a ".." when the host renames or mounts anything at that moment.
+asRoot.serial(
+  'renames elsewhere on the host hinder no start that has to follow a ".." of an image',
+  async t => {
+    const runtime = await own.runtime;
+    const {mountpoint} = await Volume.create({name: 'upwards'}, {runtime});
+    symlinkSync('../../../../inside', join(mountpoint, 'up'));
+    const elsewhere = mkdtempSync(join(tmpdir(), 'coracle-renames-'));
+    for (const name of ['one', 'other']) mkdirSync(join(elsewhere, name));
+    const racer = spawn(compileC(own.folder, 'racer', RACER, '-static'), [elsewhere, 'one', 'other']);
+    t.teardown(async () => {
+      racer.kill();
+      await once(racer, 'exit');
+      rmSync(elsewhere, {recursive: true});
+    });
+    await once(racer.stdout, 'data');
+    const mounts: Mount[] = [
+      {type: 'volume', name: 'upwards', target: '/vol', nocopy: true},
+      {...TMPFS, target: '/vol/up/below'},
+    ];
+    for (let round = 0; round < STARTS; round++) {
+      t.is(await own.output(`${COUNT_TMPFS}; [ -d /inside/below ]`, {mounts}), '1\n');
+    }
+  },
+);
 
 async function startRacer(swaps: readonly Swap[], volume: string) {
   const runtime = await own.runtime;

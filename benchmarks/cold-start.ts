@@ -24,11 +24,14 @@ const PIPED = {...OPTIONS, stdout: 'pipe', stderr: 'pipe'} as const;
 const {rounds, warmups} = numberOptions({rounds: 200, warmups: 20});
 await using place = await Workplace.open();
 await using floor = new Floor(place.root, IMAGE);
+await using waitingFloor = new Floor(place.root, IMAGE, true);
 await using peers = await openPeers(place.folder, place.payload);
 const contenders: Contender[] = [
   {name: 'coracle', once: async () => ({...(await coracleOnce(place.runtime))})},
+  {name: 'coracle, on demand', once: async () => ({...(await coracleOnce(place.onDemand))})},
   {name: 'coracle, output piped', once: async () => ({...(await coracleOnce(place.runtime, PIPED))})},
   {name: 'floor', once: async () => ({...(await floor.once())})},
+  {name: 'floor, waiting', once: async () => ({...(await waitingFloor.once())})},
   ...peers.contenders,
 ];
 const host = hostFacts(place.root);

@@ -18,14 +18,18 @@ export class Floor implements AsyncDisposable {
   readonly #lines;
   readonly #ended: Promise<unknown>;
 
-  /** @param root a Coracle root that nobody removes meanwhile, with `image` in it */
-  constructor(root: string, image: string, options: RunOptions = OPTIONS) {
+  /**
+   * @param root a Coracle root that nobody removes meanwhile, with `image` in it
+   * @param waiting only the program counts: its surroundings are made before, as by the pool
+   */
+  constructor(root: string, image: string, waiting = false, options: RunOptions = OPTIONS) {
     const here = fileURLToPath(new URL('.', import.meta.url));
     execFileSync('make', ['--silent', '-C', join(here, '../native'), 'floor']);
-    const plan = `${root}.plan`;
-    const writer = ['--import=tsx', join(here, 'write-plan.ts'), root, image, plan, JSON.stringify(options)];
-    const id = execFileSync(process.execPath, writer, {encoding: 'utf8'}).trim();
-    this.#child = spawn(join(here, '../native/build/floor'), [plan, id], {
+    const plans = waiting ? [`${root}.base`, `${root}.rest`] : [`${root}.plan`];
+    const writer = ['--import=tsx', join(here, 'write-plan.ts'), root, image, JSON.stringify(options)];
+    const id = execFileSync(process.execPath, [...writer, ...plans], {encoding: 'utf8'}).trim();
+    const [plan = '', ...rest] = plans;
+    this.#child = spawn(join(here, '../native/build/floor'), [plan, id, ...rest], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     this.#ended = new Promise(resolve => this.#child.once('exit', resolve));

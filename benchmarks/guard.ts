@@ -18,20 +18,24 @@ const {rounds, tries} = numberOptions({rounds: 60, tries: 3});
 const recorded = readRecorded();
 await using place = await Workplace.open();
 await using floor = new Floor(place.root, IMAGE);
+await using waitingFloor = new Floor(place.root, IMAGE, true);
 printHost(hostFacts(place.root));
 let slower: string[] = [];
 for (let attempt = 0; attempt < tries; attempt++) {
   const samples = await interleave(
     [
       {name: 'coracle', once: async () => ({...(await coracleOnce(place.runtime))})},
+      {name: 'coracle, on demand', once: async () => ({...(await coracleOnce(place.onDemand))})},
       {name: 'floor', once: async () => ({...(await floor.once())})},
+      {name: 'floor, waiting', once: async () => ({...(await waitingFloor.once())})},
     ],
     {rounds, warmups: 20},
   );
   const ratios = floorRatios(summarizeAll(samples));
   console.log(
     `start ${ratios.start.toFixed(2)} × floor (recorded ${recorded.floorRatios.start.toFixed(2)}), ` +
-      `life ${ratios.life.toFixed(2)} × floor (recorded ${recorded.floorRatios.life.toFixed(2)})`,
+      `life ${ratios.life.toFixed(2)} × floor (recorded ${recorded.floorRatios.life.toFixed(2)}), ` +
+      `start with surroundings ready ${ratios.waitingStart.toFixed(2)} × floor (recorded ${recorded.floorRatios.waitingStart.toFixed(2)})`,
   );
   slower = regressions(ratios, recorded.floorRatios);
   if (slower.length === 0) break;

@@ -14,7 +14,8 @@ enum ct_op {
 #undef STEP
 };
 
-enum { CT_F_EXISTS_OK = 1, CT_F_OPTIONAL = 2, CT_F_FILE = 4, CT_F_CLAMP = 8, CT_F_MAKE = 16, CT_F_NO_SYMLINKS = 32, CT_F_LIKE = 64 };
+enum { CT_F_EXISTS_OK = 1, CT_F_OPTIONAL = 2, CT_F_FILE = 4, CT_F_CLAMP = 8, CT_F_MAKE = 16, CT_F_NO_SYMLINKS = 32, CT_F_LIKE = 64,
+       CT_F_IF_CLEAN = 128 /* teardown: not when a step before it failed */ };
 
 /* y of CT_OP_CLONE */
 enum { CT_CLONE_FORK = 1 /* do not share memory with the spawner: needed by user namespaces, which write their maps */ };
@@ -48,6 +49,7 @@ enum ct_request_type {
         CT_ABORT = 3,                  /* give up a start that has not been answered */
         CT_TEARDOWN = 4,               /* carry out the teardown phase of the plan that comes along */
         CT_GROW = 5,                   /* all spawners seem busy: start one more */
+        CT_DEADLINE = 6,               /* of a start that holds: deadline_ns, known only now */
 };
 enum { CT_TRACE = 1 /* START: report when each step ended */ };
 

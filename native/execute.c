@@ -164,6 +164,8 @@ int run_teardown(struct run *run, uint32_t *step)
 {
         int first = 0;
         for (uint32_t i = phase_start(run, PHASE_TEARDOWN); i < run->plan->end[PHASE_TEARDOWN]; i++) {
+                if (first < 0 && (run->steps[i].flags & CT_F_IF_CLEAN))
+                        continue;
                 int r = run_step(run, &run->steps[i]);
                 if (r < 0 && first == 0) {
                         first = r;

@@ -49,6 +49,9 @@ int run_teardown(struct run *run, uint32_t *step);
 int run_step(struct run *run, const struct ct_step *step);
 int run_prepare_exec(struct run *run);
 
+/* recvmsg(2) of one message; at most CT_PASSED_MAX descriptors, *count is how many came. */
+long receive_message(int socket, void *bytes, size_t length, int *fds, int *count, int flags);
+
 uint32_t phase_start(const struct run *run, enum ct_phase phase);
 
 static inline const char *step_s1(const struct run *run, const struct ct_step *step)

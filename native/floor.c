@@ -1,7 +1,9 @@
 /* floor.c: what the kernel alone takes for a start. Carries out one compiled plan again and again with the launcher's own
  * preparation and executor, but without Node, messages or other processes: what benchmarks/ compare Coracle with.
  *
- *     floor PLAN ID     PLAN: a file that benchmarks/write-plan.ts wrote; ID: the container's id in it, 64 digits
+ *     floor PLAN ID [REST]     PLAN: a file that benchmarks/write-plan.ts wrote; ID: the container's id in it, 64 digits
+ *
+ * With REST, PLAN ends in a child that waits for it: all that comes before is done before the time counts.
  *
  * Each byte on standard input asks for one whole life with an id of its own; each answer is one line of nanoseconds:
  * "START EXIT LIFE CODE": from the beginning to exec, to the reaped exit, to the end of the teardown, and the exit code; or
@@ -21,7 +23,7 @@ int launcher_main(int argc, char **argv, char **envp);
 int main(int argc, char **argv, char **envp);
 
 struct floor {
-        int plan, proc, empty_namespace, life[2];
+        int plan, rest, proc, empty_namespace, life[2];
         char *places[PLACES_MAX];      /* where the id's last digits stand in the plan */
         int place_count;
 };
@@ -36,7 +38,7 @@ static char child_stack[STACK_SIZE] __attribute__((aligned(64)));
 static struct run run, child_run;
 static struct progress progress;
 
-/* As the spawner's, for a plan without a user namespace: runs until exec and shares our memory. */
+/* As the spawner's, for a plan without a user namespace: runs until exec and shares our memory, unless it is to wait. */
 static int become_container(void *argument)
 {
         int r = run_phase(argument, PHASE_CHILD);
@@ -47,13 +49,14 @@ static int become_container(void *argument)
 static int clone_child(const struct ct_step *step)
 {
         struct clone_args args = {
-                .flags = step->x | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_VM | CLONE_VFORK,
+                .flags = step->x | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
                 .pidfd = (uint64_t)(uintptr_t)&run.pidfd,
-                .stack = (uint64_t)(uintptr_t)child_stack,
-                .stack_size = STACK_SIZE,
         };
-        if (step->y & CT_CLONE_FORK)
-                return -ENOSYS;
+        if (!(step->y & CT_CLONE_FORK)) {
+                args.flags |= CLONE_VM | CLONE_VFORK;
+                args.stack = (uint64_t)(uintptr_t)child_stack;
+                args.stack_size = STACK_SIZE;
+        }
         if (step->at >= 0) {
                 args.flags |= CLONE_INTO_CGROUP;
                 args.cgroup = (uint64_t)slot_fd(&run, step->at);
@@ -63,7 +66,18 @@ static int clone_child(const struct ct_step *step)
         long r = ct_clone3(&args, sizeof args, become_container, &child_run);
         if (r < 0)
                 run.pidfd = -1;
+        if (r >= 0 && (step->y & CT_CLONE_FORK))
+                return 0;
         return r < 0 ? (int)r : -progress.error;
+}
+
+/* The child has its own copy of this memory: it says through the pipe that it waits, that it goes on, and by its end that it was
+ * executed. */
+static int wait_for(int pipe, char said)
+{
+        char byte = 0;
+        long n = sys3(__NR_read, pipe, &byte, 1);
+        return said == 0 ? (n == 0 ? 0 : -ECANCELED) : (n == 1 && byte == said ? 0 : -ECANCELED);
 }
 
 static int start(void)
@@ -107,6 +121,7 @@ static int live(const struct floor *floor, struct life *life)
         int null[3];
         for (int i = 0; i < 3; i++)
                 null[i] = (int)sys3(__NR_fcntl, i, F_DUPFD_CLOEXEC, 3);
+        int waits = floor->rest >= 0, gate[2] = {-1, -1}, done[2] = {-1, -1};
         uint64_t begin = now_ns();
         int r = run_open(&run, floor->plan, &progress);
         if (r < 0)
@@ -116,7 +131,30 @@ static int live(const struct floor *floor, struct life *life)
         run.slots[CT_SLOT_LIFE] = floor->life[0];
         for (int i = 0; i < 3; i++)
                 run.slots[CT_SLOT_PASSED + i] = null[i];
-        r = start();
+        if (waits) {
+                struct ct_request request = {.version = CT_ABI, .type = CT_START, .id = 1};
+                int passed[4] = {floor->rest, null[1], null[1], null[2]};
+                if (sys4(__NR_socketpair, AF_UNIX_, SOCK_SEQPACKET_CLOEXEC, 0, gate) < 0 || sys2(__NR_pipe2, done, O_CLOEXEC) < 0)
+                        return -EMFILE;
+                close_fd(null[0]);
+                run.slots[CT_SLOT_PASSED] = gate[1];
+                run.done = done[1];
+                r = start();
+                close_fd(done[1]);
+                if (r == 0)
+                        r = wait_for(done[0], 'h');
+                begin = now_ns();
+                if (r == 0)
+                        r = (int)send_message(gate[0], &request, sizeof request, passed, 4, 0);
+                if (r >= 0)
+                        r = wait_for(done[0], 'g');
+                if (r == 0)
+                        r = wait_for(done[0], 0);
+                close_fd(gate[0]);
+                close_fd(done[0]);
+        } else {
+                r = start();
+        }
         life->start = now_ns() - begin;
         life->step = progress.step;
         if (run.pidfd >= 0)
@@ -141,21 +179,30 @@ static void write_id(const struct floor *floor, uint64_t number)
                         floor->places[i][k] = "0123456789abcdef"[number >> (60 - 4 * k) & 15];
 }
 
-/* A copy of the plan in memory whose ids can be changed between rounds. */
-static int load_plan(struct floor *floor, const char *path, const char *id)
+/* A copy of a file in memory, or -errno. */
+static int copy_of(const char *path, struct statx *st)
 {
-        struct statx st;
         long file = sys4(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
-        long r = file < 0 ? file : sys5(__NR_statx, file, "", AT_EMPTY_PATH, STATX_SIZE, &st);
+        long r = file < 0 ? file : sys5(__NR_statx, file, "", AT_EMPTY_PATH, STATX_SIZE, st);
         if (r < 0)
                 return (int)r;
-        floor->plan = (int)sys2(__NR_memfd_create, "floor", 1 /* MFD_CLOEXEC */);
-        for (uint64_t left = st.stx_size; floor->plan >= 0 && left > 0; left -= (uint64_t)r) {
-                r = sys4(__NR_sendfile, floor->plan, file, 0, left);
+        int copy = (int)sys2(__NR_memfd_create, "floor", 1 /* MFD_CLOEXEC */);
+        for (uint64_t left = st->stx_size; copy >= 0 && left > 0; left -= (uint64_t)r) {
+                r = sys4(__NR_sendfile, copy, file, 0, left);
                 if (r <= 0)
                         return r < 0 ? (int)r : -EIO;
         }
         close_fd((int)file);
+        return copy;
+}
+
+/* A copy of the plan in memory whose ids can be changed between rounds. */
+static int load_plan(struct floor *floor, const char *path, const char *id)
+{
+        struct statx st;
+        floor->plan = copy_of(path, &st);
+        if (floor->plan < 0)
+                return floor->plan;
         long map = sys6(__NR_mmap, 0, (long)st.stx_size, 3 /* read, write */, 1 /* MAP_SHARED */, floor->plan, 0);
         if (map < 0 && map > -4096)
                 return (int)map;
@@ -191,8 +238,12 @@ int main(int argc, char **argv, char **envp)
         static struct floor floor;
         (void)envp;
         int requests = (int)sys3(__NR_fcntl, 0, F_DUPFD_CLOEXEC, 8), answers = (int)sys3(__NR_fcntl, 1, F_DUPFD_CLOEXEC, 8);
-        if (argc != 3 || text_length(argv[2]) != ID_LENGTH)
+        struct statx st;
+        if (argc < 3 || argc > 4 || text_length(argv[2]) != ID_LENGTH)
                 return 100;
+        floor.rest = argc == 4 ? copy_of(argv[3], &st) : -1;
+        if (argc == 4 && floor.rest < 0)
+                return 111;
         if (load_plan(&floor, argv[1], argv[2]) < 0 || prepare(&floor) < 0)
                 return 111;
         for (;;) {

@@ -57,8 +57,6 @@ int supervisor_main(struct launcher *launcher);
 int start_spawner(struct launcher *launcher, int number);
 
 long send_message(int socket, const void *bytes, size_t length, const int *fds, int count, int flags);
-/* At most CT_PASSED_MAX descriptors; *count is how many came. */
-long receive_message(int socket, void *bytes, size_t length, int *fds, int *count, int flags);
 
 /* clone3(2) whose child calls function(argument) on its own stack and exits with the result. */
 long ct_clone3(struct clone_args *args, size_t size, int (*function)(void *), void *argument);

@@ -428,6 +428,25 @@ int64_t ct_syncfs(int32_t file)
         return ct_result(syncfs(file));
 }
 
+/* A file of ours alone, for its owner: whoever reads it sees all of it or nothing. */
+int64_t ct_write_whole(const char *path, const void *bytes, int64_t size)
+{
+        char beside[4096];
+        if (snprintf(beside, sizeof beside, "%s~", path) >= (int)sizeof beside)
+                return -ENAMETOOLONG;
+        int file = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (file < 0)
+                return -errno;
+        ssize_t written = write(file, bytes, (size_t)size);
+        int64_t result = written < 0 ? -errno : written < size ? -ENOSPC : 0;
+        close(file);
+        if (result == 0 && rename(beside, path) < 0)
+                result = -errno;
+        if (result < 0)
+                unlink(beside);
+        return result;
+}
+
 /* flags of pipe2(2); O_CLOEXEC always. */
 int64_t ct_pipe(int32_t *ends, int32_t flags)
 {

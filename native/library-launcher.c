@@ -126,6 +126,12 @@ int64_t ct_launcher_reap(int32_t pid)
         return result > 0 ? 1 : ct_result(result);
 }
 
+/* Both ends of a connected SEQPACKET socket. */
+int64_t ct_socket_pair(int32_t *ends)
+{
+        return ct_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));
+}
+
 int64_t ct_send(int32_t socket, const void *request, const void *plan, int64_t plan_bytes, const int32_t *fds, int32_t count)
 {
         struct iovec part = {(void *)(uintptr_t)request, sizeof(struct ct_request)};

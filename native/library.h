@@ -57,12 +57,14 @@ CT_EXPORT int64_t ct_flock(int32_t file, int32_t operation);
 CT_EXPORT int64_t ct_filesystem(int32_t file);
 CT_EXPORT int64_t ct_syncfs(int32_t file);
 CT_EXPORT int64_t ct_pipe(int32_t *ends, int32_t flags);
+CT_EXPORT int64_t ct_write_whole(const char *path, const void *bytes, int64_t size);
 
 /* The launcher (library-launcher.c): starts it from a sealed copy of path, its process id; sockets receives three descriptors:
  * requests, control, events. ct_send passes one request (abi.h), the plan in a sealed memfd, and descriptors; -EAGAIN when the
  * socket is full. */
 CT_EXPORT int64_t ct_launcher_start(const char *path, int32_t *sockets);
 CT_EXPORT int64_t ct_launcher_reap(int32_t pid);
+CT_EXPORT int64_t ct_socket_pair(int32_t *ends);
 CT_EXPORT int64_t ct_send(int32_t socket, const void *request, const void *plan, int64_t plan_bytes, const int32_t *fds, int32_t count);
 
 /* A process is its pid and its start time (field 22 of proc_pid_stat(5)); signal 0 only asks. -ESRCH when it is gone. */

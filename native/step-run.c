@@ -118,7 +118,11 @@ int run_prepare_exec(struct run *run)
 {
         uint32_t end = run->plan->end[PHASE_CHILD];
         const struct ct_step *exec = end > 0 ? &run->steps[end - 1] : 0;
-        if (!exec || end == phase_start(run, PHASE_CHILD) || exec->op != CT_OP_EXEC)
+        if (!exec || end == phase_start(run, PHASE_CHILD))
+                return -ENOEXEC;
+        if (exec->op == CT_OP_NEXT_PLAN)
+                return 0;
+        if (exec->op != CT_OP_EXEC)
                 return -ENOEXEC;
         uint64_t count = exec->y + exec->z;
         if (exec->y == 0 || count > exec->n2 + 1u)
@@ -166,27 +170,64 @@ static int life(const struct run *run)
 
 /* A prepared container: all is done but what follows. From here on the spawner's progress page is somebody else's, so failures
  * go through the pipe. */
-static int hold(struct run *run, int gate)
+static int say_held(struct run *run)
 {
         static struct progress own;
-        char go;
         if (run->done < 0)
                 return -EINVAL;
         own = (struct progress){.received_ns = run->progress->received_ns, .step = run->progress->step};
         run->progress = &own;
         run->tracing = 0;
-        long n = sys3(__NR_write, run->done, "h", 1);
-        if (n != 1)
+        if (sys3(__NR_write, run->done, "h", 1) != 1)
                 return -ECANCELED;
         run->held = 1;
+        return 0;
+}
+
+/* Tells the end of the pipe that is exec from the one that is death. */
+static int say_going(const struct run *run)
+{
+        return sys3(__NR_write, run->done, "g", 1) == 1 ? 0 : -ECANCELED;
+}
+
+static int hold(struct run *run, int gate)
+{
+        char go;
+        long n = say_held(run);
+        if (n < 0)
+                return (int)n;
         do
                 n = sys3(__NR_read, gate, &go, 1);
         while (n == -EINTR);
-        if (n != 1)
+        return n == 1 ? say_going(run) : -ECANCELED;
+}
+
+/* The child is forked, so the memory is its own. What comes are steps of the child phase, the last of them exec. */
+static int next_plan(struct run *run, int gate)
+{
+        static struct run next;
+        struct ct_request request;
+        int fds[CT_PASSED_MAX], count;
+        long n = say_held(run);
+        if (n < 0)
+                return (int)n;
+        do
+                n = receive_message(gate, &request, sizeof request, fds, &count, 0);
+        while (n == -EINTR);
+        if (n != sizeof request || request.version != CT_ABI || request.type != CT_START || count < 1)
                 return -ECANCELED;
-        /* Tells the end of the pipe that is exec from the one that is death. */
-        n = sys3(__NR_write, run->done, "g", 1);
-        return n == 1 ? 0 : -ECANCELED;
+        int r = say_going(run);
+        if (r == 0)
+                r = run_open(&next, fds[0], run->progress);
+        if (r < 0)
+                return r;
+        for (int i = 0; i < CT_SLOTS; i++)
+                next.slots[i] = run->slots[i];
+        for (int i = 1; i < count; i++)
+                next.slots[CT_SLOT_PASSED + i - 1] = fds[i];
+        next.done = run->done;
+        r = run_prepare_exec(&next);
+        return r < 0 ? r : run_phase(&next, PHASE_CHILD);
 }
 
 int step_process(struct run *run, const struct ct_step *step)
@@ -234,6 +275,8 @@ int step_process(struct run *run, const struct ct_step *step)
                 return user_namespace(run, step);
         case CT_OP_HOLD:
                 return at < 0 ? -EBADF : hold(run, at);
+        case CT_OP_NEXT_PLAN:
+                return at < 0 ? -EBADF : next_plan(run, at);
         case CT_OP_CLONE: /* the spawner's own affair, at the end of the host phase */
                 return 0;
         }

@@ -531,6 +531,14 @@ static void take_control(struct launcher *launcher)
                 if (container && (container->state == RUNNING || container->state == HELD))
                         kill_container(container, request.signal);
                 break;
+        case CT_DEADLINE:
+                container = find(request.id);
+                if (container) {
+                        container->deadline_ns = request.deadline_ns;
+                        if (container->state == RUNNING)
+                                set_deadline(container);
+                }
+                break;
         case CT_ABORT:
                 abort_start(launcher, request.id);
                 break;

@@ -10,7 +10,7 @@ export const STEPS_MAX = 1024;
 /** Descriptors that may travel with a plan, the plan's own not counted. */
 export const PASSED_MAX = 15;
 
-export const REQUEST = {start: 1, signal: 2, abort: 3, teardown: 4, grow: 5} as const;
+export const REQUEST = {start: 1, signal: 2, abort: 3, teardown: 4, grow: 5, deadline: 6} as const;
 export const REQUEST_TRACE = 1;
 /** `y` of the clone step: do not share memory with the spawner. */
 export const CLONE_FORK = 1;

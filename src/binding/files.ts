@@ -243,6 +243,19 @@ export function openPipe(flags = 0): {readEnd: Descriptor; writeEnd: Descriptor}
   return {readEnd: new Descriptor(ends[0]!), writeEnd: new Descriptor(ends[1]!)};
 }
 
+/** Both ends of a connected SOCK_SEQPACKET socket, close-on-exec: unix(7). */
+export function openSocketPair(): readonly [Descriptor, Descriptor] {
+  const ends = new Int32Array(2);
+  checked(ct_socket_pair(new Uint8Array(ends.buffer)), 'socketpair', '');
+  return [new Descriptor(ends[0]!), new Descriptor(ends[1]!)];
+}
+
+/** A file for its owner alone, replaced whole by way of `path~`; not on disk when it returns. @throws NativeFailure */
+export function writeWhole(path: string, text: string): void {
+  const bytes = Buffer.from(text);
+  checked(ct_write_whole(path, bytes, bytes.length), 'write', path);
+}
+
 /** True when a failure of the kernel's has one of these errnos: `isErrno(error, 'ENOENT')`. */
 export function isErrno(error: unknown, ...names: string[]): boolean {
   return error instanceof NativeFailure && names.includes(error.errno);
@@ -310,6 +323,10 @@ const ct_copy = declare<[number, number]>('int64_t ct_copy(int32_t from, int32_t
 const ct_flock = declare<[number, number]>('int64_t ct_flock(int32_t file, int32_t operation)');
 const ct_filesystem = declare<[number]>('int64_t ct_filesystem(int32_t file)');
 const ct_syncfs = declare<[number]>('int64_t ct_syncfs(int32_t file)');
+const ct_write_whole = declare<[string, Bytes, number]>(
+  'int64_t ct_write_whole(const char *path, void *bytes, int64_t size)',
+);
+const ct_socket_pair = declare<[Bytes]>('int64_t ct_socket_pair(void *ends)');
 const ct_pipe = declare<[Bytes, number]>('int64_t ct_pipe(void *ends, int32_t flags)');
 
 function decodeStatus(file: Buffer): FileStatus {

@@ -31,6 +31,7 @@ export {
   openBelow,
   openDirectory,
   openPipe,
+  openSocketPair,
   type Path,
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
@@ -48,6 +49,7 @@ export {
   tryStatBelow,
   unlinkBelow,
   utimesBelow,
+  writeWhole,
 } from './files.js';
 export {isHostRoot} from './host-root.js';
 export {Launcher, type StartEvents, type StartRequest} from './launcher.js';

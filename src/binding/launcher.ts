@@ -37,6 +37,9 @@ const GROW_AFTER_MS = 100;
 const ABORT_PATIENCE_MS = 2000;
 const UNKNOWN_STEP = -1;
 const ETIMEDOUT = 110;
+/** As the core returns them. */
+const EAGAIN = -11;
+const EPIPE = -32;
 /** How long `close` waits for the launcher to kill, reap and clean before it leaves it to itself. */
 const CLOSE_PATIENCE_MS = 10_000;
 
@@ -59,6 +62,8 @@ export interface StartRequest {
   /** Kill the process this long after exec; 0 = never. */
   readonly deadlineMs: number;
   readonly trace: boolean;
+  /** It does not keep this process from ending, until `claim`. @default false */
+  readonly idle?: boolean;
 }
 
 export class Launcher {
@@ -73,6 +78,7 @@ export class Launcher {
   #partial: Buffer | undefined;
   #lastId = 0;
   readonly #unanswered = new Set<number>();
+  readonly #idle = new Set<number>();
   #growTimer: NodeJS.Timeout | undefined;
   #state: 'open' | 'closing' | 'ended' = 'open';
 
@@ -100,22 +106,44 @@ export class Launcher {
   }
 
   /** Asks for a start and returns its number. Events come later, never within this call. */
-  start({plan, descriptors, deadlineMs, trace}: StartRequest, events: StartEvents): number {
+  start({plan, descriptors, deadlineMs, trace, idle = false}: StartRequest, events: StartEvents): number {
     if (!this.alive) throw launcherLost();
-    if (descriptors.length > PASSED_MAX)
-      throw new RangeError(`at most ${PASSED_MAX} descriptors can be passed`);
+    const fds = descriptorList(descriptors);
     const id = ++this.#lastId;
     const header = this.#header(REQUEST.start, id);
     header.writeUInt32LE(trace ? REQUEST_TRACE : 0, 16);
-    header.writeBigUInt64LE(BigInt(Math.round(deadlineMs * 1e6)), 24);
-    const fds = Buffer.alloc(descriptors.length * 4);
-    for (const [index, fd] of descriptors.entries()) fds.writeInt32LE(fd, index * 4);
+    writeDeadline(header, deadlineMs);
     this.#starts.set(id, events);
     this.#unanswered.add(id);
+    if (idle) this.#idle.add(id);
     this.#growTimer ??= setInterval(() => this.#grow(), GROW_AFTER_MS).unref();
     this.#send(this.#requests, header, plan, fds, descriptors.length);
-    this.#listen().ref();
+    this.#listen();
+    this.#hold();
     return id;
+  }
+
+  /**
+   * Lets a start that waits at a `nextPlan` step go on with the child phase of another plan.
+   * @param gate our end of the socket at which it waits
+   * @param descriptors they take the slots from SLOT_PASSED on
+   */
+  goOn(
+    id: number,
+    gate: number,
+    {plan, descriptors, deadlineMs}: Pick<StartRequest, 'plan' | 'descriptors' | 'deadlineMs'>,
+  ): void {
+    if (!this.alive) throw launcherLost();
+    this.#idle.delete(id);
+    this.#hold();
+    const fds = descriptorList(descriptors);
+    if (deadlineMs > 0) {
+      const deadline = this.#header(REQUEST.deadline, id);
+      writeDeadline(deadline, deadlineMs);
+      this.#send(this.#control, deadline);
+    }
+    const sent = ct_send(gate, this.#header(REQUEST.start, id), plan, plan.length, fds, descriptors.length);
+    if (sent !== EPIPE) checked(sent, 'send to a waiting start', ''); // it died: `failed` follows
   }
 
   /** Signals a running container's init; one that has exited already is left alone. */
@@ -152,7 +180,8 @@ export class Launcher {
         lost: () => reject(launcherLost()),
       });
       this.#send(this.#control, this.#header(REQUEST.teardown, id), plan);
-      this.#listen().ref();
+      this.#listen();
+      this.#hold();
     });
   }
 
@@ -187,8 +216,8 @@ export class Launcher {
   ): void {
     const attempt = () => {
       const result = ct_send(socket, header, plan, plan?.length ?? 0, fds, count);
-      if (result === -11 /* EAGAIN: the socket is full */) return false;
-      if (result === -32 /* EPIPE: the launcher is gone; 'close' follows */) return true;
+      if (result === EAGAIN) return false; // the socket is full
+      if (result === EPIPE) return true; // the launcher is gone; 'close' follows
       checked(result, 'send to the launcher', '');
       return true;
     };
@@ -268,7 +297,15 @@ export class Launcher {
 
   #forget(id: number): void {
     this.#starts.delete(id);
-    if (this.#starts.size === 0 && this.#state === 'open') this.#events?.unref();
+    this.#idle.delete(id);
+    this.#hold();
+  }
+
+  /** Keeps this process from ending while it waits for somebody. */
+  #hold(): void {
+    if (this.#state !== 'open') return;
+    if (this.#starts.size > this.#idle.size) this.#events?.ref();
+    else this.#events?.unref();
   }
 
   #answered(id: number): void {
@@ -300,6 +337,18 @@ export class Launcher {
     if (ct_launcher_reap(this.#pid) !== 0 || tries === 0) return;
     setTimeout(() => this.#reap(tries - 1), 5).unref();
   }
+}
+
+function descriptorList(descriptors: readonly number[]): Buffer {
+  if (descriptors.length > PASSED_MAX)
+    throw new RangeError(`at most ${PASSED_MAX} descriptors can be passed`);
+  const list = Buffer.alloc(descriptors.length * 4);
+  for (const [index, fd] of descriptors.entries()) list.writeInt32LE(fd, index * 4);
+  return list;
+}
+
+function writeDeadline(header: Buffer, deadlineMs: number): void {
+  header.writeBigUInt64LE(BigInt(Math.round(deadlineMs * 1e6)), 24);
 }
 
 function launcherLost(): CoracleError {

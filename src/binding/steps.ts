@@ -82,6 +82,7 @@ export const OPCODES = {
   hold: 58,
   userNamespace: 59,
   absent: 60,
+  nextPlan: 61,
 } as const;
 
 export type OpcodeName = keyof typeof OPCODES;
@@ -97,6 +98,8 @@ export const STEP_FLAGS = {
   noSymlinks: 32,
   /** `target`: make what slot `x` is, a directory or a file. */
   like: 64,
+  /** `teardown`: not when a step before it failed. */
+  ifClean: 128,
 } as const;
 
 export interface Step {

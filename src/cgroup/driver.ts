@@ -103,7 +103,10 @@ export function makeDriver({layout, parts, host, nothing}: DriverFacts): CgroupD
       return parts.flatMap(part => part.removal(below, child));
     },
     prepare(parent = DEFAULT_PARENT) {
-      for (const part of parts) part.prepare(checkPath(parent, 'parent'));
+      for (const part of parts) {
+        part.prepare(checkPath(parent, 'parent'));
+        part.isFrozen(parent); // opens the file that every start looks at
+      }
     },
     capabilities() {
       return CAPABILITIES.map(({name, controller, files}): CgroupCapability => {

@@ -1,4 +1,13 @@
-import {accessSync, constants, existsSync, mkdirSync, readFileSync} from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+} from 'node:fs';
 import {CoracleError} from '../errors.js';
 
 /** Files of the cgroup file systems, as the host sees them: small, virtual, answered from memory. */
@@ -13,6 +22,37 @@ export function readIfPresent(path: string): string | undefined {
     if (isErrno(error, 'ENOENT', 'ENODEV', 'ENOTDIR', 'EOPNOTSUPP')) return undefined;
     throw error;
   }
+}
+
+/**
+ * As `readIfPresent`, for a file that is read at every start: it stays open. Gone with its cgroup and made again, it is
+ * opened anew.
+ */
+export function readAgain(path: string): string | undefined {
+  const open = kept.get(path);
+  try {
+    if (open !== undefined) return contentOf(open);
+  } catch (error) {
+    kept.delete(path);
+    closeSync(open!);
+    if (!isErrno(error, 'ENODEV')) throw error;
+  }
+  try {
+    const file = openSync(path, 'r');
+    kept.set(path, file);
+    return contentOf(file);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENODEV', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+/** Descriptors by path; a program has few parent cgroups. */
+const kept = new Map<string, number>();
+const content = Buffer.alloc(4096);
+
+function contentOf(file: number): string {
+  return content.toString('latin1', 0, readSync(file, content, 0, content.length, 0));
 }
 
 /** @throws CoracleError `ERR_CGROUP_PARENT` */

@@ -7,7 +7,7 @@ import {EXIT_REPORT} from './cgroup.js';
 import {CPU_PERIOD_US, cpuQuotaUs, memorySwapOrDefault} from './convert-limits.js';
 import type {DevicePolicy} from './device-rules.js';
 import {formatDeviceException} from './device-rules.js';
-import {exists, makeDirectory, readIfPresent} from './host-files.js';
+import {exists, makeDirectory, readAgain, readIfPresent} from './host-files.js';
 import type {Controller, LimitWrite} from './limit-writes.js';
 import type {CgroupPart, PartRequest, PartSteps, Refusal} from './part.js';
 import {levelsOf, TEARDOWN_WAIT_MS} from './part.js';
@@ -52,7 +52,7 @@ export function v1Part(found: ReadonlyMap<Controller, V1Controller>): CgroupPart
     },
     isFrozen(parent) {
       const base = usable.get('freezer');
-      return base !== undefined && /^FR/.test(readIfPresent(`${base}/${parent}/freezer.state`) ?? '');
+      return base !== undefined && /^FR/.test(readAgain(`${base}/${parent}/freezer.state`) ?? '');
     },
     build: (request, slots) => build(usable, request, slots),
     removal(parent, name) {

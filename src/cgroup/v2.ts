@@ -12,7 +12,7 @@ import {
   swapMax,
 } from './convert-limits.js';
 import {compileDeviceProgram} from './device-program.js';
-import {exists, isErrno, makeDirectory, readIfPresent} from './host-files.js';
+import {exists, isErrno, makeDirectory, readAgain, readIfPresent} from './host-files.js';
 import type {Controller, LimitWrite} from './limit-writes.js';
 import {CONTROLLERS} from './limit-writes.js';
 import type {CgroupPart, PartRequest, PartSteps, Refusal} from './part.js';
@@ -67,7 +67,7 @@ export function v2Part(tree: V2Tree): CgroupPart {
         enable(`${base}/${level}`, wanted);
       }
     },
-    isFrozen: parent => /^frozen 1$/m.test(readIfPresent(`${base}/${parent}/cgroup.events`) ?? ''),
+    isFrozen: parent => /^frozen 1$/m.test(readAgain(`${base}/${parent}/cgroup.events`) ?? ''),
     build: (request, slots) => build(base, request, slots),
     removal: (parent, name) => teardownSteps(`${base}/${parent}/${name}`),
   };

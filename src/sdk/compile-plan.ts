@@ -28,6 +28,7 @@ import {
 } from '../binding/index.js';
 import type {CgroupSteps} from '../cgroup/index.js';
 import type {ContainerConfig} from './container-config.js';
+import type {Bookkeeping} from './container-files.js';
 import type {Ulimits} from './default-ulimits.js';
 import {loopbackUp} from './loopback.js';
 import {cgroupMounts} from './plan-cgroup-mounts.js';
@@ -58,8 +59,8 @@ export interface PlanInput {
   readonly cgroup: CgroupSteps;
   /** A user namespace of the container's own, or undefined for the host's. */
   readonly userNamespace: IdMaps | undefined;
-  /** Stop before exec and wait for a byte from the fourth descriptor passed: `Container.prepare`. */
-  readonly hold: boolean;
+  /** Before exec for a byte from the fourth descriptor passed: `Container.prepare`; before the program for the pool. */
+  readonly waits: 'never' | 'before exec' | 'before the program';
   /** Where the mounts of the record come from on the host; in the order of `config.mounts`. */
   readonly sources: readonly BoundSource[];
   readonly maskedPaths: readonly string[];
@@ -70,11 +71,7 @@ export interface PlanInput {
   readonly hosts: string;
   readonly resolvConf: string;
   /** Steps of the record: made before the start, removed after a run with auto-remove. */
-  readonly bookkeeping: {
-    readonly host: readonly Step[];
-    readonly started: readonly Step[];
-    readonly teardown: readonly Step[];
-  };
+  readonly bookkeeping: Bookkeeping;
 }
 
 /** Lines of uid_map and gid_map: user_namespaces(7). */
@@ -98,11 +95,34 @@ export interface DeviceNode {
   readonly gid: number;
 }
 
+/** The whole of a start. */
+export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan {
+  const {environment, program, ...plan} = compileStart(input, slots);
+  return {...plan, child: [...environment, ...program]};
+}
+
+/** A start in two: up to the finished surroundings, where it waits, and the program in them. */
+export function compileInParts(input: PlanInput, slots = new SlotAllocator()): {base: Plan; rest: Plan} {
+  const {environment, program, ...plan} = compileStart({...input, waits: 'before the program'}, slots);
+  const wait: Step = {op: 'nextPlan', stage: 'wait for the program', at: SLOT_PASSED};
+  return {
+    base: {...plan, child: [...environment, ...dieWithSupervisor(), wait]},
+    rest: {host: [], parent: [], child: program, started: [], exit: [], teardown: []},
+  };
+}
+
+type CompiledStart = Omit<Plan, 'child'> & {
+  /** Steps of the child that make its surroundings. */
+  readonly environment: readonly Step[];
+  /** Those after it: streams, limits, privileges, exec. */
+  readonly program: readonly Step[];
+};
+
 /**
  * The order is the story: host side (record, cgroup, root file system, sources of mounts), clone, then in the child
  * join, namespaces, mounts, root, limits, privileges, exec.
  */
-export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan {
+function compileStart(input: PlanInput, slots: SlotAllocator): CompiledStart {
   const {config, cgroup, userNamespace} = input;
   const root = slots.next();
   const etc = etcFiles(input, root, slots);
@@ -138,7 +158,7 @@ export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan
       cloneStep(input),
     ],
     parent: inUserNamespace ? idMapSteps(userNamespace) : [],
-    child: [
+    environment: [
       ...cgroup.child,
       {op: 'unshare', stage: 'cgroup namespace', x: CLONE_NEWCGROUP},
       ...(shifts ? rootInside() : []),
@@ -158,6 +178,8 @@ export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan
       config.privileged || inUserNamespace
         ? {op: 'pivot', stage: 'switch the root', at: root}
         : {op: 'chroot', stage: 'switch the root', at: root},
+    ],
+    program: [
       ...standardStreams(),
       {op: 'workdir', stage: 'working directory', s1: config.workdir || '/', flags: STEP_FLAGS.make},
       // After the last node of /dev was made: modes are exact until here.
@@ -165,9 +187,8 @@ export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan
       ...limitSteps(input.ulimits, config.ulimits),
       ...privilegeSteps(input),
       // After the last change of ids: that clears it (prctl(2)).
-      {op: 'prctl', stage: 'die with the supervisor', x: PR_SET_PDEATHSIG, y: 9},
-      {op: 'life', stage: 'die with the supervisor', at: SLOT_LIFE},
-      ...(input.hold ? [holdStep()] : []),
+      ...dieWithSupervisor(),
+      ...(input.waits === 'before exec' ? [holdStep()] : []),
       {op: 'closeRange', stage: 'close descriptors', x: 3, y: CLOSE_RANGE_CLOEXEC},
       execStep(config, input.env),
     ],
@@ -177,11 +198,11 @@ export function compilePlan(input: PlanInput, slots = new SlotAllocator()): Plan
   };
 }
 
-function cloneStep({config, cgroup, userNamespace, hold}: PlanInput): Step {
+function cloneStep({config, cgroup, userNamespace, waits}: PlanInput): Step {
   const network = config.network === 'host' ? 0 : CLONE_NEWNET;
   const own = userNamespace === undefined ? 0 : CLONE_NEWUSER | CLONE_NEWNS;
   // A child that waits, for its id maps or to be started, cannot share the spawner's memory: that would wait with it.
-  const forked = userNamespace !== undefined || hold;
+  const forked = userNamespace !== undefined || waits !== 'never';
   return {
     op: 'clone',
     stage: 'clone',
@@ -189,6 +210,14 @@ function cloneStep({config, cgroup, userNamespace, hold}: PlanInput): Step {
     x: CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | network | own,
     y: forked ? CLONE_FORK : 0,
   };
+}
+
+function dieWithSupervisor(): Step[] {
+  const stage = 'die with the supervisor';
+  return [
+    {op: 'prctl', stage, x: PR_SET_PDEATHSIG, y: 9},
+    {op: 'life', stage, at: SLOT_LIFE},
+  ];
 }
 
 function holdStep(): Step {

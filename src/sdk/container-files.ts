@@ -4,7 +4,16 @@
  * process that `watcher` names: the one that started it.
  */
 import {readFileSync, rmSync} from 'node:fs';
-import {HOST, identifyProcess, isAlive, type ProcessIdentity, type Step} from '../binding/index.js';
+import {
+  HOST,
+  identifyProcess,
+  isAlive,
+  isErrno,
+  type ProcessIdentity,
+  STEP_FLAGS,
+  type Step,
+  writeWhole,
+} from '../binding/index.js';
 import {readRecord, writeRecord} from '../store/index.js';
 import type {ContainerConfig} from './container-config.js';
 import type {ContainerState, Exit} from './container-state.js';
@@ -43,23 +52,67 @@ export interface LivePlaces extends ContainerPlaces {
   readonly otherName: string;
 }
 
+/** What the plan of a start writes and removes beside its surroundings. */
+export interface Bookkeeping {
+  readonly host: readonly Step[];
+  readonly started: readonly Step[];
+  readonly teardown: readonly Step[];
+}
+
 /** A container that lives as long as its run: made, and with it its name, by the plan that starts it. */
-export function transientSteps(record: ContainerRecord, places: LivePlaces, volumes: readonly string[] = []) {
-  const {directory, name, otherName, writable} = places;
+export function transientSteps(
+  places: LivePlaces,
+  record: string,
+  volumes: readonly string[] = [],
+): Bookkeeping {
+  return liveSteps(places, 'config.json', record, volumes);
+}
+
+/** One whose program is not known yet: nobody sees it until `publishRecord`. */
+export function waitingSteps(places: LivePlaces, record: string): Bookkeeping {
+  return liveSteps(places, 'waiting.json', record, []);
+}
+
+/** `waiting.json`: all that removing it takes, should its launcher die. */
+export type WaitingRecord = Pick<LiveRecord, 'id' | 'name' | 'owner' | 'mounts' | 'cgroupParent'>;
+
+export function waitingRecord({id, name, owner, cgroupParent}: LiveRecord): WaitingRecord {
+  return {id, name, owner, mounts: [], ...(cgroupParent !== undefined && {cgroupParent})};
+}
+
+/** What a record says beside who it is of, as JSON: the same for all containers of a kind. */
+export function sharedText({id, name, created, hostname, ...shared}: ContainerConfig): string {
+  return JSON.stringify(shared);
+}
+
+/** The text of `config.json`. @param shared as `sharedText` gives it */
+export function recordText({id, name, created, hostname, owner}: LiveRecord, shared: string): string {
+  const own = JSON.stringify({id, name, created, hostname, owner});
+  return `${own.slice(0, -1)},${shared.slice(1)}`;
+}
+
+/** `config.json` of one that waited. Its program runs already, and may have ended: then there is nothing to write to. */
+export function publishRecord({directory}: LivePlaces, text: string): void {
+  try {
+    writeWhole(`${directory}/config.json`, text);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+}
+
+function liveSteps(
+  places: LivePlaces,
+  file: string,
+  record: string,
+  volumes: readonly string[],
+): Bookkeeping {
+  const {id, directory, name, otherName, writable} = places;
   const stage = 'record';
   const host: Step[] = [
-    {op: 'symlink', stage: NAME_STAGE, at: HOST, s1: name, s2: record.id, record: true},
+    {op: 'symlink', stage: NAME_STAGE, at: HOST, s1: name, s2: id, record: true},
     {op: 'absent', stage: NAME_STAGE, at: HOST, s1: otherName, record: true},
     {op: 'mkdir', stage, at: HOST, s1: directory, x: 0o700},
-    {
-      op: 'create',
-      stage,
-      at: HOST,
-      s1: `${directory}/config.json`,
-      s2: JSON.stringify(record),
-      x: 0o600,
-      record: true,
-    },
+    {op: 'create', stage, at: HOST, s1: `${directory}/${file}`, s2: record, x: 0o600, record: true},
     ...writableSteps(writable),
   ];
   return {host, started: [pidStep(directory)], teardown: removalSteps(places, volumes)};
@@ -92,8 +145,8 @@ function watcher(): ProcessIdentity {
 
 /**
  * The name goes first: whoever takes it again must not find it gone a moment later. Only this container's is released: a
- * start that found its name taken is torn down like any other. The record goes last: while it is there, the next open
- * removes the rest.
+ * start that found its name taken is torn down like any other. The record goes last, and stays when something else did:
+ * while it is there, the next open removes the rest.
  * @param volumes directories of its anonymous volumes
  */
 export function removalSteps(
@@ -104,7 +157,15 @@ export function removalSteps(
   return [
     {op: 'unlink', stage: 'release the name', at: HOST, s1: name, s2: id, record: true},
     ...volumes.map((path): Step => ({op: 'removeTree', stage: 'remove a volume', at: HOST, s1: path})),
-    ...own.map((path): Step => ({op: 'removeTree', stage: 'remove the container', at: HOST, s1: path})),
+    ...own.map(
+      (path): Step => ({
+        op: 'removeTree',
+        stage: 'remove the container',
+        at: HOST,
+        s1: path,
+        ...(path === directory && {flags: STEP_FLAGS.ifClean}),
+      }),
+    ),
   ];
 }
 
@@ -135,12 +196,11 @@ function readIdentity(path: string): ProcessIdentity | undefined {
 
 /**
  * Where a container is, from its files alone: the same for every process that asks.
- * @param owner the launcher that removes it, when its record names one
  */
 export function readState(
   directory: string,
+  {owner, autoRemove}: Pick<ContainerRecord, 'owner' | 'autoRemove'>,
   startedAt: (identity: ProcessIdentity) => string,
-  owner?: ProcessIdentity,
 ): ContainerState {
   const identity = readPid(directory);
   const running = (at: ProcessIdentity): ContainerState => ({
@@ -152,15 +212,15 @@ export function readState(
   const ended = readExit(directory);
   if (ended !== undefined) return ended;
   if (identity === undefined) return {status: 'created'};
-  if (owner !== undefined && isAlive(owner)) return {status: 'removing'};
-  // It is gone; how it ended is about to be written, unless whoever was to do that died as well.
-  const watcher = readWatcher(directory);
-  if (watcher !== undefined && isAlive(watcher)) return running(identity);
+  // It is gone; it is about to be removed, or how it ended to be written, unless whoever was to do that died as well.
+  const watcher = owner ?? readWatcher(directory);
+  if (watcher !== undefined && isAlive(watcher)) return autoRemove ? {status: 'removing'} : running(identity);
   const at = startedAt(identity);
   return readExit(directory) ?? {status: 'exited', startedAt: at, finishedAt: at, exit: LOST};
 }
 
-function readExit(directory: string): ContainerState | undefined {
+/** Undefined before the end of a first run, and during the next. */
+export function readExit(directory: string): ContainerState | undefined {
   const ended = readRecord(`${directory}/exit.json`) as ExitRecord | undefined;
   return ended && {status: 'exited', ...ended};
 }
@@ -186,10 +246,12 @@ export function writeExit(directory: string, startedNs: bigint, finishedNs: bigi
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // somebody removed it by force meanwhile
   }
-  endRun(directory);
 }
 
-/** After its end was written, or when it never came to run: nobody watches any more. */
+/**
+ * When nothing of a run is left to be done, or it never came to run: nobody watches any more. Before that its cgroups may
+ * be there still: should its watcher die, the next open sees to them.
+ */
 export function endRun(directory: string): void {
   rmSync(`${directory}/pid`, {force: true});
   rmSync(`${directory}/watcher`, {force: true});

@@ -11,8 +11,10 @@ import {
   forgetRun,
   keptSteps,
   LOST,
+  publishRecord,
   readPid,
   removalSteps,
+  sharedText,
   writeExit,
 } from './container-files.js';
 import type {ContainerState, Exit} from './container-state.js';
@@ -20,14 +22,15 @@ import {exitOf, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
 import type {ContainerInspect} from './inspect-record.js';
 import {nowNanoseconds} from './nanosecond-time.js';
-import {type Door, type NormalizedOptions, normalizeRunOptions} from './normalize-run-options.js';
+import {type Door, normalizeRunOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
-import {type PlannedStart, planTransientStart} from './plan-transient-start.js';
+import {type PlannedStart, planRest, planTransientStart, type StartSubject} from './plan-transient-start.js';
+import {type WaitingStart, withIdentity} from './pool.js';
 import {prepareStart} from './prepare-start.js';
 import {PreparedContainer} from './prepared-container.js';
 import {randomName} from './random-name.js';
 import type {RunOptions, StdinSource} from './run-options.js';
-import {Runtime} from './runtime.js';
+import {type DescribedContainer, Runtime} from './runtime.js';
 import {prepareProcess, type StartedProcess, startProcess} from './start-process.js';
 import {feedStdin} from './stdin-source.js';
 
@@ -102,20 +105,27 @@ export class Container implements AsyncDisposable {
       const start = {stdin: normalized.stdin, ...(normalized.signal && {signal: normalized.signal})};
       return new Container(runtime, created).start({...start, explain: call.explain ?? false});
     }
-    return Container.#transient(runtime, image, normalized, false, async prepared => {
-      const {stdin, signal} = normalized;
-      const explain = call.explain ?? false;
-      const process = await startProcess(runtime.launcher(), {
-        ...processRequest(prepared, prepared.record, stdin),
-        trace: explain,
-        signal,
-      });
-      const steps = explain ? explainPlan(prepared.plan, process.started) : [];
-      const facts = {transient: true, warnings: prepared.warnings, steps, signal};
-      const running = new RunningContainer(runtime, prepared.record, process, facts);
-      feedStdin(stdin, running.stdin);
-      return running;
-    });
+    const {stdin, signal} = normalized;
+    const explain = call.explain ?? false;
+    const subject = subjectOf(await runtime.describeContainer(image, normalized));
+    const kind = runtime.pool.kindOf(subject);
+    const mayHaveWaited = !explain && normalized.name === undefined;
+    const waiting = mayHaveWaited ? runtime.pool.take(kind, subject.stored) : undefined;
+    const start = () =>
+      waiting === undefined
+        ? Container.#transient(runtime, subject, normalized.name, 'never', async planned => {
+            const request = processRequest(planned, planned.record, stdin);
+            const process = await startProcess(runtime.launcher(), {...request, trace: explain, signal});
+            return {planned, process, warnings: planned.warnings};
+          })
+        : startWaiting(runtime, waiting, subject, stdin, signal);
+    const {planned, process, warnings} = await runtime.whileStarting(start);
+    runtime.pool.refill(kind, subject);
+    const steps = explain ? explainPlan(planned.plan, process.started) : [];
+    const facts = {transient: true, warnings, steps, signal};
+    const running = new RunningContainer(runtime, planned.record, process, facts);
+    feedStdin(stdin, running.stdin);
+    return running;
   }
 
   /**
@@ -136,7 +146,8 @@ export class Container implements AsyncDisposable {
     );
     const runtime = call.runtime ?? (await Runtime.default());
     normalized.signal?.throwIfAborted();
-    return Container.#transient(runtime, image, normalized, true, async prepared => {
+    const subject = subjectOf(await runtime.describeContainer(image, normalized));
+    return Container.#transient(runtime, subject, normalized.name, 'before exec', async prepared => {
       const process = await prepareProcess(runtime.launcher(), {
         ...processRequest(prepared, prepared.record, normalized.stdin),
         trace: false,
@@ -146,28 +157,30 @@ export class Container implements AsyncDisposable {
     });
   }
 
-  /** A container that lives as long as its run; with a random name, the next one when it is taken. */
+  /**
+   * A container that lives as long as its run.
+   * @param wanted the name that was asked for; without, the next random one when it is taken
+   */
   static async #transient<T>(
     runtime: Runtime,
-    image: string,
-    normalized: NormalizedOptions,
-    hold: boolean,
+    subject: StartSubject,
+    wanted: string | undefined,
+    waits: 'never' | 'before exec',
     begin: (prepared: PlannedStart) => Promise<T>,
   ): Promise<T> {
-    const {config, stored} = await runtime.describeContainer(image, normalized);
+    const {config, stored} = subject;
     for (let attempt = 0; ; attempt++) {
-      const random = normalized.name === undefined && attempt > 0;
+      const random = wanted === undefined && attempt > 0;
       let planned: PlannedStart | undefined;
       try {
         planned = planTransientStart(
           runtime,
-          random ? {...config, name: randomName(attempt)} : config,
-          stored,
-          hold,
+          random ? {...subject, config: {...config, name: randomName(attempt)}} : subject,
+          waits,
         );
         return await begin(planned);
       } catch (error) {
-        if (await runtime.isWorthAnotherName(error, normalized.name, attempt)) {
+        if (await runtime.isWorthAnotherName(error, wanted, attempt)) {
           await runtime.makeVolumes(config, stored); // the failed start took the anonymous ones with it
           continue;
         }
@@ -224,6 +237,7 @@ export class Container implements AsyncDisposable {
     const {runtime} = this;
     const config = runtime.readContainer(this.id);
     if (this.#stateOf(config).status === 'running') throw alreadyRunning(config.name);
+    await runtime.whenSettled(config);
     const source = stdin ?? (config.stdin === 'content' ? 'ignore' : config.stdin);
     const places = runtime.placesOf(config);
     forgetRun(places.directory);
@@ -471,18 +485,24 @@ export class RunningContainer extends Container {
 
   /** The launcher died, and with it the program; how that ended nobody knows. */
   async #lost(record: ContainerRecord, error: unknown): Promise<never> {
-    await this.runtime.tidyLost(record);
     if (!this.#transient) {
       const {startedNs, finishedNs} = wallClock(this.#process.started, process.hrtime.bigint());
       writeExit(this.runtime.placesOf(record).directory, startedNs, finishedNs, LOST);
     }
+    return this.#tidyLost(record, error);
+  }
+
+  async #tidyLost(record: ContainerRecord, error: unknown): Promise<never> {
+    await this.runtime.tidyLost(record);
+    if (!this.#transient) endRun(this.runtime.placesOf(record).directory);
     throw error;
   }
 
   async #settle(record: ContainerRecord): Promise<void> {
     await this.exit;
-    const gone = await this.#process.removed.catch(error => this.#lost(record, error));
+    const gone = await this.#process.removed.catch(error => this.#tidyLost(record, error));
     if (gone.errno !== 0) this.runtime.reportLeftover(record, gone);
+    else if (!this.#transient) endRun(this.runtime.placesOf(record).directory);
   }
 
   async #watch(record: ContainerRecord, signal: AbortSignal | undefined): Promise<Exit> {
@@ -513,6 +533,40 @@ export class RunningContainer extends Container {
 const SIGKILL = 9;
 /** A stream may be held open by a process outside that was given it; nobody waits for that. */
 const DRAIN_PATIENCE_MS = 1000;
+
+function subjectOf({config, stored}: DescribedContainer): StartSubject {
+  return {config, stored, shared: sharedText(config)};
+}
+
+/** A start whose surroundings are there already. */
+async function startWaiting(
+  runtime: Runtime,
+  {process: waiting, base}: WaitingStart,
+  subject: StartSubject,
+  stdin: StdinSource,
+  signal: AbortSignal | undefined,
+): Promise<{planned: PlannedStart; process: StartedProcess; warnings: readonly string[]}> {
+  try {
+    const {id, name, owner} = base.record;
+    const config = withIdentity(subject.config, id, name);
+    const planned = planRest(runtime, {...subject, config}, owner);
+    const request = processRequest(planned, planned.record, stdin);
+    const starting = waiting.start({...request, trace: false, signal});
+    try {
+      publishRecord(runtime.livePlacesOf(planned.record), planned.text); // while it starts
+    } catch (error) {
+      const process = await starting;
+      process.kill(SIGKILL);
+      await process.removed;
+      throw error;
+    }
+    return {planned, process: await starting, warnings: base.warnings};
+  } catch (error) {
+    await waiting.discard();
+    if (isLoss(error)) await runtime.tidyLost(base.record);
+    throw error;
+  }
+}
 
 function processRequest(
   planned: Pick<PlannedStart, 'plan' | 'encoded'>,

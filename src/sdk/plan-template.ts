@@ -5,13 +5,13 @@
  */
 import {encodePlan, PHASES, type Phase, type Plan, STEP_LAYOUT, type Step} from '../binding/index.js';
 import type {ContainerConfig} from './container-config.js';
-import type {ContainerRecord, LivePlaces} from './container-files.js';
+import type {LivePlaces, LiveRecord} from './container-files.js';
 import type {HostFacts} from './host-facts.js';
 
 /** What is different in each start of a kind. */
 export interface StartIdentity {
   readonly places: LivePlaces;
-  /** The text of `config.json`. */
+  /** The text of `config.json`, or of `waiting.json`. */
   readonly record: string;
 }
 
@@ -23,6 +23,7 @@ export interface PlanTemplate {
   /** The steps whose text has another length each time. */
   readonly nameSteps: readonly number[];
   readonly otherNameSteps: readonly number[];
+  /** -1: the plan writes none. */
   readonly recordStep: number;
 }
 
@@ -41,7 +42,9 @@ export function makeTemplate(plan: Plan, encoded: Buffer, {places}: StartIdentit
     nameSteps: indexesOf(steps, step => step.s1 === places.name),
     otherNameSteps: indexesOf(steps, step => step.s1 === places.otherName),
     recordStep: steps.findIndex(
-      step => step.op === 'create' && step.s1 === `${places.directory}/config.json`,
+      ({op, s1}) =>
+        op === 'create' &&
+        (s1 === `${places.directory}/config.json` || s1 === `${places.directory}/waiting.json`),
     ),
   };
 }
@@ -64,7 +67,7 @@ export function fillTemplate(template: PlanTemplate, {places, record}: StartIden
   const recordLength = added.length - (recordAt - nameAt) - 1;
   for (const index of nameSteps) setText(filled, index, STEP_LAYOUT.s1, nameAt, nameLength);
   for (const index of otherNameSteps) setText(filled, index, STEP_LAYOUT.s1, otherAt, otherLength);
-  setText(filled, recordStep, STEP_LAYOUT.s2, recordAt, recordLength);
+  if (recordStep !== -1) setText(filled, recordStep, STEP_LAYOUT.s2, recordAt, recordLength);
   filled.writeUInt32LE(filled.length, STEP_LAYOUT.sizeOffset);
   return filled;
 }
@@ -74,16 +77,31 @@ export function hasTemplate({devices, privileged}: Pick<ContainerConfig, 'device
   return devices.length === 0 && !privileged;
 }
 
-/** Equal for starts whose plans differ in id, name and record only. */
-export function kindOfStart(config: ContainerRecord, hold: boolean, facts: HostFacts): string {
-  const hostname = config.hostname === config.id.slice(0, SHORT_ID) ? null : config.hostname;
-  const own = {...config, id: '', name: '', created: '', hostname};
-  return JSON.stringify([own, hold, facts.resolvConf, config.network === 'host' ? facts.hosts('host') : '']);
+/** Equal for starts whose plans differ in id, name and record only. @param shared as `sharedText` gives it */
+export function kindOfStart(record: LiveRecord, shared: string, facts: HostFacts): string {
+  const {owner, network} = record;
+  const hosts = network === 'host' ? facts.hosts('host') : '';
+  return [owner.pid, ownHostname(record) ?? '', facts.resolvConf, hosts, shared].join('\n');
+}
+
+/** Equal for starts whose surroundings are the same: all that the `environment` steps of a plan are made of. */
+export function kindOfBase(record: LiveRecord, facts: HostFacts): string {
+  const {image, owner, domainname, network, limits, whenUnavailable, cgroupParent, sysctls} = record;
+  const {shmSizeBytes, oomScoreAdj, mounts, readOnly, workdir} = record;
+  return JSON.stringify([
+    ...[image.id, owner, ownHostname(record), domainname, network, limits, whenUnavailable, cgroupParent],
+    ...[sysctls, shmSizeBytes, oomScoreAdj, mounts, readOnly && workdir, facts.resolvConf],
+  ]);
+}
+
+/** Null: the first digits of its id. */
+function ownHostname({id, hostname}: LiveRecord): string | null {
+  return hostname === id.slice(0, SHORT_ID) ? null : hostname;
 }
 
 /** Remembers the templates of the last kinds; a program starts few. */
 export class PlanTemplates {
-  static readonly #MOST = 16;
+  static readonly #MOST = 32;
   readonly #templates = new Map<string, PlanTemplate & {readonly warnings: readonly string[]}>();
 
   find(kind: string): (PlanTemplate & {readonly warnings: readonly string[]}) | undefined {

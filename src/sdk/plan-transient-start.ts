@@ -1,58 +1,117 @@
-import {encodePlan} from '../binding/index.js';
+import {encodePlan, type Plan, type ProcessIdentity} from '../binding/index.js';
 import type {StoredImage} from '../store/index.js';
+import type {PlanInput} from './compile-plan.js';
 import type {ContainerConfig} from './container-config.js';
-import {type LiveRecord, transientSteps} from './container-files.js';
-import {fillTemplate, hasTemplate, kindOfStart} from './plan-template.js';
-import {type PreparedStart, prepareStart} from './prepare-start.js';
+import {
+  type Bookkeeping,
+  type LiveRecord,
+  recordText,
+  transientSteps,
+  waitingRecord,
+  waitingSteps,
+} from './container-files.js';
+import {fillTemplate, hasTemplate, kindOfBase, kindOfStart} from './plan-template.js';
+import {type PreparedStart, prepareStart, type StartPart} from './prepare-start.js';
 import type {Runtime} from './runtime.js';
 
 /** A plan, and how the launcher reads it. */
 export type PlannedStart = PreparedStart & {
   readonly encoded: Uint8Array;
-  /** What the plan writes down. */
+  /** What is written down of it, and as JSON. */
   readonly record: LiveRecord;
+  readonly text: string;
 };
 
-/** The plan of a container that lives as long as its run: from the template of the last start of its kind, or compiled. */
+/** A container and its image; `shared` is `sharedText` of its configuration. */
+export interface StartSubject {
+  readonly config: ContainerConfig;
+  readonly stored: StoredImage;
+  readonly shared: string;
+}
+
+/** The plan of a container that lives as long as its run. */
 export function planTransientStart(
   runtime: Runtime,
-  config: ContainerConfig,
-  image: StoredImage,
-  hold: boolean,
+  subject: StartSubject,
+  waits: 'never' | 'before exec',
 ): PlannedStart {
-  const record: LiveRecord = {...config, owner: runtime.owner()};
+  const {config, shared} = subject;
+  const record = {...config, owner: runtime.owner()};
+  const kind = `${waits} ${kindOfStart(record, shared, runtime.facts)}`;
+  return plan(runtime, subject, record, {part: 'whole', waits, kind});
+}
+
+/** All that comes before the program: see `compileInParts`. Its record says no more than what removing it takes. */
+export function planBase(runtime: Runtime, subject: StartSubject): PlannedStart {
+  const record = {...subject.config, owner: runtime.owner()};
+  const kind = `base ${kindOfBase(record, runtime.facts)}`;
+  return plan(runtime, subject, record, {part: 'base', waits: 'before the program', kind});
+}
+
+/** The program, for surroundings that wait. */
+export function planRest(runtime: Runtime, subject: StartSubject, owner: ProcessIdentity): PlannedStart {
+  const {config, shared} = subject;
+  const record = {...config, owner};
+  const kind = `rest ${kindOfStart(record, shared, runtime.facts)}`;
+  return plan(runtime, subject, record, {part: 'rest', waits: 'before the program', kind});
+}
+
+interface Wanted {
+  readonly part: StartPart;
+  readonly waits: PlanInput['waits'];
+  /** Equal for plans that differ in id, name and record only. */
+  readonly kind: string;
+}
+
+/** From the template of the last start of its kind, or compiled. */
+function plan(
+  runtime: Runtime,
+  {stored, shared}: StartSubject,
+  record: LiveRecord,
+  {part, waits, kind}: Wanted,
+): PlannedStart {
   const places = runtime.livePlacesOf(record);
-  const extraEnv = runtime.extraEnv(config);
+  const extraEnv = runtime.extraEnv(record);
+  const text = part === 'base' ? JSON.stringify(waitingRecord(record)) : recordText(record, shared);
+  const bookkeeping = (): Bookkeeping => {
+    if (part === 'rest') return {host: [], started: [], teardown: []};
+    if (part === 'base') return waitingSteps(places, text);
+    return transientSteps(places, text, runtime.anonymousVolumes(record));
+  };
   const prepare = () =>
-    prepareStart(runtime.facts, {
-      config,
-      image,
-      baseLayer: runtime.baseLayer,
-      places,
-      transient: true,
-      hold,
-      volumePath: name => runtime.volumePath(name),
-      bookkeeping: transientSteps(record, places, runtime.anonymousVolumes(config)),
-      extraEnv,
-    });
-  if (extraEnv.length > 0 || !hasTemplate(config)) {
+    prepareStart(
+      runtime.facts,
+      {
+        config: record,
+        image: stored,
+        baseLayer: runtime.baseLayer,
+        places,
+        transient: true,
+        waits,
+        volumePath: name => runtime.volumePath(name),
+        bookkeeping: bookkeeping(),
+        extraEnv,
+      },
+      part,
+    );
+  if (extraEnv.length > 0 || !hasTemplate(record)) {
     const prepared = prepare();
-    return {...prepared, record, encoded: encodePlan(prepared.plan)};
+    return {...prepared, record, text, encoded: encodePlan(prepared.plan)};
   }
-  const identity = {places, record: JSON.stringify(record)};
-  const kind = kindOfStart(record, hold, runtime.facts);
+  const identity = {places, record: text};
   const template = runtime.templates.find(kind);
   if (template === undefined) {
     const prepared = prepare();
     const encoded = runtime.templates.add(kind, prepared.plan, identity, prepared.warnings);
-    return {...prepared, record, encoded};
+    return {...prepared, record, text, encoded};
   }
-  runtime.facts.cgroups.refuseFrozen(config.cgroupParent);
+  runtime.facts.cgroups.refuseFrozen(record.cgroupParent);
   return {
     record,
+    text,
     encoded: fillTemplate(template, identity),
     warnings: template.warnings,
-    get plan() {
+    get plan(): Plan {
       return prepare().plan;
     },
   };

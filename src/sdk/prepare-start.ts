@@ -1,15 +1,22 @@
 /** Gathers what a container's plan needs from its record, its image, the store and the host. */
 import {readdirSync, statSync} from 'node:fs';
 import {join} from 'node:path';
-import {coreFile, type Plan, SlotAllocator, type Step} from '../binding/index.js';
+import {coreFile, type Plan, SlotAllocator} from '../binding/index.js';
 import {DEFAULT_DEVICE_RULES, type DeviceRule} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
 import type {StoredImage} from '../store/index.js';
 import {capabilityNames, resolveCapabilities} from './capabilities.js';
 import {checkPrivileges} from './check-privileges.js';
-import {compilePlan, type DeviceNode, type IdMaps, INIT_PATH} from './compile-plan.js';
+import {
+  compileInParts,
+  compilePlan,
+  type DeviceNode,
+  type IdMaps,
+  INIT_PATH,
+  type PlanInput,
+} from './compile-plan.js';
 import {type ContainerConfig, processEnv} from './container-config.js';
-import type {ContainerPlaces} from './container-files.js';
+import type {Bookkeeping, ContainerPlaces} from './container-files.js';
 import {NETWORK_SYSCTLS, READONLY_PATHS} from './docker-defaults.js';
 import type {HostFacts} from './host-facts.js';
 import type {BoundSource} from './plan-mounts.js';
@@ -25,16 +32,15 @@ export interface StartRequest {
   /** Nobody mounts its writable layer again. */
   readonly transient: boolean;
   readonly volumePath: (name: string) => string;
-  readonly bookkeeping: {
-    readonly host: readonly Step[];
-    readonly started: readonly Step[];
-    readonly teardown: readonly Step[];
-  };
-  /** Wait before exec. @default false */
-  readonly hold?: boolean;
+  readonly bookkeeping: Bookkeeping;
+  /** @default 'never' */
+  readonly waits?: PlanInput['waits'];
   /** Variables that this start alone adds. */
   readonly extraEnv: readonly string[];
 }
+
+/** How much of a start a plan is. */
+export type StartPart = 'whole' | 'base' | 'rest';
 
 export interface PreparedStart {
   readonly plan: Plan;
@@ -46,7 +52,11 @@ export interface PreparedStart {
  * @throws `ERR_USER_UNKNOWN`, `ERR_LIMIT_UNSUPPORTED`, `ERR_INVALID_OPTION`, `ERR_DEVICE_NOT_FOUND`,
  * `ERR_SECCOMP_PROFILE`, `ERR_UNSUPPORTED_OPTION`, `ERR_NEEDS_ROOT`, `ERR_NAMESPACES_FORBIDDEN`
  */
-export function prepareStart(facts: HostFacts, request: StartRequest): PreparedStart {
+export function prepareStart(
+  facts: HostFacts,
+  request: StartRequest,
+  part: StartPart = 'whole',
+): PreparedStart {
   const {config, image, places} = request;
   checkPrivileges(config, facts);
   const rootless = !facts.isRoot;
@@ -71,40 +81,38 @@ export function prepareStart(facts: HostFacts, request: StartRequest): PreparedS
   );
   const env = [...processEnv(config), ...request.extraEnv];
   if (!env.some(variable => variable.startsWith('HOME='))) env.push(`HOME=${user.home}`);
-  const plan = compilePlan(
-    {
-      config,
-      rootfs: {
-        layers: [...image.layers.toReversed(), request.baseLayer],
-        directory: places.writable,
-        volatile: request.transient,
-        userXattr: rootless,
-        layerByLayer: facts.overlayLayerByLayer,
-        layersAsDescriptors: facts.layersAsDescriptors,
-      },
-      etcDirectory: places.directory,
-      user,
-      env,
-      capabilities,
-      seccomp: seccompFilter(config, capabilityNames(capabilities)),
-      ulimits: facts.ulimits,
-      cgroup,
-      userNamespace: idMaps(config, rootless),
-      hold: request.hold ?? false,
-      sources: [
-        ...config.mounts.map(mount => sourceOf(mount, request.volumePath)),
-        ...(config.init ? [initProgram()] : []),
-      ],
-      maskedPaths: facts.maskedPaths,
-      readOnlyPaths: READONLY_PATHS,
-      networkSysctls: rootless || config.userNamespace !== 'host' ? SINGLE_ID_SYSCTLS : NETWORK_SYSCTLS,
-      devices,
-      hosts: facts.hosts(config.network),
-      resolvConf: facts.resolvConf,
-      bookkeeping: request.bookkeeping,
+  const input: PlanInput = {
+    config,
+    rootfs: {
+      layers: [...image.layers.toReversed(), request.baseLayer],
+      directory: places.writable,
+      volatile: request.transient,
+      userXattr: rootless,
+      layerByLayer: facts.overlayLayerByLayer,
+      layersAsDescriptors: facts.layersAsDescriptors,
     },
-    slots,
-  );
+    etcDirectory: places.directory,
+    user,
+    env,
+    capabilities,
+    seccomp: seccompFilter(config, capabilityNames(capabilities)),
+    ulimits: facts.ulimits,
+    cgroup,
+    userNamespace: idMaps(config, rootless),
+    waits: request.waits ?? 'never',
+    sources: [
+      ...config.mounts.map(mount => sourceOf(mount, request.volumePath)),
+      ...(config.init ? [initProgram()] : []),
+    ],
+    maskedPaths: facts.maskedPaths,
+    readOnlyPaths: READONLY_PATHS,
+    networkSysctls: rootless || config.userNamespace !== 'host' ? SINGLE_ID_SYSCTLS : NETWORK_SYSCTLS,
+    devices,
+    hosts: facts.hosts(config.network),
+    resolvConf: facts.resolvConf,
+    bookkeeping: request.bookkeeping,
+  };
+  const plan = part === 'whole' ? compilePlan(input, slots) : compileInParts(input, slots)[part];
   return {plan, warnings: cgroup.warnings};
 }
 

@@ -21,9 +21,11 @@ import {
   endRun,
   type LivePlaces,
   type LiveRecord,
+  readExit,
   readState,
   readWatcher,
   removalSteps,
+  type WaitingRecord,
   writeExit,
 } from './container-files.js';
 import type {ContainerState} from './container-state.js';
@@ -32,12 +34,18 @@ import {type ContainerInspect, inspectRecord} from './inspect-record.js';
 import {formatNanoseconds, nowNanoseconds, parseNanoseconds} from './nanosecond-time.js';
 import type {NormalizedOptions} from './normalize-run-options.js';
 import {PlanTemplates} from './plan-template.js';
+import {Pool} from './pool.js';
 import {randomName} from './random-name.js';
 import {resolveSeccomp} from './read-seccomp-profile.js';
 
 export interface RuntimeOptions {
   /** What lasts: images, containers, volumes. @default CORACLE_ROOT, the configuration file's `data-root`, /var/lib/coracle, or below XDG_DATA_HOME */
   readonly root?: string;
+  /**
+   * How many containers wait, all but their program made, for the next start that is like the last one; see `Pool`.
+   * 0 = none. @default 1
+   */
+  readonly waiting?: number;
   /** What ends with the next boot. @default CORACLE_RUN, the configuration file's `exec-root`, /run/coracle, or below XDG_RUNTIME_DIR */
   readonly run?: string;
 }
@@ -60,13 +68,17 @@ export class Runtime implements AsyncDisposable {
   readonly #configuration: Configuration;
   /** @internal */
   readonly templates = new PlanTemplates();
+  /** @internal */
+  readonly pool: Pool;
   #launcher: Launcher | undefined;
   #owner: ProcessIdentity | undefined;
   #closed = false;
   readonly #runs = new Set<Promise<unknown>>();
+  #starting = 0;
 
-  private constructor(store: Store, configuration: Configuration) {
+  private constructor(store: Store, configuration: Configuration, waiting: number) {
     this.store = store;
+    this.pool = new Pool(this, waiting);
     this.#configuration = configuration;
     this.facts = new HostFacts(configuration.cgroupParent);
   }
@@ -83,7 +95,7 @@ export class Runtime implements AsyncDisposable {
   static async #open(options: RuntimeOptions, configuration: Configuration): Promise<Runtime> {
     const {dataRoot = '', execRoot = ''} = configuration;
     const store = await Store.open(options, {root: dataRoot, run: execRoot});
-    const runtime = new Runtime(store, configuration);
+    const runtime = new Runtime(store, configuration, options.waiting ?? 1);
     await runtime.#repair();
     return runtime;
   }
@@ -111,8 +123,24 @@ export class Runtime implements AsyncDisposable {
   /** Kills what runs, waits until it is removed, and ends the launcher; again is fine. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.pool.drop();
     await this.#launcher?.close();
     await Promise.allSettled(this.#runs);
+  }
+
+  /** @internal Counts a start as under way. */
+  async whileStarting<T>(start: () => Promise<T>): Promise<T> {
+    this.#starting++;
+    try {
+      return await start();
+    } finally {
+      this.#starting--;
+    }
+  }
+
+  /** @internal */
+  isStarting(): boolean {
+    return this.#starting > 0;
   }
 
   /** @internal Somebody watches over a run until it is removed or its end is written down. */
@@ -291,8 +319,18 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** @internal */
-  stateOf(record: Pick<ContainerRecord, 'id' | 'name' | 'owner'>): ContainerState {
-    return readState(this.placesOf(record).directory, startedAt, record.owner);
+  stateOf(record: Pick<ContainerRecord, 'id' | 'name' | 'owner' | 'autoRemove'>): ContainerState {
+    return readState(this.placesOf(record).directory, record, startedAt);
+  }
+
+  /** @internal Resolves when nothing of the last run of a container that stays is left to be done. */
+  async whenSettled(record: ContainerRecord): Promise<void> {
+    const {directory} = this.placesOf(record);
+    for (;;) {
+      const watcher = readExit(directory) === undefined ? undefined : readWatcher(directory);
+      if (watcher === undefined || !isAlive(watcher)) return;
+      await sleep(1);
+    }
   }
 
   /** @internal */
@@ -317,6 +355,7 @@ export class Runtime implements AsyncDisposable {
 
   /** @internal */
   async removeContainer(config: ContainerConfig, volumes: boolean): Promise<void> {
+    await this.whenSettled(config);
     await this.store.containers.remove(config.id, config.name);
     if (volumes) await this.forgetVolumes(config);
   }
@@ -382,6 +421,9 @@ export class Runtime implements AsyncDisposable {
       if (record.owner === undefined) await this.#finishLostRun(record);
       else if (!isAlive(record.owner)) await this.#removeOrphan(record);
     }
+    for (const record of containers.waiting() as WaitingRecord[]) {
+      if (!isAlive(record.owner)) await this.#removeOrphan(record);
+    }
     await containers.sweepUnfinished();
     await volumes.sweepOrphans(id => containers.find(id) !== undefined);
   }
@@ -393,7 +435,7 @@ export class Runtime implements AsyncDisposable {
     else await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown: this.#cgroupTeardown(record)}));
   }
 
-  async #removeOrphan(record: ContainerRecord): Promise<void> {
+  async #removeOrphan(record: ContainerRecord | WaitingRecord): Promise<void> {
     const teardown = [
       ...this.#cgroupTeardown(record),
       ...removalSteps(this.placesOf(record), this.anonymousVolumes(record)),
@@ -409,11 +451,12 @@ export class Runtime implements AsyncDisposable {
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown: this.#cgroupTeardown(record)}));
     const state = this.stateOf(record);
     const at = nowNanoseconds();
-    if (state.status === 'exited') writeExit(directory, at, at, state.exit);
-    else endRun(directory);
+    if (state.status === 'exited' && readExit(directory) === undefined)
+      writeExit(directory, at, at, state.exit);
+    endRun(directory);
   }
 
-  #cgroupTeardown({id, cgroupParent}: ContainerRecord) {
+  #cgroupTeardown({id, cgroupParent}: Pick<ContainerRecord, 'id' | 'cgroupParent'>) {
     return this.facts.cgroups.removal(id, cgroupParent);
   }
 }

@@ -10,9 +10,11 @@ import {
   type FailedEvent,
   type Launcher,
   openPipe,
+  openSocketPair,
   type Plan,
   type RemovedEvent,
   type StartedEvent,
+  type StartRequest,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {CapturedOutput} from './captured-output.js';
@@ -56,7 +58,8 @@ export interface StartedProcess {
  */
 export async function startProcess(launcher: Launcher, request: ProcessRequest): Promise<StartedProcess> {
   request.signal?.throwIfAborted();
-  return finish(begin(launcher, request, []), request);
+  const streams = new Streams(request);
+  return finish(begin(launcher, request, streams, []), streams, request);
 }
 
 /** A process that waits before exec. */
@@ -71,23 +74,20 @@ export interface PreparedProcess {
 export async function prepareProcess(launcher: Launcher, request: ProcessRequest): Promise<PreparedProcess> {
   request.signal?.throwIfAborted();
   const {readEnd, writeEnd: gate} = openPipe();
+  const streams = new Streams(request);
   let pending: PendingStart;
   try {
-    pending = begin(launcher, request, [readEnd.fd]);
+    pending = begin(launcher, request, streams, [readEnd.fd]);
   } catch (error) {
     gate.close();
     throw error;
   } finally {
     readEnd.close();
   }
-  const watch = new StartWatch(launcher, pending.number, request);
-  const first = await Promise.race([pending.held, pending.answer.then(() => 'failed' as const)]).catch(
-    () => 'failed',
-  );
-  watch.end();
-  if (first !== 'held' || watch.gaveUp) {
+  const {held, gaveUp} = await untilHeld(pending, request);
+  if (!held) {
     gate.close();
-    await finish(pending, request, watch.gaveUp);
+    await finish(pending, streams, request, gaveUp);
   }
   let used = false;
   return {
@@ -97,13 +97,85 @@ export async function prepareProcess(launcher: Launcher, request: ProcessRequest
       signal?.throwIfAborted();
       writeSync(gate.fd, 'g');
       gate.close();
-      return finish(pending, {...request, signal});
+      return finish(pending, streams, {...request, signal});
     },
     discard: async () => {
       if (used) return;
       used = true;
       gate.close();
-      pending.streams.closeAll();
+      streams.closeAll();
+      await pending.removed;
+    },
+  };
+}
+
+/** A process that waits for the rest of its plan, program and streams included. */
+export interface WaitingProcess {
+  /** False once it died; then it removes itself. */
+  alive(): boolean;
+  /** Lets it go on with the child phase of a plan; once. Resolves and rejects as `startProcess`. */
+  start(request: ProcessRequest): Promise<StartedProcess>;
+  /** Gives it up; nothing after `start`. Resolves when everything is undone. */
+  discard(): Promise<void>;
+}
+
+/** Resolves when a process waits at the `nextPlan` step of this plan. Rejects, with everything undone, when it does not. */
+export async function prepareWaiting(
+  launcher: Launcher,
+  plan: Uint8Array,
+  startDeadlineMs: number,
+): Promise<WaitingProcess> {
+  const [ours, theirs] = openSocketPair();
+  let pending: PendingStart;
+  try {
+    pending = ask(launcher, {plan, descriptors: [theirs.fd], deadlineMs: 0, trace: false, idle: true});
+  } catch (error) {
+    ours.close();
+    throw error;
+  } finally {
+    theirs.close();
+  }
+  const {held} = await untilHeld(pending, {startDeadlineMs, signal: undefined});
+  if (!held) {
+    ours.close();
+    await undo(pending, await pending.answer);
+    throw new CoracleError('ERR_START_FAILED', 'a start ahead of time failed');
+  }
+  let alive = true;
+  let used = false;
+  const gone = () => {
+    alive = false;
+    if (!used) ours.close();
+    used = true;
+  };
+  pending.answer.then(gone, gone);
+  return {
+    alive: () => alive,
+    start: async request => {
+      if (used) throw new TypeError('a waiting process can be started once');
+      used = true;
+      const streams = new Streams(request);
+      const sentNs = process.hrtime.bigint();
+      try {
+        launcher.goOn(pending.number, ours.fd, {
+          plan: request.encoded,
+          descriptors: streams.childEnds,
+          deadlineMs: request.deadlineMs ?? 0,
+        });
+      } catch (error) {
+        streams.closeAll();
+        throw error;
+      } finally {
+        ours.close(); // a message that was sent is read all the same
+        streams.closeChildEnds();
+      }
+      const started = await finish(pending, streams, request);
+      return {...started, started: {...started.started, sentNs, receivedNs: sentNs}};
+    },
+    discard: async () => {
+      if (used) return;
+      used = true;
+      ours.close();
       await pending.removed;
     },
   };
@@ -114,54 +186,25 @@ interface PendingStart {
   readonly launcher: Launcher;
   readonly number: number;
   readonly plan: Uint8Array;
-  readonly streams: Streams;
   readonly held: Promise<'held'>;
   readonly answer: Promise<StartedEvent | FailedEvent>;
   readonly exited: Promise<ExitedEvent>;
   readonly removed: Promise<RemovedEvent>;
 }
 
-function begin(launcher: Launcher, request: ProcessRequest, extra: readonly number[]): PendingStart {
-  const plan = request.encoded;
-  const streams = new Streams(request);
-  const held = deferred<'held'>();
-  const answer = deferred<StartedEvent | FailedEvent>();
-  const exited = deferred<ExitedEvent>();
-  const removed = deferred<RemovedEvent>();
+function begin(
+  launcher: Launcher,
+  request: ProcessRequest,
+  streams: Streams,
+  extra: readonly number[],
+): PendingStart {
   try {
-    const number = launcher.start(
-      {
-        plan,
-        descriptors: [...streams.childEnds, ...extra],
-        deadlineMs: request.deadlineMs ?? 0,
-        trace: request.trace,
-      },
-      {
-        prepared: () => held.resolve('held'),
-        started: answer.resolve,
-        failed: answer.resolve,
-        exited: exited.resolve,
-        removed: removed.resolve,
-        lost: () => {
-          const error = new CoracleError(
-            'ERR_LAUNCHER_LOST',
-            'the launcher process ended, and its containers with it',
-            {hint: 'Open the runtime again: it removes what was left behind.'},
-          );
-          for (const each of [held, answer, exited, removed]) each.reject(error);
-        },
-      },
-    );
-    return {
-      launcher,
-      number,
-      plan,
-      streams,
-      held: held.promise,
-      answer: answer.promise,
-      exited: exited.promise,
-      removed: removed.promise,
-    };
+    return ask(launcher, {
+      plan: request.encoded,
+      descriptors: [...streams.childEnds, ...extra],
+      deadlineMs: request.deadlineMs ?? 0,
+      trace: request.trace,
+    });
   } catch (error) {
     streams.closeAll();
     throw error;
@@ -170,13 +213,70 @@ function begin(launcher: Launcher, request: ProcessRequest, extra: readonly numb
   }
 }
 
+function ask(launcher: Launcher, request: StartRequest): PendingStart {
+  const held = deferred<'held'>();
+  const answer = deferred<StartedEvent | FailedEvent>();
+  const exited = deferred<ExitedEvent>();
+  const removed = deferred<RemovedEvent>();
+  const number = launcher.start(request, {
+    prepared: () => held.resolve('held'),
+    started: answer.resolve,
+    failed: answer.resolve,
+    exited: exited.resolve,
+    removed: removed.resolve,
+    lost: () => {
+      const error = new CoracleError(
+        'ERR_LAUNCHER_LOST',
+        'the launcher process ended, and its containers with it',
+        {hint: 'Open the runtime again: it removes what was left behind.'},
+      );
+      for (const each of [held, answer, exited, removed]) each.reject(error);
+    },
+  });
+  return {
+    launcher,
+    number,
+    plan: request.plan,
+    held: held.promise,
+    answer: answer.promise,
+    exited: exited.promise,
+    removed: removed.promise,
+  };
+}
+
+async function untilHeld(
+  pending: PendingStart,
+  request: Pick<ProcessRequest, 'startDeadlineMs' | 'signal'>,
+): Promise<{held: boolean; gaveUp: boolean}> {
+  const watch = new StartWatch(pending.launcher, pending.number, request);
+  const failed = pending.answer.then(() => 'failed' as const);
+  const first = await Promise.race([pending.held, failed]).catch(() => 'failed');
+  watch.end();
+  return {held: first === 'held' && !watch.gaveUp, gaveUp: watch.gaveUp};
+}
+
+/** Resolves when nothing of a start is left that failed, or was given up. */
+async function undo(
+  {launcher, number, plan, removed}: PendingStart,
+  event: StartedEvent | FailedEvent,
+): Promise<void> {
+  if (event.type === 'started') launcher.signal(number, SIGKILL);
+  if (event.type === 'failed' && event.lost) {
+    launcher.forget(number);
+    await launcher.teardown(plan);
+  } else {
+    await removed;
+  }
+}
+
 /** Waits for the answer, and undoes what failed. */
 async function finish(
   pending: PendingStart,
+  streams: Streams,
   request: ProcessRequest,
   gaveUp = false,
 ): Promise<StartedProcess> {
-  const {launcher, number, streams, removed} = pending;
+  const {launcher, number, removed} = pending;
   const watch = new StartWatch(launcher, number, request);
   let event: StartedEvent | FailedEvent;
   try {
@@ -199,13 +299,7 @@ async function finish(
     };
   }
   streams.closeAll();
-  if (event.type === 'started') launcher.signal(number, SIGKILL);
-  if (event.type === 'failed' && event.lost) {
-    launcher.forget(number);
-    await launcher.teardown(pending.plan);
-  } else {
-    await removed;
-  }
+  await undo(pending, event);
   request.signal?.throwIfAborted();
   throw startFailure(event, request, isLate);
 }
@@ -219,7 +313,11 @@ class StartWatch {
   readonly #signal: AbortSignal | undefined;
   readonly #giveUp: () => void;
 
-  constructor(launcher: Launcher, number: number, {startDeadlineMs, signal}: ProcessRequest) {
+  constructor(
+    launcher: Launcher,
+    number: number,
+    {startDeadlineMs, signal}: Pick<ProcessRequest, 'startDeadlineMs' | 'signal'>,
+  ) {
     this.#giveUp = () => {
       this.gaveUp = true;
       launcher.abort(number);

@@ -38,7 +38,7 @@ export class Containers {
 
   /** 64 hexadecimal digits, as Docker's. */
   newId(): string {
-    return randomBytes(32).toString('hex');
+    return randomDigits(64);
   }
 
   /** Of a container that stays: everything of it, whether it exists or not. */
@@ -48,7 +48,7 @@ export class Containers {
 
   /** The symlink that reserves a name for a container that stays. */
   keptName(name: string): string {
-    return join(this.#root, 'names', name);
+    return `${this.#root}/names/${name}`;
   }
 
   /**
@@ -61,9 +61,9 @@ export class Containers {
     launcher: ProcessIdentity,
   ): {directory: string; name: string; writable: string; otherName: string} {
     return {
-      directory: join(this.#live, 'containers', id),
-      name: join(this.#live, 'names', name),
-      writable: join(this.#root, 'transient', `${launcher.pid}-${launcher.startTime}-${id}`),
+      directory: `${this.#live}/containers/${id}`,
+      name: `${this.#live}/names/${name}`,
+      writable: `${this.#root}/transient/${launcher.pid}-${launcher.startTime}-${id}`,
       otherName: this.keptName(name),
     };
   }
@@ -147,6 +147,15 @@ export class Containers {
     return directory && readRecord(join(directory, file));
   }
 
+  /** `waiting.json` of each start ahead of time that nobody has taken yet, and maybe never will. @throws `ERR_RECORD_DAMAGED` */
+  waiting(): unknown[] {
+    const directory = join(this.#live, 'containers');
+    return readdirSync(directory)
+      .filter(id => this.find(id) === undefined)
+      .map(id => readRecord(join(directory, id, 'waiting.json')))
+      .filter(record => record !== undefined);
+  }
+
   /** Holds the lock of a container that stays. @throws `ERR_STORE_BUSY` */
   withLock<T>(id: string, work: () => T | Promise<T>): Promise<T> {
     return withLock(join(this.keptDirectory(id), 'lock'), work);
@@ -160,11 +169,15 @@ export class Containers {
     for (const place of [this.#live, this.#root]) {
       const directory = join(place, 'containers');
       for (const id of readdirSync(directory)) {
-        if (this.find(id) === undefined && isOld(join(directory, id))) await removeIn(directory, id);
+        const path = join(directory, id);
+        const isRecorded = this.find(id) !== undefined || existsSync(join(path, 'waiting.json'));
+        if (!isRecorded && isOld(path)) await removeIn(directory, id);
       }
       for (const name of readdirSync(join(place, 'names'))) {
         const path = join(place, 'names', name);
-        if (isOld(path) && this.find(linkTarget(path) ?? '') === undefined) rmSync(path, {force: true});
+        const id = linkTarget(path) ?? '';
+        const isThere = id !== '' && existsSync(join(directory, id));
+        if (!isThere && isOld(path)) rmSync(path, {force: true});
       }
     }
     const transient = join(this.#root, 'transient');
@@ -234,13 +247,20 @@ const ID = /^[a-f0-9]{64}$/;
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
 /** From random(4), since node:crypto takes 1-2 ms to load, which a short life of the command line would notice. */
-function randomBytes(length: number): Buffer {
-  const bytes = Buffer.alloc(length);
-  const random = openSync('/dev/urandom', 'r');
-  try {
-    readSync(random, bytes); // never short for 256 bytes or less
-  } finally {
-    closeSync(random);
+function randomDigits(count: number): string {
+  if (digits.length < count) {
+    const random = openSync('/dev/urandom', 'r');
+    try {
+      const bytes = Buffer.alloc(256); // never cut short for so few
+      readSync(random, bytes);
+      digits = bytes.toString('hex');
+    } finally {
+      closeSync(random);
+    }
   }
-  return bytes;
+  const taken = digits.slice(0, count);
+  digits = digits.slice(count);
+  return taken;
 }
+
+let digits = '';

@@ -14,7 +14,7 @@ asRoot.serial('the floor program lives whole lives of a compiled plan and leaves
       .split('\n')
       .filter(line => line.includes(own.folder));
   const before = mounts();
-  const floor = new Floor(own.root, 'host-shell', {...OPTIONS, command: ['true']});
+  const floor = new Floor(own.root, 'host-shell', false, {...OPTIONS, command: ['true']});
   for (let life = 0; life < 3; life++) {
     const {startMs, lifeMs, removedMs} = await floor.once();
     t.true(0 < startMs && startMs < lifeMs && lifeMs < removedMs);

@@ -16,13 +16,13 @@ test('the recorded ratios are those of the recorded medians, of at least 200 rou
 });
 
 test('a ratio counts as a regression only beyond the margin', t => {
-  const before = {start: 1.2, life: 1.5};
-  t.deepEqual(regressions({start: 1.7, life: 2.2}, before, 1.5), []);
+  const before = {start: 1.2, life: 1.5, waitingStart: 1.6};
+  t.deepEqual(regressions({start: 1.7, life: 2.2, waitingStart: 2.3}, before, 1.5), []);
   t.regex(
-    regressions({start: 1.9, life: 2.2}, before, 1.5).join('\n'),
+    regressions({start: 1.9, life: 2.2, waitingStart: 2.3}, before, 1.5).join('\n'),
     /^start: 1\.90 × floor .* recorded 1\.20$/,
   );
-  t.is(regressions({start: 1.9, life: 3}, before, 1.5).length, 2);
+  t.is(regressions({start: 1.9, life: 3, waitingStart: 2.5}, before, 1.5).length, 3);
 });
 
 test('each round runs every contender once, and warm-up rounds are not counted', async t => {

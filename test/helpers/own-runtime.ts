@@ -27,7 +27,11 @@ export class OwnRuntime {
   readonly runDirectory: string;
   #opened: Promise<Runtime> | undefined;
 
-  constructor(folder = mkdtempSync(join(tmpdir(), 'coracle-test-'))) {
+  readonly #waiting: number;
+
+  /** @param waiting how many starts are made ahead of time: none, so that what is there is what was asked for */
+  constructor(waiting = 0, folder = mkdtempSync(join(tmpdir(), 'coracle-test-'))) {
+    this.#waiting = waiting;
     this.folder = folder;
     this.root = join(folder, 'root');
     this.runDirectory = join(folder, 'run');
@@ -39,7 +43,7 @@ export class OwnRuntime {
   }
 
   async #open(): Promise<Runtime> {
-    const runtime = await Runtime.open({root: this.root, run: this.runDirectory});
+    const runtime = await Runtime.open({root: this.root, run: this.runDirectory, waiting: this.#waiting});
     await Image.hostShell({runtime});
     return runtime;
   }
@@ -81,8 +85,8 @@ export class OwnRuntime {
 }
 
 /** One for all tests of the file that calls this. */
-export function ownRuntime(): OwnRuntime {
-  const own = new OwnRuntime();
+export function ownRuntime(waiting = 0): OwnRuntime {
+  const own = new OwnRuntime(waiting);
   test.after.always(() => own.close());
   return own;
 }

@@ -92,7 +92,7 @@ asRoot('a store on a file system that cannot shift ids is named as the reason', 
     execFileSync('umount', [folder]);
     rmSync(folder, {recursive: true});
   });
-  const onRamfs = new OwnRuntime(join(folder, 'store'));
+  const onRamfs = new OwnRuntime(0, join(folder, 'store'));
   await t.throwsAsync(onRamfs.run({command: ['true'], userNamespace}), {
     code: 'ERR_UNSUPPORTED_OPTION',
     message: /file system that can shift ids/,

@@ -1,0 +1,137 @@
+/**
+ * Starts ahead of time: while nothing else is to be done, what the next start of the last kind will need is made, all but
+ * its program: namespaces, cgroups, root file system, /proc, /dev, in a process that waits for the rest of its plan. A
+ * start that finds one takes a quarter of the time. Each is used once; one that nobody wanted for ten seconds goes.
+ *
+ * Whatever the caller has outside is never held: containers with binds, volumes or devices start on demand.
+ */
+import type {StoredImage} from '../store/index.js';
+import type {ContainerConfig} from './container-config.js';
+import {kindOfBase} from './plan-template.js';
+import {type PlannedStart, planBase, type StartSubject} from './plan-transient-start.js';
+import {randomName} from './random-name.js';
+import type {Runtime} from './runtime.js';
+import {prepareWaiting, type WaitingProcess} from './start-process.js';
+
+/** How long one waits for somebody who wants it. */
+const IDLE_MS = 10_000;
+const START_DEADLINE_MS = 10_000;
+
+export interface WaitingStart {
+  readonly process: WaitingProcess;
+  readonly base: PlannedStart;
+}
+
+export class Pool {
+  readonly #runtime: Runtime;
+  readonly #size: number;
+  readonly #ready: WaitingStart[] = [];
+  #kind: string | undefined;
+  /** Another object once the store's images changed. */
+  #image: StoredImage | undefined;
+  #underWay = 0;
+  #idleTimer: NodeJS.Timeout | undefined;
+  #refillTimer: NodeJS.Immediate | undefined;
+
+  /** @param size how many wait at most */
+  constructor(runtime: Runtime, size: number) {
+    this.#runtime = runtime;
+    this.#size = size;
+  }
+
+  /** How many wait for a start. */
+  get waiting(): number {
+    return this.#ready.filter(({process}) => process.alive()).length;
+  }
+
+  /** Equal for containers whose surroundings are; undefined when they cannot be made ahead of time. */
+  kindOf({config}: StartSubject): string | undefined {
+    if (this.#size === 0 || !canWait(config, this.#runtime)) return undefined;
+    return kindOfBase({...config, owner: this.#runtime.owner()}, this.#runtime.facts);
+  }
+
+  /** One of this kind, for the caller to start or to discard. */
+  take(kind: string | undefined, image: StoredImage): WaitingStart | undefined {
+    if (kind === undefined || kind !== this.#kind || image !== this.#image) return undefined;
+    for (;;) {
+      const start = this.#ready.pop();
+      if (start === undefined || start.process.alive()) return start;
+    }
+  }
+
+  /** After a start: the next one will want the same. */
+  refill(kind: string | undefined, subject: StartSubject): void {
+    const image = subject.stored;
+    if (kind === undefined) return;
+    if (kind !== this.#kind || image !== this.#image) {
+      this.drop();
+      this.#kind = kind;
+      this.#image = image;
+    }
+    if (this.#idleTimer === undefined) this.#idleTimer = setTimeout(() => this.drop(), IDLE_MS).unref();
+    else this.#idleTimer.refresh();
+    if (this.#ready.length + this.#underWay >= this.#size) return;
+    this.#refillTimer ??= setImmediate(() => {
+      this.#refillTimer = undefined;
+      // Who starts many at once gains nothing by starting more.
+      if (!this.#runtime.isStarting()) void this.#add(subject);
+    });
+  }
+
+  /** Gives up what waits. */
+  drop(): void {
+    clearTimeout(this.#idleTimer);
+    if (this.#refillTimer !== undefined) clearImmediate(this.#refillTimer);
+    this.#idleTimer = undefined;
+    this.#refillTimer = undefined;
+    this.#kind = undefined;
+    this.#image = undefined;
+    for (const {process} of this.#ready.splice(0)) discard(process);
+  }
+
+  async #add(subject: StartSubject): Promise<void> {
+    const kind = this.#kind;
+    const image = subject.stored;
+    this.#underWay++;
+    try {
+      const config = this.#identify(subject.config);
+      const base = planBase(this.#runtime, {...subject, config});
+      const process = await prepareWaiting(this.#runtime.launcher(), base.encoded, START_DEADLINE_MS);
+      if (kind === this.#kind && image === this.#image) this.#ready.push({process, base});
+      else discard(process);
+    } catch {
+      // The start that wants it will find out why, and say so.
+    } finally {
+      this.#underWay--;
+    }
+  }
+
+  #identify(config: ContainerConfig): ContainerConfig {
+    return withIdentity(config, this.#runtime.store.containers.newId(), randomName());
+  }
+}
+
+/** The same container under another id and name; its host name follows, unless it was chosen. */
+export function withIdentity(config: ContainerConfig, id: string, name: string): ContainerConfig {
+  const isDefault = config.hostname === config.id.slice(0, 12);
+  return {...config, id, name, hostname: isDefault ? id.slice(0, 12) : config.hostname};
+}
+
+/** Nothing of the host's that somebody might want back meanwhile, and no user namespace: its maps take another way. */
+function canWait(config: ContainerConfig, {facts}: Runtime): boolean {
+  const {mounts, devices, privileged, init, userNamespace, network, image} = config;
+  return (
+    facts.isRoot &&
+    !privileged &&
+    !init &&
+    devices.length === 0 &&
+    userNamespace === 'host' &&
+    network === 'none' &&
+    image.reference !== 'hello-world' &&
+    mounts.every(({type}) => type === 'tmpfs')
+  );
+}
+
+function discard(process: WaitingProcess): void {
+  process.discard().catch(() => {}); // the launcher died, and what waited with it
+}

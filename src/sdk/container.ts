@@ -21,14 +21,16 @@ import type {ContainerState, Exit} from './container-state.js';
 import {exitOf, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
 import type {ContainerInspect} from './inspect-record.js';
-import {nowNanoseconds} from './nanosecond-time.js';
-import {type Door, normalizeRunOptions} from './normalize-run-options.js';
+import {formatNanoseconds, nowNanoseconds} from './nanosecond-time.js';
+import {type Door, type NormalizedOptions, normalizeRunOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
+import {surroundingsText} from './plan-template.js';
 import {type PlannedStart, planRest, planTransientStart, type StartSubject} from './plan-transient-start.js';
 import {type WaitingStart, withIdentity} from './pool.js';
 import {prepareStart} from './prepare-start.js';
 import {PreparedContainer} from './prepared-container.js';
 import {randomName} from './random-name.js';
+import {ownCopy, type RecentStart} from './recent-starts.js';
 import type {RunOptions, StdinSource} from './run-options.js';
 import {type DescribedContainer, Runtime} from './runtime.js';
 import {prepareProcess, type StartedProcess, startProcess} from './start-process.js';
@@ -97,17 +99,20 @@ export class Container implements AsyncDisposable {
     options: RunOptions = {},
     call: CallOptions = {},
   ): Promise<RunningContainer> {
-    const normalized = normalizeRunOptions(options, call.door, 'run', Runtime.configurationOf(call.runtime));
-    const runtime = call.runtime ?? (await Runtime.default());
-    normalized.signal?.throwIfAborted();
+    const explain = call.explain ?? false;
+    const again = Container.#again(image, options, call);
+    const normalized =
+      again?.normalized ??
+      normalizeRunOptions(options, call.door, 'run', Runtime.configurationOf(call.runtime));
+    const runtime = call.runtime ?? Runtime.opened ?? (await Runtime.default());
+    const {stdin, signal} = normalized;
+    signal?.throwIfAborted();
     if (!normalized.autoRemove) {
       const created = await runtime.createContainer(image, normalized);
-      const start = {stdin: normalized.stdin, ...(normalized.signal && {signal: normalized.signal})};
-      return new Container(runtime, created).start({...start, explain: call.explain ?? false});
+      return new Container(runtime, created).start({stdin, explain, ...(signal && {signal})});
     }
-    const {stdin, signal} = normalized;
-    const explain = call.explain ?? false;
-    const subject = subjectOf(await runtime.describeContainer(image, normalized));
+    const subject =
+      again?.subject ?? (await Container.#describe(runtime, image, options, call.door, normalized));
     const kind = runtime.pool.kindOf(subject);
     const mayHaveWaited = !explain && normalized.name === undefined;
     const waiting = mayHaveWaited ? runtime.pool.take(kind, subject.stored) : undefined;
@@ -120,12 +125,48 @@ export class Container implements AsyncDisposable {
           })
         : startWaiting(runtime, waiting, subject, stdin, signal);
     const {planned, process, warnings} = await runtime.whileStarting(start);
-    runtime.pool.refill(kind, subject);
     const steps = explain ? explainPlan(planned.plan, process.started) : [];
     const facts = {transient: true, warnings, steps, signal};
     const running = new RunningContainer(runtime, planned.record, process, facts);
+    runtime.pool.refill(kind, subject, running.exit);
     feedStdin(stdin, running.stdin);
     return running;
+  }
+
+  /** One like this was started before: only who it is differs. */
+  static #again(image: string, options: RunOptions, call: CallOptions): RecentStart | undefined {
+    const runtime = call.runtime ?? Runtime.opened;
+    const {signal} = options;
+    const recent = runtime?.recent.find(image, options, call.door ?? 'sdk');
+    if (recent === undefined || !(signal === undefined || signal instanceof AbortSignal)) return undefined;
+    const {normalized, subject} = recent;
+    if (runtime!.store.findImage(image) !== subject.stored) {
+      runtime!.recent.forget(recent);
+      return undefined;
+    }
+    const config = withIdentity(subject.config, runtime!.store.containers.newId(), randomName());
+    const created = formatNanoseconds(nowNanoseconds());
+    return {
+      ...recent,
+      normalized: signal === undefined ? normalized : {...normalized, signal},
+      subject: {...subject, config: {...config, created}},
+    };
+  }
+
+  static async #describe(
+    runtime: Runtime,
+    image: string,
+    options: RunOptions,
+    door: Door = 'sdk',
+    normalized: NormalizedOptions,
+  ): Promise<StartSubject> {
+    const own = ownCopy(options);
+    if (own === undefined) return subjectOf(await runtime.describeContainer(image, normalized));
+    const ownNormalized = normalizeRunOptions(own, door, 'run', Runtime.configurationOf(runtime));
+    const subject = subjectOf(await runtime.describeContainer(image, ownNormalized));
+    if (subject.config.mounts.every(({type}) => type === 'tmpfs'))
+      runtime.recent.add(own, {reference: image, door, normalized: ownNormalized, subject});
+    return subject;
   }
 
   /**
@@ -535,7 +576,7 @@ const SIGKILL = 9;
 const DRAIN_PATIENCE_MS = 1000;
 
 function subjectOf({config, stored}: DescribedContainer): StartSubject {
-  return {config, stored, shared: sharedText(config)};
+  return {config, stored, shared: sharedText(config), surroundings: surroundingsText(config)};
 }
 
 /** A start whose surroundings are there already. */

@@ -3,7 +3,15 @@
  * is kept, and the next start of its kind is a copy in which these are replaced. That takes a tenth of the time of
  * compiling and encoding, all of it on the main thread of the program that hosts us, and leaves less garbage.
  */
-import {encodePlan, PHASES, type Phase, type Plan, STEP_LAYOUT, type Step} from '../binding/index.js';
+import {
+  encodePlan,
+  PHASES,
+  type Phase,
+  type Plan,
+  type ProcessIdentity,
+  STEP_LAYOUT,
+  type Step,
+} from '../binding/index.js';
 import type {ContainerConfig} from './container-config.js';
 import type {LivePlaces, LiveRecord} from './container-files.js';
 import type {HostFacts} from './host-facts.js';
@@ -85,17 +93,26 @@ export function kindOfStart(record: LiveRecord, shared: string, facts: HostFacts
 }
 
 /** Equal for starts whose surroundings are the same: all that the `environment` steps of a plan are made of. */
-export function kindOfBase(record: LiveRecord, facts: HostFacts): string {
-  const {image, owner, domainname, network, limits, whenUnavailable, cgroupParent, sysctls} = record;
-  const {shmSizeBytes, oomScoreAdj, mounts, readOnly, workdir} = record;
+export function kindOfBase(
+  surroundings: string,
+  {pid}: Pick<ProcessIdentity, 'pid'>,
+  facts: Pick<HostFacts, 'resolvConf'>,
+): string {
+  return [pid, facts.resolvConf, surroundings].join('\n');
+}
+
+/** The container's part of `kindOfBase`. */
+export function surroundingsText(config: ContainerConfig): string {
+  const {image, domainname, network, limits, whenUnavailable, cgroupParent, sysctls} = config;
+  const {shmSizeBytes, oomScoreAdj, mounts, readOnly, workdir} = config;
   return JSON.stringify([
-    ...[image.id, owner, ownHostname(record), domainname, network, limits, whenUnavailable, cgroupParent],
-    ...[sysctls, shmSizeBytes, oomScoreAdj, mounts, readOnly && workdir, facts.resolvConf],
+    ...[image.id, ownHostname(config), domainname, network, limits, whenUnavailable, cgroupParent],
+    ...[sysctls, shmSizeBytes, oomScoreAdj, mounts, readOnly && workdir],
   ]);
 }
 
 /** Null: the first digits of its id. */
-function ownHostname({id, hostname}: LiveRecord): string | null {
+function ownHostname({id, hostname}: ContainerConfig): string | null {
   return hostname === id.slice(0, SHORT_ID) ? null : hostname;
 }
 

@@ -22,11 +22,14 @@ export type PlannedStart = PreparedStart & {
   readonly text: string;
 };
 
-/** A container and its image; `shared` is `sharedText` of its configuration. */
+/** A container and its image. */
 export interface StartSubject {
   readonly config: ContainerConfig;
   readonly stored: StoredImage;
+  /** `sharedText` of its configuration. */
   readonly shared: string;
+  /** `surroundingsText` of it. */
+  readonly surroundings: string;
 }
 
 /** The plan of a container that lives as long as its run. */
@@ -44,7 +47,7 @@ export function planTransientStart(
 /** All that comes before the program: see `compileInParts`. Its record says no more than what removing it takes. */
 export function planBase(runtime: Runtime, subject: StartSubject): PlannedStart {
   const record = {...subject.config, owner: runtime.owner()};
-  const kind = `base ${kindOfBase(record, runtime.facts)}`;
+  const kind = `base ${kindOfBase(subject.surroundings, record.owner, runtime.facts)}`;
   return plan(runtime, subject, record, {part: 'base', waits: 'before the program', kind});
 }
 

@@ -16,6 +16,8 @@ import {prepareWaiting, type WaitingProcess} from './start-process.js';
 /** How long one waits for somebody who wants it. */
 const IDLE_MS = 10_000;
 const START_DEADLINE_MS = 10_000;
+/** What was started begins with what there is of the processors. */
+const REFILL_DELAY_MS = 5;
 
 export interface WaitingStart {
   readonly process: WaitingProcess;
@@ -31,7 +33,7 @@ export class Pool {
   #image: StoredImage | undefined;
   #underWay = 0;
   #idleTimer: NodeJS.Timeout | undefined;
-  #refillTimer: NodeJS.Immediate | undefined;
+  #refillTimer: NodeJS.Timeout | undefined;
 
   /** @param size how many wait at most */
   constructor(runtime: Runtime, size: number) {
@@ -45,9 +47,9 @@ export class Pool {
   }
 
   /** Equal for containers whose surroundings are; undefined when they cannot be made ahead of time. */
-  kindOf({config}: StartSubject): string | undefined {
+  kindOf({config, surroundings}: StartSubject): string | undefined {
     if (this.#size === 0 || !canWait(config, this.#runtime)) return undefined;
-    return kindOfBase({...config, owner: this.#runtime.owner()}, this.#runtime.facts);
+    return kindOfBase(surroundings, this.#runtime.owner(), this.#runtime.facts);
   }
 
   /** One of this kind, for the caller to start or to discard. */
@@ -59,8 +61,8 @@ export class Pool {
     }
   }
 
-  /** After a start: the next one will want the same. */
-  refill(kind: string | undefined, subject: StartSubject): void {
+  /** After a start: the next one will want the same. Once the program has had its time, or is gone. */
+  refill(kind: string | undefined, subject: StartSubject, exit: Promise<unknown>): void {
     const image = subject.stored;
     if (kind === undefined) return;
     if (kind !== this.#kind || image !== this.#image) {
@@ -71,17 +73,24 @@ export class Pool {
     if (this.#idleTimer === undefined) this.#idleTimer = setTimeout(() => this.drop(), IDLE_MS).unref();
     else this.#idleTimer.refresh();
     if (this.#ready.length + this.#underWay >= this.#size) return;
-    this.#refillTimer ??= setImmediate(() => {
+    if (this.#refillTimer !== undefined) return;
+    const refill = () => {
+      clearTimeout(timer);
+      if (this.#refillTimer !== timer) return;
       this.#refillTimer = undefined;
       // Who starts many at once gains nothing by starting more.
       if (!this.#runtime.isStarting()) void this.#add(subject);
-    });
+    };
+    const timer = setTimeout(refill, REFILL_DELAY_MS).unref();
+    this.#refillTimer = timer;
+    const soon = () => setImmediate(refill).unref();
+    exit.then(soon, soon);
   }
 
   /** Gives up what waits. */
   drop(): void {
     clearTimeout(this.#idleTimer);
-    if (this.#refillTimer !== undefined) clearImmediate(this.#refillTimer);
+    clearTimeout(this.#refillTimer);
     this.#idleTimer = undefined;
     this.#refillTimer = undefined;
     this.#kind = undefined;

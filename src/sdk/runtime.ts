@@ -37,6 +37,7 @@ import {PlanTemplates} from './plan-template.js';
 import {Pool} from './pool.js';
 import {randomName} from './random-name.js';
 import {resolveSeccomp} from './read-seccomp-profile.js';
+import {RecentStarts} from './recent-starts.js';
 
 export interface RuntimeOptions {
   /** What lasts: images, containers, volumes. @default CORACLE_ROOT, the configuration file's `data-root`, /var/lib/coracle, or below XDG_DATA_HOME */
@@ -62,6 +63,7 @@ export interface DescribedContainer {
  */
 export class Runtime implements AsyncDisposable {
   static #shared: Promise<Runtime> | undefined;
+  static #sharedOpened: Runtime | undefined;
   static #sharedConfiguration: Configuration | undefined;
   readonly store: Store;
   readonly facts: HostFacts;
@@ -70,6 +72,8 @@ export class Runtime implements AsyncDisposable {
   readonly templates = new PlanTemplates();
   /** @internal */
   readonly pool: Pool;
+  /** @internal */
+  readonly recent = new RecentStarts();
   #launcher: Launcher | undefined;
   #owner: ProcessIdentity | undefined;
   #closed = false;
@@ -105,12 +109,21 @@ export class Runtime implements AsyncDisposable {
     Runtime.#shared ??= Runtime.#open({}, Runtime.configurationOf());
     const opening = Runtime.#shared;
     const shared = await opening.catch(() => undefined);
-    if (shared !== undefined && !shared.#closed) return shared;
+    if (shared !== undefined && !shared.#closed) {
+      Runtime.#sharedOpened = shared;
+      return shared;
+    }
     if (Runtime.#shared === opening) {
       Runtime.#shared = undefined;
       Runtime.#sharedConfiguration = undefined;
     }
     return shared === undefined ? opening : Runtime.default();
+  }
+
+  /** @internal The runtime of this process if it is open: known without waiting. */
+  static get opened(): Runtime | undefined {
+    const shared = Runtime.#sharedOpened;
+    return shared === undefined || shared.#closed ? undefined : shared;
   }
 
   /** @internal What holds for the containers of a runtime; of the default one before it is open, too. @throws `ERR_CONFIG_INVALID` */

@@ -3,7 +3,7 @@
  *
  *     floor PLAN ID [REST]     PLAN: a file that benchmarks/write-plan.ts wrote; ID: the container's id in it, 64 digits
  *
- * With REST, PLAN ends in a child that waits for it: all that comes before is done before the time counts.
+ * With REST, PLAN ends in a child that waits for it: all that comes before is done before the request.
  *
  * Each byte on standard input asks for one whole life with an id of its own; each answer is one line of nanoseconds:
  * "START EXIT LIFE CODE": from the beginning to exec, to the reaped exit, to the end of the teardown, and the exit code; or
@@ -24,6 +24,7 @@ int main(int argc, char **argv, char **envp);
 
 struct floor {
         int plan, rest, proc, empty_namespace, life[2];
+        int gate[2], done[2];          /* of what waits */
         char *places[PLACES_MAX];      /* where the id's last digits stand in the plan */
         int place_count;
 };
@@ -116,45 +117,63 @@ static void read_reports(void)
         }
 }
 
-static int live(const struct floor *floor, struct life *life)
+/* Opens the plan for one life. */
+static int open_life(const struct floor *floor)
 {
-        int null[3];
-        for (int i = 0; i < 3; i++)
-                null[i] = (int)sys3(__NR_fcntl, i, F_DUPFD_CLOEXEC, 3);
-        int waits = floor->rest >= 0, gate[2] = {-1, -1}, done[2] = {-1, -1};
-        uint64_t begin = now_ns();
         int r = run_open(&run, floor->plan, &progress);
         if (r < 0)
                 return r;
         run.slots[CT_SLOT_EMPTY_NS] = floor->empty_namespace;
         run.slots[CT_SLOT_PROC] = floor->proc;
         run.slots[CT_SLOT_LIFE] = floor->life[0];
-        for (int i = 0; i < 3; i++)
-                run.slots[CT_SLOT_PASSED + i] = null[i];
-        if (waits) {
-                struct ct_request request = {.version = CT_ABI, .type = CT_START, .id = 1};
-                int passed[4] = {floor->rest, null[1], null[1], null[2]};
-                if (sys4(__NR_socketpair, AF_UNIX_, SOCK_SEQPACKET_CLOEXEC, 0, gate) < 0 || sys2(__NR_pipe2, done, O_CLOEXEC) < 0)
-                        return -EMFILE;
-                close_fd(null[0]);
-                run.slots[CT_SLOT_PASSED] = gate[1];
-                run.done = done[1];
-                r = start();
-                close_fd(done[1]);
-                if (r == 0)
-                        r = wait_for(done[0], 'h');
-                begin = now_ns();
-                if (r == 0)
-                        r = (int)send_message(gate[0], &request, sizeof request, passed, 4, 0);
-                if (r >= 0)
-                        r = wait_for(done[0], 'g');
-                if (r == 0)
-                        r = wait_for(done[0], 0);
-                close_fd(gate[0]);
-                close_fd(done[0]);
-        } else {
-                r = start();
-        }
+        return 0;
+}
+
+/* All but the program, which a child waits for at gate[1]. */
+static int make_ready(struct floor *floor)
+{
+        int r = open_life(floor);
+        if (r < 0)
+                return r;
+        if (sys4(__NR_socketpair, AF_UNIX_, SOCK_SEQPACKET_CLOEXEC, 0, floor->gate) < 0 || sys2(__NR_pipe2, floor->done, O_CLOEXEC) < 0)
+                return -EMFILE;
+        run.slots[CT_SLOT_PASSED] = floor->gate[1];
+        run.done = floor->done[1];
+        r = start();
+        close_fd(floor->done[1]);
+        return r < 0 ? r : wait_for(floor->done[0], 'h');
+}
+
+static int go_on(struct floor *floor)
+{
+        struct ct_request request = {.version = CT_ABI, .type = CT_START, .id = 1};
+        int passed[4] = {floor->rest, 0, 1, 2};
+        int r = (int)send_message(floor->gate[0], &request, sizeof request, passed, 4, 0);
+        if (r >= 0)
+                r = wait_for(floor->done[0], 'g');
+        return r < 0 ? r : wait_for(floor->done[0], 0);
+}
+
+static int start_now(struct floor *floor)
+{
+        int r = open_life(floor);
+        for (int i = 0; r == 0 && i < 3; i++)
+                run.slots[CT_SLOT_PASSED + i] = (int)sys3(__NR_fcntl, i, F_DUPFD_CLOEXEC, 3);
+        return r < 0 ? r : start();
+}
+
+static void end_waiting(struct floor *floor)
+{
+        if (floor->rest < 0)
+                return;
+        close_fd(floor->gate[0]);
+        close_fd(floor->done[0]);
+}
+
+static int live(struct floor *floor, struct life *life)
+{
+        uint64_t begin = now_ns();
+        int r = floor->rest >= 0 ? go_on(floor) : start_now(floor);
         life->start = now_ns() - begin;
         life->step = progress.step;
         if (run.pidfd >= 0)
@@ -168,8 +187,23 @@ static int live(const struct floor *floor, struct life *life)
                 life->step = step;
         }
         life->whole = now_ns() - begin;
+        end_waiting(floor);
         run_close(&run);
         return r;
+}
+
+/* Nobody asks for what waits. */
+static int leave(struct floor *floor)
+{
+        uint32_t step;
+        if (floor->rest < 0)
+                return 0;
+        end_waiting(floor);
+        /* It has a copy of the gate's other end, so it is not told by that. */
+        sys4(__NR_pidfd_send_signal, run.pidfd, SIGKILL_, 0, 0);
+        wait_for_exit();
+        run_teardown(&run, &step);
+        return 0;
 }
 
 static void write_id(const struct floor *floor, uint64_t number)
@@ -249,10 +283,13 @@ int main(int argc, char **argv, char **envp)
         for (;;) {
                 struct life life = {0};
                 char request, line[128], *end;
-                if (sys3(__NR_read, requests, &request, 1) != 1)
-                        return 0;
                 write_id(&floor, now_ns());
-                int r = live(&floor, &life);
+                int r = floor.rest >= 0 ? make_ready(&floor) : 0;
+                life.step = progress.step;
+                if (sys3(__NR_read, requests, &request, 1) != 1)
+                        return leave(&floor);
+                if (r == 0)
+                        r = live(&floor, &life);
                 if (r < 0) {
                         end = text_number(text_append(line, "failed "), life.step);
                         end = text_number(text_append(end, " "), (uint64_t)-r);

@@ -241,17 +241,18 @@ static void set_deadline(struct container *container)
                 next_deadline = container->deadline;
 }
 
-/* The pipe of a held child: "g" when it goes on, then a record when something failed; its end is exec, or death without "g". */
+/* The pipe of a held child: "g" when it goes on, then a record when something failed; its end is exec, or death without "g". Only
+ * the end wakes us: what comes before it can wait, and the child has better use for the processor. */
 static void read_held(struct launcher *launcher, struct container *container)
 {
         struct late_failure late = {0};
         long n = sys3(__NR_read, container->done, &late, 1);
-        if (n == -EAGAIN || n == -EINTR)
-                return;
         if (n == 1 && *(char *)&late == 'g') {
                 container->going = 1;
-                return;
+                n = sys3(__NR_read, container->done, &late, 1);
         }
+        if (n == -EAGAIN || n == -EINTR)
+                return;
         if (n == 1)
                 n += sys3(__NR_read, container->done, (char *)&late + 1, sizeof late - 1);
         close_watched(container->done);
@@ -347,7 +348,7 @@ static void take_report(struct launcher *launcher)
         if (report.held) {
                 struct ct_event prepared = {sizeof prepared, CT_PREPARED, report.id};
                 container->done = done;
-                watch(done, WATCH_HELD, (uint32_t)(container - containers), EPOLLIN);
+                watch(done, WATCH_HELD, (uint32_t)(container - containers), 0);
                 emit(launcher, &prepared);
                 return;
         }

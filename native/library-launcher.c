@@ -132,6 +132,25 @@ int64_t ct_socket_pair(int32_t *ends)
         return ct_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));
 }
 
+/* A plan as the launcher reads it: a sealed file in memory. */
+int64_t ct_plan_file(const void *plan, int64_t bytes)
+{
+        int copy = (int)syscall(SYS_memfd_create, "coracle-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        if (copy < 0)
+                return -errno;
+        for (int64_t done = 0; done < bytes;) {
+                ssize_t n = write(copy, (const char *)plan + done, (size_t)(bytes - done));
+                if (n < 0) {
+                        int error = errno;
+                        close(copy);
+                        return -error;
+                }
+                done += n;
+        }
+        fcntl(copy, F_ADD_SEALS, SEALS);
+        return copy;
+}
+
 int64_t ct_send(int32_t socket, const void *request, const void *plan, int64_t plan_bytes, const int32_t *fds, int32_t count)
 {
         struct iovec part = {(void *)(uintptr_t)request, sizeof(struct ct_request)};
@@ -144,21 +163,10 @@ int64_t ct_send(int32_t socket, const void *request, const void *plan, int64_t p
         if (count < 0 || count > CT_PASSED_MAX - 1)
                 return -EINVAL;
         if (plan_bytes > 0) {
-                int copy = (int)syscall(SYS_memfd_create, "coracle-plan", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+                int64_t copy = ct_plan_file(plan, plan_bytes);
                 if (copy < 0)
-                        return -errno;
-                const char *bytes = plan;
-                for (int64_t done = 0; done < plan_bytes;) {
-                        ssize_t n = write(copy, bytes + done, (size_t)(plan_bytes - done));
-                        if (n < 0) {
-                                int error = errno;
-                                close(copy);
-                                return -error;
-                        }
-                        done += n;
-                }
-                fcntl(copy, F_ADD_SEALS, SEALS);
-                passed[total++] = copy;
+                        return copy;
+                passed[total++] = (int)copy;
         }
         for (int i = 0; i < count; i++)
                 passed[total++] = fds[i];

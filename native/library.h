@@ -65,6 +65,7 @@ CT_EXPORT int64_t ct_write_whole(const char *path, const void *bytes, int64_t si
 CT_EXPORT int64_t ct_launcher_start(const char *path, int32_t *sockets);
 CT_EXPORT int64_t ct_launcher_reap(int32_t pid);
 CT_EXPORT int64_t ct_socket_pair(int32_t *ends);
+CT_EXPORT int64_t ct_plan_file(const void *plan, int64_t bytes);
 CT_EXPORT int64_t ct_send(int32_t socket, const void *request, const void *plan, int64_t plan_bytes, const int32_t *fds, int32_t count);
 
 /* A process is its pid and its start time (field 22 of proc_pid_stat(5)); signal 0 only asks. -ESRCH when it is gone. */

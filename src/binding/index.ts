@@ -52,7 +52,7 @@ export {
   writeWhole,
 } from './files.js';
 export {isHostRoot} from './host-root.js';
-export {Launcher, type StartEvents, type StartRequest} from './launcher.js';
+export {Launcher, planFile, type StartEvents, type StartRequest} from './launcher.js';
 export * from './linux.js';
 export {
   type CoreFile,

@@ -20,16 +20,23 @@ import {
   type RemovedEvent,
   type StartedEvent,
 } from './abi.js';
+import {Descriptor} from './files.js';
 import {checked, coreFile, declare} from './native.js';
 
 const ct_launcher_start = declare<[string, Int32ArrayBytes]>(
   'int64_t ct_launcher_start(const char *path, int32_t *sockets)',
 );
 const ct_launcher_reap = declare<[number]>('int64_t ct_launcher_reap(int32_t pid)');
+const ct_plan_file = declare<[Uint8Array, number]>('int64_t ct_plan_file(void *plan, int64_t bytes)');
 const ct_send = declare<[number, Uint8Array, Uint8Array | null, number, Int32ArrayBytes | null, number]>(
   'int64_t ct_send(int32_t socket, void *request, void *plan, int64_t bytes, int32_t *fds, int32_t count)',
 );
 type Int32ArrayBytes = Uint8Array;
+
+/** A plan that the launcher need only open. @throws NativeFailure */
+export function planFile(plan: Uint8Array): Descriptor {
+  return new Descriptor(Number(checked(ct_plan_file(plan, plan.length), 'memfd_create', '')));
+}
 
 /** A start that has been unanswered for this long makes the launcher add a spawner: the others may be stuck. */
 const GROW_AFTER_MS = 100;
@@ -126,23 +133,28 @@ export class Launcher {
   /**
    * Lets a start that waits at a `nextPlan` step go on with the child phase of another plan.
    * @param gate our end of the socket at which it waits
+   * @param plan as `planFile` makes it
    * @param descriptors they take the slots from SLOT_PASSED on
    */
   goOn(
     id: number,
     gate: number,
-    {plan, descriptors, deadlineMs}: Pick<StartRequest, 'plan' | 'descriptors' | 'deadlineMs'>,
+    {
+      plan,
+      descriptors,
+      deadlineMs,
+    }: {readonly plan: Descriptor; readonly descriptors: readonly number[]; readonly deadlineMs: number},
   ): void {
     if (!this.alive) throw launcherLost();
     this.#idle.delete(id);
     this.#hold();
-    const fds = descriptorList(descriptors);
+    const fds = descriptorList([plan.fd, ...descriptors]);
     if (deadlineMs > 0) {
       const deadline = this.#header(REQUEST.deadline, id);
       writeDeadline(deadline, deadlineMs);
       this.#send(this.#control, deadline);
     }
-    const sent = ct_send(gate, this.#header(REQUEST.start, id), plan, plan.length, fds, descriptors.length);
+    const sent = ct_send(gate, this.#header(REQUEST.start, id), null, 0, fds, descriptors.length + 1);
     if (sent !== EPIPE) checked(sent, 'send to a waiting start', ''); // it died: `failed` follows
   }
 

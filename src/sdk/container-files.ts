@@ -3,7 +3,7 @@
  * `config.json` by whoever makes the container, `pid` by the launcher at a successful start, `exit.json` by the
  * process that `watcher` names: the one that started it.
  */
-import {readFileSync, rmSync} from 'node:fs';
+import {readFileSync, renameSync, rmSync} from 'node:fs';
 import {
   HOST,
   identifyProcess,
@@ -89,6 +89,20 @@ export function sharedText({id, name, created, hostname, ...shared}: ContainerCo
 export function recordText({id, name, created, hostname, owner}: LiveRecord, shared: string): string {
   const own = JSON.stringify({id, name, created, hostname, owner});
   return `${own.slice(0, -1)},${shared.slice(1)}`;
+}
+
+/** The record that one which waits will have, if what is expected comes. */
+export function writeExpected({directory}: LivePlaces, text: string): void {
+  writeWhole(`${directory}/expected.json`, text);
+}
+
+/** It came. */
+export function publishExpected({directory}: LivePlaces): void {
+  try {
+    renameSync(`${directory}/expected.json`, `${directory}/config.json`);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // removed already, as below
+  }
 }
 
 /** `config.json` of one that waited. Its program runs already, and may have ended: then there is nothing to write to. */

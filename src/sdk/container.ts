@@ -11,6 +11,7 @@ import {
   forgetRun,
   keptSteps,
   LOST,
+  publishExpected,
   publishRecord,
   readPid,
   removalSteps,
@@ -118,11 +119,17 @@ export class Container implements AsyncDisposable {
     const waiting = mayHaveWaited ? runtime.pool.take(kind, subject.stored) : undefined;
     const start = () =>
       waiting === undefined
-        ? Container.#transient(runtime, subject, normalized.name, 'never', async planned => {
-            const request = processRequest(planned, planned.record, stdin);
-            const process = await startProcess(runtime.launcher(), {...request, trace: explain, signal});
-            return {planned, process, warnings: planned.warnings};
-          })
+        ? Container.#transient(
+            runtime,
+            again ? renewed(runtime, subject) : subject,
+            normalized.name,
+            'never',
+            async planned => {
+              const request = processRequest(planned, planned.record, stdin);
+              const process = await startProcess(runtime.launcher(), {...request, trace: explain, signal});
+              return {planned, process, warnings: planned.warnings};
+            },
+          )
         : startWaiting(runtime, waiting, subject, stdin, signal);
     const {planned, process, warnings} = await runtime.whileStarting(start);
     const steps = explain ? explainPlan(planned.plan, process.started) : [];
@@ -144,13 +151,7 @@ export class Container implements AsyncDisposable {
       runtime!.recent.forget(recent);
       return undefined;
     }
-    const config = withIdentity(subject.config, runtime!.store.containers.newId(), randomName());
-    const created = formatNanoseconds(nowNanoseconds());
-    return {
-      ...recent,
-      normalized: signal === undefined ? normalized : {...normalized, signal},
-      subject: {...subject, config: {...config, created}},
-    };
+    return signal === undefined ? recent : {...recent, normalized: {...normalized, signal}};
   }
 
   static async #describe(
@@ -579,22 +580,37 @@ function subjectOf({config, stored}: DescribedContainer): StartSubject {
   return {config, stored, shared: sharedText(config), surroundings: surroundingsText(config)};
 }
 
+/** The same, but somebody else. */
+function renewed({store}: Runtime, subject: StartSubject): StartSubject {
+  const config = withIdentity(subject.config, store.containers.newId(), randomName());
+  return {...subject, config: {...config, created: formatNanoseconds(nowNanoseconds())}};
+}
+
 /** A start whose surroundings are there already. */
 async function startWaiting(
   runtime: Runtime,
-  {process: waiting, base}: WaitingStart,
+  {process: waiting, base, expected}: WaitingStart,
   subject: StartSubject,
   stdin: StdinSource,
   signal: AbortSignal | undefined,
 ): Promise<{planned: PlannedStart; process: StartedProcess; warnings: readonly string[]}> {
   try {
     const {id, name, owner} = base.record;
-    const config = withIdentity(subject.config, id, name);
-    const planned = planRest(runtime, {...subject, config}, owner);
+    const isExpected = expected.shared === subject.shared;
+    const planned = isExpected
+      ? expected
+      : planRest(
+          runtime,
+          {...subject, config: withIdentity(renewed(runtime, subject).config, id, name)},
+          owner,
+        );
+    if (isExpected) runtime.facts.cgroups.refuseFrozen(planned.record.cgroupParent);
     const request = processRequest(planned, planned.record, stdin);
     const starting = waiting.start({...request, trace: false, signal});
     try {
-      publishRecord(runtime.livePlacesOf(planned.record), planned.text); // while it starts
+      const places = runtime.livePlacesOf(planned.record);
+      if (isExpected) publishExpected(places);
+      else publishRecord(places, planned.text);
     } catch (error) {
       const process = await starting;
       process.kill(SIGKILL);

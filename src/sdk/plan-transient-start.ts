@@ -20,6 +20,8 @@ export type PlannedStart = PreparedStart & {
   /** What is written down of it, and as JSON. */
   readonly record: LiveRecord;
   readonly text: string;
+  /** Of its subject. */
+  readonly shared: string;
 };
 
 /** A container and its image. */
@@ -99,19 +101,20 @@ function plan(
     );
   if (extraEnv.length > 0 || !hasTemplate(record)) {
     const prepared = prepare();
-    return {...prepared, record, text, encoded: encodePlan(prepared.plan)};
+    return {...prepared, record, text, shared, encoded: encodePlan(prepared.plan)};
   }
   const identity = {places, record: text};
   const template = runtime.templates.find(kind);
   if (template === undefined) {
     const prepared = prepare();
     const encoded = runtime.templates.add(kind, prepared.plan, identity, prepared.warnings);
-    return {...prepared, record, text, encoded};
+    return {...prepared, record, text, shared, encoded};
   }
   runtime.facts.cgroups.refuseFrozen(record.cgroupParent);
   return {
     record,
     text,
+    shared,
     encoded: fillTemplate(template, identity),
     warnings: template.warnings,
     get plan(): Plan {

@@ -7,8 +7,10 @@
  */
 import type {StoredImage} from '../store/index.js';
 import type {ContainerConfig} from './container-config.js';
+import {writeExpected} from './container-files.js';
+import {formatNanoseconds, nowNanoseconds} from './nanosecond-time.js';
 import {kindOfBase} from './plan-template.js';
-import {type PlannedStart, planBase, type StartSubject} from './plan-transient-start.js';
+import {type PlannedStart, planBase, planRest, type StartSubject} from './plan-transient-start.js';
 import {randomName} from './random-name.js';
 import type {Runtime} from './runtime.js';
 import {prepareWaiting, type WaitingProcess} from './start-process.js';
@@ -22,6 +24,8 @@ const REFILL_DELAY_MS = 5;
 export interface WaitingStart {
   readonly process: WaitingProcess;
   readonly base: PlannedStart;
+  /** What it will be if the next container is the same as the last one: the common case, made ready as well. */
+  readonly expected: PlannedStart;
 }
 
 export class Pool {
@@ -103,11 +107,15 @@ export class Pool {
     const image = subject.stored;
     this.#underWay++;
     try {
-      const config = this.#identify(subject.config);
-      const base = planBase(this.#runtime, {...subject, config});
-      const process = await prepareWaiting(this.#runtime.launcher(), base.encoded, START_DEADLINE_MS);
-      if (kind === this.#kind && image === this.#image) this.#ready.push({process, base});
-      else discard(process);
+      const runtime = this.#runtime;
+      const another = {...subject, config: this.#identify(subject.config)};
+      const base = planBase(runtime, another);
+      const process = await prepareWaiting(runtime.launcher(), base.encoded, START_DEADLINE_MS);
+      if (kind !== this.#kind || image !== this.#image) return discard(process);
+      const expected = planRest(runtime, another, base.record.owner);
+      process.expect(expected.encoded);
+      writeExpected(runtime.livePlacesOf(expected.record), expected.text);
+      this.#ready.push({process, base, expected});
     } catch {
       // The start that wants it will find out why, and say so.
     } finally {
@@ -116,7 +124,8 @@ export class Pool {
   }
 
   #identify(config: ContainerConfig): ContainerConfig {
-    return withIdentity(config, this.#runtime.store.containers.newId(), randomName());
+    const created = formatNanoseconds(nowNanoseconds());
+    return {...withIdentity(config, this.#runtime.store.containers.newId(), randomName()), created};
   }
 }
 

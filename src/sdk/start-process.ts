@@ -6,12 +6,14 @@ import {closeSync, openSync, writeSync} from 'node:fs';
 import {Socket} from 'node:net';
 import type {Writable} from 'node:stream';
 import {
+  type Descriptor,
   type ExitedEvent,
   type FailedEvent,
   type Launcher,
   openPipe,
   openSocketPair,
   type Plan,
+  planFile,
   type RemovedEvent,
   type StartedEvent,
   type StartRequest,
@@ -113,6 +115,8 @@ export async function prepareProcess(launcher: Launcher, request: ProcessRequest
 export interface WaitingProcess {
   /** False once it died; then it removes itself. */
   alive(): boolean;
+  /** The plan it will most likely go on with; any other will do as well. */
+  expect(encoded: Uint8Array): void;
   /** Lets it go on with the child phase of a plan; once. Resolves and rejects as `startProcess`. */
   start(request: ProcessRequest): Promise<StartedProcess>;
   /** Gives it up; nothing after `start`. Resolves when everything is undone. */
@@ -143,22 +147,35 @@ export async function prepareWaiting(
   }
   let alive = true;
   let used = false;
+  let expected: {readonly encoded: Uint8Array; readonly file: Descriptor} | undefined;
+  const close = () => {
+    ours.close();
+    expected?.file.close();
+    expected = undefined;
+  };
   const gone = () => {
     alive = false;
-    if (!used) ours.close();
+    if (!used) close();
     used = true;
   };
   pending.answer.then(gone, gone);
   return {
     alive: () => alive,
+    expect: encoded => {
+      if (!used) expected = {encoded, file: planFile(encoded)};
+    },
     start: async request => {
       if (used) throw new TypeError('a waiting process can be started once');
       used = true;
       const streams = new Streams(request);
       const sentNs = process.hrtime.bigint();
       try {
+        if (expected?.encoded !== request.encoded) {
+          expected?.file.close();
+          expected = {encoded: request.encoded, file: planFile(request.encoded)};
+        }
         launcher.goOn(pending.number, ours.fd, {
-          plan: request.encoded,
+          plan: expected.file,
           descriptors: streams.childEnds,
           deadlineMs: request.deadlineMs ?? 0,
         });
@@ -166,7 +183,7 @@ export async function prepareWaiting(
         streams.closeAll();
         throw error;
       } finally {
-        ours.close(); // a message that was sent is read all the same
+        close(); // a message that was sent is read all the same
         streams.closeChildEnds();
       }
       const started = await finish(pending, streams, request);
@@ -175,7 +192,7 @@ export async function prepareWaiting(
     discard: async () => {
       if (used) return;
       used = true;
-      ours.close();
+      close();
       await pending.removed;
     },
   };

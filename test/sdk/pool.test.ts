@@ -85,10 +85,47 @@ asRoot.serial('host name, environment and files are those of its own id and name
   t.is((await Container.get(container.name, {runtime: await own.runtime})).id, container.id);
   const inspected = await container.inspect();
   t.like(inspected, {Id: container.id, Name: `/${container.name}`, State: {Status: 'running'}});
-  await container.kill();
-  t.is(await textOf(container.stdout!), `${id}\n${id}\n${id}\n`);
+  let text = '';
+  for await (const chunk of container.stdout!) {
+    text += chunk;
+    if (text.split('\n').length === 4) await container.kill();
+  }
+  t.is(text, `${id}\n${id}\n${id}\n`);
   await container.settled;
 });
+
+asRoot.serial('the same container again and again: each is somebody else', async t => {
+  const runtime = await own.runtime;
+  const seen = new Map<string, string>();
+  for (let round = 0; round < 4; round++) {
+    const container = await own.run({
+      command: ['sh', '-c', 'echo $HOSTNAME; exit 7'],
+      labels: {round: 'any'},
+    });
+    t.is(await textOf(container.stdout!), `${container.id.slice(0, 12)}\n`);
+    t.like(await container.exit, {code: 7, cause: {kind: 'exit'}});
+    await container.settled;
+    seen.set(container.id, container.name);
+    await untilWaiting(runtime);
+  }
+  t.is(seen.size, 4);
+  t.is(new Set(seen.values()).size, 4);
+});
+
+asRoot.serial(
+  'what differs in the program alone finds the surroundings of the last: other variables, user, directory',
+  async t => {
+    for (const [options, expected] of [
+      [{env: ['A=1']}, '1 0 /'],
+      [{env: ['A=2'], user: '7'}, '2 7 /'],
+      [{workdir: '/tmp'}, ' 0 /tmp'],
+    ] as const) {
+      const runtime = await getReady();
+      t.is(runtime.pool.waiting, 1);
+      t.is(await own.output('echo "$A $(id -u) $(pwd)"', options), `${expected}\n`);
+    }
+  },
+);
 
 asRoot.serial('each is used once: the next container sees nothing of the one before', async t => {
   const ids = new Set<string>();

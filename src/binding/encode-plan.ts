@@ -137,8 +137,12 @@ function allocate(size: number): [bytes: Buffer, words: Uint32Array] {
   return [bytes, new Uint32Array(bytes.buffer)];
 }
 
+/** Characters up to which a loop beats a call, also before V8 has compiled the loop. */
+const SHORT_TEXT = 64;
+
 /** As UTF-8; a call into C++ costs more than most of our strings, which are short and ASCII. @returns bytes written */
 function writeText(bytes: Buffer, text: string, at: number): number {
+  if (text.length > SHORT_TEXT) return bytes.write(text, at);
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
     if (code > 0x7f) return bytes.write(text, at);

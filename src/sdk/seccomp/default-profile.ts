@@ -112,7 +112,17 @@ export const DOCKER_PROFILE: SeccompProfile = {
     {architecture: 'SCMP_ARCH_AARCH64', subArchitectures: ['SCMP_ARCH_ARM']},
   ],
   flags: ['SECCOMP_FILTER_FLAG_SPEC_ALLOW'],
-  rules: [
+  get rules() {
+    rules ??= makeRules();
+    return rules;
+  },
+};
+
+let rules: readonly Rule[] | undefined;
+
+/** Made when asked for, since most starts take the filter that was compiled of them while building. */
+function makeRules(): readonly Rule[] {
+  return [
     allow(ALWAYS),
     // Before Linux 4.8 a traced process could get past the filter: seccomp(2), NOTES.
     allow('process_vm_readv process_vm_writev ptrace', {minKernel: [4, 8]}),
@@ -126,8 +136,8 @@ export const DOCKER_PROFILE: SeccompProfile = {
     {...allowIf('clone', NO_NEW_NAMESPACE), excludes: WITHOUT_SYS_ADMIN},
     // Its flags are in memory, where no filter looks; ENOSYS makes the C library fall back to clone.
     {names: ['clone3'], action: {kind: 'errno', value: ENOSYS}, conditions: [], excludes: WITHOUT_SYS_ADMIN},
-  ],
-};
+  ];
+}
 
 function allow(names: string, includes?: RuleFilter): Rule {
   return {names: names.trim().split(/\s+/), action: ALLOW, conditions: [], ...(includes && {includes})};

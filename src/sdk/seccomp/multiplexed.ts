@@ -10,9 +10,8 @@ export interface Multiplexed {
 }
 
 // linux/net.h: SYS_SOCKET = 1, SYS_BIND = 2, …
-const SOCKETCALLS =
-  `socket bind connect listen accept getsockname getpeername socketpair send recv sendto recvfrom shutdown
-  setsockopt getsockopt sendmsg recvmsg accept4 recvmmsg sendmmsg`.split(/\s+/);
+const SOCKETCALLS = `socket bind connect listen accept getsockname getpeername socketpair send recv sendto recvfrom shutdown
+  setsockopt getsockopt sendmsg recvmsg accept4 recvmmsg sendmmsg`;
 // linux/ipc.h
 const IPC_CALLS = {
   semop: 1,
@@ -29,19 +28,23 @@ const IPC_CALLS = {
   shmctl: 24,
 };
 
-const MULTIPLEXED: ReadonlyMap<string, Multiplexed> = new Map([
-  ...SOCKETCALLS.map((name, index): [string, Multiplexed] => [
-    name,
-    {through: 'socketcall', selector: index + 1},
-  ]),
-  ...Object.entries(IPC_CALLS).map(([name, selector]): [string, Multiplexed] => [
-    name,
-    {through: 'ipc', selector},
-  ]),
-]);
+let multiplexed: ReadonlyMap<string, Multiplexed> | undefined;
+
+const readTables = (): ReadonlyMap<string, Multiplexed> =>
+  new Map([
+    ...SOCKETCALLS.split(/\s+/).map((name, index): [string, Multiplexed] => [
+      name,
+      {through: 'socketcall', selector: index + 1},
+    ]),
+    ...Object.entries(IPC_CALLS).map(([name, selector]): [string, Multiplexed] => [
+      name,
+      {through: 'ipc', selector},
+    ]),
+  ]);
 
 export function multiplexedOnX86(name: string): Multiplexed | undefined {
-  return MULTIPLEXED.get(name);
+  multiplexed ??= readTables();
+  return multiplexed.get(name);
 }
 
 /**

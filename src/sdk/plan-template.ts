@@ -116,20 +116,27 @@ function ownHostname({id, hostname}: ContainerConfig): string | null {
   return hostname === id.slice(0, SHORT_ID) ? null : hostname;
 }
 
+type PlanTemplateWithWarnings = PlanTemplate & {readonly warnings: readonly string[]};
+
 /** Remembers the templates of the last kinds; a program starts few. */
 export class PlanTemplates {
   static readonly #MOST = 32;
-  readonly #templates = new Map<string, PlanTemplate & {readonly warnings: readonly string[]}>();
+  readonly #templates = new Map<string, () => PlanTemplateWithWarnings>();
 
-  find(kind: string): (PlanTemplate & {readonly warnings: readonly string[]}) | undefined {
-    return this.#templates.get(kind);
+  find(kind: string): PlanTemplateWithWarnings | undefined {
+    return this.#templates.get(kind)?.();
   }
 
   add(kind: string, plan: Plan, identity: StartIdentity, warnings: readonly string[]): Buffer {
     const encoded = encodePlan(plan);
     if (this.#templates.size === PlanTemplates.#MOST)
       this.#templates.delete(this.#templates.keys().next().value!);
-    this.#templates.set(kind, {...makeTemplate(plan, encoded, identity), warnings});
+    // Made for the second start of its kind: the first of a process is its slowest, and often its only one.
+    let made: PlanTemplateWithWarnings | undefined;
+    this.#templates.set(kind, () => {
+      made ??= {...makeTemplate(plan, encoded, identity), warnings};
+      return made;
+    });
     return encoded;
   }
 }

@@ -5,7 +5,8 @@ import type {ContainerSummary, ImageSummary, Sdk} from './sdk.js';
 
 /** The SDK as the commands know it, on one runtime, with Docker's defaults. */
 export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
-  const runtime = await Runtime.open(root === undefined ? {} : {root});
+  // A command starts one container: nothing is made ahead for another.
+  const runtime = await Runtime.open({...(root !== undefined && {root}), waiting: 0});
   const here = {runtime};
   const container = (name: string) => Container.get(name, here);
   return {

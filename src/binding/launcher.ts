@@ -123,8 +123,9 @@ export class Launcher {
     this.#starts.set(id, events);
     this.#unanswered.add(id);
     if (idle) this.#idle.add(id);
-    this.#growTimer ??= setInterval(() => this.#grow(), GROW_AFTER_MS).unref();
     this.#send(this.#requests, header, plan, fds, descriptors.length);
+    // Timers come after it, too: the first one of a process takes as long as a step of the start.
+    this.#growTimer ??= setInterval(() => this.#grow(), GROW_AFTER_MS).unref();
     this.#listen();
     this.#hold();
     return id;

@@ -26,7 +26,6 @@ export class CapturedOutput {
     this.#limit = limitBytes;
     this.#socket = new Socket({fd, readable: true, writable: false});
     this.#socket.on('error', () => {}); // 'close' follows
-    this.#socket.on('data', (bytes: Buffer) => this.#receive(bytes));
     this.ended = new Promise(resolve => {
       this.#socket.once('close', () => {
         this.#done = true;
@@ -34,6 +33,12 @@ export class CapturedOutput {
         resolve();
       });
     });
+  }
+
+  /** Reading starts here. Until then the pipe holds what was written, but for a buffer of Node's. */
+  begin(): this {
+    this.#socket.on('data', (bytes: Buffer) => this.#receive(bytes));
+    return this;
   }
 
   /** The stream from its first kept byte on. Taken once, it is the same stream again. */

@@ -179,6 +179,7 @@ export async function prepareWaiting(
           descriptors: streams.childEnds,
           deadlineMs: request.deadlineMs ?? 0,
         });
+        streams.makeParentEnds();
       } catch (error) {
         streams.closeAll();
         throw error;
@@ -216,12 +217,14 @@ function begin(
   extra: readonly number[],
 ): PendingStart {
   try {
-    return ask(launcher, {
+    const pending = ask(launcher, {
       plan: request.encoded,
       descriptors: [...streams.childEnds, ...extra],
       deadlineMs: request.deadlineMs ?? 0,
       trace: request.trace,
     });
+    streams.makeParentEnds();
+    return pending;
   } catch (error) {
     streams.closeAll();
     throw error;
@@ -350,6 +353,8 @@ class StartWatch {
   }
 }
 
+type ParentEnds = Pick<StartedProcess, 'stdin' | 'stdout' | 'stderr'>;
+
 /** The program's standard streams: which descriptor it gets, and what stays on our side. */
 class Streams {
   readonly childEnds: number[] = [];
@@ -357,9 +362,7 @@ class Streams {
   readonly #request: ProcessRequest;
   #stdinFd: number | undefined;
   #outputFds: (number | undefined)[] = [];
-  #made:
-    | {stdin: Writable | undefined; stdout: CapturedOutput | undefined; stderr: CapturedOutput | undefined}
-    | undefined;
+  #made: ParentEnds | undefined;
 
   constructor(request: ProcessRequest) {
     this.#request = request;
@@ -378,7 +381,8 @@ class Streams {
     for (const fd of this.#toClose.splice(0)) closeSync(fd);
   }
 
-  parentEnds() {
+  /** Once the request was sent: Node takes half a millisecond for its first streams, in which the launcher works. */
+  makeParentEnds(): void {
     const {outputLimitBytes} = this.#request;
     const [stdout, stderr] = this.#outputFds;
     this.#made = {
@@ -386,12 +390,23 @@ class Streams {
       stdout: stdout === undefined ? undefined : new CapturedOutput(stdout, outputLimitBytes),
       stderr: stderr === undefined ? undefined : new CapturedOutput(stderr, outputLimitBytes),
     };
-    return this.#made;
   }
 
-  /** Closes what was not handed out. */
+  /** From here on output is read. */
+  parentEnds(): ParentEnds {
+    this.#made?.stdout?.begin();
+    this.#made?.stderr?.begin();
+    return this.#made ?? {stdin: undefined, stdout: undefined, stderr: undefined};
+  }
+
+  /** Of a start that failed. */
   closeAll(): void {
-    if (this.#made !== undefined) return;
+    if (this.#made !== undefined) {
+      this.#made.stdin?.destroy();
+      this.#made.stdout?.close();
+      this.#made.stderr?.close();
+      return;
+    }
     for (const fd of [this.#stdinFd, ...this.#outputFds]) if (fd !== undefined) closeSync(fd);
     this.#stdinFd = undefined;
     this.#outputFds = [];

@@ -23,13 +23,16 @@ const PIPED = {...OPTIONS, stdout: 'pipe', stderr: 'pipe'} as const;
 
 const {rounds, warmups} = numberOptions({rounds: 200, warmups: 20});
 await using place = await Workplace.open();
+const onDemand = await place.another(0);
+// Not the same as the other one's: what is made ready is what the last start of a runtime was.
+const piped = await place.another(1);
 await using floor = new Floor(place.root, IMAGE);
 await using waitingFloor = new Floor(place.root, IMAGE, true);
 await using peers = await openPeers(place.folder, place.payload);
 const contenders: Contender[] = [
   {name: 'coracle', once: async () => ({...(await coracleOnce(place.runtime))})},
-  {name: 'coracle, on demand', once: async () => ({...(await coracleOnce(place.onDemand))})},
-  {name: 'coracle, output piped', once: async () => ({...(await coracleOnce(place.runtime, PIPED))})},
+  {name: 'coracle, on demand', once: async () => ({...(await coracleOnce(onDemand))})},
+  {name: 'coracle, output piped', once: async () => ({...(await coracleOnce(piped, PIPED))})},
   {name: 'floor', once: async () => ({...(await floor.once())})},
   {name: 'floor, waiting', once: async () => ({...(await waitingFloor.once())})},
   ...peers.contenders,

@@ -17,6 +17,7 @@ import {IMAGE, Workplace} from './workplace.js';
 const {rounds, tries} = numberOptions({rounds: 60, tries: 3});
 const recorded = readRecorded();
 await using place = await Workplace.open();
+const onDemand = await place.another(0);
 await using floor = new Floor(place.root, IMAGE);
 await using waitingFloor = new Floor(place.root, IMAGE, true);
 printHost(hostFacts(place.root));
@@ -25,7 +26,7 @@ for (let attempt = 0; attempt < tries; attempt++) {
   const samples = await interleave(
     [
       {name: 'coracle', once: async () => ({...(await coracleOnce(place.runtime))})},
-      {name: 'coracle, on demand', once: async () => ({...(await coracleOnce(place.onDemand))})},
+      {name: 'coracle, on demand', once: async () => ({...(await coracleOnce(onDemand))})},
       {name: 'floor', once: async () => ({...(await floor.once())})},
       {name: 'floor, waiting', once: async () => ({...(await waitingFloor.once())})},
     ],

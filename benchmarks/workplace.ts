@@ -15,8 +15,7 @@ export class Workplace implements AsyncDisposable {
   readonly payload: Payload;
   /** As users get it: surroundings of the next start are made while nothing else is to be done. */
   readonly runtime: OpenRuntime;
-  /** Of the same store; makes everything when it is asked for. */
-  readonly onDemand: OpenRuntime;
+  readonly #others: OpenRuntime[] = [];
 
   static async open(): Promise<Workplace> {
     const folder = mkdtempSync(join(tmpdir(), 'coracle-benchmark-'));
@@ -24,29 +23,28 @@ export class Workplace implements AsyncDisposable {
     const payload = buildPayload(folder);
     const run = mkdtempSync(join(memory() ?? folder, 'coracle-benchmark-run-'));
     const runtime = await Runtime.open({root, run});
-    const onDemand = await Runtime.open({root, run, waiting: 0});
     await Image.import(payload.tar, {reference: IMAGE}, {runtime});
-    return new Workplace(folder, root, run, payload, {runtime, onDemand});
+    return new Workplace(folder, root, run, payload, runtime);
   }
 
-  private constructor(
-    folder: string,
-    root: string,
-    run: string,
-    payload: Payload,
-    {runtime, onDemand}: {runtime: OpenRuntime; onDemand: OpenRuntime},
-  ) {
+  private constructor(folder: string, root: string, run: string, payload: Payload, runtime: OpenRuntime) {
     this.folder = folder;
     this.root = root;
     this.#run = run;
-    this.onDemand = onDemand;
     this.payload = payload;
     this.runtime = runtime;
   }
 
+  /** Another runtime of the same store. @param waiting 0: makes everything when it is asked for */
+  async another(waiting: number): Promise<OpenRuntime> {
+    const other = await Runtime.open({root: this.root, run: this.#run, waiting});
+    this.#others.push(other);
+    return other;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.runtime.close();
-    await this.onDemand.close();
+    for (const other of this.#others) await other.close();
     for (const path of [this.folder, this.#run]) await rm(path, {recursive: true, force: true});
   }
 }

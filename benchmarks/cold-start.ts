@@ -18,6 +18,8 @@ import {openPeers} from './peers.js';
 import {hostFacts, printHost, printTable, type Summary, summarizeAll, writeResult} from './report.js';
 import {IMAGE, Workplace} from './workplace.js';
 
+/** Longer than anything but dockerd goes on after a container's end. */
+const PAUSE_MS = 20;
 /** What `Container.run` does by itself: both output streams come back over pipes. */
 const PIPED = {...OPTIONS, stdout: 'pipe', stderr: 'pipe'} as const;
 
@@ -40,7 +42,7 @@ const contenders: Contender[] = [
 const host = hostFacts(place.root);
 printHost(host);
 for (const sentence of peers.missing) console.log(sentence);
-const samples = await interleave(contenders, {rounds, warmups});
+const samples = await interleave(contenders, {rounds, warmups, pauseMs: PAUSE_MS});
 const summary = summarizeAll(samples);
 const lives = Object.entries(summary).map(([name, measures]) => [name, measures['lifeMs']!] as const);
 const life = Object.fromEntries(lives);

@@ -30,7 +30,7 @@ for (let attempt = 0; attempt < tries; attempt++) {
       {name: 'floor', once: async () => ({...(await floor.once())})},
       {name: 'floor, waiting', once: async () => ({...(await waitingFloor.once())})},
     ],
-    {rounds, warmups: 20},
+    {rounds, warmups: 20, pauseMs: 20},
   );
   const ratios = floorRatios(summarizeAll(samples));
   console.log(

@@ -3,10 +3,22 @@
  * behind for its successor, meets all alike.
  */
 
+import {setTimeout as sleep} from 'node:timers/promises';
+
 export interface Contender {
   readonly name: string;
   /** One start; throws unless it went as it should. Milliseconds by name, e.g. `start` and `life`. */
   once(): Promise<Readonly<Record<string, number>>>;
+}
+
+export interface Turns {
+  readonly rounds: number;
+  readonly warmups: number;
+  /**
+   * How long nothing is run after each turn: what the one before has still to do, removing things or making the next start
+   * ready, is not its successor's affair. @default 0
+   */
+  readonly pauseMs?: number;
 }
 
 /** Milliseconds of every round, by contender and measure: `samples['crun run'].life`. */
@@ -14,12 +26,13 @@ export type Samples = Record<string, Record<string, number[]>>;
 
 export async function interleave(
   contenders: readonly Contender[],
-  {rounds, warmups}: {readonly rounds: number; readonly warmups: number},
+  {rounds, warmups, pauseMs = 0}: Turns,
 ): Promise<Samples> {
   const samples: Samples = {};
   for (let round = -warmups; round < rounds; round++) {
     for (const contender of shuffled(contenders)) {
       const measured = await contender.once();
+      if (pauseMs > 0) await sleep(pauseMs);
       if (round < 0) continue;
       const own = samples[contender.name] ?? {};
       samples[contender.name] = own;

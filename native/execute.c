@@ -59,6 +59,7 @@ int run_open(struct run *run, int plan_fd, struct progress *progress)
         run->pidfd = run->mask_directory = -1;
         run->gate[0] = run->gate[1] = run->done = -1;
         run->held = 0;
+        run->wait_until = ~(uint64_t)0;
         run->vector = 0;
         for (int i = 0; i < CT_SLOTS; i++)
                 run->slots[i] = -1;
@@ -144,11 +145,17 @@ int run_step(struct run *run, const struct ct_step *step)
         return r;
 }
 
+static int is_aborted(const struct progress *progress)
+{
+        uint64_t id = __atomic_load_n(&progress->aborted, __ATOMIC_RELAXED);
+        return id != 0 && id == progress->id;
+}
+
 int run_phase(struct run *run, enum ct_phase phase)
 {
         for (uint32_t i = phase_start(run, phase); i < run->plan->end[phase]; i++) {
                 run->progress->step = i;
-                if (phase == PHASE_HOST && run->progress->aborted)
+                if (phase == PHASE_HOST && is_aborted(run->progress))
                         return -ECANCELED;
                 int r = run_step(run, &run->steps[i]);
                 /* Asked anew each time: a hold takes the page away. */

@@ -6,15 +6,21 @@
 
 #define CT_STEPS_MAX 1024
 
+/* How the request of a page ended. Whoever of spawner and supervisor sets its bit first, by compare-and-swap, decides. */
+#define CT_PROGRESS_REPORTED (1ull << 62)      /* the report is sent, or about to be; the supervisor clears the page with it */
+#define CT_PROGRESS_LOST (1ull << 63)          /* given up by the supervisor, which kills the spawner: no report any more */
+#define CT_PROGRESS_ID (CT_PROGRESS_REPORTED - 1)
+
 /* Where a spawner is: shared memory, so that the supervisor can see which step hangs and the child can report why it
  * failed. One page and a half per spawner; written by one process at a time. */
 struct progress {
-        uint64_t id;                   /* the request in work, 0 = idle */
+        uint64_t id;                   /* the request in work, 0 = none; with one of CT_PROGRESS_* once it is decided */
         uint64_t received_ns;
+        uint64_t aborted;              /* set by the supervisor: the request to give up before the clone */
         uint32_t step;
         int32_t error;                 /* errno of the step that failed, 0 = none */
         int32_t pid;                   /* the child, from the moment it exists */
-        uint32_t aborted;              /* set by the supervisor: give up before the clone */
+        uint32_t reserved;
         uint32_t trace[CT_STEPS_MAX];  /* nanoseconds since received_ns at which each step ended */
 };
 
@@ -34,6 +40,7 @@ struct run {
         int gate[2];                   /* forked children wait here until their maps are written */
         int done;                      /* a forked child's end of a pipe that ends with exec or death: it tells of a hold, then of a failure */
         int held;
+        uint64_t wait_until;           /* no step of the teardown waits longer: CLOCK_MONOTONIC, nanoseconds */
         struct progress *progress;
         char path[4096];
 };

@@ -5,6 +5,8 @@
 
 #define CT_SPAWNERS_MAX 16
 #define CT_ABORTED_MAX 64
+#define CT_REMOVALS_MAX 64             /* sent to the janitor and not yet answered */
+#define MSG_DONTWAIT_ 0x40
 
 /* Shared memory of supervisor and spawners. */
 struct shared {

@@ -127,11 +127,11 @@ static int start(struct run *run)
 
 static int was_aborted(struct shared *shared, uint64_t id)
 {
-        for (int i = 0; i < CT_ABORTED_MAX; i++)
-                if (shared->aborted[i] == id) {
-                        shared->aborted[i] = 0;
+        for (int i = 0; i < CT_ABORTED_MAX; i++) {
+                uint64_t wanted = id;
+                if (__atomic_compare_exchange_n(&shared->aborted[i], &wanted, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
                         return 1;
-                }
+        }
         return 0;
 }
 
@@ -145,7 +145,7 @@ static void serve(struct launcher *launcher, struct progress *progress, const st
         report.received_ns = progress->received_ns = now_ns();
         report.steps = 0;
         progress->pid = progress->error = 0;
-        progress->step = progress->aborted = 0;
+        progress->step = 0;
         __atomic_store_n(&progress->id, request->id, __ATOMIC_SEQ_CST);
 
         int r = count > 0 ? run_open(run, fds[0], progress) : -EINVAL;
@@ -173,8 +173,9 @@ static void serve(struct launcher *launcher, struct progress *progress, const st
         report.held = run->plan && r == 0 && run->held;
         int passed[3] = {fds[0], run->plan ? run->pidfd : -1, report.held ? run->done : -1};
         size_t length = offsetof(struct report, trace) + report.steps * sizeof report.trace[0];
-        /* The id is cleared first: once the supervisor has the report, an abort is its own affair. */
-        __atomic_store_n(&progress->id, 0, __ATOMIC_SEQ_CST);
+        uint64_t own = request->id;
+        if (!__atomic_compare_exchange_n(&progress->id, &own, own | CT_PROGRESS_REPORTED, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+                quit(0);               /* the supervisor has answered and killed us */
         send_message(launcher->reports[1], &report, length, passed, count == 0 ? 0 : passed[1] < 0 ? 1 : passed[2] < 0 ? 2 : 3, 0);
         if (run->plan && run->done >= 0)
                 close_fd(run->done);

@@ -9,9 +9,7 @@
 #define BACKLOG_SIZE (1 << 20)
 #define REPORTS_SIZE 16384
 #define EVENT_MAX (sizeof(struct ct_exited) + REPORTS_SIZE + CT_STEPS_MAX * 4)
-#define REMOVALS_MAX 64                /* sent to the janitor and not yet answered */
 #define ABORT_PATIENCE_NS 50000000u    /* how long a killed start may take to say so before its spawner is killed too */
-#define MSG_DONTWAIT_ 0x40
 
 enum state { FREE, HELD /* before exec, until told */, RUNNING, FAILED /* reap only */, WAITING /* for the janitor */, REMOVING };
 
@@ -29,6 +27,7 @@ struct container {
 struct spawner {
         int32_t pid, pidfd;
         int32_t replaced;              /* killed by us: its start was answered */
+        int32_t orphan;                /* the child that it left and that we took on */
 };
 
 struct abort {
@@ -166,7 +165,7 @@ static void emit_removed(struct launcher *launcher, uint64_t id, uint32_t step, 
 /* Hands containers that are gone to the janitor, as many as its socket is sure to take. */
 static void send_removals(struct launcher *launcher)
 {
-        for (uint32_t i = 0; waiting > 0 && i < used && removals_sent < REMOVALS_MAX; i++) {
+        for (uint32_t i = 0; waiting > 0 && i < used && removals_sent < CT_REMOVALS_MAX; i++) {
                 struct container *container = &containers[i];
                 if (container->state != WAITING)
                         continue;
@@ -307,7 +306,17 @@ static void container_exited(struct launcher *launcher, struct container *contai
         remove_later(launcher, container);
 }
 
-static void take_report(struct launcher *launcher)
+/* From here on the start is the container table's affair, not its spawner's. */
+static void clear_reported(struct launcher *launcher, uint64_t id)
+{
+        for (int i = 0; i < CT_SPAWNERS_MAX; i++) {
+                uint64_t reported = id | CT_PROGRESS_REPORTED;
+                __atomic_compare_exchange_n(&launcher->shared->progress[i].id, &reported, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+        }
+}
+
+/* False when there was none. */
+static int take_report(struct launcher *launcher)
 {
         static struct report report;
         static struct {
@@ -317,11 +326,12 @@ static void take_report(struct launcher *launcher)
         int fds[CT_PASSED_MAX], count;
         long n = receive_message(launcher->reports[0], &report, sizeof report, fds, &count, MSG_DONTWAIT_);
         if (n < (long)offsetof(struct report, trace))
-                return;
+                return 0;
         int plan = count > 0 ? fds[0] : -1, pidfd = count > 1 ? fds[1] : -1, done = count > 2 ? fds[2] : -1;
         for (int i = 0; i < CT_ABORTED_MAX; i++)
                 if (aborts[i].id == report.id)
                         aborts[i].id = 0;
+        clear_reported(launcher, report.id);
         struct container *container = take(report.id, plan, pidfd, report.error ? FAILED : report.held ? HELD : RUNNING);
         if (!container) {
                 if (done >= 0)
@@ -329,14 +339,14 @@ static void take_report(struct launcher *launcher)
                 if (pidfd >= 0)
                         sys4(__NR_pidfd_send_signal, pidfd, SIGKILL_, 0, 0);
                 start_failed(launcher, report.id, report.step, ENFILE, 1);
-                return;
+                return 1;
         }
         if (report.error) {
                 start_failed(launcher, report.id, report.step, report.error, 0);
                 kill_container(container, SIGKILL_);
                 if (pidfd < 0)
                         remove_later(launcher, container);
-                return;
+                return 1;
         }
         container->pid = report.pid;
         container->step = report.step;
@@ -350,7 +360,7 @@ static void take_report(struct launcher *launcher)
                 container->done = done;
                 watch(done, WATCH_HELD, (uint32_t)(container - containers), 0);
                 emit(launcher, &prepared);
-                return;
+                return 1;
         }
         container->executed_ns = report.executed_ns;
         set_deadline(container);
@@ -365,6 +375,14 @@ static void take_report(struct launcher *launcher)
         for (uint32_t i = 0; i < report.steps; i++)
                 event.trace[i] = report.trace[i];
         emit(launcher, &event.started.event);
+        return 1;
+}
+
+/* What was reported counts, whatever has become of the spawner since. */
+static void take_reports(struct launcher *launcher)
+{
+        while (has_room() && take_report(launcher))
+                ;
 }
 
 static void take_removal(struct launcher *launcher)
@@ -380,10 +398,15 @@ static void take_removal(struct launcher *launcher)
         send_removals(launcher);
 }
 
+static uint64_t start_of(const struct progress *progress)
+{
+        return __atomic_load_n(&progress->id, __ATOMIC_SEQ_CST) & CT_PROGRESS_ID;
+}
+
 static int spawner_of(const struct launcher *launcher, uint64_t id)
 {
         for (int i = 0; i < CT_SPAWNERS_MAX; i++)
-                if (__atomic_load_n(&launcher->shared->progress[i].id, __ATOMIC_SEQ_CST) == id)
+                if (start_of(&launcher->shared->progress[i]) == id)
                         return i;
         return -1;
 }
@@ -403,80 +426,121 @@ static void add_spawner(struct launcher *launcher)
         }
 }
 
-/* A start is given up: its child is killed; a spawner that then still says nothing is killed and replaced. */
+/* Aborts a start that a spawner works at; false when none does. */
+static int abort_in_spawner(struct launcher *launcher, uint64_t id)
+{
+        int i = spawner_of(launcher, id);
+        if (i < 0)
+                return 0;
+        struct progress *progress = &launcher->shared->progress[i];
+        __atomic_store_n(&progress->aborted, id, __ATOMIC_SEQ_CST);
+        /* The spawner may be at the next start by now. If the page is still this start's after the pid was read, so is the pid;
+         * and it stays its child's, which is ours and unreaped until we have taken the report. */
+        int32_t pid = __atomic_load_n(&progress->pid, __ATOMIC_SEQ_CST);
+        if (pid > 0 && start_of(progress) == id)
+                sys2(__NR_kill, pid, SIGKILL_);
+        for (int k = 0; k < CT_ABORTED_MAX; k++)
+                if (aborts[k].id == 0) {
+                        aborts[k] = (struct abort){id, now_ns() + ABORT_PATIENCE_NS};
+                        break;
+                }
+        return 1;
+}
+
+/* For a start that no spawner has taken yet, or has taken in this moment. */
+static uint64_t *note_abort(struct launcher *launcher, uint64_t id)
+{
+        for (int k = 0; k < CT_ABORTED_MAX; k++) {
+                uint64_t *note = &launcher->shared->aborted[k], none = 0;
+                if (__atomic_compare_exchange_n(note, &none, id, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+                        return note;
+        }
+        return 0;
+}
+
+/* A start is given up: its child is killed; a spawner that then still says nothing is killed and replaced. The second look is
+ * for a spawner that took the start before it could see the note. */
 static void abort_start(struct launcher *launcher, uint64_t id)
 {
-        struct container *container = find(id);
-        int i = spawner_of(launcher, id);
-        if (container) {
-                kill_container(container, SIGKILL_);
-                return;
-        }
-        if (i >= 0) {
-                struct progress *progress = &launcher->shared->progress[i];
-                progress->aborted = 1;
-                if (progress->pid > 0)
-                        sys2(__NR_kill, progress->pid, SIGKILL_);
-                for (int k = 0; k < CT_ABORTED_MAX; k++)
-                        if (aborts[k].id == 0) {
-                                aborts[k] = (struct abort){id, now_ns() + ABORT_PATIENCE_NS};
-                                return;
-                        }
-                return;
-        }
-        for (int k = 0; k < CT_ABORTED_MAX; k++)
-                if (launcher->shared->aborted[k] == 0) {
-                        launcher->shared->aborted[k] = id;
+        uint64_t *note = 0;
+        for (int look = 0; look < 2; look++) {
+                int known = abort_in_spawner(launcher, id);
+                take_reports(launcher);
+                struct container *container = find(id);
+                if (container)
+                        kill_container(container, SIGKILL_);
+                if (known || container) {
+                        uint64_t noted = id;
+                        if (note)
+                                __atomic_compare_exchange_n(note, &noted, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
                         return;
                 }
-}
-
-/* The child of a start whose spawner is lost is ours to kill, and to reap whenever the kernel lets it die; the plan is the
- * caller's to tear down. */
-static void lose_start(struct launcher *launcher, const struct progress *progress, uint64_t id, int error)
-{
-        int pidfd = progress->pid > 0 ? (int)sys2(__NR_pidfd_open, progress->pid, 0) : -1;
-        if (pidfd >= 0) {
-                sys4(__NR_pidfd_send_signal, pidfd, SIGKILL_, 0, 0);
-                if (!take(id, -1, pidfd, FAILED))
-                        close_fd(pidfd);
+                if (look == 0)
+                        note = note_abort(launcher, id);
         }
-        start_failed(launcher, id, progress->step, error, 1);
 }
 
-static void replace_spawner(struct launcher *launcher, int i, uint64_t id)
+/* The child of a start whose spawner is lost is ours to kill, and to reap whenever the kernel lets it die. */
+static void take_orphan(struct launcher *launcher, int i, uint64_t id)
 {
-        sys4(__NR_pidfd_send_signal, spawners[i].pidfd, SIGKILL_, 0, 0);
-        lose_start(launcher, &launcher->shared->progress[i], id, ETIMEDOUT);
-        spawners[i].replaced = 1;
-        add_spawner(launcher);
+        int32_t pid = __atomic_load_n(&launcher->shared->progress[i].pid, __ATOMIC_SEQ_CST);
+        if (pid <= 0 || pid == spawners[i].orphan)
+                return;
+        int pidfd = (int)sys2(__NR_pidfd_open, pid, 0);
+        if (pidfd < 0)
+                return;
+        spawners[i].orphan = pid;
+        sys4(__NR_pidfd_send_signal, pidfd, SIGKILL_, 0, 0);
+        if (!take(id, -1, pidfd, FAILED))
+                close_fd(pidfd);
+}
+
+/* The plan is the caller's to tear down. */
+static void lose_start(struct launcher *launcher, int i, uint64_t id, int error)
+{
+        take_orphan(launcher, i, id);
+        start_failed(launcher, id, launcher->shared->progress[i].step, error, 1);
 }
 
 static void check_aborts(struct launcher *launcher, uint64_t now)
 {
-        for (int k = 0; k < CT_ABORTED_MAX; k++) {
-                if (aborts[k].id == 0 || aborts[k].until > now)
-                        continue;
+        for (int k = 0; k < CT_ABORTED_MAX && has_room(); k++) {
                 uint64_t id = aborts[k].id;
-                int i = spawner_of(launcher, id);
+                if (id == 0 || aborts[k].until > now)
+                        continue;
                 aborts[k].id = 0;
-                if (i >= 0)
-                        replace_spawner(launcher, i, id);
+                int i = spawner_of(launcher, id);
+                uint64_t in_work = id;
+                /* Otherwise its report is on the way. */
+                if (i < 0 || !__atomic_compare_exchange_n(&launcher->shared->progress[i].id, &in_work, id | CT_PROGRESS_LOST, 0,
+                                                          __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+                        continue;
+                sys4(__NR_pidfd_send_signal, spawners[i].pidfd, SIGKILL_, 0, 0);
+                lose_start(launcher, i, id, ETIMEDOUT);
+                spawners[i].replaced = 1;
+                add_spawner(launcher);
         }
 }
 
-static void spawner_died(struct launcher *launcher, uint32_t i)
+/* It is dead: what it reported is in the socket, and what its page still names it did not report. */
+static void spawner_died(struct launcher *launcher, int i)
 {
         struct exit_info info = {0};
+        take_reports(launcher);
+        if (!has_room())
+                return;                /* and be called again */
         sys5(__NR_waitid, P_PIDFD, spawners[i].pidfd, &info, WEXITED | WNOHANG | __WALL, 0);
         if (info.pid == 0)
                 return;
         struct progress *progress = &launcher->shared->progress[i];
-        if (progress->id != 0 && !spawners[i].replaced)
-                lose_start(launcher, progress, progress->id, ECHILD);
+        uint64_t id = start_of(progress);
+        if (spawners[i].replaced)
+                take_orphan(launcher, i, id);  /* a clone that was under way when it was killed */
+        else if (id != 0)
+                lose_start(launcher, i, id, ECHILD);
         close_watched(spawners[i].pidfd);
         spawners[i] = (struct spawner){.pidfd = -1};
-        progress->id = 0;
+        __atomic_store_n(&progress->id, 0, __ATOMIC_SEQ_CST);
         int left = 0;
         for (int k = 0; k < CT_SPAWNERS_MAX; k++)
                 left += spawners[k].pid != 0;
@@ -638,7 +702,7 @@ int supervisor_main(struct launcher *launcher)
                                         read_held(launcher, &containers[index]);
                                 break;
                         case WATCH_SPAWNER:
-                                spawner_died(launcher, index);
+                                spawner_died(launcher, (int)index);
                                 break;
                         }
                 }

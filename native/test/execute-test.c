@@ -146,6 +146,20 @@ static void a_failure_names_its_step(void)
         check(carry_out() == -EINVAL, "a slot beyond the last is refused");
 }
 
+static void an_abort_is_meant_for_one_start(void)
+{
+        begin();
+        step(CT_OP_MKDIR, -1, "aborted", 0)->x = 0700;
+        progress.id = 7, progress.aborted = 6;
+        check(carry_out() == 0, "a start goes on when the one before it is aborted too late");
+        progress.aborted = 7;
+        check(carry_out() == -ECANCELED && progress.step == 0, "a start that is aborted stops before its next step");
+        progress.id = progress.aborted = 0;
+        begin();
+        step(CT_OP_REMOVE_TREE, -1, "aborted", 0);
+        check(carry_out() == 0, "without a number, nothing is aborted");
+}
+
 static void targets_stay_inside_their_root(void)
 {
         make_directory("root", 0700);
@@ -219,6 +233,7 @@ int main(int argc, char **argv)
         sys1(__NR_umask, 0);
         a_plan_makes_and_removes_files();
         a_failure_names_its_step();
+        an_abort_is_meant_for_one_start();
         targets_stay_inside_their_root();
         deep_trees_are_removed();
         foreign_bytes_are_refused();

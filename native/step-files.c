@@ -257,10 +257,16 @@ static void remove_sub_cgroups(int parent, const char *path, int depth)
         close_fd((int)directory);
 }
 
-/* A cgroup stays busy for a moment after its last task: the kernel lets go of a dead task's cgroup when it is reaped. */
-static int remove_cgroup(int at, const char *path, uint64_t wait_ms)
+/* Until when a step may wait: its own time, and what is left of that of the whole teardown. */
+static uint64_t wait_end(const struct run *run, uint64_t wait_ms)
 {
-        uint64_t until = now_ns() + wait_ms * 1000000u;
+        uint64_t own = now_ns() + wait_ms * 1000000u;
+        return own < run->wait_until ? own : run->wait_until;
+}
+
+/* A cgroup stays busy for a moment after its last task: the kernel lets go of a dead task's cgroup when it is reaped. */
+static int remove_cgroup(int at, const char *path, uint64_t until)
+{
         for (long pause = 20;; pause = pause < 2000 ? pause * 2 : pause) {
                 long r = sys3(__NR_unlinkat, at, path, AT_REMOVEDIR);
                 if (r == -ENOENT)
@@ -274,9 +280,8 @@ static int remove_cgroup(int at, const char *path, uint64_t wait_ms)
 }
 
 /* Kills every process in a cgroup directory: cgroup.kill (v2, 5.14), else each pid of cgroup.procs until none is left. */
-static int kill_cgroup(int at, const char *path, uint64_t wait_ms)
+static int kill_cgroup(int at, const char *path, uint64_t until)
 {
-        uint64_t until = now_ns() + wait_ms * 1000000u;
         long directory = sys4(__NR_openat, at, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
         if (directory == -ENOENT)
                 return 0;
@@ -416,7 +421,7 @@ int step_file(struct run *run, const struct ct_step *step)
         case CT_OP_REMOVE_TREE:
                 return remove_tree(at, s1);
         case CT_OP_RMDIR:
-                return remove_cgroup(at, s1, step->x);
+                return remove_cgroup(at, s1, wait_end(run, step->x));
         case CT_OP_UNLINK:
                 r = step->n2 > 0 && !is_symlink_to(run, at, s1, s2) ? 0 : sys3(__NR_unlinkat, at, s1, 0);
                 return r == -ENOENT ? 0 : (int)r;
@@ -428,7 +433,7 @@ int step_file(struct run *run, const struct ct_step *step)
         case CT_OP_PROC_WRITE:
                 return proc_write(run, step);
         case CT_OP_KILL_CGROUP:
-                return kill_cgroup(at, s1, step->x);
+                return kill_cgroup(at, s1, wait_end(run, step->x));
         }
         return -ENOSYS;
 }

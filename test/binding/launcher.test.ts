@@ -1,4 +1,6 @@
-import {existsSync, mkdtempSync, openSync, readFileSync, readlinkSync, rmSync} from 'node:fs';
+import {execFileSync, spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readlinkSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
@@ -17,11 +19,14 @@ import {
   type Step,
   stepAt,
 } from '../../src/binding/index.js';
+import {processesBelow} from '../helpers/host-footprint.js';
+import {asRoot, requires} from '../helpers/requires.js';
 
 /** Plans of a few steps, without any namespace: what the launcher does with every plan. */
 
 const folder = mkdtempSync(join(tmpdir(), 'coracle-launcher-'));
 const nothing = openSync('/dev/null', 'r+');
+const withStrace = process.getuid?.() === 0 ? requires('strace', 'strace') : asRoot;
 test.after.always(() => rmSync(folder, {recursive: true, force: true}));
 
 test('the launcher says hello, runs from a sealed file in memory, and ends when it is closed', async t => {
@@ -172,6 +177,126 @@ test('a launcher that is killed takes its containers along, and every start hear
     },
   );
 });
+
+asRoot('a removal that has to wait holds up no other, and goes on when it can', async t => {
+  const launcher = new Launcher();
+  const [busy, free] = [busyDirectory(), join(folder, 'free')];
+  mkdirSync(free);
+  const order: string[] = [];
+  const waits = launcher
+    .teardown(encodePlan(removal(busy)))
+    .then(({errno}) => order.push(`waited: ${errno}`));
+  for (const path of [free, join(folder, 'not', 'there')]) {
+    await launcher.teardown(encodePlan(removal(path))).then(({errno}) => order.push(`other: ${errno}`));
+  }
+  execFileSync('umount', [busy]);
+  await waits;
+  t.deepEqual(order, ['other: 0', 'other: 0', 'waited: 0']);
+  t.false(existsSync(busy) || existsSync(free));
+  await launcher.close();
+});
+
+asRoot('all that a teardown waits for has two seconds together, and what comes after it is done', async t => {
+  const launcher = new Launcher();
+  const busy = busyDirectory();
+  const last = join(folder, 'last');
+  mkdirSync(last);
+  // Each of them would wait for longer than this test may take.
+  const plan = removal(busy, busy, busy, last);
+  const {errno, step} = await launcher.teardown(encodePlan(plan));
+  t.is(errnoName(-errno), 'EBUSY');
+  t.is(stepAt(plan, step)?.step, plan.teardown[0]);
+  t.false(existsSync(last));
+  execFileSync('umount', [busy]);
+  await launcher.close();
+});
+
+withStrace(
+  'a spawner that dies when it is about to report fails its start at once, and the program ends',
+  async t => {
+    const launcher = new Launcher();
+    await lifeOf(launcher, program('/bin/true'));
+    const killed = await killSpawnersAt(launcher, 'sendmsg');
+    const pidFile = join(folder, 'unreported');
+    const plan: Plan = {
+      ...program('/bin/sleep', '60'),
+      started: [{op: 'pidFile', stage: 'pid', at: HOST, s1: pidFile, x: 0o600}],
+    };
+    const answer = await Promise.race([answerOf(launcher, plan), sleep(5000)]);
+    t.like(answer, {type: 'failed', lost: true});
+    const pid = Number.parseInt(readFileSync(pidFile, 'latin1'), 10);
+    for (let waited = 0; waited < 2000 && isSleeping(pid); waited += 10) await sleep(10);
+    t.false(isSleeping(pid));
+    await killed();
+    t.is((await lifeOf(launcher, program('/bin/sh', '-c', 'exit 7'))).exited?.status, 7);
+    await launcher.close();
+  },
+);
+
+withStrace('a spawner that dies after its report takes no start along', async t => {
+  const launcher = new Launcher();
+  await lifeOf(launcher, program('/bin/true'));
+  const killed = await killSpawnersAt(launcher, 'munmap');
+  const {order, exited} = await lifeOf(launcher, program('/bin/sh', '-c', 'sleep 0.3; exit 7'));
+  t.deepEqual(order, ['started', 'exited', 'removed']);
+  t.is(exited?.status, 7);
+  await killed();
+  await launcher.close();
+});
+
+/** A mount point: the kernel does not remove it. */
+function busyDirectory(): string {
+  const path = mkdtempSync(join(folder, 'busy-'));
+  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', path]);
+  return path;
+}
+
+function removal(...paths: readonly string[]): Plan {
+  const teardown = paths.map((s1): Step => ({op: 'rmdir', stage: 'remove', at: HOST, s1, x: 60_000}));
+  return {host: [], parent: [], child: [], started: [], exit: [], teardown};
+}
+
+/**
+ * Kills each spawner that is there when it makes its next such system call: before the kernel carries it out.
+ * @returns asserts that it happened, and resolves when nothing watches any more
+ */
+async function killSpawnersAt(launcher: Launcher, systemCall: string): Promise<() => Promise<void>> {
+  const spawners = processesBelow(launcher.pid).filter(
+    pid => readFileSync(`/proc/${pid}/comm`, 'latin1') === 'coracle-spawn\n',
+  );
+  const strace = spawn(
+    'strace',
+    [
+      ...spawners.map(pid => `-p${pid}`),
+      '-e',
+      `trace=${systemCall}`,
+      '-e',
+      `inject=${systemCall}:signal=KILL`,
+    ],
+    {stdio: ['ignore', 'ignore', 'pipe']},
+  );
+  const ended = once(strace, 'exit');
+  let said = '';
+  for await (const chunk of strace.stderr.iterator({destroyOnReturn: false})) {
+    said += chunk;
+    if (said.match(/ attached$/gm)?.length === spawners.length) break;
+  }
+  strace.stderr.on('data', chunk => (said += chunk));
+  return async () => {
+    if (!said.includes('killed by SIGKILL')) throw new Error(`no spawner was killed: ${said}`);
+    strace.kill();
+    await ended;
+  };
+}
+
+function answerOf(launcher: Launcher, plan: Plan): Promise<StartedEvent | FailedEvent> {
+  return new Promise((resolve, reject) => {
+    launcher.start(
+      {plan: encodePlan(plan), descriptors: [nothing, nothing, nothing], deadlineMs: 0, trace: false},
+      {started: resolve, failed: resolve, exited() {}, removed() {}, lost: () => reject(new Error('lost'))},
+    );
+  });
+}
 
 const CLONE: Step = {op: 'clone', stage: 'clone', x: 0};
 

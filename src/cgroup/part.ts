@@ -1,4 +1,4 @@
-import type {Slot, SlotAllocator, Step} from '../binding/steps.js';
+import {type Slot, type SlotAllocator, STEP_FLAGS, type Step} from '../binding/steps.js';
 import type {Limits} from './cgroup.js';
 import type {DevicePolicy} from './device-rules.js';
 import type {Controller, LimitWrite} from './limit-writes.js';
@@ -59,4 +59,12 @@ export const TEARDOWN_WAIT_MS = 2000;
 export function levelsOf(parent: string): string[] {
   const names = parent.split('/').filter(name => name !== '');
   return names.map((_, index) => names.slice(0, index + 1).join('/'));
+}
+
+/**
+ * The usual end: all its processes died with their pid namespace. Whoever looks into `cgroup.procs` instead makes the
+ * kernel keep the list, and with it the cgroup, for another second. Once it is gone, the teardown's other steps find nothing.
+ */
+export function removeIfEmpty(directory: string): Step {
+  return {op: 'rmdir', stage: 'remove cgroup', s1: directory, x: 0, flags: STEP_FLAGS.optional};
 }

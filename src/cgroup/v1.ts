@@ -10,7 +10,7 @@ import {formatDeviceException} from './device-rules.js';
 import {exists, makeDirectory, readAgain, readIfPresent} from './host-files.js';
 import type {Controller, LimitWrite} from './limit-writes.js';
 import type {CgroupPart, PartRequest, PartSteps, Refusal} from './part.js';
-import {levelsOf, TEARDOWN_WAIT_MS} from './part.js';
+import {levelsOf, removeIfEmpty, TEARDOWN_WAIT_MS} from './part.js';
 
 /** A v1 controller as found on the host. */
 export interface V1Controller {
@@ -261,7 +261,7 @@ function teardownSteps(directories: Readonly<Record<string, string>>, unique: re
   const all = directories['freezer'] ?? unique[0];
   if (all === undefined) return [];
   const stage = 'kill cgroup';
-  const steps: Step[] = [];
+  const steps = unique.map(removeIfEmpty);
   if (directories['freezer'] !== undefined) {
     steps.push({op: 'killCgroup', stage, s1: all, x: 0, flags: STEP_FLAGS.optional});
     steps.push({

@@ -16,7 +16,7 @@ import {exists, isErrno, makeDirectory, readAgain, readIfPresent} from './host-f
 import type {Controller, LimitWrite} from './limit-writes.js';
 import {CONTROLLERS} from './limit-writes.js';
 import type {CgroupPart, PartRequest, PartSteps, Refusal} from './part.js';
-import {levelsOf, TEARDOWN_WAIT_MS} from './part.js';
+import {levelsOf, removeIfEmpty, TEARDOWN_WAIT_MS} from './part.js';
 
 /** The v2 tree as found on the host. */
 export interface V2Tree {
@@ -239,6 +239,7 @@ function build(base: string, {parent, name, writes, devices}: PartRequest, slots
 
 function teardownSteps(directory: string): Step[] {
   return [
+    removeIfEmpty(directory),
     {op: 'killCgroup', stage: 'kill cgroup', s1: directory, x: TEARDOWN_WAIT_MS},
     {op: 'rmdir', stage: 'remove cgroup', s1: directory, x: TEARDOWN_WAIT_MS},
   ];

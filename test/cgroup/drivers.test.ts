@@ -52,14 +52,13 @@ test('v1: a container without limits gets a directory in each hierarchy it is co
   ]);
   t.deepEqual(lines(steps.child, root), ['write at=20 0', 'write at=21 0', 'write at=22 0', 'write at=23 0']);
   t.is(steps.cloneInto, -1);
+  const removals = ['memory', 'cpu,cpuacct', 'pids', 'freezer'].map(name => `rmdir ${name}/coracle/c1`);
   t.deepEqual(lines(steps.teardown, root), [
+    ...removals,
     'killCgroup freezer/coracle/c1',
     'write freezer/coracle/c1/freezer.state THAWED',
     'killCgroup freezer/coracle/c1',
-    'rmdir memory/coracle/c1',
-    'rmdir cpu,cpuacct/coracle/c1',
-    'rmdir pids/coracle/c1',
-    'rmdir freezer/coracle/c1',
+    ...removals,
   ]);
   t.deepEqual(
     steps.exit.map(({x, s1}) => [x, String(s1 ?? '').replace(`${root}/`, '')]),
@@ -139,7 +138,7 @@ test('v2: a container is one directory, cloned into by an O_PATH descriptor', t 
   t.is(steps.host[2]?.at, SLOT_FREE);
   t.deepEqual(steps.child, []);
   t.is(steps.cloneInto, SLOT_FREE);
-  t.deepEqual(lines(steps.teardown, root), ['killCgroup coracle/c1', 'rmdir coracle/c1']);
+  t.deepEqual(lines(steps.teardown, root), ['rmdir coracle/c1', 'killCgroup coracle/c1', 'rmdir coracle/c1']);
   t.deepEqual(steps.directories, {'': `${root}/coracle/c1`});
 });
 

@@ -52,6 +52,7 @@ export {
   writeWhole,
 } from './files.js';
 export {isHostRoot} from './host-root.js';
+export {type Input, Inputs} from './inputs.js';
 export {Launcher, planFile, type StartEvents, type StartRequest} from './launcher.js';
 export * from './linux.js';
 export {

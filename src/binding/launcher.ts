@@ -3,7 +3,6 @@
  * stream socket. It knows ids and bytes, nothing about containers. Mechanism: `native/README.md`.
  */
 import {closeSync} from 'node:fs';
-import {Socket} from 'node:net';
 import {CoracleError} from '../errors.js';
 import {
   ABI,
@@ -21,6 +20,7 @@ import {
   type StartedEvent,
 } from './abi.js';
 import {Descriptor} from './files.js';
+import {type Input, Inputs} from './inputs.js';
 import {checked, coreFile, declare} from './native.js';
 
 const ct_launcher_start = declare<[string, Int32ArrayBytes]>(
@@ -74,11 +74,13 @@ export interface StartRequest {
 }
 
 export class Launcher {
+  /** Where everything of this launcher's containers comes in. */
+  readonly inputs: Inputs;
   readonly #pid: number;
   readonly #requests: number;
   readonly #control: number;
   readonly #eventsFd: number;
-  #events: Socket | undefined;
+  #events: Input | undefined;
   readonly #starts = new Map<number, StartEvents>();
   readonly #queue: (() => boolean)[] = [];
   readonly #ended = withResolvers<void>();
@@ -89,8 +91,12 @@ export class Launcher {
   #growTimer: NodeJS.Timeout | undefined;
   #state: 'open' | 'closing' | 'ended' = 'open';
 
-  /** Starts a launcher: about a millisecond, never a fork. @throws `ERR_CORE_MISSING`, `ERR_LAUNCHER_FAILED` */
-  constructor() {
+  /**
+   * Starts a launcher: about a millisecond, never a fork. @throws `ERR_CORE_MISSING`, `ERR_LAUNCHER_FAILED`
+   * @param blockMs see `Inputs`
+   */
+  constructor(blockMs = 0) {
+    this.inputs = new Inputs(blockMs);
     const sockets = Buffer.alloc(12);
     const path = coreFile('coracle-launcher');
     try {
@@ -126,6 +132,7 @@ export class Launcher {
     this.#send(this.#requests, header, plan, fds, descriptors.length);
     // Timers come after it, too: the first one of a process takes as long as a step of the start.
     this.#growTimer ??= setInterval(() => this.#grow(), GROW_AFTER_MS).unref();
+    this.inputs.expect();
     this.#listen();
     this.#hold();
     return id;
@@ -193,6 +200,7 @@ export class Launcher {
         lost: () => reject(launcherLost()),
       });
       this.#send(this.#control, this.#header(REQUEST.teardown, id), plan);
+      this.inputs.expect();
       this.#listen();
       this.#hold();
     });
@@ -202,7 +210,9 @@ export class Launcher {
   async close(): Promise<void> {
     if (this.#state !== 'open') return this.#ended.promise;
     this.#state = 'closing';
-    const events = this.#listen().ref();
+    const events = this.#listen();
+    events.ref();
+    this.inputs.expect();
     closeSync(this.#control); // the launcher takes this as the order to end
     closeSync(this.#requests);
     const timer = setTimeout(() => events.destroy(), CLOSE_PATIENCE_MS);
@@ -250,16 +260,14 @@ export class Launcher {
   }
 
   /** Made after the first request was sent: Node takes up to 2 ms for its first socket, in which the launcher works. */
-  #listen(): Socket {
+  #listen(): Input {
     if (this.#events !== undefined) return this.#events;
-    const events = new Socket({fd: this.#eventsFd, readable: true, writable: false});
-    this.#events = events;
-    events.on('error', () => {}); // 'close' follows
-    events.on('data', (bytes: Buffer) => this.#receive(bytes));
-    events.once('close', () => {
+    const events = this.inputs.open(this.#eventsFd, () => {
       this.#lose();
       this.#ended.resolve();
     });
+    this.#events = events;
+    events.begin(bytes => this.#receive(bytes));
     return events;
   }
 

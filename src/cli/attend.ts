@@ -1,4 +1,3 @@
-import {finished} from 'node:stream/promises';
 import {describeExit, dockerExitCode, type Exit} from '../sdk/index.js';
 import {PROGRAM} from './cli-error.js';
 import type {Context, Output} from './command.js';
@@ -27,8 +26,14 @@ export async function attend(
   }
   try {
     const outputs = [
-      pump(container.stdout, () => context.stdout),
-      pump(container.stderr, () => context.stderr),
+      container.forward(
+        'stdout',
+        writeTo(() => context.stdout),
+      ),
+      container.forward(
+        'stderr',
+        writeTo(() => context.stderr),
+      ),
     ];
     const exit = await container.exit;
     await Promise.all(outputs);
@@ -44,16 +49,13 @@ export async function attend(
   }
 }
 
-async function pump(source: RunningContainer['stdout'], output: () => Output): Promise<void> {
-  if (source === null) return;
-  source.on('data', (bytes: Uint8Array) => {
+/** Back-pressure: a slow terminal slows the program down, nothing piles up here. */
+function writeTo(output: () => Output): (bytes: Uint8Array) => Promise<void> | undefined {
+  return bytes => {
     const target = output();
-    if (target.write(bytes) !== false || !('once' in target)) return;
-    // Back-pressure: a slow terminal slows the program down, nothing piles up here.
-    source.pause();
-    (target as unknown as NodeJS.WritableStream).once('drain', () => source.resume());
-  });
-  await finished(source, {writable: false});
+    if (target.write(bytes) !== false || !('once' in target)) return undefined;
+    return new Promise(resolve => (target as unknown as NodeJS.WritableStream).once('drain', resolve));
+  };
 }
 
 function forwardTo(container: RunningContainer, context: Context): (signal: NodeJS.Signals) => void {

@@ -5,8 +5,8 @@ import type {ContainerSummary, ImageSummary, Sdk} from './sdk.js';
 
 /** The SDK as the commands know it, on one runtime, with Docker's defaults. */
 export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
-  // A command starts one container: nothing is made ahead for another.
-  const runtime = await Runtime.open({...(root !== undefined && {root}), waiting: 0});
+  // A command starts one container and waits for it: nothing is made ahead for another.
+  const runtime = await Runtime.open({...(root !== undefined && {root}), waiting: 0, blockMs: BLOCK_MS});
   const here = {runtime};
   const container = (name: string) => Container.get(name, here);
   return {
@@ -59,6 +59,9 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     close: () => runtime.close(),
   };
 }
+
+/** Containers that take no longer cost no event loop; those that do notice nothing of its being made ready meanwhile. */
+const BLOCK_MS = 20;
 
 async function listContainers(runtime: Runtime, size: boolean): Promise<readonly ContainerSummary[]> {
   return await Promise.all(

@@ -60,8 +60,11 @@ export interface Sdk {
 export interface RunningContainer {
   readonly id: string;
   readonly stdin: Writable | null;
-  readonly stdout: Readable | null;
-  readonly stderr: Readable | null;
+  /** Resolves when the stream has ended; `write` holds the program back until its promise is fulfilled. */
+  forward(
+    stream: 'stdout' | 'stderr',
+    write: (bytes: Uint8Array) => Promise<void> | undefined,
+  ): Promise<void>;
   /** Settles after the streams have ended. */
   readonly exit: Promise<Exit>;
   /** After `exit`, when nothing is left to be done: with `--rm` after the removal. */

@@ -1,5 +1,5 @@
-import {Socket} from 'node:net';
 import {Readable} from 'node:stream';
+import type {Input, Inputs} from '../binding/index.js';
 
 /** Kept of each stream for `lastOutput`. */
 const TAIL_BYTES = 4096;
@@ -12,7 +12,7 @@ const TAIL_BYTES = 4096;
 export class CapturedOutput {
   /** Fulfilled when the last writer has closed its end. */
   readonly ended: Promise<void>;
-  readonly #socket: Socket;
+  readonly #input: Input;
   readonly #limit: number;
   #kept: Buffer[] = [];
   #keptBytes = 0;
@@ -20,24 +20,25 @@ export class CapturedOutput {
   #tail: Buffer = Buffer.alloc(0);
   #done = false;
   #readable: Readable | undefined;
+  #write: ((bytes: Uint8Array) => Promise<void> | undefined) | undefined;
 
   /** @param fd the reading end; owned by this object from here on */
-  constructor(fd: number, limitBytes: number) {
+  constructor(fd: number, limitBytes: number, inputs: Inputs) {
     this.#limit = limitBytes;
-    this.#socket = new Socket({fd, readable: true, writable: false});
-    this.#socket.on('error', () => {}); // 'close' follows
+    let ended: () => void;
     this.ended = new Promise(resolve => {
-      this.#socket.once('close', () => {
-        this.#done = true;
-        this.#readable?.push(null);
-        resolve();
-      });
+      ended = resolve;
+    });
+    this.#input = inputs.open(fd, () => {
+      this.#done = true;
+      this.#readable?.push(null);
+      ended();
     });
   }
 
   /** Reading starts here. Until then the pipe holds what was written, but for a buffer of Node's. */
   begin(): this {
-    this.#socket.on('data', (bytes: Buffer) => this.#receive(bytes));
+    this.#input.begin(bytes => this.#receive(bytes));
     return this;
   }
 
@@ -46,10 +47,10 @@ export class CapturedOutput {
     if (this.#readable !== undefined) return this.#readable;
     this.#readable = new Readable({
       read: () => {
-        this.#socket.resume();
+        this.#input.resume();
       },
       destroy: (error, done) => {
-        this.#socket.destroy();
+        this.#input.destroy();
         done(error);
       },
     });
@@ -60,8 +61,20 @@ export class CapturedOutput {
     return this.#readable;
   }
 
+  /**
+   * As taking the stream, but without one, which a process that has just begun would have to load.
+   * @param write returns a promise to hold the program back until it is fulfilled
+   * @returns `ended`
+   */
+  forward(write: (bytes: Uint8Array) => Promise<void> | undefined): Promise<void> {
+    this.#write = write;
+    for (const bytes of this.#kept.splice(0)) this.#receive(bytes);
+    this.#keptBytes = 0;
+    return this.ended;
+  }
+
   get isTaken(): boolean {
-    return this.#readable !== undefined;
+    return this.#readable !== undefined || this.#write !== undefined;
   }
 
   /** Bytes that were dropped because nobody had taken the stream. */
@@ -71,17 +84,24 @@ export class CapturedOutput {
 
   /** The end of what nobody took: at most 4 KiB. */
   lastText(): string {
-    return this.#readable === undefined ? this.#tail.toString('utf8') : '';
+    return !this.isTaken ? this.#tail.toString('utf8') : '';
   }
 
   /** Ends reading, even where a process outside still holds the writing end. */
   close(): void {
-    this.#socket.destroy();
+    this.#input.destroy();
   }
 
   #receive(bytes: Buffer): void {
+    if (this.#write !== undefined) {
+      const written = this.#write(bytes);
+      if (written === undefined) return;
+      this.#input.pause();
+      void written.then(() => this.#input.resume());
+      return;
+    }
     if (this.#readable !== undefined) {
-      if (!this.#readable.push(bytes)) this.#socket.pause();
+      if (!this.#readable.push(bytes)) this.#input.pause();
       return;
     }
     const room = this.#limit - this.#keptBytes;

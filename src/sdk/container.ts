@@ -485,6 +485,18 @@ export class RunningContainer extends Container {
     return this.#process.stderr?.take() ?? null;
   }
 
+  /**
+   * Hands on what it writes as it arrives, at the pace of `write`: what stream that returns a promise holds the program
+   * back until it is fulfilled. Instead of taking the stream.
+   * @returns when the stream has ended; at once if it is no pipe
+   */
+  async forward(
+    stream: OutputChunk['stream'],
+    write: (bytes: Uint8Array) => Promise<void> | undefined,
+  ): Promise<void> {
+    await this.#process[stream]?.forward(write);
+  }
+
   /** Both streams in the order of arrival. */
   output(): AsyncIterable<OutputChunk> {
     return mergeOutput(this.stdout ?? undefined, this.stderr ?? undefined);

@@ -47,6 +47,12 @@ export interface RuntimeOptions {
    * 0 = none. @default 1
    */
   readonly waiting?: number;
+  /**
+   * How many milliseconds of waiting for its first container this process's event loop may stand still, deaf to all but
+   * signals. Short containers are over before Node has loaded what its event loop needs to watch them. For programs
+   * that do nothing else. @default 0
+   */
+  readonly blockMs?: number;
   /** What ends with the next boot. @default CORACLE_RUN, the configuration file's `exec-root`, /run/coracle, or below XDG_RUNTIME_DIR */
   readonly run?: string;
 }
@@ -74,13 +80,19 @@ export class Runtime implements AsyncDisposable {
   readonly pool: Pool;
   /** @internal */
   readonly recent = new RecentStarts();
+  readonly #blockMs: number;
   #launcher: Launcher | undefined;
   #owner: ProcessIdentity | undefined;
   #closed = false;
   readonly #runs = new Set<Promise<unknown>>();
   #starting = 0;
 
-  private constructor(store: Store, configuration: Configuration, waiting: number) {
+  private constructor(
+    store: Store,
+    configuration: Configuration,
+    {waiting = 1, blockMs = 0}: RuntimeOptions,
+  ) {
+    this.#blockMs = blockMs;
     this.store = store;
     this.pool = new Pool(this, waiting);
     this.#configuration = configuration;
@@ -99,7 +111,7 @@ export class Runtime implements AsyncDisposable {
   static async #open(options: RuntimeOptions, configuration: Configuration): Promise<Runtime> {
     const {dataRoot = '', execRoot = ''} = configuration;
     const store = await Store.open(options, {root: dataRoot, run: execRoot});
-    const runtime = new Runtime(store, configuration, options.waiting ?? 1);
+    const runtime = new Runtime(store, configuration, options);
     await runtime.#repair();
     return runtime;
   }
@@ -180,7 +192,7 @@ export class Runtime implements AsyncDisposable {
     }
     if (this.#launcher?.alive) return this.#launcher;
     void this.facts.cgroups; // the parent cgroup is made before a process of ours could stand in the way (cgroup v2)
-    this.#launcher = new Launcher();
+    this.#launcher = new Launcher(this.#blockMs);
     this.#owner = identifyProcess(this.#launcher.pid);
     return this.#launcher;
   }

@@ -9,6 +9,7 @@ import {
   type Descriptor,
   type ExitedEvent,
   type FailedEvent,
+  type Inputs,
   type Launcher,
   openPipe,
   openSocketPair,
@@ -60,7 +61,7 @@ export interface StartedProcess {
  */
 export async function startProcess(launcher: Launcher, request: ProcessRequest): Promise<StartedProcess> {
   request.signal?.throwIfAborted();
-  const streams = new Streams(request);
+  const streams = new Streams(request, launcher.inputs);
   return finish(begin(launcher, request, streams, []), streams, request);
 }
 
@@ -76,7 +77,7 @@ export interface PreparedProcess {
 export async function prepareProcess(launcher: Launcher, request: ProcessRequest): Promise<PreparedProcess> {
   request.signal?.throwIfAborted();
   const {readEnd, writeEnd: gate} = openPipe();
-  const streams = new Streams(request);
+  const streams = new Streams(request, launcher.inputs);
   let pending: PendingStart;
   try {
     pending = begin(launcher, request, streams, [readEnd.fd]);
@@ -167,7 +168,7 @@ export async function prepareWaiting(
     start: async request => {
       if (used) throw new TypeError('a waiting process can be started once');
       used = true;
-      const streams = new Streams(request);
+      const streams = new Streams(request, launcher.inputs);
       const sentNs = process.hrtime.bigint();
       try {
         if (expected?.encoded !== request.encoded) {
@@ -360,12 +361,14 @@ class Streams {
   readonly childEnds: number[] = [];
   readonly #toClose: number[] = [];
   readonly #request: ProcessRequest;
+  readonly #inputs: Inputs;
   #stdinFd: number | undefined;
   #outputFds: (number | undefined)[] = [];
   #made: ParentEnds | undefined;
 
-  constructor(request: ProcessRequest) {
+  constructor(request: ProcessRequest, inputs: Inputs) {
     this.#request = request;
+    this.#inputs = inputs;
     try {
       this.childEnds.push(this.#input(request.stdin));
       this.childEnds.push(this.#output(request.stdout, 1));
@@ -384,11 +387,13 @@ class Streams {
   /** Once the request was sent: Node takes half a millisecond for its first streams, in which the launcher works. */
   makeParentEnds(): void {
     const {outputLimitBytes} = this.#request;
+    const inputs = this.#inputs;
+    if (this.#stdinFd !== undefined) inputs.useEventLoop(); // whatever it is to read comes from there
     const [stdout, stderr] = this.#outputFds;
     this.#made = {
       stdin: this.#stdinFd === undefined ? undefined : writableFor(this.#stdinFd),
-      stdout: stdout === undefined ? undefined : new CapturedOutput(stdout, outputLimitBytes),
-      stderr: stderr === undefined ? undefined : new CapturedOutput(stderr, outputLimitBytes),
+      stdout: stdout === undefined ? undefined : new CapturedOutput(stdout, outputLimitBytes, inputs),
+      stderr: stderr === undefined ? undefined : new CapturedOutput(stderr, outputLimitBytes, inputs),
     };
   }
 

@@ -146,7 +146,9 @@ export function keptSteps({directory}: ContainerPlaces) {
       record: true,
     },
   ];
-  return {host, started: [pidStep(directory)], teardown: [] as Step[]};
+  // How it ended before stays true until it runs again: a start that fails changes nothing.
+  const forget: Step = {op: 'unlink', stage: 'record', at: HOST, s1: `${directory}/exit.json`, record: true};
+  return {host, started: [forget, pidStep(directory)], teardown: [] as Step[]};
 }
 
 let self: ProcessIdentity | undefined;
@@ -233,7 +235,7 @@ export function readState(
   return readExit(directory) ?? {status: 'exited', startedAt: at, finishedAt: at, exit: LOST};
 }
 
-/** Undefined before the end of a first run, and during the next. */
+/** Undefined before the end of a first run, and while the next runs. */
 export function readExit(directory: string): ContainerState | undefined {
   const ended = readRecord(`${directory}/exit.json`) as ExitRecord | undefined;
   return ended && {status: 'exited', ...ended};
@@ -269,10 +271,4 @@ export function writeExit(directory: string, startedNs: bigint, finishedNs: bigi
 export function endRun(directory: string): void {
   rmSync(`${directory}/pid`, {force: true});
   rmSync(`${directory}/watcher`, {force: true});
-}
-
-/** Before a new start of a kept container: what the last one left is no longer true. */
-export function forgetRun(directory: string): void {
-  endRun(directory);
-  rmSync(`${directory}/exit.json`, {force: true});
 }

@@ -8,7 +8,6 @@ import type {ContainerConfig} from './container-config.js';
 import {
   type ContainerRecord,
   endRun,
-  forgetRun,
   keptSteps,
   LOST,
   publishExpected,
@@ -282,7 +281,7 @@ export class Container implements AsyncDisposable {
     await runtime.whenSettled(config);
     const source = stdin ?? (config.stdin === 'content' ? 'ignore' : config.stdin);
     const places = runtime.placesOf(config);
-    forgetRun(places.directory);
+    endRun(places.directory);
     const prepared = prepareStart(runtime.facts, {
       config,
       image: runtime.store.getImage(config.image.id),

@@ -1,3 +1,5 @@
+import {mkdirSync, renameSync, writeFileSync} from 'node:fs';
+import {join} from 'node:path';
 import {Container, type CoracleError, Runtime} from '../../src/index.js';
 import {ownRuntime, textOf} from '../helpers/own-runtime.js';
 import {asRoot} from '../helpers/requires.js';
@@ -24,6 +26,32 @@ asRoot('a container that ended can be started again and finds what it wrote', as
     await running.exit;
   }
   t.deepEqual(outputs, ['', 'again\n', 'again\nagain\n']);
+  await container.remove();
+});
+
+asRoot('a start that fails leaves what is known of the run before it', async t => {
+  const source = join(own.folder, 'comes-and-goes');
+  const hidden = `${source}-hidden`;
+  mkdirSync(source);
+  const container = await own.create({
+    command: ['sh', '-c', 'test -e /data/second && sleep 60; exit 3'],
+    mounts: [{type: 'bind', source, target: '/data'}],
+  });
+  await (await container.start()).exit;
+  const ended = await container.state();
+  t.like(ended, {status: 'exited', exit: {kind: 'code', code: 3}});
+  renameSync(source, hidden);
+  await t.throwsAsync(container.start(), {code: 'ERR_MOUNT_SOURCE'});
+  t.deepEqual(await container.state(), ended);
+  t.like(await container.wait(), {kind: 'code', code: 3});
+  t.like((await container.inspect()).State, {Status: 'exited', ExitCode: 3});
+  renameSync(hidden, source);
+  writeFileSync(join(source, 'second'), '');
+  const running = await container.start();
+  t.is((await container.state()).status, 'running');
+  await running.kill();
+  t.like(await running.exit, {kind: 'signal', signal: 9});
+  t.like(await container.state(), {status: 'exited', exit: {kind: 'signal', signal: 9}});
   await container.remove();
 });
 

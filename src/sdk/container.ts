@@ -3,6 +3,7 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {encodePlan, type StartedEvent, signalProcess} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {containerNotFound} from '../store/index.js';
+import {beginRun, describeRun, processRequest, startTransient, subjectOf} from './begin-run.js';
 import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-output.js';
 import type {ContainerConfig} from './container-config.js';
 import {
@@ -10,30 +11,22 @@ import {
   endRun,
   keptSteps,
   LOST,
-  publishExpected,
-  publishRecord,
   readPid,
   removalSteps,
-  sharedText,
   writeExit,
 } from './container-files.js';
 import type {ContainerState, Exit} from './container-state.js';
 import {exitOf, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
 import type {ContainerInspect} from './inspect-record.js';
-import {formatNanoseconds, nowNanoseconds} from './nanosecond-time.js';
-import {type Door, type NormalizedOptions, normalizeRunOptions} from './normalize-run-options.js';
+import {nowNanoseconds} from './nanosecond-time.js';
+import {type Door, normalizeRunOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
-import {surroundingsText} from './plan-template.js';
-import {type PlannedStart, planRest, planTransientStart, type StartSubject} from './plan-transient-start.js';
-import {type WaitingStart, withIdentity} from './pool.js';
 import {prepareStart} from './prepare-start.js';
 import {PreparedContainer} from './prepared-container.js';
-import {randomName} from './random-name.js';
-import {ownCopy, type RecentStart} from './recent-starts.js';
 import type {RunOptions, StdinSource} from './run-options.js';
-import {type DescribedContainer, Runtime} from './runtime.js';
-import {prepareProcess, type StartedProcess, startProcess} from './start-process.js';
+import {Runtime} from './runtime.js';
+import {isLauncherLoss, prepareProcess, type StartedProcess, startProcess} from './start-process.js';
 import {feedStdin} from './stdin-source.js';
 
 /** How the SDK's functions are told what is not about the container: which runtime, and who asks. */
@@ -100,73 +93,19 @@ export class Container implements AsyncDisposable {
     call: CallOptions = {},
   ): Promise<RunningContainer> {
     const explain = call.explain ?? false;
-    const again = Container.#again(image, options, call);
-    const normalized =
-      again?.normalized ??
-      normalizeRunOptions(options, call.door, 'run', Runtime.configurationOf(call.runtime));
-    const runtime = call.runtime ?? Runtime.opened ?? (await Runtime.default());
+    const request = await describeRun(image, options, call);
+    const {runtime, normalized, subject} = request;
     const {stdin, signal} = normalized;
-    signal?.throwIfAborted();
-    if (!normalized.autoRemove) {
+    if (subject === undefined) {
       const created = await runtime.createContainer(image, normalized);
       return new Container(runtime, created).start({stdin, explain, ...(signal && {signal})});
     }
-    const subject =
-      again?.subject ?? (await Container.#describe(runtime, image, options, call.door, normalized));
-    const kind = runtime.pool.kindOf(subject);
-    const mayHaveWaited = !explain && normalized.name === undefined;
-    const waiting = mayHaveWaited ? runtime.pool.take(kind, subject.stored) : undefined;
-    const start = () =>
-      waiting === undefined
-        ? Container.#transient(
-            runtime,
-            again ? renewed(runtime, subject) : subject,
-            normalized.name,
-            'never',
-            async planned => {
-              const request = processRequest(planned, planned.record, stdin);
-              const process = await startProcess(runtime.launcher(), {...request, trace: explain, signal});
-              return {planned, process, warnings: planned.warnings};
-            },
-          )
-        : startWaiting(runtime, waiting, subject, stdin, signal);
-    const {planned, process, warnings} = await runtime.whileStarting(start);
-    const steps = explain ? explainPlan(planned.plan, process.started) : [];
+    const {planned, process, warnings, steps, kind} = await beginRun(request, subject, explain);
     const facts = {transient: true, warnings, steps, signal};
     const running = new RunningContainer(runtime, planned.record, process, facts);
     runtime.pool.refill(kind, subject, running.exit);
     feedStdin(stdin, running.stdin);
     return running;
-  }
-
-  /** One like this was started before: only who it is differs. */
-  static #again(image: string, options: RunOptions, call: CallOptions): RecentStart | undefined {
-    const runtime = call.runtime ?? Runtime.opened;
-    const {signal} = options;
-    const recent = runtime?.recent.find(image, options, call.door ?? 'sdk');
-    if (recent === undefined || !(signal === undefined || signal instanceof AbortSignal)) return undefined;
-    const {normalized, subject} = recent;
-    if (runtime!.store.findImage(image) !== subject.stored) {
-      runtime!.recent.forget(recent);
-      return undefined;
-    }
-    return signal === undefined ? recent : {...recent, normalized: {...normalized, signal}};
-  }
-
-  static async #describe(
-    runtime: Runtime,
-    image: string,
-    options: RunOptions,
-    door: Door = 'sdk',
-    normalized: NormalizedOptions,
-  ): Promise<StartSubject> {
-    const own = ownCopy(options);
-    if (own === undefined) return subjectOf(await runtime.describeContainer(image, normalized));
-    const ownNormalized = normalizeRunOptions(own, door, 'run', Runtime.configurationOf(runtime));
-    const subject = subjectOf(await runtime.describeContainer(image, ownNormalized));
-    if (subject.config.mounts.every(({type}) => type === 'tmpfs'))
-      runtime.recent.add(own, {reference: image, door, normalized: ownNormalized, subject});
-    return subject;
   }
 
   /**
@@ -188,7 +127,7 @@ export class Container implements AsyncDisposable {
     const runtime = call.runtime ?? (await Runtime.default());
     normalized.signal?.throwIfAborted();
     const subject = subjectOf(await runtime.describeContainer(image, normalized));
-    return Container.#transient(runtime, subject, normalized.name, 'before exec', async prepared => {
+    return startTransient(runtime, subject, normalized.name, 'before exec', async prepared => {
       const process = await prepareProcess(runtime.launcher(), {
         ...processRequest(prepared, prepared.record, normalized.stdin),
         trace: false,
@@ -196,40 +135,6 @@ export class Container implements AsyncDisposable {
       });
       return new PreparedContainer(runtime, prepared.record, process, prepared.warnings, normalized.stdin);
     });
-  }
-
-  /**
-   * A container that lives as long as its run.
-   * @param wanted the name that was asked for; without, the next random one when it is taken
-   */
-  static async #transient<T>(
-    runtime: Runtime,
-    subject: StartSubject,
-    wanted: string | undefined,
-    waits: 'never' | 'before exec',
-    begin: (prepared: PlannedStart) => Promise<T>,
-  ): Promise<T> {
-    const {config, stored} = subject;
-    for (let attempt = 0; ; attempt++) {
-      const random = wanted === undefined && attempt > 0;
-      let planned: PlannedStart | undefined;
-      try {
-        planned = planTransientStart(
-          runtime,
-          random ? {...subject, config: {...config, name: randomName(attempt)}} : subject,
-          waits,
-        );
-        return await begin(planned);
-      } catch (error) {
-        if (await runtime.isWorthAnotherName(error, wanted, attempt)) {
-          await runtime.makeVolumes(config, stored); // the failed start took the anonymous ones with it
-          continue;
-        }
-        if (isLoss(error) && planned !== undefined) await runtime.tidyLost(planned.record);
-        await runtime.forgetVolumes(config);
-        throw error;
-      }
-    }
   }
 
   /** Makes a container without starting it. Its name and image are taken from then on. @throws as `run` */
@@ -299,7 +204,7 @@ export class Container implements AsyncDisposable {
       trace: explain,
       signal,
     }).catch(async error => {
-      if (isLoss(error)) await runtime.tidyLost(config);
+      if (isLauncherLoss(error)) await runtime.tidyLost(config);
       else endRun(places.directory); // given up after its exec it left a pid, and nobody will write how it ended
       throw error;
     });
@@ -587,73 +492,6 @@ const SIGKILL = 9;
 /** A stream may be held open by a process outside that was given it; nobody waits for that. */
 const DRAIN_PATIENCE_MS = 1000;
 
-function subjectOf({config, stored}: DescribedContainer): StartSubject {
-  return {config, stored, shared: sharedText(config), surroundings: surroundingsText(config)};
-}
-
-/** The same, but somebody else. */
-function renewed({store}: Runtime, subject: StartSubject): StartSubject {
-  const config = withIdentity(subject.config, store.containers.newId(), randomName());
-  return {...subject, config: {...config, created: formatNanoseconds(nowNanoseconds())}};
-}
-
-/** A start whose surroundings are there already. */
-async function startWaiting(
-  runtime: Runtime,
-  {process: waiting, base, expected}: WaitingStart,
-  subject: StartSubject,
-  stdin: StdinSource,
-  signal: AbortSignal | undefined,
-): Promise<{planned: PlannedStart; process: StartedProcess; warnings: readonly string[]}> {
-  try {
-    const {id, name, owner} = base.record;
-    const isExpected = expected.shared === subject.shared;
-    const planned = isExpected
-      ? expected
-      : planRest(
-          runtime,
-          {...subject, config: withIdentity(renewed(runtime, subject).config, id, name)},
-          owner,
-        );
-    if (isExpected) runtime.facts.cgroups.refuseFrozen(planned.record.cgroupParent);
-    const request = processRequest(planned, planned.record, stdin);
-    const starting = waiting.start({...request, trace: false, signal});
-    try {
-      const places = runtime.livePlacesOf(planned.record);
-      if (isExpected) publishExpected(places);
-      else publishRecord(places, planned.text);
-    } catch (error) {
-      const process = await starting;
-      process.kill(SIGKILL);
-      await process.removed;
-      throw error;
-    }
-    return {planned, process: await starting, warnings: base.warnings};
-  } catch (error) {
-    await waiting.discard();
-    if (isLoss(error)) await runtime.tidyLost(base.record);
-    throw error;
-  }
-}
-
-function processRequest(
-  planned: Pick<PlannedStart, 'plan' | 'encoded'>,
-  config: ContainerConfig,
-  stdin: StdinSource,
-) {
-  return {
-    encoded: planned.encoded,
-    plan: () => planned.plan,
-    argv: config.argv,
-    stdin: typeof stdin === 'string' ? stdin : 'pipe',
-    stdout: config.stdout,
-    stderr: config.stderr,
-    outputLimitBytes: config.outputLimitBytes,
-    deadlineMs: config.deadlineMs,
-    startDeadlineMs: config.startDeadlineMs,
-  } as const;
-}
-
 /** What nobody took ends by itself once the last writer is gone; what somebody took is the taker's to read. */
 async function drained(output: CapturedOutput | undefined): Promise<void> {
   if (output === undefined || output.isTaken) return;
@@ -665,10 +503,6 @@ function alreadyRunning(name: string): CoracleError {
   return new CoracleError('ERR_CONTAINER_RUNNING', `the container ${name} is running already`, {
     hint: 'Stop it first, or make another one.',
   });
-}
-
-function isLoss(error: unknown): boolean {
-  return (error as CoracleError).code === 'ERR_LAUNCHER_LOST';
 }
 
 function lastOutputOf(stdout: CapturedOutput | undefined, stderr: CapturedOutput | undefined) {

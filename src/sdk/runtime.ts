@@ -154,10 +154,10 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** @internal Counts a start as under way. */
-  async whileStarting<T>(start: () => Promise<T>): Promise<T> {
+  async whileStarting<T>(start: Promise<T>): Promise<T> {
     this.#starting++;
     try {
-      return await start();
+      return await start;
     } finally {
       this.#starting--;
     }

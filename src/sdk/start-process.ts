@@ -65,6 +65,11 @@ export async function startProcess(launcher: Launcher, request: ProcessRequest):
   return finish(begin(launcher, request, streams, []), streams, request);
 }
 
+/** Whoever gets this has to see to what the start left behind. */
+export function isLauncherLoss(error: unknown): boolean {
+  return (error as CoracleError).code === 'ERR_LAUNCHER_LOST';
+}
+
 /** A process that waits before exec. */
 export interface PreparedProcess {
   /** Lets it go on; once. Resolves and rejects as `startProcess`. */

@@ -1,0 +1,213 @@
+/**
+ * From options to a process, for a container that lives as long as its run: described anew or like a recent one, started
+ * on demand or in surroundings that wait.
+ */
+import type {CallOptions} from './container.js';
+import type {ContainerConfig} from './container-config.js';
+import {publishExpected, publishRecord, sharedText} from './container-files.js';
+import {type ExplainedStep, explainPlan} from './explain-plan.js';
+import {formatNanoseconds, nowNanoseconds} from './nanosecond-time.js';
+import {type NormalizedOptions, normalizeRunOptions} from './normalize-run-options.js';
+import {surroundingsText} from './plan-template.js';
+import {type PlannedStart, planRest, planTransientStart, type StartSubject} from './plan-transient-start.js';
+import {type WaitingStart, withIdentity} from './pool.js';
+import {randomName} from './random-name.js';
+import {ownCopy, type RecentStart} from './recent-starts.js';
+import type {RunOptions, StdinSource} from './run-options.js';
+import {Runtime} from './runtime.js';
+import {isLauncherLoss, type StartedProcess, startProcess} from './start-process.js';
+
+export interface RunRequest {
+  readonly runtime: Runtime;
+  readonly normalized: NormalizedOptions;
+  /** Undefined for a container that is to stay. */
+  readonly subject: StartSubject | undefined;
+  /** The subject is that of an earlier start: only who it is has to change. */
+  readonly again: boolean;
+}
+
+/** @throws as `Container.run`, before anything is made but the volumes */
+export async function describeRun(
+  image: string,
+  options: RunOptions,
+  call: CallOptions,
+): Promise<RunRequest> {
+  const opened = call.runtime ?? Runtime.opened;
+  const recent = opened && recentStart(opened, image, options, call);
+  if (opened !== undefined && recent !== undefined) return {runtime: opened, ...recent, again: true};
+  const normalized = normalizeRunOptions(options, call.door, 'run', Runtime.configurationOf(call.runtime));
+  const runtime = opened ?? (await Runtime.default());
+  normalized.signal?.throwIfAborted();
+  const subject = normalized.autoRemove
+    ? await describeNew(runtime, image, options, call, normalized)
+    : undefined;
+  return {runtime, normalized, subject, again: false};
+}
+
+function recentStart(
+  runtime: Runtime,
+  image: string,
+  options: RunOptions,
+  {door = 'sdk'}: CallOptions,
+): RecentStart | undefined {
+  const {signal} = options;
+  const recent = runtime.recent.find(image, options, door);
+  if (recent === undefined || !(signal === undefined || signal instanceof AbortSignal)) return undefined;
+  signal?.throwIfAborted();
+  if (runtime.store.findImage(image) !== recent.subject.stored) {
+    runtime.recent.forget(recent);
+    return undefined;
+  }
+  return signal === undefined ? recent : {...recent, normalized: {...recent.normalized, signal}};
+}
+
+async function describeNew(
+  runtime: Runtime,
+  image: string,
+  options: RunOptions,
+  {door = 'sdk'}: CallOptions,
+  normalized: NormalizedOptions,
+): Promise<StartSubject> {
+  const own = ownCopy(options);
+  if (own === undefined) return subjectOf(await runtime.describeContainer(image, normalized));
+  const ownNormalized = normalizeRunOptions(own, door, 'run', Runtime.configurationOf(runtime));
+  const subject = subjectOf(await runtime.describeContainer(image, ownNormalized));
+  if (subject.config.mounts.every(({type}) => type === 'tmpfs')) {
+    runtime.recent.add(own, {reference: image, door, normalized: ownNormalized, subject});
+  }
+  return subject;
+}
+
+export function subjectOf({config, stored}: Pick<StartSubject, 'config' | 'stored'>): StartSubject {
+  return {config, stored, shared: sharedText(config), surroundings: surroundingsText(config)};
+}
+
+export interface BegunRun {
+  readonly planned: PlannedStart;
+  readonly process: StartedProcess;
+  readonly warnings: readonly string[];
+  readonly steps: readonly ExplainedStep[];
+  /** What the next one like it may be started in: see `Pool`. */
+  readonly kind: string | undefined;
+}
+
+/** Resolves once exec of the program succeeded. @throws as `Container.run`; then nothing of the container is left */
+export async function beginRun(
+  {runtime, normalized, again}: RunRequest,
+  subject: StartSubject,
+  explain: boolean,
+): Promise<BegunRun> {
+  const {name, stdin, signal} = normalized;
+  const kind = runtime.pool.kindOf(subject);
+  const waiting = explain || name !== undefined ? undefined : runtime.pool.take(kind, subject.stored);
+  if (waiting !== undefined) {
+    const begun = await runtime.whileStarting(startWaiting(runtime, waiting, subject, stdin, signal));
+    return {...begun, warnings: waiting.base.warnings, steps: [], kind};
+  }
+  const start = startTransient(
+    runtime,
+    again ? renewed(runtime, subject) : subject,
+    name,
+    'never',
+    async planned => {
+      const request = processRequest(planned, planned.record, stdin);
+      const process = await startProcess(runtime.launcher(), {...request, trace: explain, signal});
+      return {planned, process, warnings: planned.warnings};
+    },
+  );
+  const begun = await runtime.whileStarting(start);
+  const steps = explain ? explainPlan(begun.planned.plan, begun.process.started) : [];
+  return {...begun, steps, kind};
+}
+
+/**
+ * Plans and begins a start, and undoes what it left when it fails.
+ * @param wanted the name that was asked for; without, the next random one when it is taken
+ */
+export async function startTransient<T>(
+  runtime: Runtime,
+  subject: StartSubject,
+  wanted: string | undefined,
+  waits: 'never' | 'before exec',
+  begin: (prepared: PlannedStart) => Promise<T>,
+): Promise<T> {
+  const {config, stored} = subject;
+  for (let attempt = 0; ; attempt++) {
+    const random = wanted === undefined && attempt > 0;
+    const named = random ? {...subject, config: {...config, name: randomName(attempt)}} : subject;
+    let planned: PlannedStart | undefined;
+    try {
+      planned = planTransientStart(runtime, named, waits);
+      return await begin(planned);
+    } catch (error) {
+      if (await runtime.isWorthAnotherName(error, wanted, attempt)) {
+        await runtime.makeVolumes(config, stored); // the failed start took the anonymous ones with it
+        continue;
+      }
+      if (isLauncherLoss(error) && planned !== undefined) await runtime.tidyLost(planned.record);
+      await runtime.forgetVolumes(config);
+      throw error;
+    }
+  }
+}
+
+/** A start whose surroundings are there already. */
+async function startWaiting(
+  runtime: Runtime,
+  {process: waiting, base, expected}: WaitingStart,
+  subject: StartSubject,
+  stdin: StdinSource,
+  signal: AbortSignal | undefined,
+): Promise<{planned: PlannedStart; process: StartedProcess}> {
+  try {
+    const {id, name, owner} = base.record;
+    const isExpected = expected.shared === subject.shared;
+    const config = isExpected ? expected.record : withIdentity(renewed(runtime, subject).config, id, name);
+    const planned = isExpected ? expected : planRest(runtime, {...subject, config}, owner);
+    if (isExpected) runtime.facts.cgroups.refuseFrozen(config.cgroupParent);
+    const request = processRequest(planned, config, stdin);
+    const starting = waiting.start({...request, trace: false, signal});
+    try {
+      const places = runtime.livePlacesOf(planned.record); // while it starts
+      if (isExpected) publishExpected(places);
+      else publishRecord(places, planned.text);
+    } catch (error) {
+      const process = await starting;
+      process.kill(SIGKILL);
+      await process.removed;
+      throw error;
+    }
+    return {planned, process: await starting};
+  } catch (error) {
+    await waiting.discard();
+    if (isLauncherLoss(error)) await runtime.tidyLost(base.record);
+    throw error;
+  }
+}
+
+const SIGKILL = 9;
+
+/** The same, but somebody else. */
+function renewed({store}: Runtime, subject: StartSubject): StartSubject {
+  const config = withIdentity(subject.config, store.containers.newId(), randomName());
+  return {...subject, config: {...config, created: formatNanoseconds(nowNanoseconds())}};
+}
+
+/** What `startProcess` has to know of a planned container. */
+export function processRequest(
+  planned: Pick<PlannedStart, 'plan' | 'encoded'>,
+  config: ContainerConfig,
+  stdin: StdinSource,
+) {
+  return {
+    encoded: planned.encoded,
+    plan: () => planned.plan,
+    argv: config.argv,
+    stdin: typeof stdin === 'string' ? stdin : 'pipe',
+    stdout: config.stdout,
+    stderr: config.stderr,
+    outputLimitBytes: config.outputLimitBytes,
+    deadlineMs: config.deadlineMs,
+    startDeadlineMs: config.startDeadlineMs,
+  } as const;
+}

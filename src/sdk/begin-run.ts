@@ -99,25 +99,22 @@ export async function beginRun(
 ): Promise<BegunRun> {
   const {name, stdin, signal} = normalized;
   const kind = runtime.pool.kindOf(subject);
-  const waiting = explain || name !== undefined ? undefined : runtime.pool.take(kind, subject.stored);
-  if (waiting !== undefined) {
-    const begun = await runtime.whileStarting(startWaiting(runtime, waiting, subject, stdin, signal));
-    return {...begun, warnings: waiting.base.warnings, steps: [], kind};
-  }
-  const start = startTransient(
-    runtime,
-    again ? renewed(runtime, subject) : subject,
-    name,
-    'never',
-    async planned => {
+  const begin = async (): Promise<BegunRun> => {
+    const taken = explain || name !== undefined ? undefined : runtime.pool.take(kind, subject.stored);
+    const waiting = taken instanceof Promise ? await taken : taken;
+    if (waiting !== undefined) {
+      const begun = await startWaiting(runtime, waiting, subject, stdin, signal);
+      return {...begun, warnings: waiting.base.warnings, steps: [], kind};
+    }
+    const own = again ? renewed(runtime, subject) : subject;
+    return startTransient(runtime, own, name, 'never', async planned => {
       const request = processRequest(planned, planned.record, stdin);
       const process = await startProcess(runtime.launcher(), {...request, trace: explain, signal});
-      return {planned, process, warnings: planned.warnings};
-    },
-  );
-  const begun = await runtime.whileStarting(start);
-  const steps = explain ? explainPlan(begun.planned.plan, begun.process.started) : [];
-  return {...begun, steps, kind};
+      const steps = explain ? explainPlan(planned.plan, process.started) : [];
+      return {planned, process, warnings: planned.warnings, steps, kind};
+    });
+  };
+  return runtime.whileStarting(begin());
 }
 
 /**

@@ -3,7 +3,7 @@
  * `config.json` by whoever makes the container, `pid` by the launcher at a successful start, `exit.json` by the
  * process that `watcher` names: the one that started it.
  */
-import {readFileSync, renameSync, rmSync} from 'node:fs';
+import {readFileSync, readlinkSync, renameSync, rmSync} from 'node:fs';
 import {
   HOST,
   identifyProcess,
@@ -187,6 +187,15 @@ export function removalSteps(
 
 function pidStep(directory: string): Step {
   return {op: 'pidFile', stage: 'record', at: HOST, s1: `${directory}/pid`, x: 0o600, record: true};
+}
+
+/** Whether the name is reserved for this container. */
+export function holdsName({id, name}: ContainerPlaces): boolean {
+  try {
+    return readlinkSync(name) === id;
+  } catch {
+    return false;
+  }
 }
 
 /** The process that the `pid` file names; undefined before a start. */

@@ -5,6 +5,7 @@
  *
  * Whatever the caller has outside is never held: containers with binds, volumes or devices start on demand.
  */
+import {setTimeout as sleep} from 'node:timers/promises';
 import type {StoredImage} from '../store/index.js';
 import type {ContainerConfig} from './container-config.js';
 import {writeExpected} from './container-files.js';
@@ -20,6 +21,8 @@ const IDLE_MS = 10_000;
 const START_DEADLINE_MS = 10_000;
 /** What was started begins with what there is of the processors. */
 const REFILL_DELAY_MS = 5;
+/** Some times what making one takes. */
+const PATIENCE_MS = 20;
 
 export interface WaitingStart {
   readonly process: WaitingProcess;
@@ -35,7 +38,8 @@ export class Pool {
   #kind: string | undefined;
   /** Another object once the store's images changed. */
   #image: StoredImage | undefined;
-  #underWay = 0;
+  /** Those that are being made and nobody has taken yet. */
+  readonly #underWay: Promise<WaitingStart | undefined>[] = [];
   #idleTimer: NodeJS.Timeout | undefined;
   #refillTimer: NodeJS.Timeout | undefined;
 
@@ -56,13 +60,22 @@ export class Pool {
     return kindOfBase(surroundings, this.#runtime.owner(), this.#runtime.facts);
   }
 
-  /** One of this kind, for the caller to start or to discard. */
-  take(kind: string | undefined, image: StoredImage): WaitingStart | undefined {
+  /**
+   * One of this kind, for the caller to start or to discard. One that is being made is worth waiting for: to begin another
+   * takes longer, and longer still beside it.
+   */
+  take(
+    kind: string | undefined,
+    image: StoredImage,
+  ): WaitingStart | undefined | Promise<WaitingStart | undefined> {
     if (kind === undefined || kind !== this.#kind || image !== this.#image) return undefined;
     for (;;) {
       const start = this.#ready.pop();
-      if (start === undefined || start.process.alive()) return start;
+      if (start?.process.alive()) return start;
+      if (start === undefined) break;
     }
+    const coming = this.#underWay.pop();
+    return coming && soon(coming);
   }
 
   /** After a start: the next one will want the same. Once the program has had its time, or is gone. */
@@ -76,19 +89,19 @@ export class Pool {
     }
     if (this.#idleTimer === undefined) this.#idleTimer = setTimeout(() => this.drop(), IDLE_MS).unref();
     else this.#idleTimer.refresh();
-    if (this.#ready.length + this.#underWay >= this.#size) return;
+    if (this.#ready.length + this.#underWay.length >= this.#size) return;
     if (this.#refillTimer !== undefined) return;
     const refill = () => {
       clearTimeout(timer);
       if (this.#refillTimer !== timer) return;
       this.#refillTimer = undefined;
       // Who starts many at once gains nothing by starting more.
-      if (!this.#runtime.isStarting()) void this.#add(subject);
+      if (!this.#runtime.isStarting()) this.#add(subject);
     };
     const timer = setTimeout(refill, REFILL_DELAY_MS).unref();
     this.#refillTimer = timer;
-    const soon = () => setImmediate(refill).unref();
-    exit.then(soon, soon);
+    const next = () => setImmediate(refill).unref();
+    exit.then(next, next);
   }
 
   /** Gives up what waits. */
@@ -100,26 +113,35 @@ export class Pool {
     this.#kind = undefined;
     this.#image = undefined;
     for (const {process} of this.#ready.splice(0)) discard(process);
+    for (const making of this.#underWay.splice(0)) discardLater(making);
   }
 
-  async #add(subject: StartSubject): Promise<void> {
-    const kind = this.#kind;
-    const image = subject.stored;
-    this.#underWay++;
+  #add(subject: StartSubject): void {
+    const making = this.#make(subject);
+    this.#underWay.push(making);
+    void making.then(start => {
+      const at = this.#underWay.indexOf(making);
+      if (at === -1) return; // taken or given up
+      this.#underWay.splice(at, 1);
+      if (start !== undefined) this.#ready.push(start);
+    });
+  }
+
+  /** Undefined when it cannot be made: the start that wants it will find out why, and say so. */
+  async #make(subject: StartSubject): Promise<WaitingStart | undefined> {
+    const runtime = this.#runtime;
+    const another = {...subject, config: this.#identify(subject.config)};
+    let process: WaitingProcess | undefined;
     try {
-      const runtime = this.#runtime;
-      const another = {...subject, config: this.#identify(subject.config)};
       const base = planBase(runtime, another);
-      const process = await prepareWaiting(runtime.launcher(), base.encoded, START_DEADLINE_MS);
-      if (kind !== this.#kind || image !== this.#image) return discard(process);
+      process = await prepareWaiting(runtime.launcher(), base.encoded, START_DEADLINE_MS);
       const expected = planRest(runtime, another, base.record.owner);
       process.expect(expected.encoded);
       writeExpected(runtime.livePlacesOf(expected.record), expected.text);
-      this.#ready.push({process, base, expected});
+      return {process, base, expected};
     } catch {
-      // The start that wants it will find out why, and say so.
-    } finally {
-      this.#underWay--;
+      if (process !== undefined) discard(process);
+      return undefined;
     }
   }
 
@@ -148,6 +170,17 @@ function canWait(config: ContainerConfig, {facts}: Runtime): boolean {
     image.reference !== 'hello-world' &&
     mounts.every(({type}) => type === 'tmpfs')
   );
+}
+
+/** What takes longer than a start should is not waited for any more. */
+async function soon(coming: Promise<WaitingStart | undefined>): Promise<WaitingStart | undefined> {
+  const start = await Promise.race([coming, sleep(PATIENCE_MS, undefined, {ref: false})]);
+  if (start === undefined) discardLater(coming);
+  return start;
+}
+
+function discardLater(coming: Promise<WaitingStart | undefined>): void {
+  void coming.then(start => start && discard(start.process));
 }
 
 function discard(process: WaitingProcess): void {

@@ -19,6 +19,7 @@ import {
   type ContainerPlaces,
   type ContainerRecord,
   endRun,
+  holdsName,
   type LivePlaces,
   type LiveRecord,
   readExit,
@@ -345,7 +346,10 @@ export class Runtime implements AsyncDisposable {
 
   /** @internal */
   stateOf(record: Pick<ContainerRecord, 'id' | 'name' | 'owner' | 'autoRemove'>): ContainerState {
-    return readState(this.placesOf(record).directory, record, startedAt);
+    const places = this.placesOf(record);
+    // Its removal begins with the name; from then on its files go, one after the other.
+    if (record.owner !== undefined && !holdsName(places)) return {status: 'removing'};
+    return readState(places.directory, record, startedAt);
   }
 
   /** @internal Resolves when nothing of the last run of a container that stays is left to be done. */

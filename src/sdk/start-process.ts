@@ -172,6 +172,7 @@ export async function prepareWaiting(
     },
     start: async request => {
       if (used) throw new TypeError('a waiting process can be started once');
+      request.signal?.throwIfAborted();
       used = true;
       const streams = new Streams(request, launcher.inputs);
       const sentNs = process.hrtime.bigint();

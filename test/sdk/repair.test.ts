@@ -143,11 +143,11 @@ function settled<T>(count: number, start: () => Promise<T>): Promise<PromiseSett
   return Promise.allSettled(Array.from({length: count}, start));
 }
 
-/** The store as another program opens it. */
+/** The store as another program opens it; only the busy one makes starts ahead of time. */
 async function open(): Promise<Runtime> {
   const container = await own.start('true'); // makes the image, and opens what is opened once
   await container.wait({condition: 'removed'});
-  return Runtime.open({root: own.root, run: own.runDirectory});
+  return Runtime.open({root: own.root, run: own.runDirectory, waiting: 0});
 }
 
 /** With its supervisor dies the rest of a launcher, and one that hung is replaced. */

@@ -20,6 +20,9 @@ enum { CT_F_EXISTS_OK = 1, CT_F_OPTIONAL = 2, CT_F_FILE = 4, CT_F_CLAMP = 8, CT_
 /* y of CT_OP_CLONE */
 enum { CT_CLONE_FORK = 1 /* do not share memory with the spawner: needed by user namespaces, which write their maps */ };
 
+/* z of CT_OP_TARGET */
+enum { CT_TARGET_NOT_IN_PROC = 1 /* nothing of a caller's goes into a procfs: what is written there decides over privileges */ };
+
 enum { CT_SLOT_EMPTY_NS = 0, CT_SLOT_PROC = 1, CT_SLOT_LIFE = 2, CT_SLOT_PASSED = 4, CT_SLOTS = 1024, CT_PASSED_MAX = 16 };
 
 /* A plan: this header, the steps in the order of the phases, then the string area. Offsets count from its start. */

@@ -1,5 +1,6 @@
 /* step-files.c: steps that make, write and remove files. */
 #include "execute.h"
+#include <asm/statfs.h>
 
 #define RENAME_NOREPLACE_ 1
 
@@ -358,6 +359,38 @@ static int proc_write(struct run *run, const struct ct_step *step)
         return write_file(slot_fd(run, CT_SLOT_PROC), name, step_s2(run, step), step->n2);
 }
 
+#define PROC_SUPER_MAGIC_ 0x9fa0       /* linux/magic.h */
+#define PROC_ROOT_INODE 1              /* linux/proc_fs.h of the kernel */
+
+static long is_in_proc(int fd)
+{
+        struct statfs st;
+        long r = sys2(__NR_fstatfs, fd, &st);
+        return r < 0 ? r : st.f_type == PROC_SUPER_MAGIC_;
+}
+
+static long is_root_of_proc(int fd)
+{
+        struct statx st;
+        long r = is_in_proc(fd);
+        if (r != 1)
+                return r;
+        r = sys5(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_INO, &st);
+        return r < 0 ? r : st.stx_ino == PROC_ROOT_INODE;
+}
+
+/* A procfs may be covered by another procfs as a whole, as with -v /proc:/proc. */
+static long check_not_in_proc(int place, int like)
+{
+        long r = is_in_proc(place);
+        if (r != 1)
+                return r;
+        r = is_root_of_proc(place);
+        if (r == 1)
+                r = is_root_of_proc(like);
+        return r < 0 ? r : r == 1 ? 0 : -EXDEV;
+}
+
 /* What a missing target has to be is known only once its source is open: a stat before would have told of another moment. */
 static int target(struct run *run, const struct ct_step *step, int root)
 {
@@ -371,7 +404,14 @@ static int target(struct run *run, const struct ct_step *step, int root)
                         flags |= CT_F_FILE;
         }
         int fd = open_in_root(run, root, step_s1(run, step), flags, step->y ? (uint32_t)step->y : 0755);
-        return fd < 0 ? fd : slot_set(run, step->out, fd);
+        if (fd < 0)
+                return fd;
+        long r = (step->z & CT_TARGET_NOT_IN_PROC) ? check_not_in_proc(fd, slot_fd(run, (int64_t)step->x)) : 0;
+        if (r < 0) {
+                close_fd(fd);
+                return (int)r;
+        }
+        return slot_set(run, step->out, fd);
 }
 
 static int is_symlink_to(struct run *run, int at, const char *path, const char *target)

@@ -14,6 +14,8 @@ export const REQUEST = {start: 1, signal: 2, abort: 3, teardown: 4, grow: 5, dea
 export const REQUEST_TRACE = 1;
 /** `y` of the clone step: do not share memory with the spawner. */
 export const CLONE_FORK = 1;
+/** `z` of the target step: nothing of a caller's goes into a procfs. */
+export const TARGET_NOT_IN_PROC = 1;
 
 export const EVENT = {ready: 1, started: 2, failed: 3, exited: 4, removed: 5, prepared: 6} as const;
 

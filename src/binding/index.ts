@@ -7,6 +7,7 @@ export {
   type RemovedEvent,
   STEP_LAYOUT,
   type StartedEvent,
+  TARGET_NOT_IN_PROC,
 } from './abi.js';
 export {encodePlan, stepAt} from './encode-plan.js';
 export {

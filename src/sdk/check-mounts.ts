@@ -1,3 +1,4 @@
+import {statfsSync} from 'node:fs';
 import {posix} from 'node:path';
 import {
   checkAbsolutePath,
@@ -47,10 +48,76 @@ export function normalizeMounts(mounts: readonly Mount[]): readonly Mount[] {
         `invalid mount config for type "${mount.type}": invalid specification: destination can't be '/'`,
       );
     }
+    checkPlace(`mounts[${index}].target`, {...mount, target});
     if (taken.has(target)) throw invalidOption(`mounts[${index}].target`, `Duplicate mount point: ${target}`);
     taken.add(target);
     return {...mount, target};
   });
+}
+
+/** Files of /proc that may be replaced, as runc lets lxcfs and CRIU do it: checkProcMount in its rootfs_linux.go. */
+export const REPLACEABLE_IN_PROC: ReadonlySet<string> = new Set([
+  '/proc/cpuinfo',
+  '/proc/diskstats',
+  '/proc/meminfo',
+  '/proc/stat',
+  '/proc/swaps',
+  '/proc/uptime',
+  '/proc/loadavg',
+  '/proc/slabinfo',
+  '/proc/net/dev',
+  '/proc/sys/kernel/ns_last_pid',
+  '/proc/sys/crypto/fips_enabled',
+]);
+
+/**
+ * Why nothing can be mounted at a path of /proc, in runc's words; undefined where it can. What is written there decides
+ * over privileges. @param source of a bind mount: /proc as a whole may come from another procfs
+ */
+export function refusalInProc(target: string, source?: string): string | undefined {
+  if (target === '/proc' && (source === undefined || !isProcfs(source)))
+    return `${JSON.stringify(target)} cannot be mounted because it is not of type proc`;
+  if (target.startsWith('/proc/') && !REPLACEABLE_IN_PROC.has(target))
+    return `${JSON.stringify(target)} cannot be mounted because it is inside /proc`;
+  return undefined;
+}
+
+const PROC_SUPER_MAGIC = 0x9fa0; // linux/magic.h
+
+function isProcfs(path: string): boolean {
+  try {
+    return statfsSync(path).type === PROC_SUPER_MAGIC;
+  } catch {
+    return false;
+  }
+}
+
+/** Where Coracle mounts on top of what the caller mounted: masks, /etc/hosts and its like, /sbin/docker-init. */
+const MOUNTED_OVER = /^\/(?:(?:proc|sys)(?:\/.*)?|etc|usr|(?:usr\/)?sbin)$/;
+
+function checkPlace(option: string, mount: Mount): void {
+  const {target} = mount;
+  const source = mount.type === 'bind' ? mount.source : undefined;
+  const refusal = refusalInProc(target, source);
+  if (refusal !== undefined) {
+    const what = source ?? ((mount.type === 'volume' && mount.name) || mount.type);
+    throw invalidOption(
+      option,
+      `error mounting ${JSON.stringify(what)} to rootfs at ${JSON.stringify(target)}: ${refusal}`,
+    );
+  }
+  if (mount.type === 'bind' && isShared(mount.propagation) && MOUNTED_OVER.test(target)) {
+    throw invalidOption(
+      option,
+      `error mounting ${JSON.stringify(source)} to rootfs at ${JSON.stringify(target)}: it cannot be shared there`,
+      'What Coracle mounts over it, as masks and /etc/hosts, would appear on the host as well: take rslave.',
+    );
+  }
+}
+
+/** Whether mounts below it inside appear on the host as well. */
+export function isShared(propagation: BindMount['propagation']): boolean {
+  return propagation === 'shared' || propagation === 'rshared';
 }
 
 /** Without "//", "." and "..", and without the last slash. */

@@ -124,7 +124,7 @@ type CompiledStart = Omit<Plan, 'child'> & {
  */
 function compileStart(input: PlanInput, slots: SlotAllocator): CompiledStart {
   const {config, cgroup, userNamespace} = input;
-  const root = slots.next();
+  const [root, nullDevice] = [slots.next(), slots.next()];
   const etc = etcFiles(input, root, slots);
   const groups = cgroupMounts(cgroup, !config.privileged, root, slots);
   // Root shifts the layers' ids by a mount; an ordinary user's single id needs none.
@@ -168,11 +168,11 @@ function compileStart(input: PlanInput, slots: SlotAllocator): CompiledStart {
       attachRoot,
       ...kernelMounts(config, inUserNamespace, root, slots),
       ...groups.child,
-      ...deviceTree(config, input.devices, inUserNamespace, root, slots),
+      ...deviceTree(config, input.devices, inUserNamespace, root, slots, nullDevice),
       ...mounts.child,
       // On top of a volume at /etc too, as Docker sorts its mounts.
       ...etc.child,
-      ...(config.privileged ? [] : maskedPaths(input.maskedPaths, input.readOnlyPaths, root, slots)),
+      ...(config.privileged ? [] : maskedPaths(input.maskedPaths, input.readOnlyPaths, root, nullDevice)),
       ...readOnlyRoot(config, root, slots),
       // Who may unmount must not find another root below its own.
       config.privileged || inUserNamespace

@@ -1,7 +1,7 @@
 import {posix} from 'node:path';
 import {CoracleError} from '../errors.js';
 import type {ContainerDefaults, Healthcheck} from '../oci/index.js';
-import {cleanPath} from './check-mounts.js';
+import {cleanPath, refusalInProc} from './check-mounts.js';
 import {DEFAULT_PATH} from './docker-defaults.js';
 import {envKey} from './env-key.js';
 import {formatNanoseconds} from './nanosecond-time.js';
@@ -252,7 +252,10 @@ function checkImageConfig({reference, config}: ConfiguredImage): void {
     throw new CoracleError('ERR_INVALID_IMAGE', `the image ${reference} has an invalid config: ${what}`);
   };
   for (const target of Object.keys(config.Volumes ?? {})) {
-    if (cleanPath(posix.join('/', target)) === '/') refuse(`a volume at ${JSON.stringify(target)}`);
+    const path = cleanPath(posix.join('/', target));
+    if (path === '/') refuse(`a volume at ${JSON.stringify(target)}`);
+    const refusal = refusalInProc(path);
+    if (refusal !== undefined) refuse(`a volume at ${JSON.stringify(target)}: ${refusal}`);
   }
   if (!config.StopSignal) return;
   try {

@@ -19,7 +19,9 @@ import {
   type SlotAllocator,
   STEP_FLAGS,
   type Step,
+  TARGET_NOT_IN_PROC,
 } from '../binding/index.js';
+import {isShared, REPLACEABLE_IN_PROC} from './check-mounts.js';
 import type {DeviceNode, PlanInput} from './compile-plan.js';
 import type {ContainerConfig} from './container-config.js';
 import type {Propagation, TmpfsMount} from './run-options.js';
@@ -67,10 +69,20 @@ function attach(
   target: string,
   slots: SlotAllocator,
   flags: number,
+  forbidden = 0,
 ): Step[] {
   const place = slots.next();
   return [
-    {op: 'target', stage, at: root, out: place, s1: target, x: mount, flags: flags | STEP_FLAGS.like},
+    {
+      op: 'target',
+      stage,
+      at: root,
+      out: place,
+      s1: target,
+      x: mount,
+      z: forbidden,
+      flags: flags | STEP_FLAGS.like,
+    },
     {op: 'moveMount', stage, at: mount, x: place},
     {op: 'close', stage, at: place},
     {op: 'close', stage, at: mount},
@@ -126,13 +138,14 @@ const STANDARD_LINKS: readonly (readonly [name: string, target: string])[] = [
   ['stderr', '/proc/self/fd/2'],
 ];
 
-/** /dev as Docker lays it out: OCI runtime-spec, config-linux.md, "Default Devices" and "/dev symbolic links". */
+/** /dev as Docker lays it out, and in `null_` its null device: OCI runtime-spec, config-linux.md, "Default Devices" and "/dev symbolic links". */
 export function deviceTree(
   {shmSizeBytes}: ContainerConfig,
   devices: readonly DeviceNode[],
   inUserNamespace: boolean,
   root: Slot,
   slots: SlotAllocator,
+  null_: Slot,
 ): Step[] {
   const dev = slots.next();
   const stage = 'dev';
@@ -186,7 +199,8 @@ export function deviceTree(
     );
   }
   for (const device of devices) steps.push(...deviceNode(device, root, slots));
-  steps.push({op: 'close', stage, at: dev});
+  // Before a mount of the caller's can hide it: masks are made of it.
+  steps.push({op: 'open', stage, at: dev, s1: 'null', x: O_PATH, out: null_}, {op: 'close', stage, at: dev});
   return steps;
 }
 
@@ -292,7 +306,7 @@ export function userMounts(
     if (source.kind === 'tmpfs') {
       child.push(
         ...tmpfsSteps(stage, source.mount, mount, slots),
-        ...attach(stage, mount, root, target, slots, 0),
+        ...attach(stage, mount, root, target, slots, 0, forbiddenAt(target)),
       );
       continue;
     }
@@ -324,7 +338,9 @@ export function userMounts(
       y: PROPAGATION[source.propagation],
       z: recursive,
     });
-    child.push(...attach(stage, mount, root, target, slots, 0));
+    // What is mounted over a shared one is mounted on the host too, so an image must not lead it elsewhere.
+    const flags = isShared(source.propagation) ? STEP_FLAGS.noSymlinks : 0;
+    child.push(...attach(stage, mount, root, target, slots, flags, forbiddenAt(target)));
   }
   return {host, sources: opened, child};
 }
@@ -355,6 +371,11 @@ function tmpfsSteps(stage: string, mount: TmpfsMount, out: Slot, slots: SlotAllo
   return newMount(stage, 'tmpfs', options, attributes, out, slots);
 }
 
+/** The options were checked by name; a symlink of the image may lead into /proc all the same. */
+function forbiddenAt(target: string): number {
+  return REPLACEABLE_IN_PROC.has(target) ? 0 : TARGET_NOT_IN_PROC;
+}
+
 function targetOf(source: BoundSource): string {
   return source.kind === 'bind' ? source.target : source.mount.target;
 }
@@ -368,13 +389,10 @@ export function maskedPaths(
   masked: readonly string[],
   readOnly: readonly string[],
   root: Slot,
-  slots: SlotAllocator,
+  null_: Slot,
 ): Step[] {
-  const null_ = slots.next();
   return [
     ...readOnly.map((path): Step => ({op: 'readOnly', stage: `read-only ${path}`, at: root, s1: path})),
-    {op: 'target', stage: 'masks', at: root, out: null_, s1: 'dev/null', flags: STEP_FLAGS.noSymlinks},
     ...masked.map((path): Step => ({op: 'mask', stage: `mask ${path}`, at: root, s1: path, x: null_})),
-    {op: 'close', stage: 'masks', at: null_},
   ];
 }

@@ -7,9 +7,11 @@ import {
   isHostRoot,
   MOUNT_ATTR_IDMAP,
   type Plan,
+  STEP_FLAGS,
   type StartedEvent,
   type Step,
   stepAt,
+  TARGET_NOT_IN_PROC,
 } from '../binding/index.js';
 import {CoracleError, NativeFailure} from '../errors.js';
 import {rootNotWritable} from '../store/index.js';
@@ -59,12 +61,39 @@ export function startFailure(
       details: {stage, phase, errno},
     });
   }
+  if (isCallersMount(step) && errno === 'EXDEV') {
+    return new CoracleError(
+      'ERR_START_FAILED',
+      `error mounting to rootfs at ${JSON.stringify(subject)}: ${JSON.stringify(subject)} cannot be mounted because it is inside /proc`,
+      {
+        cause,
+        hint: 'A symlink of the image leads there.',
+        details: {stage, phase, errno},
+      },
+    );
+  }
+  // Of the caller's mounts, only shared ones may not go through symlinks.
+  if (isCallersMount(step) && ((step?.flags ?? 0) & STEP_FLAGS.noSymlinks) !== 0 && errno === 'ELOOP') {
+    return new CoracleError(
+      'ERR_START_FAILED',
+      `cannot start ${program}: ${stage}: a symlink of the image is in the way`,
+      {
+        cause,
+        hint: 'A shared mount needs the path that the symlink leads to.',
+        details: {stage, phase, errno},
+      },
+    );
+  }
   const why = killed ? 'the process was killed while it was being set up' : errno;
   return new CoracleError(
     'ERR_START_FAILED',
     `cannot start ${program}: ${stage}${subject && ` (${subject})`}: ${why}`,
     {cause, details: {stage, phase, errno}},
   );
+}
+
+function isCallersMount(step: Step | undefined): boolean {
+  return step?.op === 'target' && step.z === TARGET_NOT_IN_PROC;
 }
 
 function shiftsIds({x}: Step): boolean {

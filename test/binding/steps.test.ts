@@ -1,6 +1,14 @@
 import {readFileSync} from 'node:fs';
 import test from 'ava';
-import {ABI, EVENT, PASSED_MAX, PLAN_MAGIC, REQUEST} from '../../src/binding/abi.js';
+import {
+  ABI,
+  CLONE_FORK,
+  EVENT,
+  PASSED_MAX,
+  PLAN_MAGIC,
+  REQUEST,
+  TARGET_NOT_IN_PROC,
+} from '../../src/binding/abi.js';
 import {
   OPCODES,
   PHASES,
@@ -49,6 +57,8 @@ test('flags, slots, requests, events and the version are those of native/abi.h',
     CT_SLOT_PASSED: SLOT_PASSED,
     CT_SLOTS: SLOT_LIMIT,
     CT_PASSED_MAX: PASSED_MAX + 1, // the plan itself is one
+    CT_CLONE_FORK: CLONE_FORK,
+    CT_TARGET_NOT_IN_PROC: TARGET_NOT_IN_PROC,
     CT_START: REQUEST.start,
     CT_SIGNAL: REQUEST.signal,
     CT_ABORT: REQUEST.abort,

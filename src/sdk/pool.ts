@@ -1,6 +1,6 @@
 /**
- * Starts ahead of time: while nothing else is to be done, what the next start of the last kind will need is made, all but
- * its program: namespaces, cgroups, root file system, /proc, /dev, in a process that waits for the rest of its plan. A
+ * Starts ahead of time: after two starts of one kind in a row, what the third will need is made while nothing else is to be
+ * done, all but its program: namespaces, cgroups, root file system, /proc, /dev, in a process that waits for the rest of its plan. A
  * start that finds one takes a quarter of the time. Each is used once; one that nobody wanted for ten seconds goes.
  *
  * Whatever the caller has outside is never held: containers with binds, volumes or devices start on demand.
@@ -78,7 +78,7 @@ export class Pool {
     return coming && soon(coming);
   }
 
-  /** After a start: the next one will want the same. Once the program has had its time, or is gone. */
+  /** After a start, once the program has had its time, or is gone: two alike are a sign that a third will come. */
   refill(kind: string | undefined, subject: StartSubject, exit: Promise<unknown>): void {
     const image = subject.stored;
     if (kind === undefined) return;
@@ -86,6 +86,7 @@ export class Pool {
       this.drop();
       this.#kind = kind;
       this.#image = image;
+      return;
     }
     if (this.#idleTimer === undefined) this.#idleTimer = setTimeout(() => this.drop(), IDLE_MS).unref();
     else this.#idleTimer.refresh();

@@ -44,7 +44,7 @@ export interface RuntimeOptions {
   /** What lasts: images, containers, volumes. @default CORACLE_ROOT, the configuration file's `data-root`, /var/lib/coracle, or below XDG_DATA_HOME */
   readonly root?: string;
   /**
-   * How many containers wait, all but their program made, for the next start that is like the last one; see `Pool`.
+   * How many containers wait, all but their program made, for a start like the two before it; see `Pool`.
    * 0 = none. @default 1
    */
   readonly waiting?: number;

@@ -10,10 +10,14 @@ import {asRoot} from '../helpers/requires.js';
 const own = ownRuntime(1);
 const onDemand = ownRuntime();
 
-/** Runs something with these options, so that the next such container finds its surroundings ready. */
+/** Runs something twice with these options, so that the next such container finds its surroundings ready. */
 async function getReady(options: RunOptions = {}): Promise<Runtime> {
   const runtime = await own.runtime;
-  await (await own.run({...options, command: ['true'], user: 'root', workdir: '/'})).settled;
+  for (let round = 0; round < 2; round++) {
+    // Another program, user and directory: they are not part of what waits, but for a read-only root's directory.
+    const other = {command: ['true'], user: 'root', ...(!options.readOnly && {workdir: '/'})};
+    await (await own.run({...options, ...other})).settled;
+  }
   await untilWaiting(runtime);
   return runtime;
 }
@@ -35,8 +39,8 @@ async function runReady(t: ExecutionContext, options: RunOptions): Promise<Runni
   const before = await Container.list({runtime});
   t.is(runtime.pool.waiting, 1);
   t.is(before.length, 0, 'what waits is no container yet');
-  const starting = own.run(options);
-  const container = await starting;
+  const container = await own.run(options);
+  t.is(runtime.pool.waiting, 0, 'it was taken');
   t.true(container.startMs > 0);
   return container;
 }
@@ -106,7 +110,7 @@ asRoot.serial('the same container again and again: each is somebody else', async
     t.like(await container.exit, {code: 7, cause: {kind: 'exit'}});
     await container.settled;
     seen.set(container.id, container.name);
-    await untilWaiting(runtime);
+    if (round > 0) await untilWaiting(runtime);
   }
   t.is(seen.size, 4);
   t.is(new Set(seen.values()).size, 4);
@@ -195,11 +199,11 @@ asRoot.serial('an image that was made anew is not run with what the old one was'
   const runtime = await own.runtime;
   for (const file of ['/etc/hosts', '/etc/services']) {
     await Image.fromHost({name: 'changing', binaries: ['/bin/sh', '/bin/ls'], files: [file]}, {runtime});
-    for (let round = 0; round < 2; round++) {
+    for (let round = 0; round < 3; round++) {
       const container = await own.run({command: ['ls', '/etc']}, 'changing');
       t.is((await textOf(container.stdout!)).includes('services'), file === '/etc/services');
       await container.settled;
-      await untilWaiting(runtime);
+      if (round > 0) await untilWaiting(runtime);
     }
     await (await Image.get('changing', {runtime})).remove();
   }
@@ -216,11 +220,20 @@ asRoot.serial(
   },
 );
 
+asRoot.serial('one start alone, or of another kind each time, makes nothing ahead of time', async t => {
+  const runtime = await own.runtime;
+  await nothingWaits(runtime);
+  for (const memoryBytes of [2 ** 24, 2 ** 25, 2 ** 24, 2 ** 25]) {
+    await (await own.run({command: ['true'], limits: {memoryBytes}})).settled;
+    await sleep(30);
+    t.is(runtime.pool.waiting, 0);
+  }
+});
+
 asRoot.serial('given up, nothing of it stays', async t => {
   const runtime = await own.runtime;
   const before = await nothingWaits(runtime);
-  await (await own.run({command: ['true']})).settled;
-  await untilWaiting(runtime);
+  await getReady();
   const during = hostFootprint(own.folder);
   t.is(during.networkNamespaces, before.networkNamespaces + 1);
   runtime.pool.drop();
@@ -232,7 +245,7 @@ asRoot.serial('a program ends although a start waits, and nothing of it stays', 
   const script = `
     import {Container, Runtime} from ${JSON.stringify(fileURLToPath(new URL('../../src/index.ts', import.meta.url)))};
     const runtime = await Runtime.open(${JSON.stringify({root: own.root, run: own.runDirectory})});
-    await (await Container.run('host-shell', {command: ['true']}, {runtime})).exit;
+    for (const round of [1, 2]) await (await Container.run('host-shell', {command: ['true']}, {runtime})).exit;
     while (runtime.pool.waiting === 0) await new Promise(resolve => setTimeout(resolve, 5));
     console.log(runtime.pool.waiting);`;
   const options = {encoding: 'utf8', timeout: 9000} as const;

@@ -1,11 +1,11 @@
 /** Starts that hang in every way that a host can make them hang; everything else goes on meanwhile. */
 import {type ChildProcess, execFileSync, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {existsSync, mkdtempSync, rmdirSync, rmSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdtempSync, readdirSync, rmdirSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
-import type {Container, CoracleError, RunOptions} from '../../src/index.js';
+import {Container, type CoracleError, type RunOptions, Runtime} from '../../src/index.js';
 import {compileC} from '../helpers/compile-c.js';
 import {assertNothingLeft, hostFootprint} from '../helpers/host-footprint.js';
 import {ownRuntime} from '../helpers/own-runtime.js';
@@ -126,6 +126,41 @@ asRoot.serial(
   },
 );
 
+asRoot.serial(
+  'a parent cgroup that is frozen amid a start: it fails at its deadline, and the next open removes the rest',
+  async t => {
+    const parent = `coracle-test-frozen-${process.pid}`;
+    const runtime = await openBelow(parent);
+    await (await Container.run('host-shell', {command: ['true']}, {runtime})).settled;
+    const [first, second] = [`freezer/${parent}/freezer.state`, `${parent}/cgroup.freeze`];
+    const write = (state: 'FROZEN' | 'THAWED') =>
+      existsSync(`/sys/fs/cgroup/${first}`)
+        ? writeFileSync(`/sys/fs/cgroup/${first}`, state)
+        : writeFileSync(`/sys/fs/cgroup/${second}`, state === 'FROZEN' ? '1' : '0');
+    t.teardown(() => {
+      for (const directory of cgroupsNamed(parent)) rmdirSync(directory);
+    });
+    const launcher = runtime.launcher();
+    const {start} = launcher;
+    launcher.start = (...request) => {
+      launcher.start = start;
+      write('FROZEN'); // what Coracle looked at a moment ago
+      return start.apply(launcher, request);
+    };
+    const options = {command: ['true'], startDeadlineMs: 500} as const;
+    await t.throwsAsync(Container.run('host-shell', options, {runtime}), {code: 'ERR_START_DEADLINE'});
+    write('THAWED');
+    await runtime.close();
+    await (await openBelow(parent)).close();
+    t.deepEqual(
+      cgroupsNamed(parent).flatMap(path =>
+        readdirSync(path, {withFileTypes: true}).filter(entry => entry.isDirectory()),
+      ),
+      [],
+    );
+  },
+);
+
 for (const kib of [4, 64, 128, 256]) {
   asRoot.serial(`${kib} KiB of memory for all of a start let it fail or run, and no other waits`, async t => {
     await own.sh('true');
@@ -143,6 +178,25 @@ for (const kib of [4, 64, 128, 256]) {
     await container.remove({force: true});
     await assertNothingLeft(t, own.folder, before);
   });
+}
+
+/** The store of these tests, with containers in a cgroup of its own. */
+async function openBelow(parent: string): Promise<Runtime> {
+  await own.sh('true');
+  const path = join(own.folder, 'config.json');
+  writeFileSync(path, JSON.stringify({'cgroup-parent': parent}));
+  process.env['CORACLE_CONFIG'] = path;
+  try {
+    return await Runtime.open({root: own.root, run: own.runDirectory, waiting: 0});
+  } finally {
+    delete process.env['CORACLE_CONFIG'];
+  }
+}
+
+function cgroupsNamed(name: string): string[] {
+  return ['', ...readdirSync('/sys/fs/cgroup')]
+    .map(hierarchy => `/sys/fs/cgroup/${hierarchy}/${name}`)
+    .filter(existsSync);
 }
 
 /** Others start, run, report how they ended, are stopped and are removed. */

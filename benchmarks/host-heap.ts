@@ -4,13 +4,16 @@
  *     node --import=tsx benchmarks/host-heap.ts [--starts 1000] [--spawns 20]
  *
  * For each size of live heap (plain objects, 50 MB, 500 MB, 2 GB) a fresh Node measures, in turns: `Container.run` until
- * exec and until removed; CPU time of the main thread until exec and over that whole life (`main-thread.ts`: no callback
- * escapes it); and, less often since it takes its time, how long `child_process.spawn` blocks. One size after the
- * other: sizes cannot share a process, so trust ratios of more than a few per cent only.
+ * exec and until exit, on demand and with surroundings ready; CPU time of the main thread until exec and until everything
+ * is removed (`main-thread.ts`: no callback escapes it, but for those that make surroundings ready, after the removal);
+ * and, less often since it takes its time, how long `child_process.spawn` blocks. One size after the other: sizes cannot
+ * share a process, so trust ratios of more than a few per cent only.
  */
 import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
+import {setTimeout as sleep} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
+import type {OpenRuntime} from './built-sdk.js';
 import {coracleOnce} from './coracle.js';
 import {quantile, type Samples} from './interleave.js';
 import {OPTIONS} from './isolation.js';
@@ -20,6 +23,10 @@ import {hostFacts, printHost, printTable, summarizeAll, writeResult} from './rep
 import {Workplace} from './workplace.js';
 
 const SIZES_MB = [50, 500, 2048];
+const ON_DEMAND = 'on demand';
+const READY = 'ready';
+/** In which surroundings are made ready. */
+const PAUSE_MS = 10;
 
 if (process.env['HEAP_MB'] === undefined) await compareSizes();
 else await measureOne(Number(process.env['HEAP_MB']));
@@ -44,6 +51,7 @@ async function compareSizes(): Promise<void> {
       'live heap, MB',
       'rss',
       'first start',
+      '',
       'start',
       'life',
       'start CPU',
@@ -52,20 +60,21 @@ async function compareSizes(): Promise<void> {
       'p99',
       'spawn blocks',
     ],
-    bySize.map(({megabytes, rssMb, firstStartMs, samples}) => {
-      const {coracle, spawn: plain} = summarizeAll(samples);
-      return [
+    bySize.flatMap(({megabytes, rssMb, firstStartMs, samples}) => {
+      const summary = summarizeAll(samples);
+      return [ON_DEMAND, READY].map(name => [
         String(megabytes),
         rssMb.toFixed(0),
         firstStartMs,
-        coracle!['startMs']!.medianMs,
-        coracle!['lifeMs']!.medianMs,
-        ...['startCpuMs', 'lifeCpuMs'].flatMap(name => {
-          const cpu = samples['coracle']![name]!;
+        name,
+        summary[name]!['startMs']!.medianMs,
+        summary[name]!['lifeMs']!.medianMs,
+        ...['startCpuMs', 'lifeCpuMs'].flatMap(measure => {
+          const cpu = samples[name]![measure]!;
           return [quantile(cpu, 0.5), quantile(cpu, 0.99)];
         }),
-        plain!['blockedMs']!.medianMs,
-      ];
+        summary['spawn']!['blockedMs']!.medianMs,
+      ]);
     }),
   );
   writeResult('host-heap', {host, ...options, bySize});
@@ -75,31 +84,35 @@ async function measureOne(megabytes: number): Promise<void> {
   const {starts, spawns} = numberOptions({starts: 1000, spawns: 20});
   const ballast = liveHeap(megabytes);
   await using place = await Workplace.open();
-  const {startMs: firstStartMs} = await coracleOnce(place.runtime);
-  for (let i = 0; i < 50; i++) await coracleOnce(place.runtime);
-  globalThis.gc?.();
-  const coracle = {
-    startMs: [] as number[],
-    lifeMs: [] as number[],
-    startCpuMs: [] as number[],
-    lifeCpuMs: [] as number[],
-  };
+  const runtimes = {[ON_DEMAND]: await place.another(0), [READY]: place.runtime};
+  const {startMs: firstStartMs} = await coracleOnce(runtimes[ON_DEMAND]!);
+  const samples: Samples = {};
   const blockedMs: number[] = [];
-  for (let round = 0; round < starts; round++) {
-    const before = threadCpuMs();
-    let started = before;
-    const {startMs, lifeMs} = await coracleOnce(place.runtime, OPTIONS, () => {
-      started = threadCpuMs();
-    });
-    coracle.startCpuMs.push(started - before);
-    coracle.lifeCpuMs.push(threadCpuMs() - before);
-    coracle.startMs.push(startMs);
-    coracle.lifeMs.push(lifeMs);
+  for (let round = -50; round < starts; round++) {
+    for (const [name, runtime] of Object.entries(runtimes)) {
+      const life = await measureLife(runtime);
+      await sleep(PAUSE_MS);
+      if (round < 0) continue;
+      const own = samples[name] ?? {};
+      samples[name] = own;
+      for (const [measure, ms] of Object.entries(life)) own[measure] = [...(own[measure] ?? []), ms];
+    }
+    if (round === -1) globalThis.gc?.();
+    if (round < 0) continue;
     if (round % Math.ceil(starts / spawns) === 0) blockedMs.push(await spawnPlain(place.payload.program));
   }
   const rssMb = process.memoryUsage().rss / 1024 ** 2;
-  console.log(JSON.stringify({rssMb, firstStartMs, samples: {coracle, spawn: {blockedMs}}}));
+  console.log(JSON.stringify({rssMb, firstStartMs, samples: {...samples, spawn: {blockedMs}}}));
   if (ballast.length === 0) throw new Error('the heap is not live');
+}
+
+async function measureLife(runtime: OpenRuntime): Promise<Record<string, number>> {
+  const before = threadCpuMs();
+  let started = before;
+  const {startMs, lifeMs} = await coracleOnce(runtime, OPTIONS, () => {
+    started = threadCpuMs();
+  });
+  return {startMs, lifeMs, startCpuMs: started - before, lifeCpuMs: threadCpuMs() - before};
 }
 
 /** How long the call itself takes: the event loop stands still meanwhile. */

@@ -40,6 +40,7 @@ const GROUPS: readonly (readonly [name: string, steps: RegExp])[] = [
 
 const {starts} = numberOptions({starts: 300});
 await using place = await Workplace.open();
+const runtime = await place.another(0);
 const host = hostFacts(place.root);
 printHost(host);
 
@@ -47,7 +48,7 @@ printHost(host);
 const samples: number[][] = [];
 const names: string[] = [];
 for (let start = -20; start < starts; start++) {
-  const job = await Container.run(IMAGE, OPTIONS, {runtime: place.runtime, explain: true});
+  const job = await Container.run(IMAGE, OPTIONS, {runtime, explain: true});
   let previous = '';
   job.steps.forEach(({phase, step, microseconds}, index) => {
     names[index] = phase === 'child' && previous === 'host' ? 'CLONE' : `${phase} ${step}`;

@@ -68,7 +68,7 @@ export class CapturedOutput {
    */
   forward(write: (bytes: Uint8Array) => Promise<void> | undefined): Promise<void> {
     this.#write = write;
-    for (const bytes of this.#kept.splice(0)) this.#receive(bytes);
+    if (this.#kept.length > 0) this.#receive(Buffer.concat(this.#kept.splice(0)));
     this.#keptBytes = 0;
     return this.ended;
   }

@@ -390,8 +390,8 @@ export class RunningContainer extends Container {
   }
 
   /**
-   * Hands on what it writes as it arrives, at the pace of `write`: what stream that returns a promise holds the program
-   * back until it is fulfilled. Instead of taking the stream.
+   * Hands on what it writes as it arrives, at the pace of `write`: a promise that it returns holds the program back until
+   * it is fulfilled. Instead of taking the stream.
    * @returns when the stream has ended; at once if it is no pipe
    */
   async forward(

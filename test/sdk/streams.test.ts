@@ -75,6 +75,28 @@ asRoot('stdin, stdout and stderr can be the caller’s own', t => {
   });
 });
 
+asRoot('forward hands on what is written, and holds the program back as long as it is asked to', async t => {
+  const container = await own.start('head -c 1000000 /dev/zero; echo err >&2');
+  let bytes = 0;
+  let underWay = 0;
+  const stdout = container.forward('stdout', piece => {
+    bytes += piece.length;
+    underWay++;
+    t.is(underWay, 1, 'nothing comes before the last piece was taken');
+    return sleep(1).then(() => {
+      underWay--;
+    });
+  });
+  let errors = '';
+  const stderr = container.forward('stderr', piece => {
+    errors += Buffer.from(piece).toString();
+    return undefined;
+  });
+  await Promise.all([stdout, stderr, container.exit]);
+  t.is(bytes, 1_000_000);
+  t.is(errors, 'err\n');
+});
+
 asRoot('output() gives both streams in the order of arrival', async t => {
   // Each line waits until the one before has arrived: of two that wait in two pipes nobody knows which came first.
   const container = await own.start(

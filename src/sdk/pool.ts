@@ -175,7 +175,11 @@ function canWait(config: ContainerConfig, {facts}: Runtime): boolean {
 
 /** What takes longer than a start should is not waited for any more. */
 async function soon(coming: Promise<WaitingStart | undefined>): Promise<WaitingStart | undefined> {
-  const start = await Promise.race([coming, sleep(PATIENCE_MS, undefined, {ref: false})]);
+  // What is made ahead of time does not keep this process from ending; who waits for it does.
+  const patience = new AbortController();
+  const late = sleep(PATIENCE_MS, undefined, {signal: patience.signal}).catch(() => undefined);
+  const start = await Promise.race([coming, late]);
+  patience.abort();
   if (start === undefined) discardLater(coming);
   return start;
 }

@@ -258,3 +258,20 @@ asRoot.serial('a program ends although a start waits, and nothing of it stays', 
   await (await Runtime.open({root: own.root, run: own.runDirectory})).close();
   await assertNothingLeft(t, own.folder, before);
 });
+
+asRoot.serial('a program that waits for a start that is being made does not end before it', async t => {
+  const script = `
+    import {Container, Runtime} from ${JSON.stringify(fileURLToPath(new URL('../../src/index.ts', import.meta.url)))};
+    const runtime = await Runtime.open(${JSON.stringify({root: own.root, run: own.runDirectory})});
+    for (let round = 0; round < 40; round++) {
+      const container = await Container.run('host-shell', {command: ['true']}, {runtime});
+      await container.settled;
+    }
+    await runtime.close();
+    console.log('all');`;
+  const options = {encoding: 'utf8', timeout: 20_000} as const;
+  t.is(
+    execFileSync(process.execPath, ['--import=tsx', '--input-type=module', '-e', script], options),
+    'all\n',
+  );
+});

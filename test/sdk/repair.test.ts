@@ -1,6 +1,6 @@
 import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {existsSync, readdirSync, rmSync} from 'node:fs';
+import {existsSync, readdirSync, readlinkSync, rmSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
@@ -110,7 +110,7 @@ asRoot.serial(
         Container.run('host-shell', {command: ['true'], limits: LIMITS, startDeadlineMs: 500}, {runtime}),
       );
       await sleep(Math.random() * 6);
-      const spawners = processesBelow(runtime.launcher().pid).filter(pid => nameOf(pid) === 'coracle-spawn');
+      const spawners = processesBelow(runtime.launcher().pid).filter(isSpawner);
       killIfThere(spawners[round % spawners.length]!);
       for (const start of await starts) {
         if (start.status === 'fulfilled') t.like(await start.value.exit, {kind: 'code', code: 0});
@@ -138,6 +138,18 @@ asRoot.serial('two programs share a store: opening it disturbs nothing that anot
   await assertDead(t, processes);
   await reopenAndSweep(t);
 });
+
+/** A container's process has a spawner's name until exec, but a pid namespace of its own. */
+function isSpawner(pid: number): boolean {
+  const namespaceOf = (process: number | 'self') => {
+    try {
+      return readlinkSync(`/proc/${process}/ns/pid`);
+    } catch {
+      return ''; // gone
+    }
+  };
+  return nameOf(pid) === 'coracle-spawn' && namespaceOf(pid) === namespaceOf('self');
+}
 
 function settled<T>(count: number, start: () => Promise<T>): Promise<PromiseSettledResult<T>[]> {
   return Promise.allSettled(Array.from({length: count}, start));

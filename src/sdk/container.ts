@@ -460,7 +460,8 @@ export class RunningContainer extends Container {
     await this.exit;
     const gone = await this.#process.removed.catch(error => this.#tidyLost(record, error));
     if (gone.errno !== 0) this.runtime.reportLeftover(record, gone);
-    else if (!this.#transient) endRun(this.runtime.placesOf(record).directory);
+    // Also then: whoever waits for the end of this run to start the next would wait for ever.
+    if (!this.#transient) endRun(this.runtime.placesOf(record).directory);
   }
 
   async #watch(record: ContainerRecord, signal: AbortSignal | undefined): Promise<Exit> {

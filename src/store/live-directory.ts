@@ -6,6 +6,7 @@
  */
 import {existsSync, lstatSync, mkdirSync, readlinkSync, renameSync, rmSync, symlinkSync} from 'node:fs';
 import {join} from 'node:path';
+import {CoracleError} from '../errors.js';
 import {withLock} from './lock.js';
 import type {Roots} from './roots.js';
 
@@ -24,7 +25,7 @@ function decided(root: string): string | undefined {
   } catch {
     return undefined;
   }
-  return existsSync(join(directory, COMPLETE)) ? directory : undefined;
+  return existsSync(join(directory, COMPLETE)) && isOurs(directory) ? directory : undefined;
 }
 
 function decide({root, run}: Roots): string {
@@ -33,11 +34,23 @@ function decide({root, run}: Roots): string {
   const directory = join(run, `${dev.toString(16)}-${ino.toString(16)}`);
   for (const name of ['containers', COMPLETE])
     mkdirSync(join(directory, name), {recursive: true, mode: 0o700});
+  if (!isOurs(directory)) {
+    throw new CoracleError('ERR_ROOT_UNSUPPORTED', `${directory} belongs to somebody else`, {
+      hint: 'Name a run-time directory that only you may write to: CORACLE_RUN=/some/where',
+      details: {path: directory},
+    });
+  }
   const link = join(root, 'live~');
   rmSync(link, {force: true});
   symlinkSync(directory, link);
   renameSync(link, join(root, 'live'));
   return directory;
+}
+
+/** What is recorded there is removed by us: nobody else may write it. */
+function isOurs(directory: string): boolean {
+  const {uid, mode} = lstatSync(directory);
+  return uid === process.geteuid?.() && (mode & 0o022) === 0;
 }
 
 /** Made last: where it is, the rest is. */

@@ -1,6 +1,6 @@
 import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {existsSync, mkdirSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync, readdirSync, readlinkSync, rmSync, writeFileSync} from 'node:fs';
 import {homedir} from 'node:os';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
@@ -271,4 +271,19 @@ test("a container's lock excludes others", async t => {
   const id = place.containers.newId();
   place.containers.create(id, {});
   t.is(await place.containers.withLock(id, () => 'held'), 'held');
+});
+
+test('the live directory is the one that the first opening chose, unless others may write there', async t => {
+  using place = scratch();
+  const root = join(place.path, 'store');
+  await Store.open({root, run: join(place.path, 'first')});
+  const live = readlinkSync(join(root, 'live'));
+  t.true(live.startsWith(join(place.path, 'first')));
+  await Store.open({root, run: join(place.path, 'second')});
+  t.is(readlinkSync(join(root, 'live')), live);
+  chmodSync(live, 0o777);
+  await Store.open({root, run: join(place.path, 'second')});
+  t.true(readlinkSync(join(root, 'live')).startsWith(join(place.path, 'second')));
+  chmodSync(readlinkSync(join(root, 'live')), 0o777);
+  await t.throwsAsync(Store.open({root, run: join(place.path, 'second')}), {code: 'ERR_ROOT_UNSUPPORTED'});
 });

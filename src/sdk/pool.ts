@@ -14,7 +14,7 @@ import {kindOfBase} from './plan-template.js';
 import {type PlannedStart, planBase, planRest, type StartSubject} from './plan-transient-start.js';
 import {randomName} from './random-name.js';
 import type {Runtime} from './runtime.js';
-import {prepareWaiting, type WaitingProcess} from './start-process.js';
+import {isLauncherLoss, prepareWaiting, type WaitingProcess} from './start-process.js';
 
 /** How long one waits for somebody who wants it. */
 const IDLE_MS = 10_000;
@@ -133,17 +133,26 @@ export class Pool {
     const runtime = this.#runtime;
     const another = {...subject, config: this.#identify(subject.config)};
     let process: WaitingProcess | undefined;
+    let base: PlannedStart | undefined;
     try {
-      const base = planBase(runtime, another);
-      process = await prepareWaiting(runtime.launcher(), base.encoded, START_DEADLINE_MS);
+      const planned = planBase(runtime, another);
+      base = planned;
+      const whenLost = () => this.#tidyLost(planned);
+      process = await prepareWaiting(runtime.launcher(), base.encoded, START_DEADLINE_MS, whenLost);
       const expected = planRest(runtime, another, base.record.owner);
       process.expect(expected.encoded);
       writeExpected(runtime.livePlacesOf(expected.record), expected.text);
       return {process, base, expected};
-    } catch {
+    } catch (error) {
       if (process !== undefined) discard(process);
+      else if (base !== undefined && isLauncherLoss(error)) this.#tidyLost(base);
       return undefined;
     }
+  }
+
+  /** Should that fail as well, the next open does it. */
+  #tidyLost({record}: PlannedStart): void {
+    this.#runtime.tidyLost(record).catch(() => {});
   }
 
   #identify(config: ContainerConfig): ContainerConfig {

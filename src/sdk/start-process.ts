@@ -129,11 +129,15 @@ export interface WaitingProcess {
   discard(): Promise<void>;
 }
 
-/** Resolves when a process waits at the `nextPlan` step of this plan. Rejects, with everything undone, when it does not. */
+/**
+ * Resolves when a process waits at the `nextPlan` step of this plan. Rejects, with everything undone, when it does not.
+ * @param whenLost the launcher died while it waited: nothing was removed
+ */
 export async function prepareWaiting(
   launcher: Launcher,
   plan: Uint8Array,
   startDeadlineMs: number,
+  whenLost: () => void,
 ): Promise<WaitingProcess> {
   const [ours, theirs] = openSocketPair();
   let pending: PendingStart;
@@ -164,7 +168,11 @@ export async function prepareWaiting(
     if (!used) close();
     used = true;
   };
-  pending.answer.then(gone, gone);
+  pending.answer.then(gone, () => {
+    const wasUsed = used;
+    gone();
+    if (!wasUsed) whenLost();
+  });
   return {
     alive: () => alive,
     expect: encoded => {

@@ -212,11 +212,14 @@ asRoot.serial('an image that was made anew is not run with what the old one was'
 asRoot.serial(
   'what waited is gone with its launcher, and the next start makes everything itself',
   async t => {
-    const runtime = await getReady();
+    const runtime = await own.runtime;
+    const before = await nothingWaits(runtime);
+    await getReady();
     process.kill(runtime.launcher().pid, 'SIGKILL');
     await sleep(50);
     t.is(runtime.pool.waiting, 0);
     t.like(await own.sh('exit 3'), {code: 3});
+    await assertNothingLeft(t, own.folder, before);
   },
 );
 

@@ -372,7 +372,7 @@ function writeDeadline(header: Buffer, deadlineMs: number): void {
   header.writeBigUInt64LE(BigInt(Math.round(deadlineMs * 1e6)), 24);
 }
 
-function launcherLost(): CoracleError {
+export function launcherLost(): CoracleError {
   return new CoracleError(
     'ERR_LAUNCHER_LOST',
     'the launcher process ended, and with it the containers it had started',

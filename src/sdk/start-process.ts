@@ -11,6 +11,7 @@ import {
   type FailedEvent,
   type Inputs,
   type Launcher,
+  launcherLost,
   openPipe,
   openSocketPair,
   type Plan,
@@ -260,11 +261,7 @@ function ask(launcher: Launcher, request: StartRequest): PendingStart {
     exited: exited.resolve,
     removed: removed.resolve,
     lost: () => {
-      const error = new CoracleError(
-        'ERR_LAUNCHER_LOST',
-        'the launcher process ended, and its containers with it',
-        {hint: 'Open the runtime again: it removes what was left behind.'},
-      );
+      const error = launcherLost();
       for (const each of [held, answer, exited, removed]) each.reject(error);
     },
   });

@@ -5,6 +5,7 @@ import {homedir} from 'node:os';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import test from 'ava';
+import {identifyProcess} from '../../src/binding/index.js';
 import {
   readRecord,
   resolveRoots,
@@ -286,4 +287,35 @@ test('the live directory is the one that the first opening chose, unless others 
   t.true(readlinkSync(join(root, 'live')).startsWith(join(place.path, 'second')));
   chmodSync(readlinkSync(join(root, 'live')), 0o777);
   await t.throwsAsync(Store.open({root, run: join(place.path, 'second')}), {code: 'ERR_ROOT_UNSUPPORTED'});
+});
+
+test('what a launcher left is removed once it is dead, unless a record says that somebody sees to it', async t => {
+  using place = scratch();
+  const {containers, volumes, root} = await Store.open({
+    root: join(place.path, 'store'),
+    run: join(place.path, 'run'),
+  });
+  const alive = identifyProcess(process.pid)!;
+  const dead = {pid: process.pid, startTime: alive.startTime + 1}; // the number is somebody else's by now
+  const [orphan = '', recorded = '', running = ''] = ['a', 'b', 'c'].map(digit => digit.repeat(64));
+  for (const [id, owner] of [
+    [orphan, dead],
+    [recorded, dead],
+    [running, alive],
+  ] as const) {
+    mkdirSync(join(containers.livePlaces(id, 'name', owner).writable, 'upper'), {recursive: true});
+    await volumes.create({name: id, owner: {id, ...owner}});
+  }
+  await volumes.create({name: 'mine'});
+  const {directory} = containers.livePlaces(recorded, 'name', dead);
+  mkdirSync(directory);
+  writeFileSync(join(directory, 'config.json'), '{}');
+  await containers.sweepUnfinished();
+  await volumes.sweepOrphans(id => containers.find(id) !== undefined);
+  const left = readdirSync(join(root, 'transient')).map(name => name.slice(-64));
+  t.deepEqual(left.sort(), [recorded, running]);
+  t.deepEqual(
+    volumes.list().map(({Name}) => Name),
+    [recorded, running, 'mine'],
+  );
 });

@@ -83,7 +83,12 @@ interface LoadedIndex {
   readonly idByName: ReadonlyMap<string, Digest>;
   /** Entries that another tool added: they are kept and otherwise left alone. */
   readonly foreign: readonly unknown[];
+  /** What `find` was asked for: a start need not parse its reference again. */
+  readonly found: Map<string, Digest>;
 }
+
+/** Callers may ask for anything: what is remembered has an end. */
+const FOUND_MOST = 100;
 
 /** Ours: which image (the configuration's digest) an entry names. */
 const ID_ANNOTATION = 'coracle.image.id';
@@ -115,8 +120,11 @@ export class Images {
 
   /** As `get`, undefined when there is none. */
   find(nameOrId: string): StoredImage | undefined {
-    const resolved = this.#resolve(nameOrId);
-    return resolved && this.#image(resolved.id);
+    const index = this.#load();
+    const id = index.found.get(nameOrId) ?? this.#resolve(nameOrId, index)?.id;
+    if (id === undefined) return undefined;
+    if (index.found.size < FOUND_MOST) index.found.set(nameOrId, id);
+    return this.#image(id, index);
   }
 
   /** Newest first. */
@@ -193,8 +201,7 @@ export class Images {
   }
 
   /** A name wins over the beginning of an id, a whole id over both. */
-  #resolve(nameOrId: string): {id: Digest; name?: string} | undefined {
-    const {idByName, names} = this.#load();
+  #resolve(nameOrId: string, {idByName, names} = this.#load()): {id: Digest; name?: string} | undefined {
     const whole = isDigest(nameOrId) ? nameOrId : `sha256:${nameOrId}`;
     if (isDigest(whole)) return names.has(whole) ? {id: whole} : undefined;
     const beginning = /^(sha256:)?([a-f0-9]{1,63})$/.exec(nameOrId);
@@ -208,8 +215,8 @@ export class Images {
     return id === undefined || others.length > 0 ? undefined : {id};
   }
 
-  #image(id: Digest): StoredImage {
-    const index = this.#load(); // forgets images whose names changed
+  /** @param index loaded just now, which forgets images whose names changed */
+  #image(id: Digest, index = this.#load()): StoredImage {
     const known = this.#images.get(id);
     if (known !== undefined) return known;
     const record = this.#record(id);
@@ -243,7 +250,7 @@ export class Images {
     const identity = status ? `${status.ino} ${status.mtimeNs} ${status.size}` : 'none';
     if (this.#index?.identity === identity) return this.#index;
     this.#images.clear();
-    this.#index = {identity, ...readIndex(path)};
+    this.#index = {identity, ...readIndex(path), found: new Map()};
     return this.#index;
   }
 
@@ -299,7 +306,7 @@ export class Images {
   }
 }
 
-function readIndex(path: string): Omit<LoadedIndex, 'identity'> {
+function readIndex(path: string): Omit<LoadedIndex, 'identity' | 'found'> {
   const {manifests = []} = (readRecord(path) ?? {}) as {manifests?: IndexEntry[]};
   const names = new Map<Digest, Set<string>>();
   const foreign: unknown[] = [];

@@ -161,28 +161,20 @@ async function startWaiting(
     const isExpected = expected.shared === subject.shared;
     const config = isExpected ? expected.record : withIdentity(renewed(runtime, subject).config, id, name);
     const planned = isExpected ? expected : planRest(runtime, {...subject, config}, owner);
-    if (isExpected) runtime.facts.cgroups.refuseFrozen(config.cgroupParent);
     const request = processRequest(planned, config, stdin);
-    const starting = waiting.start({...request, trace: false, signal});
-    try {
-      const places = runtime.livePlacesOf(planned.record); // while it starts
+    const process = await waiting.start({...request, trace: false, signal}, () => {
+      const places = runtime.livePlacesOf(planned.record);
       if (isExpected) publishExpected(places);
       else publishRecord(places, planned.text);
-    } catch (error) {
-      const process = await starting;
-      process.kill(SIGKILL);
-      await process.removed;
-      throw error;
-    }
-    return {planned, process: await starting};
+      if (isExpected) runtime.facts.cgroups.refuseFrozen(config.cgroupParent); // the other way, `planRest` did
+    });
+    return {planned, process};
   } catch (error) {
     await waiting.discard();
     if (isLauncherLoss(error)) await runtime.tidyLost(base.record);
     throw error;
   }
 }
-
-const SIGKILL = 9;
 
 /** The same, but somebody else. */
 function renewed({store}: Runtime, subject: StartSubject): StartSubject {

@@ -124,8 +124,11 @@ export interface WaitingProcess {
   alive(): boolean;
   /** The plan it will most likely go on with; any other will do as well. */
   expect(encoded: Uint8Array): void;
-  /** Lets it go on with the child phase of a plan; once. Resolves and rejects as `startProcess`. */
-  start(request: ProcessRequest): Promise<StartedProcess>;
+  /**
+   * Lets it go on with the child phase of a plan; once. Resolves and rejects as `startProcess`.
+   * @param meanwhile runs while the other side is at it; what it throws undoes the start, and is thrown
+   */
+  start(request: ProcessRequest, meanwhile: () => void): Promise<StartedProcess>;
   /** Gives it up; nothing after `start`. Resolves when everything is undone. */
   discard(): Promise<void>;
 }
@@ -179,7 +182,7 @@ export async function prepareWaiting(
     expect: encoded => {
       if (!used) expected = {encoded, file: planFile(encoded)};
     },
-    start: async request => {
+    start: async (request, meanwhile) => {
       if (used) throw new TypeError('a waiting process can be started once');
       request.signal?.throwIfAborted();
       used = true;
@@ -203,7 +206,11 @@ export async function prepareWaiting(
         close(); // a message that was sent is read all the same
         streams.closeChildEnds();
       }
-      const started = await finish(pending, streams, request);
+      const refused = failureOf(meanwhile);
+      if (refused !== undefined) launcher.abort(pending.number);
+      const started = await finish(pending, streams, request, refused !== undefined).catch(error => {
+        throw isLauncherLoss(error) ? error : (refused ?? error);
+      });
       return {...started, started: {...started.started, sentNs, receivedNs: sentNs}};
     },
     discard: async () => {
@@ -213,6 +220,15 @@ export async function prepareWaiting(
       await pending.removed;
     },
   };
+}
+
+function failureOf(work: () => void): unknown {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
 }
 
 /** A start that the launcher has been asked for. */

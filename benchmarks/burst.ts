@@ -1,12 +1,14 @@
 /**
  * Many at once: how long until the last of N containers started at the same moment has been executed, and how many whole
- * lives a second one Node process gets through when it always has N under way.
+ * lives a second one Node process gets through when it always has N under way: beside two floor programs at work at the
+ * same time, which is what this host's two processors have to give (a round of each after the other, `--seconds` long).
  *
- *     node --import=tsx benchmarks/burst.ts [--rounds 100] [--seconds 10]
+ *     node --import=tsx benchmarks/burst.ts [--rounds 100] [--seconds 2] [--turns 5]
  */
 import {Container} from './built-sdk.js';
 import {coracleOnce} from './coracle.js';
-import {interleave} from './interleave.js';
+import {Floor} from './floor.js';
+import {interleave, median} from './interleave.js';
 import {OPTIONS} from './isolation.js';
 import {numberOptions} from './options.js';
 import {hostFacts, printHost, printTable, summarizeAll, writeResult} from './report.js';
@@ -14,7 +16,7 @@ import {IMAGE, Workplace} from './workplace.js';
 
 const WIDTHS = [1, 2, 4, 8];
 
-const {rounds, seconds} = numberOptions({rounds: 100, seconds: 10});
+const {rounds, seconds, turns} = numberOptions({rounds: 100, seconds: 2, turns: 5});
 await using place = await Workplace.open();
 const {runtime} = place;
 const host = hostFacts(place.root);
@@ -34,14 +36,26 @@ printTable(
   }),
 );
 
-console.log(`\nWhole lives per second, ${seconds} s each`);
-const sustained: {width: number; perSecond: number}[] = [];
-for (const width of WIDTHS) sustained.push({width, perSecond: await livesPerSecond(width)});
+console.log(`\nWhole lives per second, medians of ${turns} turns of ${seconds} s`);
+await using one = new Floor(place.root, IMAGE);
+await using other = new Floor(place.root, IMAGE);
+const workers: {name: string; width: number; once: (index: number) => Promise<unknown>}[] = [
+  {name: 'floor × 2', width: 2, once: index => (index === 0 ? one : other).once()},
+  ...WIDTHS.map(width => ({name: `coracle, ${width} under way`, width, once: () => coracleOnce(runtime)})),
+];
+const perSecond: Record<string, number[]> = Object.fromEntries(workers.map(({name}) => [name, []]));
+for (let turn = 0; turn < turns; turn++) {
+  for (const {name, width, once} of workers) perSecond[name]!.push(await livesPerSecond(width, once));
+}
+const floorRate = median(perSecond['floor × 2']!);
 printTable(
-  ['under way', 'per second'],
-  sustained.map(({width, perSecond}) => [String(width), perSecond.toFixed(0)]),
+  ['', 'per second', '× floor'],
+  workers.map(({name}) => {
+    const rate = median(perSecond[name]!);
+    return [name, rate.toFixed(0), rate / floorRate];
+  }),
 );
-writeResult('burst', {host, rounds, seconds, summary, sustained, samples});
+writeResult('burst', {host, rounds, seconds, turns, summary, perSecond, samples});
 
 async function burst(width: number) {
   const begin = performance.now();
@@ -61,16 +75,16 @@ async function burst(width: number) {
   return {firstMs, lastMs, removedMs: performance.now() - begin};
 }
 
-async function livesPerSecond(width: number): Promise<number> {
+async function livesPerSecond(width: number, once: (index: number) => Promise<unknown>): Promise<number> {
   const begin = performance.now();
   const end = begin + seconds * 1000;
   let lives = 0;
-  const one = async () => {
+  const work = async (_: unknown, index: number) => {
     while (performance.now() < end) {
-      await coracleOnce(runtime);
+      await once(index);
       lives++;
     }
   };
-  await Promise.all(Array.from({length: width}, one));
+  await Promise.all(Array.from({length: width}, work));
   return (lives * 1000) / (performance.now() - begin);
 }

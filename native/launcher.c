@@ -77,10 +77,24 @@ static int mount_fs(const char *type, const char *key, const char *value, uint64
         return (int)r;
 }
 
+/* pivot_root(2) wants a root that is a mount, which a chroot's need not be. To enter a mount namespace, even its own, takes a
+ * process to the root of that namespace: setns(2). */
+static long leave_chroot(int proc)
+{
+        long self = sys4(__NR_openat, proc, "self/ns/mnt", O_RDONLY | O_CLOEXEC, 0);
+        if (self < 0)
+                return self;
+        long r = sys2(__NR_setns, self, CLONE_NEWNS);
+        close_fd((int)self);
+        return r;
+}
+
 /* Leaves the calling process in a mount namespace whose only mount is an empty, read-only tmpfs of one inode. */
-static int enter_empty_namespace(void)
+static int enter_empty_namespace(int proc)
 {
         long r = sys1(__NR_unshare, CLONE_NEWNS);
+        if (r == 0)
+                r = leave_chroot(proc);
         if (r == 0)
                 r = sys5(__NR_mount, 0, "/", 0, CT_MS_REC | CT_MS_PRIVATE, 0);
         if (r < 0)
@@ -112,7 +126,7 @@ static int empty_namespace(int proc)
                 return (int)pid;
         if (pid == 0) {
                 char none;
-                int r = enter_empty_namespace();
+                int r = enter_empty_namespace(proc);
                 close_fd(done[1]);
                 sys3(__NR_write, ready[1], &r, sizeof r);
                 sys3(__NR_read, done[0], &none, 1);

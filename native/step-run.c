@@ -237,7 +237,9 @@ int step_process(struct run *run, const struct ct_step *step)
         long r;
         switch (step->op) {
         case CT_OP_SETNS:
-                return at < 0 ? -EBADF : (int)sys2(__NR_setns, at, step->x);
+                if (at < 0) /* the launcher knows why it has no empty namespace */
+                        return step->at == CT_SLOT_EMPTY_NS ? run->slots[CT_SLOT_EMPTY_NS] : -EBADF;
+                return (int)sys2(__NR_setns, at, step->x);
         case CT_OP_UNSHARE:
                 return (int)sys1(__NR_unshare, step->x);
         case CT_OP_HOSTNAME:

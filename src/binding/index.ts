@@ -54,6 +54,7 @@ export {
 } from './files.js';
 export {isHostRoot} from './host-root.js';
 export {type Input, Inputs} from './inputs.js';
+export {readKernelLog} from './kernel-log.js';
 export {Launcher, launcherLost, planFile, type StartEvents, type StartRequest} from './launcher.js';
 export * from './linux.js';
 export {

@@ -16,7 +16,7 @@ import {
   writeExit,
 } from './container-files.js';
 import type {ContainerState, Exit} from './container-state.js';
-import {exitOf, type OwnDeeds} from './exit-of.js';
+import {exitOf, isRefusal, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
 import type {ContainerInspect} from './inspect-record.js';
 import {nowNanoseconds} from './nanosecond-time.js';
@@ -24,6 +24,7 @@ import {type Door, normalizeRunOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
 import {prepareStart} from './prepare-start.js';
 import {PreparedContainer} from './prepared-container.js';
+import {refusedSystemCall} from './refused-system-call.js';
 import type {RunOptions, StdinSource} from './run-options.js';
 import {Runtime} from './runtime.js';
 import {isLauncherLoss, prepareProcess, type StartedProcess, startProcess} from './start-process.js';
@@ -477,7 +478,11 @@ export class RunningContainer extends Container {
       signal?.removeEventListener('abort', abort);
       await Promise.all([drained(stdout), drained(stderr)]);
       const facts = this.runtime.facts.cgroups.decodeExitReports(event.reports);
-      const exit = exitOf(event, facts, record, this.#deeds, lastOutputOf(stdout, stderr));
+      const refusedCall = isRefusal(event)
+        ? await refusedSystemCall(this.pid, Number(wallClock(started, event.exitedNs).startedNs) / 1e6)
+        : undefined;
+      const lastOutput = lastOutputOf(stdout, stderr);
+      const exit = exitOf(event, facts, record, this.#deeds, lastOutput, refusedCall);
       if (!this.#transient) {
         const {startedNs, finishedNs} = wallClock(started, event.exitedNs);
         writeExit(this.runtime.placesOf(record).directory, startedNs, finishedNs, exit);

@@ -14,19 +14,20 @@ export interface OwnDeeds {
   sent: {readonly signal: number; readonly by: 'stop' | 'kill' | 'dispose'} | undefined;
 }
 
-/** Puts together what the kernel reported, what the cgroup counted and what we did. Pure. */
+/** Puts together what the kernel reported, what the cgroup counted and what we did. Pure. @param refusedCall see `isRefusal` */
 export function exitOf(
   event: ExitedEvent,
   facts: ExitFacts,
   config: Pick<ContainerConfig, 'deadlineMs' | 'limits' | 'seccomp'>,
   deeds: Readonly<OwnDeeds>,
   lastOutput: LastOutput,
+  refusedCall?: string,
 ): Exit {
   const status = statusOf(event);
   const rusageMs = (event.userUs + event.systemUs) / 1000;
   return {
     ...status,
-    cause: causeOf(event, status, facts, config, deeds),
+    cause: causeOf(event, status, facts, config, deeds, refusedCall),
     durationMs: Number(event.exitedNs - event.executedNs) / 1e6,
     cpuTimeMs: facts.cpuTimeUs === undefined ? rusageMs : facts.cpuTimeUs / 1000,
     peakMemoryBytes: facts.peakMemoryBytes,
@@ -39,19 +40,26 @@ function statusOf({code, status}: ExitedEvent): ExitStatus {
   return {kind: 'signal', signal: status, signalName: signalName(status)};
 }
 
+/** A filter's kill: no other signal says so. */
+export function isRefusal(event: ExitedEvent): boolean {
+  const status = statusOf(event);
+  return status.kind === 'signal' && status.signal === SIGSYS;
+}
+
 function causeOf(
   event: ExitedEvent,
   status: ExitStatus,
   facts: ExitFacts,
   {deadlineMs, limits}: Pick<ContainerConfig, 'deadlineMs' | 'limits'>,
   {aborted, sent}: Readonly<OwnDeeds>,
+  refusedCall: string | undefined,
 ): CauseOfDeath {
   const killed = status.kind === 'signal' && status.signal === SIGKILL;
   if (killed && event.deadline) return {kind: 'deadline', deadlineMs: deadlineMs ?? 0};
   if (killed && aborted) return {kind: 'abort'};
   // Both together: SIGKILL alone may be anybody's, a risen counter alone a child of the program's.
   if (killed && (facts.oomKills ?? 0) > 0) return {kind: 'memory', limitBytes: limits.memoryBytes};
-  if (status.kind === 'signal' && status.signal === SIGSYS) return {kind: 'seccomp', systemCall: undefined};
+  if (isRefusal(event)) return {kind: 'seccomp', systemCall: refusedCall};
   if (sent !== undefined && endedBy(status, sent.signal)) {
     return {kind: 'signal', signal: sent.signal, sender: {by: sent.by} satisfies SignalSender};
   }

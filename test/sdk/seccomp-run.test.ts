@@ -21,11 +21,13 @@ for (const action of ['SCMP_ACT_KILL_PROCESS', 'SCMP_ACT_KILL']) {
     const exit = await own.run({command: ['mkdir', '/x'], seccomp: profile(action, 'mkdir', 'mkdirat')});
     const {cause, ...end} = await exit.exit;
     t.like(end, {kind: 'signal', signalName: 'SIGSYS'});
-    // Which call it was, only the kernel's audit log would tell.
-    t.deepEqual(cause, {kind: 'seccomp', systemCall: undefined});
+    // Where an audit daemon takes the kernel's records, or its log is closed, nobody says which call it was.
+    const isLogged = cause.kind === 'seccomp' && cause.systemCall !== undefined;
+    t.deepEqual(cause, {kind: 'seccomp', systemCall: isLogged ? 'mkdir' : undefined});
+    if (!isLogged) t.log('the kernel log does not say which call it was');
     t.is(
       describeExit({cause, ...end} as Parameters<typeof describeExit>[0]),
-      'was killed by its seccomp profile',
+      `was killed by its seccomp profile${isLogged ? ' for calling mkdir' : ''}`,
     );
   });
 }

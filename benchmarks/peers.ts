@@ -15,10 +15,10 @@ export interface Peers extends AsyncDisposable {
   readonly missing: readonly string[];
 }
 
-type PeerName = 'bwrap' | 'crun' | 'runc' | 'podman' | 'docker';
+export type PeerName = 'bwrap' | 'crun' | 'runc' | 'podman' | 'docker';
 
 /** What to install on Debian. */
-const PACKAGES: Readonly<Record<PeerName, string>> = {
+export const PACKAGES: Readonly<Record<PeerName, string>> = {
   bwrap: 'bubblewrap',
   crun: 'crun',
   runc: 'runc',
@@ -26,7 +26,7 @@ const PACKAGES: Readonly<Record<PeerName, string>> = {
   docker: 'docker.io',
 };
 
-const LIMITS = ['--memory', `${MEMORY_BYTES}`, '--pids-limit', `${PROCESSES}`];
+export const LIMITS = ['--memory', `${MEMORY_BYTES}`, '--pids-limit', `${PROCESSES}`];
 const RUN_IMAGE = ['run', '--rm', '--network', 'none', ...LIMITS, 'benchmark-true', '/true'];
 
 /** @param wanted those to look for; `child_process.spawn` is always there */
@@ -91,19 +91,7 @@ async function prepare(
       return () => ({command: 'docker', args: RUN_IMAGE, env: daemon.env});
     }
     case 'podman': {
-      // As root without CAP_SYS_RESOURCE its default ulimits, above the hard limit, are refused.
-      const configuration = join(folder, 'containers.conf');
-      writeFileSync(
-        configuration,
-        '[containers]\ndefault_ulimits = ["nofile=1024:4096", "nproc=4096:8192"]\n',
-      );
-      const env = {CONTAINERS_CONF: configuration};
-      const store = ['--root', join(folder, 'podman'), '--runroot', join(folder, 'podman-run')];
-      const imported = spawnSync('podman', [...store, 'import', payload.tar, 'benchmark-true'], {
-        env: {...process.env, ...env},
-        encoding: 'utf8',
-      });
-      if (imported.status !== 0) throw new Error(`podman import: ${imported.stderr}`);
+      const {env, store} = preparePodman(folder, payload);
       return () => ({command: 'podman', args: [...store, ...RUN_IMAGE], env});
     }
     default:
@@ -111,13 +99,27 @@ async function prepare(
   }
 }
 
-function isInstalled(peer: PeerName): boolean {
+/** A store with the image in it. As root without CAP_SYS_RESOURCE its default ulimits, above the hard limit, are refused. */
+export function preparePodman(folder: string, payload: Payload) {
+  const configuration = join(folder, 'containers.conf');
+  writeFileSync(configuration, '[containers]\ndefault_ulimits = ["nofile=1024:4096", "nproc=4096:8192"]\n');
+  const env = {CONTAINERS_CONF: configuration};
+  const store = ['--root', join(folder, 'podman'), '--runroot', join(folder, 'podman-run')];
+  const imported = spawnSync('podman', [...store, 'import', payload.tar, 'benchmark-true'], {
+    env: {...process.env, ...env},
+    encoding: 'utf8',
+  });
+  if (imported.status !== 0) throw new Error(`podman import: ${imported.stderr}`);
+  return {env, store};
+}
+
+export function isInstalled(peer: PeerName): boolean {
   const programs = peer === 'docker' ? ['docker', 'dockerd'] : [peer];
   return programs.every(program => spawnSync(program, ['--version'], {stdio: 'ignore'}).status === 0);
 }
 
 /** What was opened last is closed first; Node 20 has no AsyncDisposableStack. */
-class OpenedThings {
+export class OpenedThings {
   readonly #opened: AsyncDisposable[] = [];
 
   use<T extends AsyncDisposable>(opened: T): T {

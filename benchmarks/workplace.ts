@@ -11,7 +11,7 @@ export const IMAGE = 'benchmark-true';
 export class Workplace implements AsyncDisposable {
   readonly folder: string;
   readonly root: string;
-  readonly #run: string;
+  readonly run: string;
   readonly payload: Payload;
   /** As users get it: surroundings of the next start are made while nothing else is to be done. */
   readonly runtime: OpenRuntime;
@@ -30,14 +30,14 @@ export class Workplace implements AsyncDisposable {
   private constructor(folder: string, root: string, run: string, payload: Payload, runtime: OpenRuntime) {
     this.folder = folder;
     this.root = root;
-    this.#run = run;
+    this.run = run;
     this.payload = payload;
     this.runtime = runtime;
   }
 
   /** Another runtime of the same store. @param waiting 0: makes everything when it is asked for */
   async another(waiting: number): Promise<OpenRuntime> {
-    const other = await Runtime.open({root: this.root, run: this.#run, waiting});
+    const other = await Runtime.open({root: this.root, run: this.run, waiting});
     this.#others.push(other);
     return other;
   }
@@ -45,7 +45,7 @@ export class Workplace implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.runtime.close();
     for (const other of this.#others) await other.close();
-    for (const path of [this.folder, this.#run]) await rm(path, {recursive: true, force: true});
+    for (const path of [this.folder, this.run]) await rm(path, {recursive: true, force: true});
   }
 }
 

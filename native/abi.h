@@ -54,7 +54,10 @@ enum ct_request_type {
         CT_GROW = 5,                   /* all spawners seem busy: start one more */
         CT_DEADLINE = 6,               /* of a start that holds: deadline_ns, known only now */
 };
-enum { CT_TRACE = 1 /* START: report when each step ended */ };
+enum {
+        CT_TRACE = 1,                  /* START: report when each step ended */
+        CT_DETACHED = 2,               /* START: it goes on when the launcher ends */
+};
 
 struct ct_request {
         uint32_t version, type;

@@ -14,12 +14,13 @@ struct container {
         int32_t pid, done;             /* done: of a held child, its pipe */
         uint64_t deadline_ns, sent_ns, received_ns;
         uint32_t deadline_hit, step, going;
+        uint32_t detached;             /* it outlives us */
         enum state state;
 };
 
 static struct container containers[CONTAINERS_MAX];
 static uint32_t used;                  /* containers[used…] were never used */
-static int removals_sent, waiting, alive;
+static int removals_sent, waiting, alive, outliving;
 uint64_t next_deadline;
 
 static struct container *find_container(uint64_t id)
@@ -54,6 +55,7 @@ static void release_container(struct container *container)
                 close_watched(container->pidfd);
         container->state = FREE;
         alive--;
+        outliving -= (int)container->detached;
         while (used > 0 && containers[used - 1].state == FREE)
                 used--;
 }
@@ -231,6 +233,7 @@ int take_report(struct launcher *launcher)
                 return 0;
         int plan = count > 0 ? fds[0] : -1, pidfd = count > 1 ? fds[1] : -1, done = count > 2 ? fds[2] : -1;
         start_reported(launcher, report.id);
+        reap_helper(report.helper);
         struct container *container = take_container(report.id, plan, pidfd, report.error ? FAILED : report.held ? HELD : RUNNING);
         if (!container) {
                 if (done >= 0)
@@ -248,11 +251,14 @@ int take_report(struct launcher *launcher)
                 return 1;
         }
         container->pid = report.pid;
+        container->detached = (report.flags & CT_DETACHED) != 0;
+        if (container->detached)
+                outliving++;
         container->step = report.step;
         container->deadline_ns = report.deadline_ns;
         container->sent_ns = report.sent_ns;
         container->received_ns = report.received_ns;
-        if (closing)
+        if (closing && !container->detached)
                 kill_container(container, SIGKILL_);
         if (report.held) {
                 struct ct_event prepared = {sizeof prepared, CT_PREPARED, report.id};
@@ -347,7 +353,7 @@ int signal_container(uint64_t id, int signal)
 void kill_containers(void)
 {
         for (uint32_t i = 0; i < used; i++)
-                if (containers[i].state == RUNNING || containers[i].state == HELD)
+                if ((containers[i].state == RUNNING || containers[i].state == HELD) && !containers[i].detached)
                         kill_container(&containers[i], SIGKILL_);
 }
 
@@ -369,5 +375,5 @@ void container_spoke(struct launcher *launcher, uint32_t index)
 
 int containers_left(void)
 {
-        return alive;
+        return alive - outliving;
 }

@@ -59,6 +59,7 @@ int run_open(struct run *run, int plan_fd, struct progress *progress)
         run->pidfd = run->mask_directory = -1;
         run->gate[0] = run->gate[1] = run->done = -1;
         run->held = 0;
+        run->spawner = -1;
         run->wait_until = ~(uint64_t)0;
         run->vector = 0;
         for (int i = 0; i < CT_SLOTS; i++)
@@ -136,6 +137,9 @@ int run_step(struct run *run, const struct ct_step *step)
         case CT_OP_BOUNDING: case CT_OP_CAPSET: case CT_OP_AMBIENT: case CT_OP_GROUPS: case CT_OP_SETGID:
         case CT_OP_SETUID: case CT_OP_SECCOMP: case CT_OP_PRCTL: case CT_OP_BPF_DEVICE:
                 r = step_identity(run, step);
+                break;
+        case CT_OP_FORK: case CT_OP_TERMINAL:
+                r = step_join(run, step);
                 break;
         default:
                 r = step_process(run, step);

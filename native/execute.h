@@ -20,7 +20,7 @@ struct progress {
         uint32_t step;
         int32_t error;                 /* errno of the step that failed, 0 = none */
         int32_t pid;                   /* the child, from the moment it exists */
-        uint32_t reserved;
+        int32_t helper;                /* of a plan that joins a container: what joins it. Its process group has its number */
         uint32_t trace[CT_STEPS_MAX];  /* nanoseconds since received_ns at which each step ended */
 };
 
@@ -40,6 +40,7 @@ struct run {
         int gate[2];                   /* forked children wait here until their maps are written */
         int done;                      /* a forked child's end of a pipe that ends with exec or death: it tells of a hold, then of a failure */
         int held;
+        int spawner;                   /* in the process that joins a container: the socket to whoever started it, else -1 */
         uint64_t wait_until;           /* no step of the teardown waits longer: CLOCK_MONOTONIC, nanoseconds */
         struct progress *progress;
         char path[4096];
@@ -80,6 +81,7 @@ int step_file(struct run *run, const struct ct_step *step);
 int step_mount(struct run *run, const struct ct_step *step);
 int step_identity(struct run *run, const struct ct_step *step);
 int step_process(struct run *run, const struct ct_step *step);
+int step_join(struct run *run, const struct ct_step *step);
 
 /* Opens path inside root for a mount or a working directory, making what is missing; a descriptor or -errno. */
 int open_in_root(struct run *run, int root, const char *path, uint32_t flags, uint32_t mode);

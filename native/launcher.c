@@ -168,7 +168,9 @@ static void occupy_stdio(void)
 int main(int argc, char **argv, char **envp)
 {
         static struct launcher launcher = {.requests = 3, .control = 4, .events = 5};
-        (void)argc, (void)argv, (void)envp;
+        (void)envp;
+        if (argc == 1 && text_equal(argv[0], ENTER_NAME))
+                enter_main();
         shed_inheritance();
         sys3(__NR_close_range, 6, ~0u, 0);
         occupy_stdio();
@@ -181,6 +183,7 @@ int main(int argc, char **argv, char **envp)
                 launcher.proc = (int)sys4(__NR_openat, AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
         }
         shed_oom_score(launcher.proc);
+        launcher.program = (int)sys4(__NR_openat, launcher.proc, "self/exe", O_PATH | O_CLOEXEC, 0);
         long shared = sys6(__NR_mmap, 0, sizeof(struct shared), 3, 0x21 /* MAP_SHARED | MAP_ANONYMOUS */, -1, 0);
         if (shared < 0 && shared > -4096)
                 return 111;

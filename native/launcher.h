@@ -24,6 +24,7 @@ struct launcher {
         int empty_namespace;   /* or -errno */
         int proc;              /* private procfs, or /proc where that is refused */
         int private_proc;      /* 0 or -errno */
+        int program;           /* our own sealed image, to be executed again; or -errno */
         int janitor;           /* its process id */
         struct shared *shared;
 };
@@ -41,7 +42,9 @@ struct report {
         uint64_t id, deadline_ns, sent_ns, received_ns, executed_ns;
         int32_t pid, error;
         uint32_t step, steps;
-        uint32_t held, reserved;
+        uint32_t held, flags;          /* flags: of the request */
+        int32_t helper;                /* the process that joined a container: dead by now, and to be reaped; 0 = none */
+        uint32_t reserved;
         uint32_t trace[CT_STEPS_MAX];
 };
 
@@ -57,6 +60,20 @@ _Noreturn void janitor_main(struct launcher *launcher);
 int supervisor_main(struct launcher *launcher);
 /* Forks a spawner for a free progress page; its pid or -errno. */
 int start_spawner(struct launcher *launcher, int number);
+
+/* From the process that joins a container, or the one that it forked in there, to the spawner. */
+struct entered {
+        int32_t pid;                   /* whom it forked, with a pidfd */
+        uint32_t step;                 /* else, the step that failed, */
+        int32_t error;                 /* and its errno; 0 = none failed */
+};
+
+/* Starts the process that joins a running container, by the step at the end of the host phase, and waits until it has become a
+ * process in there, or has failed; 0 or -errno. run->pidfd and progress->pid are then that process's. */
+int enter_container(struct launcher *launcher, struct run *run, const struct ct_step *step);
+#define ENTER_NAME "coracle-enter"
+/* What it is, with the socket to its spawner as descriptor 3. */
+_Noreturn void enter_main(void);
 
 long send_message(int socket, const void *bytes, size_t length, const int *fds, int count, int flags);
 

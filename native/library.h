@@ -10,7 +10,7 @@
 
 /* The version of this library's exports; CORE_ABI of src/binding/native.ts mirrors it: change both in one commit. The
  * launcher's protocol has a version of its own (abi.h): launchers and monitors outlive the library that started them. */
-#define CT_LIBRARY_ABI 1
+#define CT_LIBRARY_ABI 2
 
 #define CT_EXPORT __attribute__((visibility("default")))
 
@@ -53,6 +53,8 @@ CT_EXPORT int64_t ct_stat(int32_t root, const char *path, struct ct_file *file);
 CT_EXPORT int64_t ct_readlink(int32_t root, const char *path, char *target, int64_t size);
 CT_EXPORT int64_t ct_readdir(int32_t directory, uint8_t *entries, int64_t size);
 CT_EXPORT int64_t ct_copy(int32_t from, int32_t to);
+/* The bytes of a regular file; -EFBIG when there are more, -EINVAL for anything else: a fifo or a device is not opened. */
+CT_EXPORT int64_t ct_read_file(int32_t root, const char *path, void *bytes, int64_t size);
 CT_EXPORT int64_t ct_flock(int32_t file, int32_t operation);
 CT_EXPORT int64_t ct_filesystem(int32_t file);
 CT_EXPORT int64_t ct_syncfs(int32_t file);
@@ -71,5 +73,13 @@ CT_EXPORT int64_t ct_send(int32_t socket, const void *request, const void *plan,
 /* A process is its pid and its start time (field 22 of proc_pid_stat(5)); signal 0 only asks. -ESRCH when it is gone. */
 CT_EXPORT int64_t ct_process_start_time(int32_t pid);
 CT_EXPORT int64_t ct_signal_process(int32_t pid, int64_t start_time, int32_t signal);
+CT_EXPORT int64_t ct_open_process(int32_t pid, int64_t start_time); /* a pidfd */
+
+/* A terminal's near end, as the TERMINAL step sends it; its size; bytes that can be read from a pipe or terminal. */
+CT_EXPORT int64_t ct_receive_descriptor(int32_t socket);
+CT_EXPORT int64_t ct_set_terminal_size(int32_t terminal, uint32_t rows, uint32_t columns);
+CT_EXPORT int64_t ct_make_raw(int32_t terminal, void *before, int64_t size);
+CT_EXPORT int64_t ct_restore_terminal(int32_t terminal, const void *before);
+CT_EXPORT int64_t ct_readable(int32_t file);
 
 #endif

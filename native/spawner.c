@@ -110,16 +110,17 @@ static int clone_child(struct run *run, const struct ct_step *step)
         return progress->error ? -progress->error : 0;
 }
 
-static int start(struct run *run)
+static int start(struct launcher *launcher, struct run *run)
 {
-        uint32_t clone = run->plan->end[PHASE_HOST];
-        if (clone == 0 || run->steps[clone - 1].op != CT_OP_CLONE)
+        uint32_t end = run->plan->end[PHASE_HOST];
+        const struct ct_step *last = end > 0 ? &run->steps[end - 1] : 0;
+        if (!last || (last->op != CT_OP_CLONE && last->op != CT_OP_ENTER))
                 return -EINVAL;
         int r = run_prepare_exec(run);
         if (r == 0)
                 r = run_phase(run, PHASE_HOST);
         if (r == 0)
-                r = clone_child(run, &run->steps[clone - 1]);
+                r = last->op == CT_OP_CLONE ? clone_child(run, last) : enter_container(launcher, run, last);
         if (r == 0)
                 r = run_phase(run, PHASE_STARTED);
         return r;
@@ -140,11 +141,12 @@ static void serve(struct launcher *launcher, struct progress *progress, const st
         static struct report report;
         struct run *run = &parent_run;
         report.id = request->id;
+        report.flags = request->flags;
         report.deadline_ns = request->deadline_ns;
         report.sent_ns = request->sent_ns;
         report.received_ns = progress->received_ns = now_ns();
         report.steps = 0;
-        progress->pid = progress->error = 0;
+        progress->pid = progress->error = progress->helper = 0;
         progress->step = 0;
         __atomic_store_n(&progress->id, request->id, __ATOMIC_SEQ_CST);
 
@@ -159,12 +161,13 @@ static void serve(struct launcher *launcher, struct progress *progress, const st
                 if (run->tracing)
                         for (uint32_t i = 0; i < run->count; i++)
                                 progress->trace[i] = 0;
-                r = was_aborted(launcher->shared, request->id) ? -ECANCELED : start(run);
+                r = was_aborted(launcher->shared, request->id) ? -ECANCELED : start(launcher, run);
         }
         report.executed_ns = now_ns();
         report.error = -r;
         report.step = progress->step;
         report.pid = progress->pid;
+        report.helper = progress->helper;
         if (run->plan && run->tracing) {
                 report.steps = run->count;
                 for (uint32_t i = 0; i < run->count; i++)
@@ -207,7 +210,8 @@ static void close_all_but(const int *needed, int count)
 
 _Noreturn void spawner_main(struct launcher *launcher, int number)
 {
-        const int needed[] = {launcher->requests, launcher->reports[1], launcher->life[0], launcher->empty_namespace, launcher->proc};
+        const int needed[] = {launcher->requests, launcher->reports[1], launcher->life[0], launcher->empty_namespace, launcher->proc,
+                              launcher->program};
         struct progress *progress = &launcher->shared->progress[number];
         name_process("coracle-spawn");
         sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);

@@ -280,6 +280,7 @@ int step_process(struct run *run, const struct ct_step *step)
         case CT_OP_NEXT_PLAN:
                 return at < 0 ? -EBADF : next_plan(run, at);
         case CT_OP_CLONE: /* the spawner's own affair, at the end of the host phase */
+        case CT_OP_ENTER:
                 return 0;
         }
         return -ENOSYS;

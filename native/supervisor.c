@@ -83,7 +83,8 @@ int supervisor_main(struct launcher *launcher)
         emit_event(launcher, &ready.event);
         for (;;) {
                 struct epoll_event events[64];
-                long n = sys5(__NR_epoll_pwait, epoll, events, 64, closing ? 100 : next_timeout(), 0);
+                int busy = closing | reap_helpers();
+                long n = sys5(__NR_epoll_pwait, epoll, events, 64, busy ? 100 : next_timeout(), 0);
                 uint64_t now = now_ns();
                 for (long i = 0; i < n; i++) {
                         uint32_t index = (uint32_t)events[i].data;

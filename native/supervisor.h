@@ -53,6 +53,8 @@ void check_aborts(struct launcher *launcher, uint64_t now);
 uint64_t next_abort(void);
 void start_reported(struct launcher *launcher, uint64_t id);
 int spawner_is_busy(const struct launcher *launcher);
+void reap_helper(int32_t helper);
+int reap_helpers(void);
 void end_spawners(void);
 
 #endif

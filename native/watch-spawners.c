@@ -16,6 +16,7 @@ struct abort {
 
 static struct spawner spawners[CT_SPAWNERS_MAX];
 static struct abort aborts[CT_ABORTED_MAX];
+static int32_t helpers[CT_SPAWNERS_MAX];       /* groups of processes that joined containers, to be reaped; 0 = free */
 
 static uint64_t start_of(const struct progress *progress)
 {
@@ -68,6 +69,8 @@ static int abort_in_spawner(struct launcher *launcher, uint64_t id)
         /* The spawner may be at the next start by now. If the page is still this start's after the pid was read, so is the pid;
          * and it stays its child's, which is ours and unreaped until we have taken the report. */
         int32_t pid = __atomic_load_n(&progress->pid, __ATOMIC_SEQ_CST);
+        if (pid <= 0)
+                pid = __atomic_load_n(&progress->helper, __ATOMIC_SEQ_CST);
         if (pid > 0 && start_of(progress) == id)
                 sys2(__NR_kill, pid, SIGKILL_);
         for (int k = 0; k < CT_ABORTED_MAX; k++)
@@ -109,10 +112,46 @@ void abort_start(struct launcher *launcher, uint64_t id)
         }
 }
 
+/* False when somebody in the group has yet to die: it stands in a frozen cgroup. */
+static int reap_group(int32_t group)
+{
+        sys2(__NR_kill, -group, SIGKILL_);
+        for (;;) {
+                long r = sys4(__NR_wait4, -group, 0, WNOHANG | __WALL, 0);
+                if (r <= 0)
+                        return r != 0;
+        }
+}
+
+/* What joined a container, and should it have been cut short, what it forked: its group has nobody else in it. */
+void reap_helper(int32_t helper)
+{
+        if (helper <= 0 || reap_group(helper))
+                return;
+        for (int i = 0; i < CT_SPAWNERS_MAX; i++)
+                if (helpers[i] == 0) {
+                        helpers[i] = helper;
+                        return;
+                }
+}
+
+/* Whether there are any left. */
+int reap_helpers(void)
+{
+        int left = 0;
+        for (int i = 0; i < CT_SPAWNERS_MAX; i++) {
+                if (helpers[i] > 0 && reap_group(helpers[i]))
+                        helpers[i] = 0;
+                left += helpers[i] != 0;
+        }
+        return left;
+}
+
 /* The child of a start whose spawner is lost is ours to kill, and to reap whenever the kernel lets it die. */
 static void take_orphan(struct launcher *launcher, int i, uint64_t id)
 {
         int32_t pid = __atomic_load_n(&launcher->shared->progress[i].pid, __ATOMIC_SEQ_CST);
+        reap_helper(__atomic_exchange_n(&launcher->shared->progress[i].helper, 0, __ATOMIC_SEQ_CST));
         if (pid <= 0 || pid == spawners[i].orphan)
                 return;
         int pidfd = (int)sys2(__NR_pidfd_open, pid, 0);

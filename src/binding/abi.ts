@@ -12,6 +12,7 @@ export const PASSED_MAX = 15;
 
 export const REQUEST = {start: 1, signal: 2, abort: 3, teardown: 4, grow: 5, deadline: 6} as const;
 export const REQUEST_TRACE = 1;
+export const REQUEST_DETACHED = 2;
 /** `y` of the clone step: do not share memory with the spawner. */
 export const CLONE_FORK = 1;
 /** `z` of the target step: nothing of a caller's goes into a procfs. */

@@ -256,6 +256,16 @@ export function writeWhole(path: string, text: string): void {
   checked(ct_write_whole(path, bytes, bytes.length), 'write', path);
 }
 
+/**
+ * The content of a regular file, on a thread of the pool. What is none (a fifo, a device) is not opened: EINVAL. One that is
+ * larger than `limitBytes` is EFBIG.
+ */
+export async function readFileBelow(root: number, path: Path, limitBytes: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(limitBytes);
+  const length = await ct_read_file.async(root, terminated('read', path), bytes, limitBytes);
+  return bytes.subarray(0, Number(checked(length, 'read', path)));
+}
+
 /** True when a failure of the kernel's has one of these errnos: `isErrno(error, 'ENOENT')`. */
 export function isErrno(error: unknown, ...names: string[]): boolean {
   return error instanceof NativeFailure && names.includes(error.errno);
@@ -320,6 +330,9 @@ const ct_readdir = declare<[number, Bytes, number]>(
   'int64_t ct_readdir(int32_t directory, void *entries, int64_t size)',
 );
 const ct_copy = declare<[number, number]>('int64_t ct_copy(int32_t from, int32_t to)');
+const ct_read_file = declare<[Root, Bytes, Bytes, number]>(
+  'int64_t ct_read_file(int32_t root, const void *path, void *bytes, int64_t size)',
+);
 const ct_flock = declare<[number, number]>('int64_t ct_flock(int32_t file, int32_t operation)');
 const ct_filesystem = declare<[number]>('int64_t ct_filesystem(int32_t file)');
 const ct_syncfs = declare<[number]>('int64_t ct_syncfs(int32_t file)');

@@ -37,6 +37,7 @@ export {
   RENAME_EXCHANGE,
   RENAME_NOREPLACE,
   readDirectory,
+  readFileBelow,
   readlinkBelow,
   removeTree,
   removeTreeSync,
@@ -70,6 +71,7 @@ export {
   requireCore,
   type SystemLibrary,
 } from './native.js';
-export {identifyProcess, isAlive, type ProcessIdentity, signalProcess} from './processes.js';
+export {identifyProcess, isAlive, openProcess, type ProcessIdentity, signalProcess} from './processes.js';
 export * from './steps.js';
+export {makeRaw, readableBytes, receiveDescriptor, setTerminalSize, type TerminalSize} from './terminal.js';
 export {decompressZstd} from './zstd.js';

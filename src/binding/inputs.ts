@@ -5,7 +5,9 @@
  */
 import {closeSync, readSync} from 'node:fs';
 import {Socket} from 'node:net';
+import {ReadStream} from 'node:tty';
 import {declare} from './native.js';
+import {readableBytes} from './terminal.js';
 
 const poll = declare<[Uint8Array, number, number]>('int poll(void *fds, unsigned long count, int timeout)');
 
@@ -31,6 +33,14 @@ export class Inputs {
     const input = new Input(fd, ended, () => this.#plan());
     if (this.#usesPoll) this.#polled.add(input);
     else input.useSocket();
+    return input;
+  }
+
+  /** As `open`, for the near end of a terminal, which can be written to as well. */
+  openTerminal(fd: number, ended: () => void): Input {
+    this.useEventLoop(); // whatever is typed comes from there
+    const input = new Input(fd, ended, () => {});
+    input.useSocket(new ReadStream(fd));
     return input;
   }
 
@@ -139,6 +149,17 @@ export class Input {
     this.#changed();
   }
 
+  /** Written and not yet received: in the pipe, and in Node's buffer while it is paused. */
+  get pendingBytes(): number {
+    return readableBytes(this.fd) + (this.#socket?.readableLength ?? 0);
+  }
+
+  /** To a terminal. @param done called once the kernel has taken it */
+  write(bytes: Uint8Array, done: (error?: Error | null) => void): void {
+    if (this.#socket === undefined || this.#isOver) done();
+    else this.#socket.write(bytes, done);
+  }
+
   /** Ends reading, even while there are writers. */
   destroy(): void {
     if (this.#socket === undefined) this.#close();
@@ -175,9 +196,12 @@ export class Input {
   }
 
   /** @internal */
-  useSocket(): void {
+  useSocket(socket?: Socket): void {
     if (this.#isOver) return;
-    const socket = new Socket({fd: this.fd, readable: true, writable: false});
+    this.#listen(socket ?? new Socket({fd: this.fd, readable: true, writable: false}));
+  }
+
+  #listen(socket: Socket): void {
     this.#socket = socket;
     socket.on('error', () => {}); // 'close' follows
     socket.once('close', () => {

@@ -14,6 +14,7 @@ import {
   PASSED_MAX,
   REQUEST,
   REQUEST_BYTES,
+  REQUEST_DETACHED,
   REQUEST_TRACE,
   type ReadyEvent,
   type RemovedEvent,
@@ -71,6 +72,8 @@ export interface StartRequest {
   readonly trace: boolean;
   /** It does not keep this process from ending, until `claim`. @default false */
   readonly idle?: boolean;
+  /** It goes on when the launcher ends. @default false */
+  readonly detached?: boolean;
 }
 
 export class Launcher {
@@ -119,12 +122,13 @@ export class Launcher {
   }
 
   /** Asks for a start and returns its number. Events come later, never within this call. */
-  start({plan, descriptors, deadlineMs, trace, idle = false}: StartRequest, events: StartEvents): number {
+  start(request: StartRequest, events: StartEvents): number {
+    const {plan, descriptors, deadlineMs, trace, idle = false, detached = false} = request;
     if (!this.alive) throw launcherLost();
     const fds = descriptorList(descriptors);
     const id = ++this.#lastId;
     const header = this.#header(REQUEST.start, id);
-    header.writeUInt32LE(trace ? REQUEST_TRACE : 0, 16);
+    header.writeUInt32LE((trace ? REQUEST_TRACE : 0) | (detached ? REQUEST_DETACHED : 0), 16);
     writeDeadline(header, deadlineMs);
     this.#starts.set(id, events);
     this.#unanswered.add(id);

@@ -83,6 +83,9 @@ export const OPCODES = {
   userNamespace: 59,
   absent: 60,
   nextPlan: 61,
+  enter: 70,
+  fork: 71,
+  terminal: 72,
 } as const;
 
 export type OpcodeName = keyof typeof OPCODES;

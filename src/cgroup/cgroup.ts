@@ -89,6 +89,9 @@ export interface CgroupSteps {
   readonly directories: Readonly<Record<string, string>>;
 }
 
+/** Steps for a process that joins a cgroup: before it is cloned, and its own first ones; `cloneInto` as for a start. */
+export type CgroupJoin = Pick<CgroupSteps, 'host' | 'child' | 'cloneInto'>;
+
 /** Keys of the exit event's reports; `decodeExitReports` turns them into facts. */
 export const EXIT_REPORT = {
   oomControl: 1,
@@ -140,6 +143,12 @@ export interface CgroupDriver {
   /** What `compile` looks at anew each time. @throws CoracleError `ERR_CGROUP_FROZEN` */
   refuseFrozen(parent?: string): void;
   decodeExitReports(reports: ReadonlyMap<number, Uint8Array>): ExitFacts;
+  /** A container's cgroups that are there, by controller; '' = the unified tree. None: it has no cgroup, or none any more. */
+  directoriesOf(name: string, parent?: string): CgroupSteps['directories'];
+  /** Steps for the exit phase of a process that joined: the counters that say whether the kernel struck at somebody in there. */
+  counters(directories: CgroupSteps['directories']): Step[];
+  /** How one more process joins a container's cgroups. */
+  joining(directories: CgroupSteps['directories'], slots: SlotAllocator): CgroupJoin;
   /** Steps for the teardown phase that kill and remove a container's cgroup in every hierarchy, whatever its limits were. */
   removal(name: string, parent?: string): Step[];
 }

@@ -3,7 +3,7 @@ import {CoracleError} from '../errors.js';
 import type {CgroupCapability, CgroupDriver, CgroupRequest, CgroupSteps, Limits} from './cgroup.js';
 import {DEFAULT_PARENT} from './cgroup.js';
 import {resolveDeviceRules} from './device-rules.js';
-import {decodeExitReports} from './exit-facts.js';
+import {decodeExitReports, killCounters} from './exit-facts.js';
 import type {Controller} from './limit-writes.js';
 import {askedLimits, CONTROLLER_OF} from './limit-writes.js';
 import type {CgroupPart, FileWrite, Refusal} from './part.js';
@@ -98,6 +98,21 @@ export function makeDriver({layout, parts, host, nothing}: DriverFacts): CgroupD
     compile,
     decodeExitReports,
     refuseFrozen: (parent = DEFAULT_PARENT) => refuseFrozenIn(parts, checkPath(parent, 'parent')),
+    directoriesOf(name, parent = DEFAULT_PARENT) {
+      const [below, child] = [checkPath(parent, 'parent'), checkPath(name, 'name')];
+      return Object.assign({}, ...parts.map(part => part.directories(below, child)));
+    },
+    counters: killCounters,
+    joining(directories, slots) {
+      const [v2, v1] = [new Set<string>(), new Set<string>()];
+      for (const [controller, path] of Object.entries(directories)) (controller === '' ? v2 : v1).add(path);
+      const joined = parts.map(part => part.joining([...(part.unified ? v2 : v1)], slots));
+      return {
+        host: joined.flatMap(part => part.host),
+        child: joined.flatMap(part => part.child),
+        cloneInto: joined.map(part => part.cloneInto).find(slot => slot !== -1) ?? -1,
+      };
+    },
     removal(name, parent = DEFAULT_PARENT) {
       const [below, child] = [checkPath(parent, 'parent'), checkPath(name, 'name')];
       return parts.flatMap(part => part.removal(below, child));

@@ -1,5 +1,7 @@
+import type {Step} from '../binding/steps.js';
 import type {ExitFacts} from './cgroup.js';
 import {EXIT_REPORT} from './cgroup.js';
+import {readIfPresent} from './host-files.js';
 
 /** Turns the reports of the exit phase into facts; what a host does not count stays undefined. */
 export function decodeExitReports(reports: ReadonlyMap<number, Uint8Array>): ExitFacts {
@@ -15,6 +17,40 @@ export function decodeExitReports(reports: ReadonlyMap<number, Uint8Array>): Exi
       cpuNs === undefined ? keyedNumber(text(EXIT_REPORT.cpuStat), 'usage_usec') : Math.round(cpuNs / 1000),
     pidsLimitHits: keyedNumber(text(EXIT_REPORT.pidsEvents), 'max'),
   };
+}
+
+/**
+ * The files that count how often the kernel killed somebody for memory: a process among others has no counters of its own,
+ * and whose forks were refused nobody counts.
+ */
+export function killCounters(directories: Readonly<Record<string, string>>): Step[] {
+  const {memory, '': unified} = directories;
+  const stage = 'cgroup counters';
+  if (memory !== undefined)
+    return [{op: 'report', stage, s1: `${memory}/memory.oom_control`, x: EXIT_REPORT.oomControl}];
+  if (unified === undefined) return [];
+  return [{op: 'report', stage, s1: `${unified}/memory.events`, x: EXIT_REPORT.memoryEvents}];
+}
+
+/** What happened between two readings of these. */
+export function factsBetween(before: ExitFacts, after: ExitFacts): ExitFacts {
+  const isKnown = before.oomKills !== undefined && after.oomKills !== undefined;
+  return {
+    oomKills: isKnown ? after.oomKills - before.oomKills : undefined,
+    pidsLimitHits: undefined,
+    cpuTimeUs: undefined,
+    peakMemoryBytes: undefined,
+  };
+}
+
+/** What the counters say now. */
+export function readCounters(counters: readonly Step[]): ExitFacts {
+  const reports = new Map<number, Uint8Array>();
+  for (const {s1, x} of counters) {
+    const text = readIfPresent(String(s1));
+    if (text !== undefined) reports.set(Number(x), Buffer.from(text));
+  }
+  return decodeExitReports(reports);
 }
 
 /** A file with one number. */

@@ -2,7 +2,7 @@ import {readFile, writeFile} from 'node:fs/promises';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {CoracleError} from '../errors.js';
 import type {CgroupSteps} from './cgroup.js';
-import {isErrno} from './host-files.js';
+import {isErrno, readIfPresent} from './host-files.js';
 
 type Directories = CgroupSteps['directories'];
 
@@ -38,6 +38,14 @@ export async function freeze(directories: Directories, {timeoutMs = FREEZE_TIMEO
 export async function thaw(directories: Directories): Promise<void> {
   const {control, thawed} = freezerFiles(directories);
   await writeFile(control, thawed);
+}
+
+/** Whether it was paused: its own freezer is on, whatever those above it are. */
+export function isPaused(directories: Directories): boolean {
+  const v1 = directories['freezer'];
+  if (v1 !== undefined) return readIfPresent(`${v1}/freezer.self_freezing`)?.trim() === '1';
+  const v2 = directories[''];
+  return v2 !== undefined && readIfPresent(`${v2}/cgroup.freeze`)?.trim() === '1';
 }
 
 /** Whether its processes stand, or are about to, by its own freezer or that of a cgroup above it. */

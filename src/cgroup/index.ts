@@ -1,6 +1,7 @@
 export type {
   CgroupCapability,
   CgroupDriver,
+  CgroupJoin,
   CgroupRequest,
   CgroupSteps,
   DeviceRate,
@@ -12,7 +13,8 @@ export {DEFAULT_PARENT, EXIT_REPORT} from './cgroup.js';
 export type {DetectOptions} from './detect.js';
 export {detectCgroups} from './detect.js';
 export {DEFAULT_DEVICE_RULES} from './device-rules.js';
-export {freeze, isFrozen, thaw} from './freezer.js';
+export {factsBetween, readCounters} from './exit-facts.js';
+export {freeze, isFrozen, isPaused, thaw} from './freezer.js';
 export {killCgroup, removeCgroup} from './kill-cgroup.js';
 export type {CgroupStatistics} from './statistics.js';
 export {cpuPercent, readStatistics} from './statistics.js';

@@ -8,6 +8,8 @@ import type {Controller, LimitWrite} from './limit-writes.js';
  * each limit goes to the first part that has its controller.
  */
 export interface CgroupPart {
+  /** The v2 tree, or the v1 hierarchies. */
+  readonly unified: boolean;
   /** Controllers that can be used under this parent, now. */
   controllers(parent: string): ReadonlySet<Controller>;
   /** Whether a cgroup below this parent has the file: kernels differ in what they were built with. */
@@ -23,6 +25,10 @@ export interface CgroupPart {
   build(container: PartRequest, slots: SlotAllocator): PartSteps;
   /** Kills and removes a container's cgroup wherever it may have one. */
   removal(parent: string, name: string): Step[];
+  /** A container's cgroups that are there, by controller; '' = the unified tree. */
+  directories(parent: string, name: string): Readonly<Record<string, string>>;
+  /** How one more process gets into these. */
+  joining(directories: readonly string[], slots: SlotAllocator): JoinSteps;
 }
 
 export interface Refusal {
@@ -43,10 +49,14 @@ export interface FileWrite {
   readonly value: string;
 }
 
-export interface PartSteps {
+export interface JoinSteps {
   readonly host: readonly Step[];
+  /** Carried out by the process itself, while it still sees the host's files. */
   readonly child: readonly Step[];
   readonly cloneInto: Slot;
+}
+
+export interface PartSteps extends JoinSteps {
   readonly exit: readonly Step[];
   readonly teardown: readonly Step[];
   readonly directories: Readonly<Record<string, string>>;

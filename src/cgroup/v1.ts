@@ -41,6 +41,7 @@ export function v1Part(found: ReadonlyMap<Controller, V1Controller>): CgroupPart
   }
 
   return {
+    unified: false,
     controllers: () => controllers,
     hasFile,
     limitWrites: v1LimitWrites,
@@ -55,6 +56,24 @@ export function v1Part(found: ReadonlyMap<Controller, V1Controller>): CgroupPart
       return base !== undefined && /^FR/.test(readAgain(`${base}/${parent}/freezer.state`) ?? '');
     },
     build: (request, slots) => build(usable, request, slots),
+    directories(parent, name) {
+      const present: Record<string, string> = {};
+      for (const [controller, base] of usable) {
+        const directory = `${base}/${parent}/${name}`;
+        if (exists(directory)) present[controller] = directory;
+      }
+      return present;
+    },
+    joining: directories => ({
+      host: [],
+      child: directories.map(directory => ({
+        op: 'write',
+        stage: 'join cgroup',
+        s1: `${directory}/tasks`,
+        s2: '0',
+      })),
+      cloneInto: -1,
+    }),
     removal(parent, name) {
       const directories: Record<string, string> = {};
       for (const [controller, base] of usable) directories[controller] = `${base}/${parent}/${name}`;

@@ -1,5 +1,5 @@
 import {constants, existsSync, writeFileSync} from 'node:fs';
-import type {SlotAllocator, Step} from '../binding/steps.js';
+import type {Slot, SlotAllocator, Step} from '../binding/steps.js';
 import {blockDeviceNumber} from './block-device.js';
 import type {DeviceRate, Limits} from './cgroup.js';
 import {EXIT_REPORT} from './cgroup.js';
@@ -47,6 +47,7 @@ export function v2Part(tree: V2Tree): CgroupPart {
   }
 
   return {
+    unified: true,
     controllers,
     limitWrites: v2LimitWrites,
     hasFile(parent, _controller, file) {
@@ -69,6 +70,15 @@ export function v2Part(tree: V2Tree): CgroupPart {
     },
     isFrozen: parent => /^frozen 1$/m.test(readAgain(`${base}/${parent}/cgroup.events`) ?? ''),
     build: (request, slots) => build(base, request, slots),
+    directories(parent, name): Readonly<Record<string, string>> {
+      const directory = `${base}/${parent}/${name}`;
+      return exists(directory) ? {'': directory} : {};
+    },
+    joining([directory], slots) {
+      if (directory === undefined) return {host: [], child: [], cloneInto: -1};
+      const slot = slots.next();
+      return {host: [openStep(directory, slot)], child: [], cloneInto: slot};
+    },
     removal: (parent, name) => teardownSteps(`${base}/${parent}/${name}`),
   };
 }
@@ -205,14 +215,7 @@ function build(base: string, {parent, name, writes, devices}: PartRequest, slots
   for (const {file, value} of writes) {
     host.push({op: 'write', stage: `limit ${file}`, s1: `${directory}/${file}`, s2: value});
   }
-  // An O_PATH descriptor serves both clone3(CLONE_INTO_CGROUP) and BPF_PROG_ATTACH.
-  host.push({
-    op: 'open',
-    stage: 'cgroup directory',
-    s1: directory,
-    out: slot,
-    x: O_PATH | constants.O_DIRECTORY | O_CLOEXEC,
-  });
+  host.push(openStep(directory, slot));
   if (devices !== undefined && !(devices.allowByDefault && devices.exceptions.length === 0)) {
     host.push({op: 'bpfDevice', stage: 'device rules', at: slot, s1: compileDeviceProgram(devices)});
   }
@@ -235,6 +238,12 @@ function build(base: string, {parent, name, writes, devices}: PartRequest, slots
     teardown: teardownSteps(directory),
     directories: {'': directory},
   };
+}
+
+/** An O_PATH descriptor serves both clone3(CLONE_INTO_CGROUP) and BPF_PROG_ATTACH. */
+function openStep(directory: string, out: Slot): Step {
+  const x = O_PATH | constants.O_DIRECTORY | O_CLOEXEC;
+  return {op: 'open', stage: 'cgroup directory', s1: directory, out, x};
 }
 
 function teardownSteps(directory: string): Step[] {

@@ -1,3 +1,4 @@
+import type {Duplex} from 'node:stream';
 import {describeExit, dockerExitCode, type Exit} from '../sdk/index.js';
 import {PROGRAM} from './cli-error.js';
 import type {Context, Output} from './command.js';
@@ -6,21 +7,33 @@ import type {RunningContainer} from './sdk.js';
 /** Docker gives up on a container that ignores it when the third one comes. */
 const PATIENCE = 3;
 
+export interface Attendance {
+  readonly proxySignals: boolean;
+  /** Something between the terminal and the program: what is typed goes through it. */
+  readonly typing?: Duplex;
+  /** What ended, when its end is put into words. @default 'container' */
+  readonly what?: string;
+}
+
+/** What there is to stay with: a container, or a command in one. */
+export type Attended = Pick<RunningContainer, 'stdin' | 'forward' | 'exit' | 'settled' | 'warnings' | 'kill'>;
+
 /**
  * Stays with a running container: streams out, stdin in, signals on. Resolves with Docker's exit code once it has ended
  * and everything it wrote has been written.
  */
 export async function attend(
-  container: RunningContainer,
+  container: Attended,
   context: Context,
-  {proxySignals}: {readonly proxySignals: boolean},
+  {proxySignals, typing, what = 'container'}: Attendance,
 ): Promise<number> {
   // Outputs are asked for at their first byte: see standard-streams.ts.
   for (const warning of container.warnings) context.stderr.write(`WARNING: ${warning}\n`);
   const stopListening = proxySignals ? context.onSignal(forwardTo(container, context)) : () => {};
   const stdin = container.stdin === null ? undefined : context.stdin;
   if (container.stdin !== null) {
-    stdin?.pipe(container.stdin);
+    if (typing === undefined) stdin?.pipe(container.stdin);
+    else stdin?.pipe(typing).pipe(container.stdin);
     // The program need not read to the end: a broken pipe is its business, and says nothing about ours.
     container.stdin.on('error', () => stdin?.unpipe());
   }
@@ -37,7 +50,7 @@ export async function attend(
     ];
     const exit = await container.exit;
     await Promise.all(outputs);
-    sayWhy(exit, context);
+    sayWhy(exit, what, context);
     // As with Docker: who looks afterwards finds nothing of it.
     await container.settled;
     return dockerExitCode(exit);
@@ -58,7 +71,7 @@ function writeTo(output: () => Output): (bytes: Uint8Array) => Promise<void> | u
   };
 }
 
-function forwardTo(container: RunningContainer, context: Context): (signal: NodeJS.Signals) => void {
+function forwardTo(container: Attended, context: Context): (signal: NodeJS.Signals) => void {
   let interruptions = 0;
   return signal => {
     if (signal === 'SIGINT' || signal === 'SIGTERM') interruptions++;
@@ -72,8 +85,8 @@ function forwardTo(container: RunningContainer, context: Context): (signal: Node
 }
 
 /** Exit codes hide the cause of a violent death; a person gets it in words. */
-function sayWhy(exit: Exit, context: Context): void {
+function sayWhy(exit: Exit, what: string, context: Context): void {
   if (exit.cause.kind === 'exit' || exit.cause.kind === 'signal') return;
   const {stderr} = context;
-  if (stderr.isTTY) stderr.write(`${PROGRAM}: the container ${describeExit(exit)}\n`);
+  if (stderr.isTTY) stderr.write(`${PROGRAM}: the ${what} ${describeExit(exit)}\n`);
 }

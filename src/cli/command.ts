@@ -1,4 +1,5 @@
 import type {Readable} from 'node:stream';
+import type {LocalTerminal} from './local-terminal.js';
 import type {Sdk} from './sdk.js';
 
 /** One command as data: the parser, `--help` and the errors about its usage are all made of this. */
@@ -62,6 +63,8 @@ export interface Context {
   readonly sdk: () => Promise<Sdk>;
   /** Signals that this process was sent. @returns how to stop listening */
   readonly onSignal: (listener: (signal: NodeJS.Signals) => void) => () => void;
+  /** The terminal that the output goes to; undefined when it is none. */
+  readonly terminal: () => LocalTerminal | undefined;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }

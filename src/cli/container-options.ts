@@ -78,7 +78,7 @@ export async function containerOptions(call: Call, world: World): Promise<RunOpt
 }
 
 /** Files first, then flags; `KEY` alone takes the value that this process has. */
-async function environment(call: Call, {env}: World): Promise<readonly string[]> {
+export async function environment(call: Call, {env}: World): Promise<readonly string[]> {
   const variables: string[] = [];
   for (const path of call.values('env-file')) {
     for (const line of asClientList(await readText(path), path)) {

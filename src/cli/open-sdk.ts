@@ -21,6 +21,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       });
     },
     kill: async (name, signal) => (await container(name)).kill(signal),
+    exec: async (name, command, options) => (await container(name)).exec(command, options),
     wait: async name => {
       const exit = await (await container(name)).wait();
       return {exitCode: exit === undefined ? 0 : dockerExitCode(exit)};

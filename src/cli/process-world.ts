@@ -1,3 +1,4 @@
+import {ownTerminal} from './local-terminal.js';
 import type {World} from './main.js';
 import {onSignal} from './on-signal.js';
 import {standardStream} from './standard-streams.js';
@@ -16,6 +17,7 @@ export function processWorld(): World {
     get stderr() {
       return standardStream('stderr');
     },
+    terminal: ownTerminal,
     now: Date.now,
     openSdk: async options => (await import('./open-sdk.js')).openSdk(options),
     onSignal,

@@ -3,10 +3,12 @@ import type {
   Check,
   ContainerInspect,
   ContainerState,
+  ExecOptions,
   Exit,
   ExplainedStep,
   RunOptions,
   runtimeInfo,
+  TerminalSize,
 } from '../sdk/index.js';
 
 /**
@@ -26,6 +28,8 @@ export interface Sdk {
   start(container: string, options: {readonly stdin: boolean}): Promise<RunningContainer>;
   stop(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
   kill(container: string, signal: string): Promise<void>;
+  /** A command in a running container; resolves once it has been executed. */
+  exec(container: string, command: readonly string[], options: ExecOptions): Promise<RunningExec>;
   /** Resolves when it is not running; at once with the last exit when it has exited, with code 0 before its first start. */
   wait(container: string): Promise<{readonly exitCode: number}>;
   remove(container: string, options: {readonly force: boolean; readonly volumes: boolean}): Promise<void>;
@@ -74,6 +78,13 @@ export interface RunningContainer {
   kill(signal: string): Promise<void>;
   /** With `explain`; empty without. */
   readonly steps: readonly ExplainedStep[];
+}
+
+/** A command that runs in a container. */
+export interface RunningExec extends Omit<RunningContainer, 'warnings' | 'steps' | 'kill'> {
+  resize(size: TerminalSize): void;
+  /** Lets go of a detached one, and of its terminal. */
+  leave(): void;
 }
 
 export interface ContainerSummary {

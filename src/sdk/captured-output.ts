@@ -1,5 +1,5 @@
 import {Readable} from 'node:stream';
-import type {Input, Inputs} from '../binding/index.js';
+import type {Input} from '../binding/index.js';
 
 /** Kept of each stream for `lastOutput`. */
 const TAIL_BYTES = 4096;
@@ -19,17 +19,21 @@ export class CapturedOutput {
   #droppedBytes = 0;
   #tail: Buffer = Buffer.alloc(0);
   #done = false;
+  /** Bytes that the program wrote before it ended and that have yet to be read. */
+  #left: number | undefined;
   #readable: Readable | undefined;
   #write: ((bytes: Uint8Array) => Promise<void> | undefined) | undefined;
 
-  /** @param fd the reading end; owned by this object from here on */
-  constructor(fd: number, limitBytes: number, inputs: Inputs) {
+  /**
+   * @param open makes the input of the reading end, which is this object's from here on
+   */
+  constructor(open: (ended: () => void) => Input, limitBytes: number) {
     this.#limit = limitBytes;
     let ended: () => void;
     this.ended = new Promise(resolve => {
       ended = resolve;
     });
-    this.#input = inputs.open(fd, () => {
+    this.#input = open(() => {
       this.#done = true;
       this.#readable?.push(null);
       ended();
@@ -38,7 +42,7 @@ export class CapturedOutput {
 
   /** Reading starts here. Until then the pipe holds what was written, but for a buffer of Node's. */
   begin(): this {
-    this.#input.begin(bytes => this.#receive(bytes));
+    this.#input.begin(bytes => this.#arrive(bytes));
     return this;
   }
 
@@ -77,6 +81,11 @@ export class CapturedOutput {
     return this.#readable !== undefined || this.#write !== undefined;
   }
 
+  /** Its reading end is closed. */
+  get isOver(): boolean {
+    return this.#done;
+  }
+
   /** Bytes that were dropped because nobody had taken the stream. */
   get droppedBytes(): number {
     return this.#droppedBytes;
@@ -87,9 +96,36 @@ export class CapturedOutput {
     return !this.isTaken ? this.#tail.toString('utf8') : '';
   }
 
+  /** What is kept of what nobody took. */
+  keptText(): string {
+    return Buffer.concat(this.#kept).toString('utf8');
+  }
+
+  /**
+   * Its program has ended: what that wrote is still read, at the taker's pace, and then the stream ends, whoever else
+   * holds the writing end. @returns `ended`
+   */
+  endWithProgram(): Promise<void> {
+    if (this.#done) return this.ended;
+    this.#left = this.#input.pendingBytes;
+    if (this.#left === 0) this.#input.destroy();
+    return this.ended;
+  }
+
   /** Ends reading, even where a process outside still holds the writing end. */
   close(): void {
     this.#input.destroy();
+  }
+
+  #arrive(bytes: Buffer): void {
+    if (this.#left === undefined) {
+      this.#receive(bytes);
+      return;
+    }
+    const own = bytes.subarray(0, this.#left);
+    this.#left -= own.length;
+    this.#receive(own);
+    if (this.#left === 0) this.#input.destroy();
   }
 
   #receive(bytes: Buffer): void {

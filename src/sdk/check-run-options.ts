@@ -28,7 +28,7 @@ const SHARING_LATER =
  * What each option may be on its own. An option that is missing here does not compile, and a key that is not here is
  * refused with the nearest name.
  */
-const CHECKS = {
+export const RUN_OPTION_CHECKS = {
   command: checkStrings,
   entrypoint: checkStrings,
   env: checkEnv,
@@ -90,8 +90,8 @@ const CHECKS = {
 
 /** Each option on its own: unknown keys, types, ranges. @throws CoracleError `ERR_INVALID_OPTION` */
 export function checkRunOptions(options: RunOptions): void {
-  checkRecord('', options, Object.keys(CHECKS));
-  for (const [name, check] of Object.entries(CHECKS)) {
+  checkRecord('', options, Object.keys(RUN_OPTION_CHECKS));
+  for (const [name, check] of Object.entries(RUN_OPTION_CHECKS)) {
     const value = options[name as keyof RunOptions];
     if (value !== undefined) check(name, value);
   }

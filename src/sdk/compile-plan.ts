@@ -190,7 +190,7 @@ function compileStart(input: PlanInput, slots: SlotAllocator): CompiledStart {
       ...dieWithSupervisor(),
       ...(input.waits === 'before exec' ? [holdStep()] : []),
       {op: 'closeRange', stage: 'close descriptors', x: 3, y: CLOSE_RANGE_CLOEXEC},
-      execStep(config, input.env),
+      execStep(config.init ? [INIT_PATH, '--', ...config.argv] : config.argv, input.env),
     ],
     started: [...input.bookkeeping.started],
     exit: [...cgroup.exit],
@@ -212,7 +212,7 @@ function cloneStep({config, cgroup, userNamespace, waits}: PlanInput): Step {
   };
 }
 
-function dieWithSupervisor(): Step[] {
+export function dieWithSupervisor(): Step[] {
   const stage = 'die with the supervisor';
   return [
     {op: 'prctl', stage, x: PR_SET_PDEATHSIG, y: 9},
@@ -235,7 +235,7 @@ function idMapSteps({uids, gids, by}: IdMaps): Step[] {
 }
 
 /** The host's root is nobody there, and what nobody makes has no owner: EOVERFLOW. */
-function rootInside(): Step[] {
+export function rootInside(): Step[] {
   const stage = 'id maps';
   return [
     {op: 'groups', stage},
@@ -273,7 +273,7 @@ function ownMountTree(): Step {
   return {op: 'mountSetattr', stage: 'mount namespace', at: HOST, s1: '/', y: MS_PRIVATE, z: AT_RECURSIVE};
 }
 
-const CLOSE_RANGE_CLOEXEC = 4; // linux/close_range.h
+export const CLOSE_RANGE_CLOEXEC = 4; // linux/close_range.h
 
 function ownNetwork({config, networkSysctls}: PlanInput): Step[] {
   const steps: Step[] = config.network === 'host' ? [] : [loopbackUp()];
@@ -330,8 +330,7 @@ function standardStreams(): Step[] {
 export const INIT_PATH = '/sbin/docker-init';
 
 /** As a shell looks a program up: a name without a slash in each directory of PATH (execvp(3)). */
-function execStep({argv: wanted, init}: ContainerConfig, env: readonly string[]): Step {
-  const argv = init ? ([INIT_PATH, '--', ...wanted] as const) : wanted;
+export function execStep(argv: ContainerConfig['argv'], env: readonly string[]): Step {
   const [program] = argv;
   const path = env.find(variable => variable.startsWith('PATH='))?.slice(5) ?? '';
   const candidates = program.includes('/')

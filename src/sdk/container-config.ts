@@ -188,6 +188,10 @@ export function processEnv({env, hostname}: Pick<ContainerConfig, 'env' | 'hostn
   return [...byKey.values()];
 }
 
+export function withHome(env: readonly string[], {home}: {readonly home: string}): readonly string[] {
+  return env.some(variable => variable.startsWith('HOME=')) ? env : [...env, `HOME=${home}`];
+}
+
 function mergeCommand(
   {entrypoint, command}: ResolvedOptions,
   image: ContainerDefaults,

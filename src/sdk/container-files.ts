@@ -3,7 +3,7 @@
  * `config.json` by whoever makes the container, `pid` by the launcher at a successful start, `exit.json` by the
  * process that `watcher` names: the one that started it.
  */
-import {readFileSync, readlinkSync, renameSync, rmSync} from 'node:fs';
+import {readdirSync, readFileSync, readlinkSync, renameSync, rmSync} from 'node:fs';
 import {
   HOST,
   identifyProcess,
@@ -203,6 +203,46 @@ export function readPid(directory: string): ProcessIdentity | undefined {
   return readIdentity(`${directory}/pid`);
 }
 
+/** Where the processes that joined the container are written down, a file each: its name is the exec's id. */
+export function execDirectory(directory: string): string {
+  return `${directory}/exec`;
+}
+
+/** Made once it runs, gone once it has ended. */
+export function execSteps(directory: string, id: string): Bookkeeping {
+  const [place, stage] = [execDirectory(directory), 'record'];
+  const file = `${place}/${id}`;
+  const mkdir: Step = {
+    op: 'mkdir',
+    stage,
+    at: HOST,
+    s1: place,
+    x: 0o700,
+    flags: STEP_FLAGS.existsOk,
+    record: true,
+  };
+  return {
+    host: [mkdir],
+    started: [{op: 'pidFile', stage, at: HOST, s1: file, x: 0o600, record: true}],
+    teardown: [{op: 'unlink', stage, at: HOST, s1: file, record: true}],
+  };
+}
+
+/** Ids of the execs that run. */
+export function readExecs(directory: string): string[] {
+  const place = execDirectory(directory);
+  let names: string[];
+  try {
+    names = readdirSync(place);
+  } catch {
+    return []; // there never was one
+  }
+  return names.sort().filter(name => {
+    const identity = readIdentity(`${place}/${name}`);
+    return identity !== undefined && isAlive(identity);
+  });
+}
+
 /** The process that will write the end of the run that is under way; undefined when none is. */
 export function readWatcher(directory: string): ProcessIdentity | undefined {
   return readIdentity(`${directory}/watcher`);
@@ -278,6 +318,7 @@ export function writeExit(directory: string, startedNs: bigint, finishedNs: bigi
  * be there still: should its watcher die, the next open sees to them.
  */
 export function endRun(directory: string): void {
+  rmSync(execDirectory(directory), {recursive: true, force: true});
   rmSync(`${directory}/pid`, {force: true});
   rmSync(`${directory}/watcher`, {force: true});
 }

@@ -16,6 +16,8 @@ import {
   writeExit,
 } from './container-files.js';
 import type {ContainerState, Exit} from './container-state.js';
+import {type ExecResult, type RunningExec, startExec} from './exec.js';
+import type {ExecOptions} from './exec-options.js';
 import {exitOf, isRefusal, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
 import type {ContainerInspect} from './inspect-record.js';
@@ -217,6 +219,22 @@ export class Container implements AsyncDisposable {
     });
     feedStdin(source, running.stdin);
     return running;
+  }
+
+  /**
+   * Runs a command in the container beside its program; resolves once it has been executed. For any container that runs,
+   * whichever process started it.
+   * @throws CoracleError `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_PAUSED`, `ERR_CONTAINER_NOT_FOUND`, `ERR_INVALID_OPTION`,
+   * `ERR_USER_UNKNOWN`, `ERR_COMMAND_NOT_FOUND`, `ERR_COMMAND_NOT_EXECUTABLE`, `ERR_EXEC_FAILED`, `ERR_START_DEADLINE`,
+   * `ERR_CGROUP_FROZEN`; or the reason of the aborted `signal`
+   */
+  async exec(command: readonly string[], options: ExecOptions = {}): Promise<RunningExec> {
+    return startExec(this.runtime, this.runtime.readContainer(this.id), command, options);
+  }
+
+  /** As `exec`, until the command has ended: with its output as text. A code other than 0 is no error. @throws as `exec` */
+  async capture(command: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+    return (await this.exec(command, options)).result();
   }
 
   /** Where it is in its life, from its files: the same for every process. @throws `ERR_CONTAINER_NOT_FOUND` */

@@ -1,3 +1,4 @@
+export {makeRaw, type TerminalSize} from '../binding/index.js';
 export type {Limits} from '../cgroup/index.js';
 export {CAPABILITIES, type Capability, DOCKER_CAPABILITIES} from './capabilities.js';
 export type {OutputChunk} from './captured-output.js';
@@ -21,6 +22,8 @@ export {
   type SignalSender,
 } from './container-state.js';
 export {type Check, diagnose} from './diagnose.js';
+export {type ExecResult, RunningExec} from './exec.js';
+export type {ExecOptions} from './exec-options.js';
 export type {ExplainedStep} from './explain-plan.js';
 export {Image, type ImageImportOptions, type ImageInspect, type InRuntime} from './image.js';
 export type {ContainerInspect} from './inspect-record.js';

@@ -17,6 +17,8 @@ export interface InspectFacts {
   readonly volumeMountpoint: (name: string) => string;
   /** `private` when the container sees its own cgroup as the root of the tree. */
   readonly cgroupNamespace: 'host' | 'private';
+  /** Of the commands that run in it beside its own. */
+  readonly execIds: readonly string[];
   /** Of `--size`: bytes written by the container, and those with the image's. */
   readonly sizes?: {readonly writable: number; readonly total: number};
 }
@@ -53,7 +55,7 @@ export function inspectRecord(config: ContainerConfig, state: ContainerState, fa
     MountLabel: '',
     ProcessLabel: '',
     AppArmorProfile: '',
-    ExecIDs: null as readonly string[] | null,
+    ExecIDs: orNull(facts.execIds),
     HostConfig: hostConfig(config, facts),
     GraphDriver: {
       Data: {

@@ -161,7 +161,7 @@ function refuseContradictions(options: NormalizedOptions, verb: 'run' | 'create'
 }
 
 /** Each key once, the last one wins, in the order of first mention, as Docker merges. */
-function normalizeEnv(env: NonNullable<RunOptions['env']>): readonly string[] {
+export function normalizeEnv(env: NonNullable<RunOptions['env']>): readonly string[] {
   const byKey = new Map<string, string>();
   if (Array.isArray(env)) {
     for (const item of env as readonly string[]) byKey.set(envKey(item), item);

@@ -46,7 +46,15 @@ function limitValue(limit: number): number | bigint {
  * CAP_SYS_ADMIN is effective (seccomp(2)): then it comes before the last capset, whose calls Docker's profile allows;
  * with no_new_privs it comes last, since a caller's own profile may forbid them.
  */
-export function privilegeSteps({config, user, capabilities, seccomp, userNamespace}: PlanInput): Step[] {
+export function privilegeSteps({
+  config,
+  user,
+  capabilities,
+  seccomp,
+  userNamespace,
+}: Pick<PlanInput, 'user' | 'capabilities' | 'seccomp' | 'userNamespace'> & {
+  readonly config: Pick<PlanInput['config'], 'noNewPrivileges'>;
+}): Step[] {
   const sysAdmin = capabilityMask(['CAP_SYS_ADMIN']);
   const own = user.uid === 0 ? capabilities : 0n;
   const last: Step[] = [

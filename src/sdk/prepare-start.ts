@@ -15,7 +15,7 @@ import {
   INIT_PATH,
   type PlanInput,
 } from './compile-plan.js';
-import {type ContainerConfig, processEnv} from './container-config.js';
+import {type ContainerConfig, processEnv, withHome} from './container-config.js';
 import type {Bookkeeping, ContainerPlaces} from './container-files.js';
 import {NETWORK_SYSCTLS, READONLY_PATHS} from './docker-defaults.js';
 import type {HostFacts} from './host-facts.js';
@@ -79,8 +79,7 @@ export function prepareStart(
     },
     slots,
   );
-  const env = [...processEnv(config), ...request.extraEnv];
-  if (!env.some(variable => variable.startsWith('HOME='))) env.push(`HOME=${user.home}`);
+  const env = withHome([...processEnv(config), ...request.extraEnv], user);
   const input: PlanInput = {
     config,
     rootfs: {
@@ -116,7 +115,7 @@ export function prepareStart(
   return {plan, warnings: cgroup.warnings};
 }
 
-function idMaps({userNamespace}: ContainerConfig, rootless: boolean): IdMaps | undefined {
+export function idMaps({userNamespace}: ContainerConfig, rootless: boolean): IdMaps | undefined {
   if (rootless) return {...ownIds(), by: 'user', rootUid: 0, rootGid: 0};
   if (userNamespace === 'host') return undefined;
   const lines = (ranges: readonly IdRange[]) =>

@@ -22,6 +22,7 @@ import {
   holdsName,
   type LivePlaces,
   type LiveRecord,
+  readExecs,
   readExit,
   readState,
   readWatcher,
@@ -378,6 +379,7 @@ export class Runtime implements AsyncDisposable {
       mergedDirectory: '',
       volumeMountpoint: name => this.store.volumes.find(name)?.Mountpoint ?? '',
       cgroupNamespace: 'private',
+      execIds: readExecs(directory),
       ...(size && {sizes: {writable, total: writable + (image?.size ?? 0)}}),
     });
   }

@@ -122,7 +122,7 @@ function isNamespaceRefusal(step: Step | undefined, errno: string): boolean {
   return makesOne && ['EPERM', 'ENOSPC', 'EUSERS'].includes(errno);
 }
 
-function startDeadline(milliseconds: number, stage: string, subject: string): CoracleError {
+export function startDeadline(milliseconds: number, stage: string, subject: string): CoracleError {
   return new CoracleError(
     'ERR_START_DEADLINE',
     `the start took longer than ${milliseconds} ms: it hung at "${stage}"${subject && ` (${subject})`}`,
@@ -162,7 +162,7 @@ function mountSourceMissing(source: string, cause: NativeFailure): CoracleError 
   );
 }
 
-function execFailure(program: string, errno: string, cause: NativeFailure): CoracleError {
+export function execFailure(program: string, errno: string, cause: NativeFailure): CoracleError {
   // "" names every directory of PATH, which the kernel then refuses to execute.
   if (errno === 'ENOENT' || errno === 'ENOTDIR' || program === '') {
     const why = program.includes('/')

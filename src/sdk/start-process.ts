@@ -38,6 +38,12 @@ export interface ProcessRequest {
   readonly startDeadlineMs: number;
   readonly trace: boolean;
   readonly signal: AbortSignal | undefined;
+  /** Descriptors for the slots after the three streams. @default none */
+  readonly extra?: readonly number[];
+  /** It goes on when the launcher ends. @default false */
+  readonly detached?: boolean;
+  /** What a failure of its own is called. @default as a container's start */
+  readonly failure?: (event: FailedEvent | StartedEvent, gaveUp: boolean) => CoracleError;
 }
 
 /** A process that has been executed. */
@@ -63,7 +69,7 @@ export interface StartedProcess {
 export async function startProcess(launcher: Launcher, request: ProcessRequest): Promise<StartedProcess> {
   request.signal?.throwIfAborted();
   const streams = new Streams(request, launcher.inputs);
-  return finish(begin(launcher, request, streams, []), streams, request);
+  return finish(begin(launcher, request, streams, request.extra ?? []), streams, request);
 }
 
 /** Whoever gets this has to see to what the start left behind. */
@@ -254,6 +260,7 @@ function begin(
       descriptors: [...streams.childEnds, ...extra],
       deadlineMs: request.deadlineMs ?? 0,
       trace: request.trace,
+      ...(request.detached && {detached: true}),
     });
     streams.makeParentEnds();
     return pending;
@@ -349,7 +356,7 @@ async function finish(
   streams.closeAll();
   await undo(pending, event);
   request.signal?.throwIfAborted();
-  throw startFailure(event, request, isLate);
+  throw request.failure?.(event, isLate) ?? startFailure(event, request, isLate);
 }
 
 const SIGKILL = 9;
@@ -417,10 +424,12 @@ class Streams {
     const inputs = this.#inputs;
     if (this.#stdinFd !== undefined) inputs.useEventLoop(); // whatever it is to read comes from there
     const [stdout, stderr] = this.#outputFds;
+    const capture = (fd: number | undefined) =>
+      fd === undefined ? undefined : new CapturedOutput(ended => inputs.open(fd, ended), outputLimitBytes);
     this.#made = {
       stdin: this.#stdinFd === undefined ? undefined : writableFor(this.#stdinFd),
-      stdout: stdout === undefined ? undefined : new CapturedOutput(stdout, outputLimitBytes, inputs),
-      stderr: stderr === undefined ? undefined : new CapturedOutput(stderr, outputLimitBytes, inputs),
+      stdout: capture(stdout),
+      stderr: capture(stderr),
     };
   }
 

@@ -27,10 +27,11 @@ test('the opcodes of TypeScript are those of native/steps.def, number by number'
   const rows = [...native('steps.def').matchAll(/^STEP\((\d+), (\w+), "(\w+)"\)/gm)];
   const declared = Object.fromEntries(rows.map(([, number, , name]) => [name, Number(number)]));
   t.deepEqual({...OPCODES}, declared);
+  const numbers = rows.map(([, number]) => Number(number));
   t.deepEqual(
-    rows.map(([, number]) => Number(number)),
-    rows.map((_, index) => index + 1),
-    'opcodes are appended, without gaps',
+    numbers,
+    [...new Set(numbers)].sort((one, other) => one - other),
+    'opcodes are appended, each number once',
   );
 });
 

@@ -59,6 +59,7 @@ export async function command(
     stdin: Object.assign(new PassThrough(), {isTTY}),
     stdout: output('stdout'),
     stderr: output('stderr'),
+    terminal: () => undefined,
     now: () => now,
     onSignal: () => () => {},
     openSdk: async () => sdk,

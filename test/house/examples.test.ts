@@ -36,10 +36,16 @@ asRoot('prepared-container.mjs starts what it had prepared', async t => {
   t.regex(stderr, /^started \d+\.\d\d ms after it was asked for; ended with 0\n$/);
 });
 
+asRoot('command-in-container.mjs runs two commands in one container', async t => {
+  const {stdout} = await example(t, 'command-in-container.mjs');
+  t.is(stdout, "{ exitCode: 0, stdout: 'file\\n' }\na\nb\n{ kind: 'exit' }\n");
+});
+
 test('each example has a test here', t => {
   t.deepEqual(
     readdirSync(folder).filter(name => name.endsWith('.mjs')),
     [
+      'command-in-container.mjs',
       'isolated-node.mjs',
       'limited-worker.mjs',
       'many-workers.mjs',

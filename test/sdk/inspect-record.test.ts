@@ -25,6 +25,7 @@ const facts: InspectFacts = {
   mergedDirectory: '/m',
   volumeMountpoint: name => `/volumes/${name}/_data`,
   cgroupNamespace: 'host',
+  execIds: [],
 };
 const CREATED: ContainerState = {status: 'created'};
 const RUNNING: ContainerState = {status: 'running', pid: 4711, startedAt: '2026-01-01T00:00:00.1Z'};

@@ -38,6 +38,21 @@ asOrdinaryUser('the network inside is its own and empty, or the one of the host'
   t.deepEqual(host.trim().split('\n'), readdirSync('/sys/class/net').sort());
 });
 
+asOrdinaryUser('a command joins a container, with a terminal as well', async t => {
+  const user = new OrdinaryUser(t);
+  const [plain, terminal, same] = await user.script<[string, string, boolean]>(`
+    const container = await Container.run('host-shell', {command: ['sleep', '1000']});
+    const {stdout} = await container.capture(['sh', '-c', 'id -u; id -G; cat /proc/1/comm; pwd']);
+    const typed = await container.capture(['sh', '-c', 'stty size; tty'], {terminal: {rows: 3, columns: 4}});
+    const of = async process => (await container.capture(['sh', '-c', 'readlink /proc/' + process + '/ns/*'])).stdout;
+    const same = (await of('self')) === (await of('1'));
+    await container[Symbol.asyncDispose]();
+    return [stdout, typed.stdout, same];`);
+  t.regex(plain, /^0\n0( \d+)*\nsleep\n\/\n$/);
+  t.regex(terminal, /^3 4\r\n\/dev\/pts\/0\r\n$/);
+  t.true(same);
+});
+
 /** What is refused, with which code and which words; every other row of the options works in one id. */
 const REFUSED: readonly (readonly [options: string, code: string, message: RegExp])[] = [
   ['{limits: {memoryBytes: 2 ** 26}}', 'ERR_LIMIT_UNSUPPORTED', /^memoryBytes cannot be enforced: /],

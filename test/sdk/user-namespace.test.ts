@@ -40,6 +40,18 @@ asRoot('other users and groups inside are mapped as well, and supplementary grou
   );
 });
 
+asRoot("a command that joins has the namespace's ids, and owns what it writes", async t => {
+  const container = await own.run({command: ['sleep', '1000'], userNamespace});
+  const script =
+    'id -u; cat /proc/self/uid_map | tr -s " "; echo x >/made; stat -c %u /made; grep CapEff /proc/self/status';
+  const {stdout, exit} = await container.capture(['sh', '-c', script]);
+  t.is(stdout, '0\n 0 100000 65536\n0\nCapEff:\t00000000a80425fb\n', JSON.stringify(exit.lastOutput));
+  t.is((await container.capture(['id'], {user: '1000:1000'})).stdout, 'uid=1000 gid=1000 groups=1000\n');
+  const running = await container.exec(['sleep', '1000']);
+  t.is(statSync(`/proc/${running.pid}`).uid, 100_000);
+  await container[Symbol.asyncDispose]();
+});
+
 asRoot('a volume keeps the ids that containers see, with and without the namespace', async t => {
   const runtime = await own.runtime;
   const volume = await Volume.create({name: 'shifted'}, {runtime});

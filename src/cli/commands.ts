@@ -17,6 +17,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Block until containers stop, then print their exit codes',
     load: () => import('./wait.js'),
   },
+  rename: {summary: 'Rename a container', load: () => import('./rename.js')},
+  port: {
+    summary: 'List port mappings or a specific mapping for the container',
+    load: () => import('./port.js'),
+  },
   ps: {summary: 'List containers', load: () => import('./ps.js')},
   rm: {summary: 'Remove one or more containers', load: () => import('./rm.js')},
   inspect: {summary: 'Return low-level information on objects', load: () => import('./inspect.js')},
@@ -66,7 +71,10 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'container ps': 'ps',
   'container remove': 'rm',
   ...Object.fromEntries(
-    ['run', 'create', 'start', 'stop', 'kill', 'wait', 'rm'].map(name => [`container ${name}`, name]),
+    ['run', 'create', 'start', 'stop', 'kill', 'wait', 'rename', 'port', 'rm'].map(name => [
+      `container ${name}`,
+      name,
+    ]),
   ),
 };
 

@@ -26,6 +26,7 @@ export interface Sdk {
   start(container: string, options: {readonly stdin: boolean}): Promise<RunningContainer>;
   stop(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
   kill(container: string, signal: string): Promise<void>;
+  rename(container: string, name: string): Promise<void>;
   /** Resolves when it is not running; at once with the last exit when it has exited, with code 0 before its first start. */
   wait(container: string): Promise<{readonly exitCode: number}>;
   remove(container: string, options: {readonly force: boolean; readonly volumes: boolean}): Promise<void>;
@@ -79,7 +80,7 @@ export interface RunningContainer {
 export interface ContainerSummary {
   readonly id: string;
   readonly name: string;
-  /** As the caller wrote it. */
+  /** As the caller wrote it; its id when that names another image by now. */
   readonly image: string;
   readonly imageId: string;
   readonly argv: readonly string[];
@@ -90,6 +91,8 @@ export interface ContainerSummary {
   /** Names of volumes and paths of the host's. */
   readonly mounts: readonly {readonly type: string; readonly source: string; readonly target: string}[];
   readonly network: string;
+  /** What the image or the caller exposes: `80/tcp`. */
+  readonly exposedPorts: readonly string[];
   /** With `size`. */
   readonly writableBytes?: number;
   readonly totalBytes?: number;

@@ -128,8 +128,10 @@ export class Container implements AsyncDisposable {
     normalized.signal?.throwIfAborted();
     const subject = subjectOf(await runtime.describeContainer(image, normalized));
     return startTransient(runtime, subject, normalized.name, 'before exec', async prepared => {
+      using shared = runtime.openShared(prepared.record);
       const process = await prepareProcess(runtime.launcher(), {
         ...processRequest(prepared, prepared.record, normalized.stdin),
+        descriptors: shared.descriptors,
         trace: false,
         signal: normalized.signal,
       });
@@ -199,8 +201,10 @@ export class Container implements AsyncDisposable {
         : keptSteps(places),
       extraEnv: runtime.extraEnv(config),
     });
+    using shared = runtime.openShared(config);
     const process = await startProcess(runtime.launcher(), {
       ...processRequest({plan: prepared.plan, encoded: encodePlan(prepared.plan)}, config, source),
+      descriptors: shared.descriptors,
       trace: explain,
       signal,
     }).catch(async error => {
@@ -226,6 +230,14 @@ export class Container implements AsyncDisposable {
   /** Docker's inspect document. @throws `ERR_CONTAINER_NOT_FOUND` */
   async inspect(options: {readonly size?: boolean} = {}): Promise<ContainerInspect> {
     return this.runtime.inspectContainer(this.runtime.readContainer(this.id), options);
+  }
+
+  /**
+   * Gives it another name, running or not. This handle keeps saying the old one.
+   * @throws `ERR_NAME_IN_USE`, `ERR_INVALID_NAME`, `ERR_CONTAINER_NOT_FOUND`
+   */
+  async rename(name: string): Promise<void> {
+    await this.runtime.renameContainer(this.id, name);
   }
 
   /**

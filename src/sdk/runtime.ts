@@ -11,7 +11,14 @@ import {
   type RemovedEvent,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import {containerNotFound, hostShell, type ImageUse, Store, type StoredImage} from '../store/index.js';
+import {
+  containerNotFound,
+  hostShell,
+  type ImageUse,
+  Store,
+  type StoredImage,
+  writeRecord,
+} from '../store/index.js';
 import {checkStart} from './check-privileges.js';
 import {type Configuration, readConfigFile} from './config-file.js';
 import {type ContainerConfig, makeContainerConfig} from './container-config.js';
@@ -23,6 +30,7 @@ import {
   type LivePlaces,
   type LiveRecord,
   readExit,
+  readPid,
   readState,
   readWatcher,
   removalSteps,
@@ -39,6 +47,7 @@ import {Pool} from './pool.js';
 import {randomName} from './random-name.js';
 import {resolveSeccomp} from './read-seccomp-profile.js';
 import {RecentStarts} from './recent-starts.js';
+import {openSharedNamespaces, type SharedNamespaces} from './shared-namespaces.js';
 
 export interface RuntimeOptions {
   /** What lasts: images, containers, volumes. @default CORACLE_ROOT, the configuration file's `data-root`, /var/lib/coracle, or below XDG_DATA_HOME */
@@ -242,6 +251,7 @@ export class Runtime implements AsyncDisposable {
         hostHostname: this.facts.hostname,
         cgroupParent: this.#configuration.cgroupParent,
         anonymousVolumeName: () => volumes.newName(),
+        idOf: nameOrId => this.readContainer(nameOrId).id,
       },
     );
     // Without volumes the start itself looks, before it makes anything.
@@ -312,10 +322,38 @@ export class Runtime implements AsyncDisposable {
     if (wanted === undefined) return true;
     for (;;) {
       const holder = this.findContainer(wanted);
-      if (holder === undefined) return true;
+      if (holder === undefined) {
+        await this.store.containers.dropStaleName(wanted);
+        return true;
+      }
       if (this.stateOf(holder).status !== 'removing') return false;
       await sleep(1);
     }
+  }
+
+  /** @internal Another name for it. @throws `ERR_NAME_IN_USE`, `ERR_INVALID_NAME`, `ERR_CONTAINER_NOT_FOUND` */
+  async renameContainer(id: string, wanted: string): Promise<ContainerRecord> {
+    const {containers} = this.store;
+    const name = wanted.replace(/^\//, '');
+    await containers.dropStaleName(name);
+    const isLive = this.readContainer(id).owner !== undefined;
+    const rename = () => {
+      const record = this.readContainer(id);
+      if (record.name === name) {
+        throw new CoracleError(
+          'ERR_INVALID_NAME',
+          'Renaming a container with the same name as its current name',
+          {details: {name}},
+        );
+      }
+      const renamed = {...record, name};
+      const {directory} = this.placesOf(record);
+      containers.rename(id, record.name, name, isLive, () => {
+        writeRecord(`${directory}/config.json`, renamed, {durable: !isLive});
+      });
+      return renamed;
+    };
+    return isLive ? containers.whileRenaming(rename) : containers.withLock(id, rename);
   }
 
   /** @internal @throws `ERR_CONTAINER_NOT_FOUND`, `ERR_AMBIGUOUS_ID` */
@@ -350,6 +388,14 @@ export class Runtime implements AsyncDisposable {
     // Its removal begins with the name; from then on its files go, one after the other.
     if (record.owner !== undefined && !holdsName(places)) return {status: 'removing'};
     return readState(places.directory, record, startedAt);
+  }
+
+  /** @internal What a start shares with containers that run. @throws `ERR_CONTAINER_NOT_RUNNING` and the rest of `openSharedNamespaces` */
+  openShared(config: Pick<ContainerConfig, 'pid' | 'ipc'>): SharedNamespaces {
+    return openSharedNamespaces(config, id => {
+      const donor = this.readContainer(id);
+      return {config: donor, state: this.stateOf(donor), process: readPid(this.placesOf(donor).directory)};
+    });
   }
 
   /** @internal Resolves when nothing of the last run of a container that stays is left to be done. */
@@ -446,14 +492,16 @@ export class Runtime implements AsyncDisposable {
    */
   async #repair(): Promise<void> {
     const {containers, volumes} = this.store;
-    for (const record of this.listContainers()) {
+    const records = this.listContainers();
+    for (const record of records) {
       if (record.owner === undefined) await this.#finishLostRun(record);
       else if (!isAlive(record.owner)) await this.#removeOrphan(record);
     }
     for (const record of containers.waiting() as WaitingRecord[]) {
       if (!isAlive(record.owner)) await this.#removeOrphan(record);
     }
-    await containers.sweepUnfinished();
+    const names = new Map(records.map(({id, name}) => [id, name]));
+    await containers.sweepUnfinished(id => names.get(id));
     await volumes.sweepOrphans(id => containers.find(id) !== undefined);
   }
 

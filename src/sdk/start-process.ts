@@ -36,6 +36,8 @@ export interface ProcessRequest {
   readonly outputLimitBytes: number;
   readonly deadlineMs: number | null;
   readonly startDeadlineMs: number;
+  /** What the plan finds after the streams; the caller's to close when this resolves or rejects. @default none */
+  readonly descriptors?: readonly number[];
   readonly trace: boolean;
   readonly signal: AbortSignal | undefined;
 }
@@ -63,7 +65,7 @@ export interface StartedProcess {
 export async function startProcess(launcher: Launcher, request: ProcessRequest): Promise<StartedProcess> {
   request.signal?.throwIfAborted();
   const streams = new Streams(request, launcher.inputs);
-  return finish(begin(launcher, request, streams, []), streams, request);
+  return finish(begin(launcher, request, streams, request.descriptors ?? []), streams, request);
 }
 
 /** Whoever gets this has to see to what the start left behind. */
@@ -86,7 +88,7 @@ export async function prepareProcess(launcher: Launcher, request: ProcessRequest
   const streams = new Streams(request, launcher.inputs);
   let pending: PendingStart;
   try {
-    pending = begin(launcher, request, streams, [readEnd.fd]);
+    pending = begin(launcher, request, streams, [readEnd.fd, ...(request.descriptors ?? [])]);
   } catch (error) {
     gate.close();
     throw error;

@@ -48,6 +48,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   'volume ls': {summary: 'List volumes', load: () => import('./volume-ls.js')},
   'volume rm': {summary: 'Remove one or more volumes', load: () => import('./volume-rm.js')},
+  events: {summary: 'Get real time events from the server', load: () => import('./events.js')},
   info: {summary: 'Display system-wide information', load: () => import('./info.js')},
   version: {summary: 'Show version information', load: () => import('./version.js')},
   doctor: {
@@ -70,6 +71,8 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'container list': 'ps',
   'container ps': 'ps',
   'container remove': 'rm',
+  'system events': 'events',
+  'system info': 'info',
   ...Object.fromEntries(
     ['run', 'create', 'start', 'stop', 'kill', 'wait', 'rename', 'port', 'rm'].map(name => [
       `container ${name}`,
@@ -82,5 +85,6 @@ export const ALIASES: Readonly<Record<string, string>> = {
 export const GROUPS: Readonly<Record<string, string>> = {
   container: 'Manage containers',
   image: 'Manage images',
+  system: 'Manage Coracle',
   volume: 'Manage volumes',
 };

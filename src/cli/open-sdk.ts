@@ -55,6 +55,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       }
     },
 
+    events: options => runtime.events(options),
     info: async () => runtimeInfo(runtime),
     doctor: () => examineHost(runtime),
     close: () => runtime.close(),

@@ -3,9 +3,11 @@ import type {
   Check,
   ContainerInspect,
   ContainerState,
+  EventsOptions,
   Exit,
   ExplainedStep,
   RunOptions,
+  RuntimeEvent,
   runtimeInfo,
 } from '../sdk/index.js';
 
@@ -50,6 +52,8 @@ export interface Sdk {
   inspectVolume(name: string): Promise<unknown>;
   removeVolume(name: string, options: {readonly force: boolean}): Promise<void>;
 
+  /** What happens, and with `since` what happened; see `Runtime.events`. */
+  events(options: EventsOptions): AsyncIterable<RuntimeEvent>;
   info(): Promise<ReturnType<typeof runtimeInfo>>;
   /** What this host can enforce. */
   doctor(): Promise<readonly Check[]>;

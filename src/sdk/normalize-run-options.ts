@@ -68,6 +68,7 @@ export interface NormalizedOptions {
   readonly autoRemove: boolean;
   readonly platform: string | undefined;
   readonly signal: AbortSignal | undefined;
+  readonly door: Door;
 }
 
 export const DEFAULT_STOP_TIMEOUT_MS = 10_000;
@@ -138,6 +139,7 @@ export function normalizeRunOptions(
     autoRemove: options.autoRemove ?? (door === 'sdk' && verb === 'run'),
     platform: options.platform,
     signal: options.signal,
+    door,
   };
   refuseContradictions(normalized, verb);
   return normalized;

@@ -41,13 +41,15 @@ import type {ContainerState} from './container-state.js';
 import {HostFacts} from './host-facts.js';
 import {type ContainerInspect, inspectRecord} from './inspect-record.js';
 import {formatNanoseconds, nowNanoseconds, parseNanoseconds} from './nanosecond-time.js';
-import type {NormalizedOptions} from './normalize-run-options.js';
+import type {Door, NormalizedOptions} from './normalize-run-options.js';
 import {PlanTemplates} from './plan-template.js';
 import {Pool} from './pool.js';
 import {randomName} from './random-name.js';
 import {resolveSeccomp} from './read-seccomp-profile.js';
 import {RecentStarts} from './recent-starts.js';
+import {containerEvent, endEvents, removalEvents, volumeEvent} from './record-events.js';
 import {openSharedNamespaces, type SharedNamespaces} from './shared-namespaces.js';
+import {type EventsOptions, type RuntimeEvent, watchEvents} from './watch-events.js';
 
 export interface RuntimeOptions {
   /** What lasts: images, containers, volumes. @default CORACLE_ROOT, the configuration file's `data-root`, /var/lib/coracle, or below XDG_DATA_HOME */
@@ -153,6 +155,26 @@ export class Runtime implements AsyncDisposable {
     if (runtime !== undefined) return runtime.#configuration;
     Runtime.#sharedConfiguration ??= readConfigFile();
     return Runtime.#sharedConfiguration;
+  }
+
+  /**
+   * What happens to containers, images and volumes of this store, whichever process does it. Watching begins at the first
+   * `next()`. Containers that remove themselves and were started by code are told of once somebody has watched since boot.
+   * @throws the reason of the aborted `signal`; `ERR_EVENTS_UNAVAILABLE`
+   * @example for await (const {action, attributes} of runtime.events({filters: {event: ['die']}})) console.log(attributes.exitCode);
+   */
+  events(options: EventsOptions = {}): AsyncGenerator<RuntimeEvent, void, void> {
+    return watchEvents(this.store.events, options);
+  }
+
+  /** @internal Whether it is told what happens to a container: decision 0011. */
+  announces({autoRemove}: Pick<ContainerConfig, 'autoRemove'>, door: Door): boolean {
+    return !autoRemove || door === 'docker' || this.store.events.isWatched;
+  }
+
+  /** @internal */
+  tell(events: readonly RuntimeEvent[]): void {
+    this.store.events.append(events);
   }
 
   /** Kills what runs, waits until it is removed, and ends the launcher; again is fine. */
@@ -269,7 +291,10 @@ export class Runtime implements AsyncDisposable {
     for (const mount of mounts) {
       if (mount.type !== 'volume') continue;
       const goesWithIt = autoRemove && mount.anonymous;
+      const isNew = volumes.find(mount.name) === undefined;
       await volumes.create({name: mount.name, ...(goesWithIt && {owner: {id, ...this.owner()}})});
+      if (isNew && (!goesWithIt || this.store.events.isWatched))
+        this.tell([volumeEvent(mount.name, 'create')]);
       if (!mount.nocopy) await volumes.copyUp(mount.name, layers, mount.target);
     }
   }
@@ -297,6 +322,7 @@ export class Runtime implements AsyncDisposable {
       await this.forgetVolumes(config);
       throw error;
     }
+    this.tell([containerEvent(config, 'create')]);
     return config;
   }
 
@@ -351,9 +377,11 @@ export class Runtime implements AsyncDisposable {
       containers.rename(id, record.name, name, isLive, () => {
         writeRecord(`${directory}/config.json`, renamed, {durable: !isLive});
       });
-      return renamed;
+      return {record: renamed, oldName: record.name};
     };
-    return isLive ? containers.whileRenaming(rename) : containers.withLock(id, rename);
+    const renamed = await (isLive ? containers.whileRenaming(rename) : containers.withLock(id, rename));
+    this.tell([containerEvent(renamed.record, 'rename', {oldName: `/${renamed.oldName}`})]);
+    return renamed.record;
   }
 
   /** @internal @throws `ERR_CONTAINER_NOT_FOUND`, `ERR_AMBIGUOUS_ID` */
@@ -432,16 +460,20 @@ export class Runtime implements AsyncDisposable {
   async removeContainer(config: ContainerConfig, volumes: boolean): Promise<void> {
     await this.whenSettled(config);
     await this.store.containers.remove(config.id, config.name);
-    if (volumes) await this.forgetVolumes(config);
+    const gone = volumes ? await this.forgetVolumes(config) : [];
+    this.tell(removalEvents(config, gone));
   }
 
-  /** @internal Anonymous volumes belong to their container. */
-  async forgetVolumes({mounts}: Pick<ContainerConfig, 'mounts'>): Promise<void> {
+  /** @internal Anonymous volumes belong to their container. @returns the names of those that are gone by this */
+  async forgetVolumes({mounts}: Pick<ContainerConfig, 'mounts'>): Promise<string[]> {
+    const gone: string[] = [];
     for (const mount of mounts) {
       if (mount.type === 'volume' && mount.anonymous && this.store.volumes.find(mount.name) !== undefined) {
         await this.store.volumes.remove(mount.name);
+        gone.push(mount.name);
       }
     }
+    return gone;
   }
 
   /** @internal Ids of the containers that have a volume. */
@@ -528,8 +560,10 @@ export class Runtime implements AsyncDisposable {
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown: this.#cgroupTeardown(record)}));
     const state = this.stateOf(record);
     const at = nowNanoseconds();
-    if (state.status === 'exited' && readExit(directory) === undefined)
+    if (state.status === 'exited' && readExit(directory) === undefined) {
+      this.tell(endEvents(record, state.exit));
       writeExit(directory, at, at, state.exit);
+    }
     endRun(directory);
   }
 

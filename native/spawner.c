@@ -47,6 +47,20 @@ static int wait_for_exec(int pipe)
         return (int)n;
 }
 
+/* pidns of another container: children go there from now on. A spawner that cannot come back is of no more use. */
+static int aim_at(const struct run *run, int64_t slot)
+{
+        int ns = slot_fd(run, slot);
+        return ns < 0 ? ns : (int)sys2(__NR_setns, ns, CLONE_NEWPID);
+}
+
+static void aim_home(int own)
+{
+        if (sys2(__NR_setns, own, CLONE_NEWPID) < 0)
+                quit(1);
+        close_fd(own);
+}
+
 static int clone_child(struct run *run, const struct ct_step *step)
 {
         int forked = (step->y & CT_CLONE_FORK) != 0, done[2] = {-1, -1};
@@ -75,14 +89,24 @@ static int clone_child(struct run *run, const struct ct_step *step)
                 args.stack = (uint64_t)(uintptr_t)child_stack;
                 args.stack_size = STACK_SIZE;
         }
+        int own = -1;
+        if (step->out >= 0) {
+                own = (int)sys4(__NR_openat, slot_fd(run, CT_SLOT_PROC), "self/ns/pid", O_RDONLY | O_CLOEXEC, 0);
+                r = own < 0 ? own : aim_at(run, step->out);
+        }
         /* Should the child be killed before it can say why, this stays. */
         progress->error = ECHILD;
         child_run = *run;
         child_run.done = done[1];
-        r = ct_clone3(&args, sizeof args, become_container, &child_run);
+        if (r == 0)
+                r = ct_clone3(&args, sizeof args, become_container, &child_run);
+        if (own >= 0)
+                aim_home(own);
         if (r < 0) {
                 progress->error = (int32_t)-r;
                 run->pidfd = -1;
+                if (done[1] >= 0)
+                        close_fd(done[1]);
         } else if (forked) {
                 close_fd(done[1]);
                 close_fd(run->gate[0]);

@@ -227,6 +227,31 @@ record_inspect() {
   docker version --format json >"$out/versions.json"
 }
 
+# What `docker events` tells of an everyday life; networks of their own say nothing here.
+record_events() {
+  echo events >&2
+  since=$(date +%s.%N)
+  docker run --rm --name passing --label color=blue --network none $image sh -c 'exit 3' || true
+  docker create --name staying --network none --volume kept:/data $image sleep 1000 >/dev/null
+  docker start --attach staying >/dev/null &
+  until [ "$(docker inspect --format '{{.State.Running}}' staying)" = true ]; do sleep 0.1; done
+  docker stop --timeout 1 staying >/dev/null
+  docker rename staying renamed
+  docker rm renamed >/dev/null
+  docker volume rm kept >/dev/null
+  docker run --name out-of-memory --network none --memory 6m $image sh -c 'x=1234567890; while :; do x=$x$x; done' || true
+  docker rm --volumes out-of-memory >/dev/null
+  docker create --name unused --network none --volume /anonymous $image true >/dev/null
+  docker rm --volumes unused >/dev/null
+  tar -C $work/tree -cf - etc | docker import --change 'LABEL purpose=events' - imported:1 >/dev/null
+  docker tag imported:1 imported:2
+  docker rmi imported:1 imported:2 >/dev/null
+  docker container prune --force >/dev/null
+  docker volume prune --force >/dev/null
+  docker image prune --force >/dev/null
+  docker events --since "$since" --until "$(date +%s.%N)" --format json >"$out/events.jsonl"
+}
+
 # Runs each command line that it reads from standard input (a JSON array of arguments per line) and writes
 # {args, exitCode, stdout, stderr} per line. Uses the containers that record_inspect leaves.
 record_commands() {
@@ -676,6 +701,7 @@ The engine had no network beyond its own bridge, the name server 192.0.2.53 (whi
   capabilities that it knows (up to CAP_AUDIT_READ); what the host lacks was left out on the way to runc, as later
   engines do themselves (they also know PERFMON, BPF and CHECKPOINT_RESTORE).
 - \`inspect/\`: \`docker inspect\` of a container in each state, an image, volumes and networks.
+- \`events.jsonl\`: what \`docker events --format json\` told of the commands in \`record_events\`.
 - \`cli-errors.jsonl\`, \`cli-output.jsonl\`, \`cli-help.jsonl\`: one command line per line: args, exitCode, stdout, stderr.
   Run in order, on the containers created, exited (code 3), killed, oom, no-such-command, paused and running.
 README
@@ -685,6 +711,7 @@ mkdir -p "$out"
 start
 write_readme
 build_image
+record_events
 record_containers
 record_inspect
 record_command_line

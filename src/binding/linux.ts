@@ -17,6 +17,7 @@ export const MOUNT_ATTR_NOEXEC = 0x8;
 export const MOUNT_ATTR_STRICTATIME = 0x20;
 export const MOUNT_ATTR_IDMAP = 0x10_0000;
 export const OPEN_TREE_CLONE = 1;
+export const AT_EMPTY_PATH = 0x1000;
 export const AT_RECURSIVE = 0x8000;
 export const MS_REC = 0x4000;
 export const MS_PRIVATE = 1 << 18;
@@ -30,6 +31,7 @@ export const S_IFBLK = 0o060000;
 
 // prctl.h
 export const PR_SET_PDEATHSIG = 1;
+export const PR_SET_DUMPABLE = 4;
 export const PR_SET_KEEPCAPS = 8;
 export const PR_SET_NO_NEW_PRIVS = 38;
 

@@ -18,6 +18,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Block until containers stop, then print their exit codes',
     load: () => import('./wait.js'),
   },
+  rename: {summary: 'Rename a container', load: () => import('./rename.js')},
+  port: {
+    summary: 'List port mappings or a specific mapping for the container',
+    load: () => import('./port.js'),
+  },
   ps: {summary: 'List containers', load: () => import('./ps.js')},
   rm: {summary: 'Remove one or more containers', load: () => import('./rm.js')},
   inspect: {summary: 'Return low-level information on objects', load: () => import('./inspect.js')},
@@ -44,6 +49,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   'volume ls': {summary: 'List volumes', load: () => import('./volume-ls.js')},
   'volume rm': {summary: 'Remove one or more volumes', load: () => import('./volume-rm.js')},
+  events: {summary: 'Get real time events from the server', load: () => import('./events.js')},
   info: {summary: 'Display system-wide information', load: () => import('./info.js')},
   version: {summary: 'Show version information', load: () => import('./version.js')},
   doctor: {
@@ -66,8 +72,13 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'container list': 'ps',
   'container ps': 'ps',
   'container remove': 'rm',
+  'system events': 'events',
+  'system info': 'info',
   ...Object.fromEntries(
-    ['run', 'create', 'start', 'stop', 'kill', 'exec', 'wait', 'rm'].map(name => [`container ${name}`, name]),
+    ['run', 'create', 'start', 'stop', 'kill', 'exec', 'wait', 'rename', 'port', 'rm'].map(name => [
+      `container ${name}`,
+      name,
+    ]),
   ),
 };
 
@@ -75,5 +86,6 @@ export const ALIASES: Readonly<Record<string, string>> = {
 export const GROUPS: Readonly<Record<string, string>> = {
   container: 'Manage containers',
   image: 'Manage images',
+  system: 'Manage Coracle',
   volume: 'Manage volumes',
 };

@@ -14,7 +14,7 @@ const DETACHED_LATER =
   'detached containers come with the next release; run it attached, or use create and start --attach';
 const HEALTH_LATER = 'health checks come with the next release';
 const TTY_LATER = 'terminals come with the next release; -i alone passes stdin through';
-const SHARING_LATER = 'sharing namespaces comes with a later release';
+const SHARING_LATER = 'sharing volumes and cgroup namespaces comes with a later release';
 
 const SHORT_NAMES: Readonly<Record<string, string>> = {publish: 'p', attach: 'a'};
 
@@ -40,6 +40,8 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   },
   {name: 'cap-add', type: 'list', summary: 'Add Linux capabilities'},
   {name: 'cap-drop', type: 'list', summary: 'Drop Linux capabilities'},
+  {name: 'cgroup-parent', type: 'string', summary: 'Optional parent cgroup for the container'},
+  {name: 'cidfile', type: 'string', summary: 'Write the container ID to the file'},
   {
     name: 'cpu-period',
     type: 'int',
@@ -89,7 +91,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {name: 'hostname', short: 'h', type: 'string', summary: 'Container host name'},
   {name: 'init', summary: 'Run an init inside the container that forwards signals and reaps processes'},
   {name: 'interactive', short: 'i', summary: 'Keep STDIN open and pass it through'},
-  {name: 'ipc', type: 'string', summary: 'IPC mode to use: private'},
+  {name: 'ipc', type: 'string', summary: 'IPC mode to use'},
   {name: 'label', short: 'l', type: 'list', summary: 'Set meta data on a container', check: checkLabel},
   {name: 'label-file', type: 'list', summary: 'Read in a line delimited file of labels'},
   {name: 'memory', short: 'm', type: 'bytes', summary: 'Memory limit', check: parseSize},
@@ -120,6 +122,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     summary: "Tune host's OOM preferences (-1000 to 1000)",
     check: checkInteger,
   },
+  {name: 'pid', type: 'string', summary: 'PID namespace to use'},
   {
     name: 'pids-limit',
     type: 'int',
@@ -162,6 +165,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {name: 'tmpfs', type: 'list', summary: 'Mount a tmpfs directory'},
   {name: 'ulimit', type: 'ulimit', summary: 'Ulimit options', check: parseUlimit},
   {name: 'user', short: 'u', type: 'string', summary: 'Username or UID (format: <name|uid>[:<group|gid>])'},
+  {name: 'uts', type: 'string', summary: 'UTS namespace to use'},
   {name: 'userns', type: 'string', summary: 'User namespace to use: host'},
   {name: 'volume', short: 'v', type: 'list', summary: 'Bind mount a volume'},
   {
@@ -202,23 +206,18 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   ]),
   {name: 'no-healthcheck', summary: '', hidden: true},
   ...unsupported(DETACHED_LATER, ['restart', 'log-driver', 'log-opt', 'detach-keys', 'attach']),
-  ...unsupported(SHARING_LATER, ['cgroup-parent', 'cgroupns', 'volumes-from']),
-  ...unsupported('coracle create prints the id', ['cidfile']),
-  ...unsupported('there is one way to run containers here', [
-    'runtime',
-    'isolation',
-    'storage-opt',
-    'annotation',
-  ]),
-  ...unsupported('name the devices: --device', ['device-cgroup-rule', 'gpus']),
+  ...unsupported(SHARING_LATER, ['cgroupns', 'volumes-from']),
+  ...unsupported('there is one way to run containers here', ['runtime', 'isolation', 'annotation']),
+  ...unsupported('name the devices: --device', ['device-cgroup-rule']),
+  // Refused with their reasons.
+  {name: 'gpus', type: 'gpu-request', summary: '', hidden: true},
+  {name: 'storage-opt', type: 'list', summary: '', hidden: true},
   ...unsupported('volumes are local: create them with coracle volume create', ['volume-driver']),
   ...unsupported('the kernel has no such limit any more', [
     'cpu-rt-period',
     'cpu-rt-runtime',
     'kernel-memory',
   ]),
-  {name: 'pid', type: 'string', summary: '', hidden: true},
-  {name: 'uts', type: 'string', summary: '', hidden: true},
   {name: 'tty', short: 't', summary: '', unsupported: TTY_LATER},
 ];
 

@@ -32,7 +32,7 @@ export async function containerOptions(call: Call, world: World): Promise<RunOpt
   const env = await environment(call, world);
   const labels = await labelsOf(call);
   const security = await securityOptions(call.values('security-opt'));
-  refuseSharedNamespaces(call);
+  refuseWhatIsMissing(call);
   checkPull(call.value('pull') ?? 'missing');
   const entrypoint = call.value('entrypoint');
   const whenUnavailable = call.value('when-unavailable') as RunOptions['whenUnavailable'];
@@ -67,6 +67,8 @@ export async function containerOptions(call: Call, world: World): Promise<RunOpt
     oomScoreAdj: mapped(call.value('oom-score-adj'), Number),
     sysctls: Object.fromEntries(call.values('sysctl').map(splitPair)),
     network: networkOf(call.value('network') ?? call.value('net') ?? 'none'),
+    ...namespacesOf(call),
+    cgroupParent: call.value('cgroup-parent') || undefined,
     init: call.value('init') === undefined ? undefined : call.has('init'), // the configuration file may say otherwise
     stopSignal: call.value('stop-signal') || undefined,
     stopTimeoutMs: mapped(call.value('stop-timeout'), seconds =>
@@ -233,25 +235,51 @@ function networkOf(name: string): 'none' | 'host' {
   });
 }
 
-/** Words that the docker client knows, and those it refuses. */
-function refuseSharedNamespaces(call: Call): void {
-  const modes = [
-    {flag: 'pid', own: [''], shared: /^(host|container:.+)$/, invalid: '--pid: invalid PID mode'},
-    {flag: 'uts', own: [''], shared: /^host$/, invalid: '--uts: invalid UTS mode'},
-    {flag: 'userns', own: ['', 'host'], shared: /^private$/, invalid: '--userns: invalid USER mode'},
-    {flag: 'ipc', own: ['', 'private'], shared: /^(host|none|shareable|container:.+)$/, invalid: undefined},
-  ];
-  for (const {flag, own, shared, invalid} of modes) {
-    const mode = call.value(flag) ?? '';
-    if (own.includes(mode)) continue;
-    if (shared.test(mode)) {
-      throw new CoracleError(
-        'ERR_UNSUPPORTED_OPTION',
-        `--${flag} ${mode} is not supported by this release: containers have their own`,
-      );
+/** Words that the docker client knows; what it refuses by itself, and what it leaves to dockerd. */
+function namespacesOf(call: Call): Pick<RunOptions, 'pid' | 'ipc' | 'uts'> {
+  const [pid, ipc, uts, userns] = ['pid', 'ipc', 'uts', 'userns'].map(flag => call.value(flag) || undefined);
+  if (pid !== undefined && !/^(host|container:.+)$/.test(pid))
+    throw new ClientError('--pid: invalid PID mode');
+  if (uts !== undefined && uts !== 'host') throw new ClientError('--uts: invalid UTS mode');
+  if (userns !== undefined && userns !== 'host') {
+    if (userns !== 'private') throw new ClientError('--userns: invalid USER mode');
+    throw new CoracleError('ERR_UNSUPPORTED_OPTION', '--userns private is not supported by this release', {
+      hint: 'The SDK takes maps of ids: userNamespace.',
+    });
+  }
+  if (ipc !== undefined && !/^(private|shareable|none|host|container:.+)$/.test(ipc))
+    throw new CoracleError('ERR_INVALID_OPTION', `Invalid IPC mode: ${ipc}`);
+  return present<Pick<RunOptions, 'pid' | 'ipc' | 'uts'>>({
+    pid: pid as RunOptions['pid'],
+    ipc: ipc as RunOptions['ipc'],
+    uts,
+  });
+}
+
+/** What `--storage-opt` and `--gpus` would need, in Docker's words where it has some. */
+function refuseWhatIsMissing(call: Call): void {
+  for (const option of call.values('storage-opt')) {
+    if (!option.startsWith('size=')) {
+      throw new CoracleError('ERR_INVALID_OPTION', `Unknown option ${option.split('=')[0]}`);
     }
-    if (invalid !== undefined) throw new ClientError(invalid);
-    throw new CoracleError('ERR_INVALID_OPTION', `Invalid IPC mode: ${mode}`);
+    throw new CoracleError(
+      'ERR_LIMIT_UNSUPPORTED',
+      "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+      {
+        hint: 'This release sets no quotas. A writable place of limited size: --read-only --tmpfs /data:size=1g',
+        details: {option: 'storage-opt'},
+      },
+    );
+  }
+  if (call.value('gpus') !== undefined) {
+    throw new CoracleError(
+      'ERR_UNSUPPORTED_OPTION',
+      'could not select device driver "" with capabilities: [[gpu]]: no GPU vendor\'s container toolkit is supported',
+      {
+        hint: "Name the devices and the driver's libraries: --device /dev/dri, or --device /dev/nvidia0 with binds",
+        details: {option: 'gpus'},
+      },
+    );
   }
 }
 

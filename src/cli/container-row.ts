@@ -17,7 +17,9 @@ export function containerRow(container: ContainerSummary, {truncate, now}: RowSt
     Command: goQuote(truncate ? shortened(commandLine(argv), 20) : commandLine(argv)),
     CreatedAt: goTime(new Date(created)),
     ID: truncate ? id.slice(0, 12) : id,
-    Image: image,
+    Image: truncate
+      ? image.replace(/^sha256:([a-f0-9]{12})[a-f0-9]{52}$/, '$1').replace(/@sha256:.*$/, '')
+      : image,
     Labels: joinLabels(labels),
     LocalVolumes: String(mounts.filter(({type}) => type === 'volume').length),
     Mounts: mounts.map(({source}) => (truncate ? shortened(source, 15) : source)).join(','),

@@ -1,4 +1,5 @@
 import {CoracleError} from '../errors.js';
+import {CidFile} from './cid-file.js';
 import type {Call, Command, Context} from './command.js';
 import {CONTAINER_FLAGS} from './container-flags.js';
 import {containerOptions} from './container-options.js';
@@ -20,9 +21,12 @@ export const command: Command = {
 async function run(call: Call, context: Context): Promise<number> {
   const image = call.words[0]!;
   const options = await containerOptions(call, context);
+  using cidFile = new CidFile(call.value('cidfile'));
   const sdk = await context.sdk();
   try {
-    context.stdout.write(`${await sdk.create(image, options)}\n`);
+    const id = await sdk.create(image, options);
+    cidFile.write(id);
+    context.stdout.write(`${id}\n`);
     return 0;
   } catch (error) {
     if (

@@ -26,6 +26,19 @@ export function goTime(time: Date): string {
   return `${date} ${pad(time.getHours())}:${pad(time.getMinutes())}:${pad(time.getSeconds())} ${zone} ${zoneName(time, zone)}`;
 }
 
+/** RFC 3339 with nine digits behind the point, in the zone of this host: `2026-11-21T03:12:00.000000001Z`. */
+export function goTimeNanoseconds(timeNs: bigint): string {
+  const time = new Date(Number(timeNs / 1_000_000n));
+  const pad = (number: number) => String(number).padStart(2, '0');
+  const offset = -time.getTimezoneOffset();
+  const minutes = Math.abs(offset);
+  const zone =
+    offset === 0 ? 'Z' : `${offset < 0 ? '-' : '+'}${pad(Math.trunc(minutes / 60))}:${pad(minutes % 60)}`;
+  const day = `${time.getFullYear()}-${pad(time.getMonth() + 1)}-${pad(time.getDate())}`;
+  const clock = `${pad(time.getHours())}:${pad(time.getMinutes())}:${pad(time.getSeconds())}`;
+  return `${day}T${clock}.${String(timeNs % 1_000_000_000n).padStart(9, '0')}${zone}`;
+}
+
 function zoneName(time: Date, zone: string): string {
   const [, name = ''] = /\(([^)]*)\)$/.exec(time.toString()) ?? [];
   if (name === 'Coordinated Universal Time') return 'UTC';

@@ -22,6 +22,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     },
     kill: async (name, signal) => (await container(name)).kill(signal),
     exec: async (name, command, options) => (await container(name)).exec(command, options),
+    rename: async (name, wanted) => (await container(name)).rename(wanted),
     wait: async name => {
       const exit = await (await container(name)).wait();
       return {exitCode: exit === undefined ? 0 : dockerExitCode(exit)};
@@ -55,6 +56,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       }
     },
 
+    events: options => runtime.events(options),
     info: async () => runtimeInfo(runtime),
     doctor: () => examineHost(runtime),
     close: () => runtime.close(),
@@ -67,12 +69,12 @@ const BLOCK_MS = 20;
 async function listContainers(runtime: Runtime, size: boolean): Promise<readonly ContainerSummary[]> {
   return await Promise.all(
     runtime.listContainers().map(async (config): Promise<ContainerSummary> => {
-      const {id, name, image, argv, created, labels, mounts, network} = config;
+      const {id, name, image, argv, created, labels, mounts, network, exposedPorts} = config;
       const facts = size ? await runtime.inspectContainer(config, {size}) : undefined;
       return {
         id,
         name,
-        image: image.reference,
+        image: runtime.store.findImage(image.reference)?.id === image.id ? image.reference : image.id,
         imageId: image.id,
         argv,
         created,
@@ -86,6 +88,7 @@ async function listContainers(runtime: Runtime, size: boolean): Promise<readonly
             target: mount.target,
           })),
         network,
+        exposedPorts,
         ...(facts && {writableBytes: facts.SizeRw ?? 0, totalBytes: facts.SizeRootFs ?? 0}),
       };
     }),

@@ -1,10 +1,19 @@
+import {CoracleError} from '../errors.js';
 import {dockerExitCode} from '../sdk/index.js';
 import type {Call, Command, Context} from './command.js';
 import {containerRow} from './container-row.js';
-import {anyOf, type Filters, hasLabels, invalidFilter, matches, parseFilters} from './filters.js';
+import {
+  anyOf,
+  booleanFilter,
+  type Filters,
+  hasLabels,
+  invalidFilter,
+  matches,
+  parseFilters,
+} from './filters.js';
 import {checkFilter, checkInteger} from './flag-checks.js';
 import {printList} from './print-list.js';
-import type {ContainerSummary} from './sdk.js';
+import type {ContainerSummary, ImageSummary} from './sdk.js';
 
 export const command: Command = {
   name: 'ps',
@@ -39,7 +48,13 @@ export const command: Command = {
   ],
   least: 0,
   most: 0,
-  examples: ['coracle ps', 'coracle ps -aq', 'coracle ps -a --filter exited=137', 'coracle ps --format json'],
+  examples: [
+    'coracle ps',
+    'coracle ps -aq',
+    'coracle ps -a --filter exited=137',
+    'coracle ps -a --filter ancestor=host-shell --filter since=job',
+    'coracle ps --format json',
+  ],
   run,
 };
 
@@ -47,28 +62,34 @@ const FILTERS = [
   'ancestor',
   'before',
   'exited',
+  'expose',
+  'health',
   'id',
+  'is-task',
   'label',
   'name',
   'network',
+  'publish',
   'since',
   'status',
   'volume',
 ];
 const STATUSES = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'];
+const HEALTHS = ['starting', 'healthy', 'unhealthy', 'none'];
 
 async function run(call: Call, {sdk, stdout, now}: Context): Promise<number> {
   const filters = parseFilters(call.values('filter'), FILTERS);
-  for (const status of filters.get('status') ?? []) {
-    if (!STATUSES.includes(status)) throw invalidFilter(`status=${status}`);
-  }
+  checkFilters(filters);
   const size = call.has('size');
-  const all = [...(await (await sdk()).list({size}))].sort(newestFirst);
+  const opened = await sdk();
+  const all = [...(await opened.list({size}))].sort(newestFirst);
+  for (const name of ['before', 'since']) for (const value of filters.get(name) ?? []) positionOf(all, value);
+  const ancestors = filters.has('ancestor') ? await opened.listImages() : [];
   const last = call.has('latest') ? 1 : Number(call.value('last') ?? -1);
   const everyState = call.has('all') || last > 0 || filters.has('status');
   const chosen = all
     .filter(container => everyState || container.state.status === 'running')
-    .filter(container => passes(container, filters, all))
+    .filter(container => passes(container, filters, all, ancestors))
     .slice(0, last > 0 ? last : undefined);
 
   const style = {truncate: !call.has('no-trunc'), now: now()};
@@ -82,10 +103,34 @@ function newestFirst(a: ContainerSummary, b: ContainerSummary): number {
   return Date.parse(b.created) - Date.parse(a.created) || (a.created < b.created ? 1 : -1);
 }
 
-function passes(container: ContainerSummary, filters: Filters, all: readonly ContainerSummary[]): boolean {
-  const {id, name, image, imageId, state, labels, mounts, network} = container;
-  const position = (wanted: string) =>
-    all.findIndex(other => other.name === wanted || other.id.startsWith(wanted));
+/** What dockerd refuses before it looks at a container. */
+function checkFilters(filters: Filters): void {
+  for (const status of filters.get('status') ?? []) {
+    if (!STATUSES.includes(status)) throw invalidFilter(`status=${status}`);
+  }
+  for (const health of filters.get('health') ?? []) {
+    if (!HEALTHS.includes(health))
+      throw new CoracleError('ERR_INVALID_OPTION', `Unrecognised filter value for health: ${health}`);
+  }
+  for (const code of filters.get('exited') ?? []) {
+    if (!/^[+-]?\d+$/.test(code)) {
+      throw new CoracleError(
+        'ERR_INVALID_OPTION',
+        `strconv.Atoi: parsing ${JSON.stringify(code)}: invalid syntax`,
+      );
+    }
+  }
+  booleanFilter(filters, 'is-task');
+  for (const name of ['publish', 'expose']) for (const text of filters.get(name) ?? []) portsOf(name, text);
+}
+
+function passes(
+  container: ContainerSummary,
+  filters: Filters,
+  all: readonly ContainerSummary[],
+  images: readonly ImageSummary[],
+): boolean {
+  const {id, name, imageId, state, labels, mounts, network, exposedPorts} = container;
   const own = all.indexOf(container);
   return (
     anyOf(filters, 'id', value => id.startsWith(value)) &&
@@ -94,23 +139,48 @@ function passes(container: ContainerSummary, filters: Filters, all: readonly Con
     anyOf(
       filters,
       'exited',
-      value => state.status === 'exited' && String(dockerExitCode(state.exit)) === value,
+      value => state.status === 'exited' && dockerExitCode(state.exit) === Number(value),
     ) &&
-    anyOf(
-      filters,
-      'ancestor',
-      value => image === value || image === `${value}:latest` || isImage(imageId, value),
+    anyOf(filters, 'health', value => value === 'none') && // of containers without a health check
+    anyOf(filters, 'ancestor', value =>
+      images.some(image => image.id === imageId && isNamed(image, value)),
     ) &&
     anyOf(filters, 'volume', value =>
       mounts.some(({source, target}) => source === value || target === value),
     ) &&
     anyOf(filters, 'network', value => network === value) &&
-    anyOf(filters, 'before', value => own > position(value)) &&
-    anyOf(filters, 'since', value => own < position(value)) &&
+    anyOf(filters, 'expose', value => portsOf('expose', value).some(port => exposedPorts.includes(port))) &&
+    anyOf(filters, 'publish', () => false) && // nothing is published without networks
+    booleanFilter(filters, 'is-task') !== true &&
+    anyOf(filters, 'before', value => own > positionOf(all, value)) &&
+    anyOf(filters, 'since', value => own < positionOf(all, value)) &&
     hasLabels(filters, labels)
   );
 }
 
-function isImage(imageId: string, prefix: string): boolean {
-  return prefix.length >= 4 && (imageId.startsWith(prefix) || imageId.startsWith(`sha256:${prefix}`));
+function positionOf(all: readonly ContainerSummary[], wanted: string): number {
+  const position = all.findIndex(({name, id}) => name === wanted.replace(/^\//, '') || id.startsWith(wanted));
+  if (position === -1) throw new CoracleError('ERR_CONTAINER_NOT_FOUND', `no such container ${wanted}`);
+  return position;
+}
+
+function isNamed({id, references}: ImageSummary, name: string): boolean {
+  const isId = name.length >= 4 && (id.startsWith(name) || id.startsWith(`sha256:${name}`));
+  return isId || references.includes(name) || references.includes(`${name}:latest`);
+}
+
+/** `80`, `80/udp`, `8000-8010/tcp` as single ports: `80/tcp`. */
+function portsOf(filter: string, text: string): readonly string[] {
+  const [range = '', protocol = 'tcp'] = text.split('/');
+  const [first, last = first] = range.split('-');
+  for (const number of [first, last]) {
+    if (!/^\d+$/.test(number ?? '') || Number(number) > 65_535) {
+      throw new CoracleError(
+        'ERR_INVALID_OPTION',
+        `error while looking up for ${filter} ${text}: strconv.ParseUint: parsing ${JSON.stringify(number)}: invalid syntax`,
+      );
+    }
+  }
+  const count = Math.max(0, Number(last) - Number(first) + 1);
+  return Array.from({length: count}, (_, index) => `${Number(first) + index}/${protocol}`);
 }

@@ -1,6 +1,7 @@
 import {constants} from 'node:os';
 import {CoracleError} from '../errors.js';
 import {attend} from './attend.js';
+import {CidFile} from './cid-file.js';
 import type {Call, Command, Context} from './command.js';
 import {CONTAINER_FLAGS, DETACH_FLAG} from './container-flags.js';
 import {containerOptions} from './container-options.js';
@@ -39,8 +40,10 @@ export const command: Command = {
 async function run(call: Call, context: Context): Promise<number> {
   const image = call.words[0]!;
   const options = await containerOptions(call, context);
+  using cidFile = new CidFile(call.value('cidfile'));
   const sdk = await context.sdk();
   const container = await start(sdk, image, options, call, context);
+  cidFile.write(container.id);
   if (call.has('explain')) context.stderr.write(explainSteps(container.steps, call.has('json')));
   return await attend(container, context, {
     proxySignals: call.value('sig-proxy') === undefined || call.has('sig-proxy'),

@@ -3,10 +3,12 @@ import type {
   Check,
   ContainerInspect,
   ContainerState,
+  EventsOptions,
   ExecOptions,
   Exit,
   ExplainedStep,
   RunOptions,
+  RuntimeEvent,
   runtimeInfo,
   TerminalSize,
 } from '../sdk/index.js';
@@ -30,6 +32,7 @@ export interface Sdk {
   kill(container: string, signal: string): Promise<void>;
   /** A command in a running container; resolves once it has been executed. */
   exec(container: string, command: readonly string[], options: ExecOptions): Promise<RunningExec>;
+  rename(container: string, name: string): Promise<void>;
   /** Resolves when it is not running; at once with the last exit when it has exited, with code 0 before its first start. */
   wait(container: string): Promise<{readonly exitCode: number}>;
   remove(container: string, options: {readonly force: boolean; readonly volumes: boolean}): Promise<void>;
@@ -53,6 +56,8 @@ export interface Sdk {
   inspectVolume(name: string): Promise<unknown>;
   removeVolume(name: string, options: {readonly force: boolean}): Promise<void>;
 
+  /** What happens, and with `since` what happened; see `Runtime.events`. */
+  events(options: EventsOptions): AsyncIterable<RuntimeEvent>;
   info(): Promise<ReturnType<typeof runtimeInfo>>;
   /** What this host can enforce. */
   doctor(): Promise<readonly Check[]>;
@@ -90,7 +95,7 @@ export interface RunningExec extends Omit<RunningContainer, 'warnings' | 'steps'
 export interface ContainerSummary {
   readonly id: string;
   readonly name: string;
-  /** As the caller wrote it. */
+  /** As the caller wrote it; its id when that names another image by now. */
   readonly image: string;
   readonly imageId: string;
   readonly argv: readonly string[];
@@ -101,6 +106,8 @@ export interface ContainerSummary {
   /** Names of volumes and paths of the host's. */
   readonly mounts: readonly {readonly type: string; readonly source: string; readonly target: string}[];
   readonly network: string;
+  /** What the image or the caller exposes: `80/tcp`. */
+  readonly exposedPorts: readonly string[];
   /** With `size`. */
   readonly writableBytes?: number;
   readonly totalBytes?: number;

@@ -25,15 +25,16 @@ import {
 /** The objects that can be inspected. */
 export type ObjectKind = 'container' | 'image' | 'volume' | 'network';
 
-const ROOTS: Readonly<Record<ObjectKind, string>> = {
+const ROOTS: Readonly<Record<ObjectKind | 'event', string>> = {
   container: 'container.InspectResponse',
   image: 'image.InspectResponse',
   volume: 'volume.Volume',
   network: 'network.Inspect',
+  event: 'events.Message',
 };
 
 /** Docker's Go type of an object, in one release's version. Types are made when they are first asked for. */
-export function dockerType(kind: ObjectKind, compat: Compat): Type {
+export function dockerType(kind: ObjectKind | 'event', compat: Compat): Type {
   let schema = schemas.get(compat);
   if (schema === undefined) {
     schema = new Schema(profileOf(compat));

@@ -5,6 +5,7 @@
 export {COMPATS, type Compat, DEFAULT_COMPAT} from './compat.js';
 export type {ObjectKind} from './docker-schema.js';
 export type {Limits, MissingKey} from './evaluate.js';
+export {compileEvents} from './event-format.js';
 export type {PlainFunction} from './extended-functions.js';
 export {compileInspect, type InspectOptions, type InspectTemplate, inspectObject} from './inspect-object.js';
 export {type JsonDecoding, JsonSyntaxError} from './json-read.js';

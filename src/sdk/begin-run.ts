@@ -109,7 +109,14 @@ export async function beginRun(
     const own = again ? renewed(runtime, subject) : subject;
     return startTransient(runtime, own, name, 'never', async planned => {
       const request = processRequest(planned, planned.record, stdin);
-      const process = await startProcess(runtime.launcher(), {...request, trace: explain, signal});
+      using shared = runtime.openShared(planned.record);
+      const {descriptors} = shared;
+      const process = await startProcess(runtime.launcher(), {
+        ...request,
+        descriptors,
+        trace: explain,
+        signal,
+      });
       const steps = explain ? explainPlan(planned.plan, process.started) : [];
       return {planned, process, warnings: planned.warnings, steps, kind};
     });

@@ -5,6 +5,7 @@ import {capabilityMask} from './capabilities.js';
 import type {ConfiguredMount, ContainerConfig} from './container-config.js';
 import type {HostFacts} from './host-facts.js';
 import {namespacesForbidden} from './namespace-switches.js';
+import {isolatesAll} from './plan-template.js';
 import {ULIMIT_NAMES} from './run-options.js';
 
 /**
@@ -49,6 +50,7 @@ function refuseWhatNeedsRoot(config: ContainerConfig): void {
   if (privileged) needsRoot('privileged');
   if (oomScoreAdj < 0) needsRoot('a negative oomScoreAdj');
   if (userNamespace !== 'host') needsRoot('userNamespace');
+  if (!isolatesAll(config)) needsRoot('a namespace that is shared');
   for (const mount of mounts) refuseMount(mount);
 }
 

@@ -1,3 +1,4 @@
+import {cleanCgroupPath} from './cgroup-path.js';
 import {checkLimits} from './check-limits.js';
 import {GREATEST_ID, normalizeDevices, normalizeMounts} from './check-mounts.js';
 import {
@@ -21,8 +22,6 @@ import {ULIMIT_NAMES} from './run-options.js';
 /** setTimeout's and the launcher's greatest delay: 24 days. */
 const GREATEST_DELAY_MS = 2 ** 31 - 1;
 const HOST_NAME_BYTES = 64; // HOST_NAME_MAX, sethostname(2)
-const SHARING_LATER =
-  'Sharing a namespace with the host or with another container comes with a later release.';
 
 /**
  * What each option may be on its own. An option that is missing here does not compile, and a key that is not here is
@@ -72,9 +71,13 @@ export const RUN_OPTION_CHECKS = {
   },
   sysctls: checkStringRecord,
   network: (option, value) => checkOneOf(option, value, ['none', 'host']),
-  pid: checkPrivate,
-  ipc: checkPrivate,
-  uts: checkPrivate,
+  pid: (option, value) => checkNamespace(option, value, ['private', 'host'], true),
+  ipc: (option, value) => checkNamespace(option, value, ['private', 'shareable', 'none', 'host'], true),
+  uts: (option, value) => checkNamespace(option, value, ['private', 'host'], false),
+  cgroupParent: (option, value) => {
+    checkString(option, value);
+    cleanCgroupPath(value);
+  },
   init: checkBoolean,
   stopSignal: (option, value) => {
     checkString(option, value);
@@ -184,9 +187,13 @@ function checkOutput(option: string, value: unknown): void {
   checkOneOf(option, value, ['pipe', 'inherit', 'ignore']);
 }
 
-function checkPrivate(option: string, value: unknown): void {
-  if (value !== 'private')
-    throw invalidOption(option, `${option} must be 'private', not ${describe(value)}`, SHARING_LATER);
+function checkNamespace(option: string, value: unknown, words: readonly string[], joins: boolean): void {
+  if (typeof value === 'string' && (words.includes(value) || (joins && /^container:./.test(value)))) return;
+  const choices = joins ? [...words, 'container:NAME'] : words;
+  throw invalidOption(
+    option,
+    `${option} must be ${choices.map(word => `'${word}'`).join(', ')}, not ${describe(value)}`,
+  );
 }
 
 function checkUlimits(option: string, value: unknown): void {

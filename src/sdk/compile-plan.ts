@@ -3,6 +3,7 @@
  * it. Pure: it reads nothing and changes nothing, so that a plan can be shown, compared and stored.
  */
 import {
+  AT_EMPTY_PATH,
   AT_RECURSIVE,
   CLONE_FORK,
   CLONE_NEWCGROUP,
@@ -15,7 +16,9 @@ import {
   HOST,
   MOUNT_ATTR_RDONLY,
   MS_PRIVATE,
+  OPEN_TREE_CLONE,
   type Plan,
+  PR_SET_DUMPABLE,
   PR_SET_PDEATHSIG,
   SLOT_EMPTY_NAMESPACE,
   SLOT_LIFE,
@@ -38,12 +41,14 @@ import {
   etcFiles,
   kernelMounts,
   maskedPaths,
+  type SharedMemory,
   userMounts,
 } from './plan-mounts.js';
 import {limitSteps, privilegeSteps} from './plan-privileges.js';
 import {overlaySteps, type Rootfs} from './plan-rootfs.js';
 import type {ResolvedUser} from './resolve-user.js';
 import type {SeccompFilter} from './seccomp-program.js';
+import {donorId, type SharedSlot, sharedSlots} from './shared-namespaces.js';
 
 export interface PlanInput {
   readonly config: ContainerConfig;
@@ -72,6 +77,12 @@ export interface PlanInput {
   readonly resolvConf: string;
   /** Steps of the record: made before the start, removed after a run with auto-remove. */
   readonly bookkeeping: Bookkeeping;
+}
+
+/** Where the descriptors of `sharedSlots` arrive: after the streams, and the gate of one that waits before exec. */
+function sharedSlot({config, waits}: Pick<PlanInput, 'config' | 'waits'>, wanted: SharedSlot): Slot {
+  const first = SLOT_PASSED + (waits === 'before exec' ? 4 : 3);
+  return first + sharedSlots(config).indexOf(wanted);
 }
 
 /** Lines of uid_map and gid_map: user_namespaces(7). */
@@ -131,12 +142,14 @@ function compileStart(input: PlanInput, slots: SlotAllocator): CompiledStart {
   const shifts = userNamespace?.by === 'root';
   const idMap = shifts ? slots.next() : undefined;
   const mounts = userMounts(input.sources, root, slots, idMap);
+  const shm = sharedMemory(input, slots);
   // Everything that needs CAP_SYS_ADMIN: the spawner does it where it has that, else the child in its own namespaces.
   const opened = [
     ...overlaySteps(input.rootfs, root, slots, idMap),
     ...groups.sources,
     ...etc.sources,
     ...mounts.sources,
+    ...shm.sources,
   ];
   const attachRoot: Step = {
     op: 'moveMount',
@@ -159,16 +172,18 @@ function compileStart(input: PlanInput, slots: SlotAllocator): CompiledStart {
     ],
     parent: inUserNamespace ? idMapSteps(userNamespace) : [],
     environment: [
+      ...hideFromJoined(config),
       ...cgroup.child,
       {op: 'unshare', stage: 'cgroup namespace', x: CLONE_NEWCGROUP},
       ...(shifts ? rootInside() : []),
       ...ownNetwork(input),
       ...processSettings(config),
+      ...joinedIpc(input),
       ...(inUserNamespace ? [ownMountTree(), ...(byChild ? opened : [])] : emptyMountTree()),
       attachRoot,
       ...kernelMounts(config, inUserNamespace, root, slots),
       ...groups.child,
-      ...deviceTree(config, input.devices, inUserNamespace, root, slots, nullDevice),
+      ...deviceTree(config, input.devices, inUserNamespace, shm, root, slots, nullDevice),
       ...mounts.child,
       // On top of a volume at /etc too, as Docker sorts its mounts.
       ...etc.child,
@@ -198,18 +213,45 @@ function compileStart(input: PlanInput, slots: SlotAllocator): CompiledStart {
   };
 }
 
-function cloneStep({config, cgroup, userNamespace, waits}: PlanInput): Step {
-  const network = config.network === 'host' ? 0 : CLONE_NEWNET;
+function cloneStep(input: PlanInput): Step {
+  const {config, cgroup, userNamespace, waits} = input;
+  const joinsPid = donorId(config.pid) !== undefined;
+  const namespaces =
+    (config.network === 'host' ? 0 : CLONE_NEWNET) |
+    (config.pid === undefined ? CLONE_NEWPID : 0) |
+    (config.uts === undefined ? CLONE_NEWUTS : 0) |
+    (config.ipc === 'host' || donorId(config.ipc) !== undefined ? 0 : CLONE_NEWIPC);
   const own = userNamespace === undefined ? 0 : CLONE_NEWUSER | CLONE_NEWNS;
   // A child that waits, for its id maps or to be started, cannot share the spawner's memory: that would wait with it.
-  const forked = userNamespace !== undefined || waits !== 'never';
+  // Nor one that others can see before it has given up its privileges.
+  const forked = userNamespace !== undefined || waits !== 'never' || joinsPid;
   return {
     op: 'clone',
     stage: 'clone',
     at: cgroup.cloneInto,
-    x: CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | network | own,
+    ...(joinsPid && {out: sharedSlot(input, 'pid')}),
+    x: namespaces | own,
     y: forked ? CLONE_FORK : 0,
   };
+}
+
+/** Until exec, which undoes this, nobody in the namespace that it joined may look into it: ptrace(2), PR_SET_DUMPABLE. */
+function hideFromJoined({pid, ipc}: ContainerConfig): Step[] {
+  if (donorId(pid) === undefined && donorId(ipc) === undefined) return [];
+  return [{op: 'prctl', stage: 'join namespaces', x: PR_SET_DUMPABLE, y: 0}];
+}
+
+/** Another container's IPC and /dev/shm: that mount can be cloned from inside its mount namespace only. */
+function joinedIpc(input: PlanInput): Step[] {
+  if (donorId(input.config.ipc) === undefined) return [];
+  const stage = 'join IPC';
+  const shm = sharedSlot(input, 'shm');
+  return [
+    {op: 'setns', stage, at: sharedSlot(input, 'ipc'), x: CLONE_NEWIPC},
+    {op: 'setns', stage, at: sharedSlot(input, 'mnt'), x: CLONE_NEWNS},
+    {op: 'openTree', stage, at: shm, s1: '', x: OPEN_TREE_CLONE | AT_EMPTY_PATH, out: shm},
+    {op: 'mountSetattr', stage, at: shm, y: MS_PRIVATE},
+  ];
 }
 
 export function dieWithSupervisor(): Step[] {
@@ -222,6 +264,24 @@ export function dieWithSupervisor(): Step[] {
 
 function holdStep(): Step {
   return {op: 'hold', stage: 'wait to be started', at: SLOT_PASSED + 3};
+}
+
+/** What is mounted at /dev/shm. */
+function sharedMemory(input: PlanInput, slots: SlotAllocator): SharedMemory {
+  const {ipc} = input.config;
+  if (ipc === 'none') return {kind: 'none', sources: []};
+  if (donorId(ipc) !== undefined) return {kind: 'mount', mount: sharedSlot(input, 'shm'), sources: []};
+  if (ipc !== 'host') return {kind: 'own', sources: []};
+  const mount = slots.next();
+  const stage = '/dev/shm';
+  return {
+    kind: 'mount',
+    mount,
+    sources: [
+      {op: 'openTree', stage, at: HOST, s1: '/dev/shm', x: OPEN_TREE_CLONE, out: mount},
+      {op: 'mountSetattr', stage, at: mount, y: MS_PRIVATE},
+    ],
+  };
 }
 
 /** An ordinary user may map its own ids only after giving up setgroups: user_namespaces(7). */
@@ -291,12 +351,12 @@ function ownNetwork({config, networkSysctls}: PlanInput): Step[] {
   return steps;
 }
 
-function processSettings({hostname, domainname, oomScoreAdj}: ContainerConfig): Step[] {
+function processSettings({hostname, domainname, oomScoreAdj, uts}: ContainerConfig): Step[] {
   const steps: Step[] = [
     {op: 'setsid', stage: 'session'},
     {op: 'keyring', stage: 'session keyring'},
   ];
-  if (hostname !== '') steps.push({op: 'hostname', stage: 'host name', s1: hostname});
+  if (uts === undefined && hostname !== '') steps.push({op: 'hostname', stage: 'host name', s1: hostname});
   if (domainname !== '') steps.push({op: 'domainname', stage: 'domain name', s1: domainname});
   if (oomScoreAdj !== 0) {
     steps.push({

@@ -7,7 +7,7 @@ import {envKey} from './env-key.js';
 import {formatNanoseconds} from './nanosecond-time.js';
 import type {NormalizedOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
-import type {BindMount, SeccompDocument, TmpfsMount, VolumeMount} from './run-options.js';
+import type {BindMount, OfContainer, SeccompDocument, TmpfsMount, VolumeMount} from './run-options.js';
 
 /**
  * What a container is: `config.json` of its directory, written once under its lock. Plain JSON, so that a start, a
@@ -50,6 +50,10 @@ export interface ContainerConfig extends Unchanged {
   readonly mounts: readonly ConfiguredMount[];
   /** The cgroup that holds the container's own; absent = Coracle's. */
   readonly cgroupParent?: string;
+  /** Namespaces that are not its own alone; `container:` and an id of 64 digits. Absent = private. */
+  readonly pid?: 'host' | OfContainer;
+  readonly ipc?: 'shareable' | 'none' | 'host' | OfContainer;
+  readonly uts?: 'host';
   /** Of the image's configuration, kept for `inspect` and for later releases. */
   readonly exposedPorts: readonly string[];
   readonly imageVolumes: readonly string[];
@@ -108,6 +112,8 @@ export interface ContainerIdentity {
   readonly cgroupParent?: string | undefined;
   /** A fresh name for a volume without one: 64 hexadecimal digits. */
   readonly anonymousVolumeName: () => string;
+  /** The id of a container by name or beginning. @throws `ERR_CONTAINER_NOT_FOUND` */
+  readonly idOf: (nameOrId: string) => string;
 }
 
 /**
@@ -118,9 +124,10 @@ export interface ContainerIdentity {
 export function makeContainerConfig(
   options: ResolvedOptions,
   image: ConfiguredImage,
-  {id, name, now, hostHostname, cgroupParent, anonymousVolumeName}: ContainerIdentity,
+  {id, name, now, hostHostname, cgroupParent, anonymousVolumeName, idOf}: ContainerIdentity,
 ): ContainerConfig {
   checkImageConfig(image);
+  const parent = options.cgroupParent ?? cgroupParent;
   const imageVolumes = Object.keys(image.config.Volumes ?? {})
     .map(target => cleanPath(posix.join('/', target)))
     .sort();
@@ -164,11 +171,26 @@ export function makeContainerConfig(
     network: options.network,
     init: options.init,
     autoRemove: options.autoRemove,
-    ...(cgroupParent !== undefined && {cgroupParent}),
+    ...(parent !== undefined && {cgroupParent: parent}),
+    ...sharedNamespaces(options, idOf),
     exposedPorts: Object.keys(image.config.ExposedPorts ?? {}),
     imageVolumes,
     healthcheck: image.config.Healthcheck ?? null,
     shell: image.config.Shell ?? null,
+  };
+}
+
+/** Only what is not private, so that most records say nothing. */
+function sharedNamespaces(
+  {pid, ipc, uts}: ResolvedOptions,
+  idOf: ContainerIdentity['idOf'],
+): Pick<ContainerConfig, 'pid' | 'ipc' | 'uts'> {
+  const resolved = <Mode extends string>(mode: Mode | OfContainer): Mode | OfContainer =>
+    mode.startsWith('container:') ? `container:${idOf(mode.slice('container:'.length))}` : mode;
+  return {
+    ...(pid !== 'private' && {pid: resolved(pid)}),
+    ...(ipc !== 'private' && {ipc: resolved(ipc)}),
+    ...(uts !== 'private' && {uts}),
   };
 }
 

@@ -189,10 +189,10 @@ function pidStep(directory: string): Step {
   return {op: 'pidFile', stage: 'record', at: HOST, s1: `${directory}/pid`, x: 0o600, record: true};
 }
 
-/** Whether the name is reserved for this container. */
+/** Whether the name is reserved for this container; one that it was given while it ran has a slash behind the id. */
 export function holdsName({id, name}: ContainerPlaces): boolean {
   try {
-    return readlinkSync(name) === id;
+    return [id, `${id}/`].includes(readlinkSync(name));
   } catch {
     return false;
   }

@@ -26,11 +26,13 @@ import {type Door, normalizeRunOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
 import {prepareStart} from './prepare-start.js';
 import {PreparedContainer} from './prepared-container.js';
+import {containerEvent, endEvents, removalEvents, startEvents} from './record-events.js';
 import {refusedSystemCall} from './refused-system-call.js';
 import type {RunOptions, StdinSource} from './run-options.js';
 import {Runtime} from './runtime.js';
 import {isLauncherLoss, prepareProcess, type StartedProcess, startProcess} from './start-process.js';
 import {feedStdin} from './stdin-source.js';
+import type {RuntimeEvent} from './watch-events.js';
 
 /** How the SDK's functions are told what is not about the container: which runtime, and who asks. */
 export interface CallOptions {
@@ -104,7 +106,9 @@ export class Container implements AsyncDisposable {
       return new Container(runtime, created).start({stdin, explain, ...(signal && {signal})});
     }
     const {planned, process, warnings, steps, kind} = await beginRun(request, subject, explain);
-    const facts = {transient: true, warnings, steps, signal};
+    const announces = runtime.announces(planned.record, normalized.door);
+    if (announces) runtime.tell(startEvents(planned.record, {created: true}));
+    const facts = {transient: true, warnings, steps, signal, announces};
     const running = new RunningContainer(runtime, planned.record, process, facts);
     runtime.pool.refill(kind, subject, running.exit);
     feedStdin(stdin, running.stdin);
@@ -131,8 +135,10 @@ export class Container implements AsyncDisposable {
     normalized.signal?.throwIfAborted();
     const subject = subjectOf(await runtime.describeContainer(image, normalized));
     return startTransient(runtime, subject, normalized.name, 'before exec', async prepared => {
+      using shared = runtime.openShared(prepared.record);
       const process = await prepareProcess(runtime.launcher(), {
         ...processRequest(prepared, prepared.record, normalized.stdin),
+        descriptors: shared.descriptors,
         trace: false,
         signal: normalized.signal,
       });
@@ -202,8 +208,10 @@ export class Container implements AsyncDisposable {
         : keptSteps(places),
       extraEnv: runtime.extraEnv(config),
     });
+    using shared = runtime.openShared(config);
     const process = await startProcess(runtime.launcher(), {
       ...processRequest({plan: prepared.plan, encoded: encodePlan(prepared.plan)}, config, source),
+      descriptors: shared.descriptors,
       trace: explain,
       signal,
     }).catch(async error => {
@@ -211,7 +219,9 @@ export class Container implements AsyncDisposable {
       else endRun(places.directory); // given up after its exec it left a pid, and nobody will write how it ended
       throw error;
     });
+    runtime.tell(startEvents(config, {created: false}));
     const running = new RunningContainer(runtime, config, process, {
+      announces: true,
       transient: config.autoRemove,
       warnings: prepared.warnings,
       steps: explain ? explainPlan(prepared.plan, process.started) : [],
@@ -248,16 +258,27 @@ export class Container implements AsyncDisposable {
   }
 
   /**
+   * Gives it another name, running or not. This handle keeps saying the old one.
+   * @throws `ERR_NAME_IN_USE`, `ERR_INVALID_NAME`, `ERR_CONTAINER_NOT_FOUND`
+   */
+  async rename(name: string): Promise<void> {
+    await this.runtime.renameContainer(this.id, name);
+  }
+
+  /**
    * Sends the stop signal and, when the time is over, SIGKILL. One that does not run is left as it is.
    * @throws `ERR_CONTAINER_NOT_FOUND`
    */
   async stop({timeoutMs, stopSignal, signal}: StopOptions = {}): Promise<void> {
     const config = this.runtime.readContainer(this.id);
     const patience = timeoutMs ?? config.stopTimeoutMs ?? 10_000;
+    const wasRunning = this.#stateOf(config).status === 'running';
     this.sendSignal(parseSignal(stopSignal ?? config.stopSignal ?? 'SIGTERM'), 'stop');
-    if (await this.#ends(patience, signal)) return;
-    this.sendSignal(SIGKILL, 'stop');
-    await this.#ends(-1, signal);
+    if (!(await this.#ends(patience, signal))) {
+      this.sendSignal(SIGKILL, 'stop');
+      await this.#ends(-1, signal);
+    }
+    if (wasRunning && this.announces) this.runtime.tell([containerEvent(config, 'stop')]);
   }
 
   /**
@@ -326,11 +347,19 @@ export class Container implements AsyncDisposable {
     }
   }
 
+  /** @internal Whether what is done to it is told; who is not its own process always tells. */
+  protected get announces(): boolean {
+    return true;
+  }
+
   /** @internal False when there is nothing to send it to. */
   protected sendSignal(signal: number, _by: 'stop' | 'kill' | 'dispose'): boolean {
     const directory = this.runtime.store.containers.find(this.id);
     const identity = directory === undefined ? undefined : readPid(directory);
-    return identity !== undefined && signalProcess(identity, signal);
+    const isSent = identity !== undefined && signalProcess(identity, signal);
+    const record = isSent ? this.runtime.findContainer(this.id) : undefined;
+    if (record !== undefined) this.runtime.tell([killEvent(record, signal)]);
+    return isSent;
   }
 
   /** Whether it ended within the time; -1 = for ever. */
@@ -351,6 +380,8 @@ export class Container implements AsyncDisposable {
 }
 
 interface RunFacts {
+  /** Whoever watches hears of it. */
+  readonly announces: boolean;
   /** Removed by its own teardown. */
   readonly transient: boolean;
   readonly warnings: readonly string[];
@@ -383,12 +414,17 @@ export class RunningContainer extends Container {
   readonly #process: StartedProcess;
   readonly #deeds: OwnDeeds = {aborted: false, sent: undefined};
   readonly #transient: boolean;
+  readonly #announces: boolean;
+  readonly #record: ContainerRecord;
+  #ended = false;
 
   /** @internal */
   constructor(runtime: Runtime, record: ContainerRecord, process: StartedProcess, facts: RunFacts) {
     super(runtime, record);
+    this.#record = record;
     this.#process = process;
     this.#transient = facts.transient;
+    this.#announces = facts.announces;
     this.pid = process.pid;
     this.stdin = process.stdin ?? null;
     this.warnings = facts.warnings;
@@ -457,6 +493,7 @@ export class RunningContainer extends Container {
   protected override sendSignal(signal: number, by: 'stop' | 'kill' | 'dispose'): boolean {
     this.#deeds.sent = {signal, by};
     this.#process.kill(signal);
+    if (!this.#ended) this.#tell(record => [killEvent(record, signal)]);
     return true;
   }
 
@@ -475,10 +512,20 @@ export class RunningContainer extends Container {
     throw error;
   }
 
+  /** Asked each time whether anybody watches by now. */
+  protected override get announces(): boolean {
+    return this.#announces || this.runtime.store.events.isWatched;
+  }
+
+  #tell(events: (record: ContainerRecord) => readonly RuntimeEvent[]): void {
+    if (this.announces) this.runtime.tell(events(this.#record));
+  }
+
   async #settle(record: ContainerRecord): Promise<void> {
     await this.exit;
     const gone = await this.#process.removed.catch(error => this.#tidyLost(record, error));
     if (gone.errno !== 0) this.runtime.reportLeftover(record, gone);
+    if (this.#transient) this.#tell(() => removalEvents(record, anonymousVolumesOf(record)));
     // Also then: whoever waits for the end of this run to start the next would wait for ever.
     if (!this.#transient) endRun(this.runtime.placesOf(record).directory);
   }
@@ -501,6 +548,8 @@ export class RunningContainer extends Container {
         : undefined;
       const lastOutput = lastOutputOf(stdout, stderr);
       const exit = exitOf(event, facts, record, this.#deeds, lastOutput, refusedCall);
+      this.#tell(() => endEvents(record, exit));
+      this.#ended = true;
       if (!this.#transient) {
         const {startedNs, finishedNs} = wallClock(started, event.exitedNs);
         writeExit(this.runtime.placesOf(record).directory, startedNs, finishedNs, exit);
@@ -513,6 +562,15 @@ export class RunningContainer extends Container {
 }
 
 const SIGKILL = 9;
+
+function killEvent(record: ContainerConfig, signal: number): RuntimeEvent {
+  return containerEvent(record, 'kill', {signal: String(signal)});
+}
+
+function anonymousVolumesOf({mounts}: ContainerConfig): string[] {
+  return mounts.flatMap(mount => (mount.type === 'volume' && mount.anonymous ? [mount.name] : []));
+}
+
 /** A stream may be held open by a process outside that was given it; nobody waits for that. */
 const DRAIN_PATIENCE_MS = 1000;
 

@@ -59,7 +59,7 @@ export async function startExec(
       startDeadlineMs: request.startDeadlineMs,
       trace: false,
       signal: request.signal,
-      extra: [pidfd.fd, ...(socket === undefined ? [] : [socket.theirs])],
+      descriptors: [pidfd.fd, ...(socket === undefined ? [] : [socket.theirs])],
       detached: request.detached,
       failure: (event, gaveUp) =>
         failedExec(

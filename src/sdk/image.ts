@@ -1,7 +1,8 @@
-import {parseReference} from '../oci/index.js';
+import {familiarString, parseReference, withDefaultTag} from '../oci/index.js';
 import type {ArchiveSource, HostImageOptions, StoredImage} from '../store/index.js';
 import {hostShell} from '../store/index.js';
 import {applyChanges} from './dockerfile-changes.js';
+import {imageDeleted, imageEvent} from './record-events.js';
 import {Runtime} from './runtime.js';
 
 export interface ImageImportOptions {
@@ -63,6 +64,11 @@ export class Image {
       ...(message !== undefined && {message}),
       ...(signal && {signal}),
     });
+    const tags =
+      reference === undefined
+        ? []
+        : [imageEvent(stored, 'tag', familiarString(withDefaultTag(parseReference(reference))))];
+    runtime.tell([...tags, imageEvent(stored, 'import')]);
     return new Image(runtime, stored);
   }
 
@@ -74,6 +80,7 @@ export class Image {
   ): Promise<Image[]> {
     const runtime = in_.runtime ?? (await Runtime.default());
     const stored = await runtime.store.loadArchive(source, signal && {signal});
+    runtime.tell(stored.map(image => imageEvent(image, 'load')));
     return stored.map(each => new Image(runtime, each));
   }
 
@@ -115,12 +122,22 @@ export class Image {
     in_: InRuntime = {},
   ) {
     const runtime = in_.runtime ?? (await Runtime.default());
-    return runtime.store.removeImage(nameOrId, {force, use: id => runtime.imageUse(id)});
+    const image = runtime.store.getImage(nameOrId);
+    const removed = await runtime.store.removeImage(nameOrId, {force, use: id => runtime.imageUse(id)});
+    runtime.tell([
+      ...removed.untagged.map(() => imageEvent(image, 'untag')),
+      ...(removed.deleted.length > 0 ? [imageDeleted(image.id)] : []),
+    ]);
+    return removed;
   }
 
   /** Gives it one more name. @throws `ERR_INVALID_REFERENCE` */
   async tag(reference: string): Promise<Image> {
-    return new Image(this.#runtime, await this.#runtime.store.tagImage(this.id, parseReference(reference)));
+    const stored = await this.#runtime.store.tagImage(this.id, parseReference(reference));
+    this.#runtime.tell([
+      imageEvent(stored, 'tag', familiarString(withDefaultTag(parseReference(reference)))),
+    ]);
+    return new Image(this.#runtime, stored);
   }
 
   /** Removes the image with all its names. @throws `ERR_IMAGE_IN_USE` */

@@ -52,3 +52,4 @@ export {Runtime, type RuntimeOptions} from './runtime.js';
 export {runtimeInfo} from './runtime-info.js';
 export {VERSION} from './version.js';
 export {Volume, type VolumeOptions} from './volume.js';
+export {type EventsOptions, eventJson, type RuntimeEvent} from './watch-events.js';

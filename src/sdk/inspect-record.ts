@@ -114,11 +114,11 @@ function hostConfig(config: ContainerConfig, facts: InspectFacts) {
     DnsSearch: [] as readonly string[],
     ExtraHosts: null as readonly string[] | null,
     GroupAdd: orNull(config.groups),
-    IpcMode: 'private',
+    IpcMode: (config.ipc ?? 'private') as string,
     Cgroup: '',
     Links: null as readonly string[] | null,
     OomScoreAdj: config.oomScoreAdj,
-    PidMode: '',
+    PidMode: (config.pid ?? '') as string,
     Privileged: config.privileged,
     PublishAllPorts: false,
     ReadonlyRootfs: config.readOnly,
@@ -126,7 +126,7 @@ function hostConfig(config: ContainerConfig, facts: InspectFacts) {
     ...(byTmpfsFlag.length > 0 && {
       Tmpfs: sortedRecord(byTmpfsFlag.map(({target, writtenAs}) => [target, writtenAs!])),
     }),
-    UTSMode: '',
+    UTSMode: (config.uts ?? '') as string,
     UsernsMode: '',
     ShmSize: config.shmSizeBytes,
     ...(Object.keys(sysctls).length > 0 && {Sysctls: sortedRecord(Object.entries(sysctls))}),
@@ -151,12 +151,12 @@ export interface PortBinding {
   readonly HostPort: string;
 }
 
-function resources({limits, devices, ulimits}: ContainerConfig) {
+function resources({limits, devices, ulimits, cgroupParent}: ContainerConfig) {
   return {
     CpuShares: limits.cpuShares ?? 0,
     Memory: limits.memoryBytes ?? 0,
     NanoCpus: Math.round((limits.cpus ?? 0) * 1e9),
-    CgroupParent: '',
+    CgroupParent: cgroupParent ?? '',
     BlkioWeight: limits.blkioWeight ?? 0,
     BlkioWeightDevice: (limits.blkioWeightDevice ?? []).map(({path, weight}) => ({
       Path: path,

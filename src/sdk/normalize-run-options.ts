@@ -1,5 +1,6 @@
 import type {Limits} from '../cgroup/index.js';
 import {resolveCapabilities} from './capabilities.js';
+import {cleanCgroupPath} from './cgroup-path.js';
 import {cleanPath, normalizeDevices, normalizeMounts} from './check-mounts.js';
 import {invalidOption} from './check-option.js';
 import {checkRunOptions} from './check-run-options.js';
@@ -56,12 +57,18 @@ export interface NormalizedOptions {
   readonly oomScoreAdj: number;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly network: 'none' | 'host';
+  readonly pid: NonNullable<RunOptions['pid']>;
+  readonly ipc: NonNullable<RunOptions['ipc']>;
+  readonly uts: NonNullable<RunOptions['uts']>;
+  /** Without slashes at its ends; undefined: the runtime's. */
+  readonly cgroupParent: string | undefined;
   readonly init: boolean;
   readonly stopSignal: string | undefined;
   readonly stopTimeoutMs: number | undefined;
   readonly autoRemove: boolean;
   readonly platform: string | undefined;
   readonly signal: AbortSignal | undefined;
+  readonly door: Door;
 }
 
 export const DEFAULT_STOP_TIMEOUT_MS = 10_000;
@@ -122,12 +129,17 @@ export function normalizeRunOptions(
     oomScoreAdj: options.oomScoreAdj ?? 0,
     sysctls: options.sysctls ?? {},
     network: options.network ?? 'none',
+    pid: options.pid ?? 'private',
+    ipc: options.ipc ?? 'private',
+    uts: options.uts ?? 'private',
+    cgroupParent: options.cgroupParent === undefined ? undefined : cleanCgroupPath(options.cgroupParent),
     init: options.init ?? configured.init ?? false,
     stopSignal: options.stopSignal,
     stopTimeoutMs: options.stopTimeoutMs,
     autoRemove: options.autoRemove ?? (door === 'sdk' && verb === 'run'),
     platform: options.platform,
     signal: options.signal,
+    door,
   };
   refuseContradictions(normalized, verb);
   return normalized;
@@ -151,12 +163,30 @@ function refuseContradictions(options: NormalizedOptions, verb: 'run' | 'create'
   }
   // For its refusal of unknown names: what this host can hand on is decided at the start.
   resolveCapabilities({...capabilities, privileged}, EVERY_CAPABILITY);
-  for (const name of Object.keys(sysctls)) checkSysctl(name, network);
+  for (const name of Object.keys(sysctls)) checkSysctl(name, options);
+  refuseSharedContradictions(options);
   if (verb === 'create' && stdin !== 'ignore' && stdin !== 'pipe') {
     throw invalidOption(
       'stdin',
       `stdin must be 'ignore' or 'pipe' for a container that is created to be started later: what it reads is said at each start`,
     );
+  }
+}
+
+function refuseSharedContradictions(options: NormalizedOptions): void {
+  const {uts, hostname, domainname, userNamespace} = options;
+  if (uts === 'host' && hostname !== undefined)
+    throw invalidOption('hostname', 'conflicting options: hostname and the UTS mode');
+  if (uts === 'host' && domainname !== '')
+    throw invalidOption('domainname', 'conflicting options: domainname and the UTS mode');
+  if (userNamespace === 'host') return;
+  for (const kind of ['pid', 'ipc', 'uts'] as const) {
+    if (options[kind] === 'host' || options[kind].startsWith('container:')) {
+      throw invalidOption(
+        kind,
+        `cannot share the ${kind.toUpperCase()} namespace of the host or of another container when user namespaces are enabled`,
+      );
+    }
   }
 }
 
@@ -186,7 +216,7 @@ function capabilityName(name: string): string {
 }
 
 /** Only what belongs to the container's own namespaces: the rest would change the host. */
-function checkSysctl(name: string, network: 'none' | 'host'): void {
+function checkSysctl(name: string, {network, ipc}: Pick<NormalizedOptions, 'network' | 'ipc'>): void {
   const option = `sysctls.${name}`;
   if (/[/\\]|\.\.|^\.|\.$/.test(name)) throw invalidOption(option, `invalid sysctl name: ${name}`);
   if (name.startsWith('net.')) {
@@ -194,7 +224,11 @@ function checkSysctl(name: string, network: 'none' | 'host'): void {
       throw invalidOption(option, `sysctl "${name}" not allowed in host network namespace`);
     return;
   }
-  if (name.startsWith('fs.mqueue.') || IPC_SYSCTLS.has(name)) return;
+  if (name.startsWith('fs.mqueue.') || IPC_SYSCTLS.has(name)) {
+    if (ipc === 'host')
+      throw invalidOption(option, `sysctl "${name}" is not allowed in the hosts ipc namespace`);
+    return;
+  }
   throw invalidOption(option, `sysctl "${name}" is not in a separate kernel namespace`);
 }
 

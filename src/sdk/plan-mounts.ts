@@ -138,11 +138,18 @@ const STANDARD_LINKS: readonly (readonly [name: string, target: string])[] = [
   ['stderr', '/proc/self/fd/2'],
 ];
 
+/** What a container finds at /dev/shm: a file system of its own, the mount in a slot, or not even the directory. */
+export type SharedMemory = {readonly sources: readonly Step[]} & (
+  | {readonly kind: 'own' | 'none'}
+  | {readonly kind: 'mount'; readonly mount: Slot}
+);
+
 /** /dev as Docker lays it out, and in `null_` its null device: OCI runtime-spec, config-linux.md, "Default Devices" and "/dev symbolic links". */
 export function deviceTree(
   {shmSizeBytes}: ContainerConfig,
   devices: readonly DeviceNode[],
   inUserNamespace: boolean,
+  shm: SharedMemory,
   root: Slot,
   slots: SlotAllocator,
   null_: Slot,
@@ -174,7 +181,8 @@ export function deviceTree(
   }
   for (const [name, target] of STANDARD_LINKS)
     steps.push({op: 'symlink', stage, at: dev, s1: name, s2: target});
-  for (const name of ['pts', 'mqueue', 'shm']) steps.push({op: 'mkdir', stage, at: dev, s1: name, x: 0o755});
+  for (const name of ['pts', 'mqueue', ...(shm.kind === 'none' ? [] : ['shm'])])
+    steps.push({op: 'mkdir', stage, at: dev, s1: name, x: 0o755});
   const place = slots.next();
   steps.push(
     {op: 'target', stage, at: root, out: place, s1: 'dev', flags: STEP_FLAGS.noSymlinks},
@@ -191,11 +199,18 @@ export function deviceTree(
     );
   }
   for (const [name, type, options, attributes] of deviceFileSystems(shmSizeBytes, inUserNamespace)) {
+    if (name === 'shm' && shm.kind !== 'own') continue;
     const mount = slots.next();
     steps.push(
       ...newMount(`/dev/${name}`, type, options, attributes, mount, slots),
       {op: 'moveMount', stage: `/dev/${name}`, at: mount, x: dev, s1: name},
       {op: 'close', stage: `/dev/${name}`, at: mount},
+    );
+  }
+  if (shm.kind === 'mount') {
+    steps.push(
+      {op: 'moveMount', stage: '/dev/shm', at: shm.mount, x: dev, s1: 'shm'},
+      {op: 'close', stage: '/dev/shm', at: shm.mount},
     );
   }
   for (const device of devices) steps.push(...deviceNode(device, root, slots));

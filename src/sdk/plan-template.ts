@@ -85,6 +85,11 @@ export function hasTemplate({devices, privileged}: Pick<ContainerConfig, 'device
   return devices.length === 0 && !privileged;
 }
 
+/** Namespaces and groups as Docker has them by default: what waits ahead of time has these. */
+export function isolatesAll({pid, ipc, uts}: Pick<ContainerConfig, 'pid' | 'ipc' | 'uts'>): boolean {
+  return pid === undefined && uts === undefined && (ipc === undefined || ipc === 'shareable');
+}
+
 /** Equal for starts whose plans differ in id, name and record only. @param shared as `sharedText` gives it */
 export function kindOfStart(record: LiveRecord, shared: string, facts: HostFacts): string {
   const {owner, network} = record;

@@ -10,7 +10,7 @@ import type {StoredImage} from '../store/index.js';
 import type {ContainerConfig} from './container-config.js';
 import {writeExpected} from './container-files.js';
 import {formatNanoseconds, nowNanoseconds} from './nanosecond-time.js';
-import {kindOfBase} from './plan-template.js';
+import {isolatesAll, kindOfBase} from './plan-template.js';
 import {type PlannedStart, planBase, planRest, type StartSubject} from './plan-transient-start.js';
 import {randomName} from './random-name.js';
 import type {Runtime} from './runtime.js';
@@ -177,6 +177,7 @@ function canWait(config: ContainerConfig, {facts}: Runtime): boolean {
     devices.length === 0 &&
     userNamespace === 'host' &&
     network === 'none' &&
+    isolatesAll(config) &&
     image.reference !== 'hello-world' &&
     mounts.every(({type}) => type === 'tmpfs')
   );

@@ -1,5 +1,6 @@
 import {RunningContainer} from './container.js';
 import type {ContainerRecord} from './container-files.js';
+import {startEvents} from './record-events.js';
 import type {StdinSource} from './run-options.js';
 import type {Runtime} from './runtime.js';
 import type {PreparedProcess} from './start-process.js';
@@ -40,7 +41,9 @@ export class PreparedContainer implements AsyncDisposable {
    */
   async start({signal}: {readonly signal?: AbortSignal} = {}): Promise<RunningContainer> {
     const process = await this.#process.start(signal);
-    const facts = {transient: true, warnings: this.warnings, steps: [], signal};
+    const announces = this.#runtime.announces(this.#record, 'sdk');
+    if (announces) this.#runtime.tell(startEvents(this.#record, {created: true}));
+    const facts = {transient: true, warnings: this.warnings, steps: [], signal, announces};
     const running = new RunningContainer(this.#runtime, this.#record, process, facts);
     feedStdin(this.#stdin, running.stdin);
     return running;

@@ -76,10 +76,17 @@ export interface RunOptions {
 
   /** `none`: loopback only. `host`: the host's own network, not isolated. @default 'none' `--network` */
   readonly network?: 'none' | 'host';
-  /** Namespaces of its own; sharing them comes with a later release. @default 'private' `--pid --ipc --uts` */
-  readonly pid?: 'private';
-  readonly ipc?: 'private';
-  readonly uts?: 'private';
+  /** Whose processes it sees and may signal: its own, the host's, or those of another container that runs. @default 'private' `--pid` */
+  readonly pid?: 'private' | 'host' | OfContainer;
+  /**
+   * System V IPC, POSIX message queues and /dev/shm: its own (`shareable`: others may join), the host's, those of a
+   * container that is `shareable`; `none`: its own, without /dev/shm. @default 'private' `--ipc`
+   */
+  readonly ipc?: 'private' | 'shareable' | 'none' | 'host' | OfContainer;
+  /** Host name: its own or the host's. @default 'private' `--uts` */
+  readonly uts?: 'private' | 'host';
+  /** The cgroup that holds the container's own, below the root of each hierarchy: `batch/nightly`. @default the configuration file's, or Coracle's `--cgroup-parent` */
+  readonly cgroupParent?: string;
 
   /** Run a minimal pid 1 that forwards signals and reaps. @default false `--init` */
   readonly init?: boolean;
@@ -95,6 +102,9 @@ export interface RunOptions {
   /** Aborted before `run` resolved: it rejects with `signal.reason` and nothing stays. Later: the container is killed and `exit` says so. */
   readonly signal?: AbortSignal;
 }
+
+/** By id, its beginning, or name. */
+export type OfContainer = `container:${string}`;
 
 export type StdinSource = 'ignore' | 'pipe' | 'inherit' | StdinContent;
 

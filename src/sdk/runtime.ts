@@ -11,7 +11,14 @@ import {
   type RemovedEvent,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import {containerNotFound, hostShell, type ImageUse, Store, type StoredImage} from '../store/index.js';
+import {
+  containerNotFound,
+  hostShell,
+  type ImageUse,
+  Store,
+  type StoredImage,
+  writeRecord,
+} from '../store/index.js';
 import {checkStart} from './check-privileges.js';
 import {type Configuration, readConfigFile} from './config-file.js';
 import {type ContainerConfig, makeContainerConfig} from './container-config.js';
@@ -24,6 +31,7 @@ import {
   type LiveRecord,
   readExecs,
   readExit,
+  readPid,
   readState,
   readWatcher,
   removalSteps,
@@ -34,12 +42,15 @@ import type {ContainerState} from './container-state.js';
 import {HostFacts} from './host-facts.js';
 import {type ContainerInspect, inspectRecord} from './inspect-record.js';
 import {formatNanoseconds, nowNanoseconds, parseNanoseconds} from './nanosecond-time.js';
-import type {NormalizedOptions} from './normalize-run-options.js';
+import type {Door, NormalizedOptions} from './normalize-run-options.js';
 import {PlanTemplates} from './plan-template.js';
 import {Pool} from './pool.js';
 import {randomName} from './random-name.js';
 import {resolveSeccomp} from './read-seccomp-profile.js';
 import {RecentStarts} from './recent-starts.js';
+import {containerEvent, endEvents, removalEvents, volumeEvent} from './record-events.js';
+import {openSharedNamespaces, type SharedNamespaces} from './shared-namespaces.js';
+import {type EventsOptions, type RuntimeEvent, watchEvents} from './watch-events.js';
 
 export interface RuntimeOptions {
   /** What lasts: images, containers, volumes. @default CORACLE_ROOT, the configuration file's `data-root`, /var/lib/coracle, or below XDG_DATA_HOME */
@@ -147,6 +158,26 @@ export class Runtime implements AsyncDisposable {
     return Runtime.#sharedConfiguration;
   }
 
+  /**
+   * What happens to containers, images and volumes of this store, whichever process does it. Watching begins at the first
+   * `next()`. Containers that remove themselves and were started by code are told of once somebody has watched since boot.
+   * @throws the reason of the aborted `signal`; `ERR_EVENTS_UNAVAILABLE`
+   * @example for await (const {action, attributes} of runtime.events({filters: {event: ['die']}})) console.log(attributes.exitCode);
+   */
+  events(options: EventsOptions = {}): AsyncGenerator<RuntimeEvent, void, void> {
+    return watchEvents(this.store.events, options);
+  }
+
+  /** @internal Whether it is told what happens to a container: decision 0011. */
+  announces({autoRemove}: Pick<ContainerConfig, 'autoRemove'>, door: Door): boolean {
+    return !autoRemove || door === 'docker' || this.store.events.isWatched;
+  }
+
+  /** @internal */
+  tell(events: readonly RuntimeEvent[]): void {
+    this.store.events.append(events);
+  }
+
   /** Kills what runs, waits until it is removed, and ends the launcher; again is fine. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -243,6 +274,7 @@ export class Runtime implements AsyncDisposable {
         hostHostname: this.facts.hostname,
         cgroupParent: this.#configuration.cgroupParent,
         anonymousVolumeName: () => volumes.newName(),
+        idOf: nameOrId => this.readContainer(nameOrId).id,
       },
     );
     // Without volumes the start itself looks, before it makes anything.
@@ -260,7 +292,10 @@ export class Runtime implements AsyncDisposable {
     for (const mount of mounts) {
       if (mount.type !== 'volume') continue;
       const goesWithIt = autoRemove && mount.anonymous;
+      const isNew = volumes.find(mount.name) === undefined;
       await volumes.create({name: mount.name, ...(goesWithIt && {owner: {id, ...this.owner()}})});
+      if (isNew && (!goesWithIt || this.store.events.isWatched))
+        this.tell([volumeEvent(mount.name, 'create')]);
       if (!mount.nocopy) await volumes.copyUp(mount.name, layers, mount.target);
     }
   }
@@ -288,6 +323,7 @@ export class Runtime implements AsyncDisposable {
       await this.forgetVolumes(config);
       throw error;
     }
+    this.tell([containerEvent(config, 'create')]);
     return config;
   }
 
@@ -313,10 +349,40 @@ export class Runtime implements AsyncDisposable {
     if (wanted === undefined) return true;
     for (;;) {
       const holder = this.findContainer(wanted);
-      if (holder === undefined) return true;
+      if (holder === undefined) {
+        await this.store.containers.dropStaleName(wanted);
+        return true;
+      }
       if (this.stateOf(holder).status !== 'removing') return false;
       await sleep(1);
     }
+  }
+
+  /** @internal Another name for it. @throws `ERR_NAME_IN_USE`, `ERR_INVALID_NAME`, `ERR_CONTAINER_NOT_FOUND` */
+  async renameContainer(id: string, wanted: string): Promise<ContainerRecord> {
+    const {containers} = this.store;
+    const name = wanted.replace(/^\//, '');
+    await containers.dropStaleName(name);
+    const isLive = this.readContainer(id).owner !== undefined;
+    const rename = () => {
+      const record = this.readContainer(id);
+      if (record.name === name) {
+        throw new CoracleError(
+          'ERR_INVALID_NAME',
+          'Renaming a container with the same name as its current name',
+          {details: {name}},
+        );
+      }
+      const renamed = {...record, name};
+      const {directory} = this.placesOf(record);
+      containers.rename(id, record.name, name, isLive, () => {
+        writeRecord(`${directory}/config.json`, renamed, {durable: !isLive});
+      });
+      return {record: renamed, oldName: record.name};
+    };
+    const renamed = await (isLive ? containers.whileRenaming(rename) : containers.withLock(id, rename));
+    this.tell([containerEvent(renamed.record, 'rename', {oldName: `/${renamed.oldName}`})]);
+    return renamed.record;
   }
 
   /** @internal @throws `ERR_CONTAINER_NOT_FOUND`, `ERR_AMBIGUOUS_ID` */
@@ -351,6 +417,14 @@ export class Runtime implements AsyncDisposable {
     // Its removal begins with the name; from then on its files go, one after the other.
     if (record.owner !== undefined && !holdsName(places)) return {status: 'removing'};
     return readState(places.directory, record, startedAt);
+  }
+
+  /** @internal What a start shares with containers that run. @throws `ERR_CONTAINER_NOT_RUNNING` and the rest of `openSharedNamespaces` */
+  openShared(config: Pick<ContainerConfig, 'pid' | 'ipc'>): SharedNamespaces {
+    return openSharedNamespaces(config, id => {
+      const donor = this.readContainer(id);
+      return {config: donor, state: this.stateOf(donor), process: readPid(this.placesOf(donor).directory)};
+    });
   }
 
   /** @internal Resolves when nothing of the last run of a container that stays is left to be done. */
@@ -388,16 +462,20 @@ export class Runtime implements AsyncDisposable {
   async removeContainer(config: ContainerConfig, volumes: boolean): Promise<void> {
     await this.whenSettled(config);
     await this.store.containers.remove(config.id, config.name);
-    if (volumes) await this.forgetVolumes(config);
+    const gone = volumes ? await this.forgetVolumes(config) : [];
+    this.tell(removalEvents(config, gone));
   }
 
-  /** @internal Anonymous volumes belong to their container. */
-  async forgetVolumes({mounts}: Pick<ContainerConfig, 'mounts'>): Promise<void> {
+  /** @internal Anonymous volumes belong to their container. @returns the names of those that are gone by this */
+  async forgetVolumes({mounts}: Pick<ContainerConfig, 'mounts'>): Promise<string[]> {
+    const gone: string[] = [];
     for (const mount of mounts) {
       if (mount.type === 'volume' && mount.anonymous && this.store.volumes.find(mount.name) !== undefined) {
         await this.store.volumes.remove(mount.name);
+        gone.push(mount.name);
       }
     }
+    return gone;
   }
 
   /** @internal Ids of the containers that have a volume. */
@@ -448,14 +526,16 @@ export class Runtime implements AsyncDisposable {
    */
   async #repair(): Promise<void> {
     const {containers, volumes} = this.store;
-    for (const record of this.listContainers()) {
+    const records = this.listContainers();
+    for (const record of records) {
       if (record.owner === undefined) await this.#finishLostRun(record);
       else if (!isAlive(record.owner)) await this.#removeOrphan(record);
     }
     for (const record of containers.waiting() as WaitingRecord[]) {
       if (!isAlive(record.owner)) await this.#removeOrphan(record);
     }
-    await containers.sweepUnfinished();
+    const names = new Map(records.map(({id, name}) => [id, name]));
+    await containers.sweepUnfinished(id => names.get(id));
     await volumes.sweepOrphans(id => containers.find(id) !== undefined);
   }
 
@@ -482,8 +562,10 @@ export class Runtime implements AsyncDisposable {
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown: this.#cgroupTeardown(record)}));
     const state = this.stateOf(record);
     const at = nowNanoseconds();
-    if (state.status === 'exited' && readExit(directory) === undefined)
+    if (state.status === 'exited' && readExit(directory) === undefined) {
+      this.tell(endEvents(record, state.exit));
       writeExit(directory, at, at, state.exit);
+    }
     endRun(directory);
   }
 

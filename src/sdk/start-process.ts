@@ -36,10 +36,10 @@ export interface ProcessRequest {
   readonly outputLimitBytes: number;
   readonly deadlineMs: number | null;
   readonly startDeadlineMs: number;
+  /** What the plan finds after the streams; the caller's to close when this resolves or rejects. @default none */
+  readonly descriptors?: readonly number[];
   readonly trace: boolean;
   readonly signal: AbortSignal | undefined;
-  /** Descriptors for the slots after the three streams. @default none */
-  readonly extra?: readonly number[];
   /** It goes on when the launcher ends. @default false */
   readonly detached?: boolean;
   /** What a failure of its own is called. @default as a container's start */
@@ -69,7 +69,7 @@ export interface StartedProcess {
 export async function startProcess(launcher: Launcher, request: ProcessRequest): Promise<StartedProcess> {
   request.signal?.throwIfAborted();
   const streams = new Streams(request, launcher.inputs);
-  return finish(begin(launcher, request, streams, request.extra ?? []), streams, request);
+  return finish(begin(launcher, request, streams, request.descriptors ?? []), streams, request);
 }
 
 /** Whoever gets this has to see to what the start left behind. */
@@ -92,7 +92,7 @@ export async function prepareProcess(launcher: Launcher, request: ProcessRequest
   const streams = new Streams(request, launcher.inputs);
   let pending: PendingStart;
   try {
-    pending = begin(launcher, request, streams, [readEnd.fd]);
+    pending = begin(launcher, request, streams, [readEnd.fd, ...(request.descriptors ?? [])]);
   } catch (error) {
     gate.close();
     throw error;

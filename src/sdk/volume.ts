@@ -1,5 +1,6 @@
 import type {VolumeRecord} from '../store/index.js';
 import type {InRuntime} from './image.js';
+import {volumeEvent} from './record-events.js';
 import {Runtime} from './runtime.js';
 
 export interface VolumeOptions {
@@ -28,7 +29,11 @@ export class Volume {
   /** One that exists already is returned as it is. @throws `ERR_INVALID_VOLUME_NAME` */
   static async create(options: VolumeOptions = {}, in_: InRuntime = {}): Promise<Volume> {
     const runtime = in_.runtime ?? (await Runtime.default());
-    return new Volume(runtime, await runtime.store.volumes.create(options));
+    const {volumes} = runtime.store;
+    const isNew = options.name === undefined || volumes.find(options.name) === undefined;
+    const record = await volumes.create(options);
+    if (isNew) runtime.tell([volumeEvent(record.Name, 'create')]);
+    return new Volume(runtime, record);
   }
 
   /** @throws `ERR_VOLUME_NOT_FOUND` */
@@ -51,6 +56,7 @@ export class Volume {
   /** Removes it with its data. @throws `ERR_VOLUME_IN_USE`, `ERR_VOLUME_NOT_FOUND` */
   async remove(): Promise<void> {
     await this.#runtime.store.volumes.remove(this.name, this.users());
+    this.#runtime.tell([volumeEvent(this.name, 'destroy')]);
   }
 
   /** Docker's inspect document of a volume. */

@@ -81,12 +81,7 @@ export class Containers {
    * @throws `ERR_INVALID_NAME`, `ERR_NAME_IN_USE` with Docker's messages; `ERR_ROOT_NOT_WRITABLE`
    */
   reserveName(name: string, id: string): void {
-    if (!NAME.test(name)) {
-      throw new CoracleError(
-        'ERR_INVALID_NAME',
-        `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
-      );
-    }
+    checkName(name);
     const names = join(this.#root, 'names');
     try {
       symlinkSync(id, join(names, name));
@@ -102,8 +97,59 @@ export class Containers {
 
   /** Only if it is this container's. */
   releaseName(name: string, id: string): void {
-    const path = this.keptName(name);
-    if (linkTarget(path) === id) rmSync(path, {force: true});
+    releaseLink(this.keptName(name), id);
+  }
+
+  /**
+   * Gives a container another name. Whoever dies in between leaves two names, of which the next open drops the wrong one.
+   * @param live whether it lives as long as its run: then the plan of that run knows the first name only
+   * @param publish writes the record under the new name
+   * @throws as `reserveName`
+   */
+  rename(id: string, from: string, to: string, live: boolean, publish: () => void): void {
+    if (live) this.#reserveLiveName(to, id);
+    else this.reserveName(to, id);
+    const places = live ? join(this.#live, 'names') : join(this.#root, 'names');
+    try {
+      publish();
+    } catch (error) {
+      releaseLink(join(places, to), id);
+      throw error;
+    }
+    releaseLink(join(places, from), id);
+  }
+
+  /** Marked, since nobody removes it with the container: `dropStaleName` does. */
+  #reserveLiveName(name: string, id: string): void {
+    checkName(name);
+    const holder = this.#holder(name);
+    if (holder !== undefined) throw nameInUse(name, holder);
+    const path = join(this.#live, 'names', name);
+    try {
+      symlinkSync(`${id}${RENAMED}`, path);
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw explainRefusal(path, cause);
+      throw nameInUse(name, this.#holder(name), cause);
+    }
+    const other = linkTarget(this.keptName(name));
+    if (other === undefined) return;
+    releaseLink(path, id);
+    throw nameInUse(name, other);
+  }
+
+  /** A name that a container was given while it ran, and that outlived it, is free. @returns whether it was one */
+  async dropStaleName(name: string): Promise<boolean> {
+    const path = join(this.#live, 'names', name);
+    const isStale = () => {
+      const target = rawTarget(path);
+      return target?.endsWith(RENAMED) === true && !existsSync(join(this.#live, 'containers', target));
+    };
+    return isStale() && (await withLock(join(this.#live, 'rename.lock'), () => isStale() && removed(path)));
+  }
+
+  /** Holds off other renamings of containers that live as long as their runs. */
+  whileRenaming<T>(work: () => T): Promise<T> {
+    return withLock(join(this.#live, 'rename.lock'), work);
   }
 
   /** The container becomes visible: its directory with `config.json`, on disk when the call returns. */
@@ -163,9 +209,11 @@ export class Containers {
 
   /**
    * What processes that died may have left: directories without a record and names without a container that have been
-   * so for a minute, and writable layers whose launcher is gone and whose record as well. May be done twice at once.
+   * so for a minute, names that a container has no more, and writable layers whose launcher is gone and whose record as
+   * well. May be done twice at once.
+   * @param nameOf what the record of a container says; undefined for one that came later
    */
-  async sweepUnfinished(): Promise<void> {
+  async sweepUnfinished(nameOf: (id: string) => string | undefined): Promise<void> {
     for (const place of [this.#live, this.#root]) {
       const directory = join(place, 'containers');
       for (const id of readdirSync(directory)) {
@@ -177,7 +225,8 @@ export class Containers {
         const path = join(place, 'names', name);
         const id = linkTarget(path) ?? '';
         const isThere = id !== '' && existsSync(join(directory, id));
-        if (!isThere && isOld(path)) rmSync(path, {force: true});
+        const isIts = isThere && (nameOf(id) ?? name) === name;
+        if (!isIts && isOld(path)) rmSync(path, {force: true});
       }
     }
     const transient = join(this.#root, 'transient');
@@ -221,12 +270,37 @@ function nameInUse(name: string, holder: string | undefined, cause?: unknown): C
   );
 }
 
+/** Behind the id in the target of a name that was given to a container while it ran. */
+const RENAMED = '/';
+
 function linkTarget(path: string): string | undefined {
+  const target = rawTarget(path);
+  return target?.endsWith(RENAMED) ? target.slice(0, -RENAMED.length) : target;
+}
+
+function rawTarget(path: string): string | undefined {
   try {
     return readlinkSync(path);
   } catch {
     return undefined; // there is none
   }
+}
+
+function releaseLink(path: string, id: string): void {
+  if (linkTarget(path) === id) rmSync(path, {force: true});
+}
+
+function removed(path: string): boolean {
+  rmSync(path, {force: true});
+  return true;
+}
+
+function checkName(name: string): void {
+  if (NAME.test(name)) return;
+  throw new CoracleError(
+    'ERR_INVALID_NAME',
+    `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
+  );
 }
 
 async function removeIn(parent: string, name: string): Promise<void> {

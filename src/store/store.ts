@@ -7,7 +7,7 @@
  *     root/layers/HEX/fs                           unpacked layers; layers/base-1/fs is below every image
  *     root/containers/ID/, names/NAME -> ID        containers that stay
  *     root/transient/LAUNCHER-ID/                  writable layers of containers that live as long as their run
- *     root/live ->                                 below `run`: containers/ID/, names/NAME -> ID of those
+ *     root/live ->                                 below `run`: containers/ID/, names/NAME -> ID of those; events/
  *     root/volumes/NAME/_data, volume.json
  *     root/work/                                   half-done things; those of dead processes are removed at open
  *     run/DEVICE-INODE/                            what ends with the next boot, of the root of that number
@@ -19,6 +19,7 @@ import type {ImageShelves} from './add-image.js';
 import {Blobs} from './blobs.js';
 import {ensureBuiltInImage} from './built-in-images.js';
 import {Containers} from './containers.js';
+import {EventJournal} from './event-journal.js';
 import {type HostImageOptions, imageFromHost} from './host-image.js';
 import {Images, type ImageUse, type RemovedImage, type StoredImage} from './images.js';
 import {type ImportOptions, importImage} from './import-image.js';
@@ -42,6 +43,7 @@ export class Store {
   readonly root: string;
   readonly run: string;
   readonly containers: Containers;
+  readonly events: EventJournal;
   readonly volumes: Volumes;
   /** The directory below every image's layers: mount points that are there whatever the image lacks. */
   readonly baseLayer: string;
@@ -73,6 +75,7 @@ export class Store {
     this.run = run;
     this.baseLayer = baseLayer;
     this.containers = new Containers(root, live);
+    this.events = new EventJournal(live);
     this.volumes = new Volumes(join(root, 'volumes'), join(root, 'work'));
     this.#shelves = {
       layers,

@@ -20,6 +20,7 @@ const common = {
   labels: {},
   mounts: [],
   network: 'none',
+  exposedPorts: [],
   writableBytes: 0,
   totalBytes: 1_990_000,
 };
@@ -32,6 +33,7 @@ const running: ContainerSummary = {
   created: at(90),
   state: {status: 'running', pid: 7, startedAt: at(75)},
   labels: {role: 'front', tier: '1'},
+  exposedPorts: ['80/tcp', '53/udp'],
   mounts: [{type: 'volume', source: 'data', target: '/data'}],
 };
 const killed: ContainerSummary = {
@@ -61,7 +63,19 @@ const created: ContainerSummary = {
   created: at(0),
   state: {status: 'created'},
 };
-const containers: Partial<Sdk> = {list: async () => [killed, running, created]};
+const containers: Partial<Sdk> = {
+  list: async () => [killed, running, created],
+  listImages: async () => [
+    {
+      id: common.imageId,
+      references: ['busybox:latest'],
+      digests: [],
+      created: undefined,
+      sizeBytes: 1,
+      labels: {},
+    },
+  ],
+};
 const ps = (...words: string[]) => command(['ps', ...words], containers, {now: NOW});
 
 test('ps shows what runs, in the columns of docker', async t => {
@@ -125,6 +139,70 @@ test(chooses, ['--filter', 'volume=data'], ['web']);
 test(chooses, ['-a', '--filter', 'before=web'], ['oom']);
 test(chooses, ['-a', '--filter', 'since=web'], ['job\u001b[2J']);
 test(chooses, ['--filter', 'ancestor=busybox', '--filter', 'network=none'], ['web']);
+
+test(chooses, ['-a', '--filter', 'ancestor=nope'], []);
+test(chooses, ['-a', '--filter', 'ancestor=sha256:1111'], ['job\u001b[2J', 'web', 'oom']);
+test(chooses, ['-a', '--filter', 'expose=80'], ['web']);
+test(chooses, ['-a', '--filter', 'expose=50-60/udp'], ['web']);
+test(chooses, ['-a', '--filter', 'expose=80/udp'], []);
+test(chooses, ['-a', '--filter', 'publish=80'], []);
+test(chooses, ['--filter', 'health=none'], ['web']);
+test(chooses, ['--filter', 'health=healthy'], []);
+test(chooses, ['--filter', 'is-task=true'], []);
+test(chooses, ['-n', '0'], ['web']);
+
+const psRefuses = test.macro({
+  async exec(t, filter: string, message: string) {
+    const {exitCode, stderr} = await ps('--filter', filter);
+    t.is(stderr, `Error response from daemon: ${message}\n`);
+    t.is(exitCode, 1);
+  },
+  title: (_, filter: string) => `ps refuses --filter ${filter} in the words of docker`,
+});
+test(psRefuses, 'nope=1', "Invalid filter 'nope'");
+test(psRefuses, 'status=nope', "Invalid filter 'status=nope'");
+test(psRefuses, 'since=nope', 'no such container nope');
+test(psRefuses, 'before=nope', 'no such container nope');
+test(psRefuses, 'exited=x', 'strconv.Atoi: parsing "x": invalid syntax');
+test(psRefuses, 'health=nope', 'Unrecognised filter value for health: nope');
+test(
+  psRefuses,
+  'publish=x',
+  'error while looking up for publish x: strconv.ParseUint: parsing "x": invalid syntax',
+);
+
+test('port prints where published ports lead, and says so when one is not published', async t => {
+  const inspect = async () => ({
+    NetworkSettings: {
+      Ports: {
+        '443/tcp': null,
+        '80/tcp': [
+          {HostIp: '0.0.0.0', HostPort: '8080'},
+          {HostIp: '::', HostPort: '8080'},
+        ],
+        '9/udp': [{HostIp: '127.0.0.1', HostPort: '9'}],
+      },
+    },
+  });
+  const port = (...words: string[]) =>
+    command(['port', 'web', ...words], {inspect} as unknown as Partial<Sdk>);
+  t.is((await port()).stdout, '9/udp -> 127.0.0.1:9\n80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080\n');
+  t.is((await port('80')).stdout, '0.0.0.0:8080\n[::]:8080\n');
+  t.like(await port('443/tcp'), {stderr: "Error: No public port '443/tcp' published for web\n", exitCode: 1});
+});
+
+test('rename says nothing, and what failed twice', async t => {
+  t.like(await command(['rename', 'a', 'b'], {rename: async () => {}}), {
+    stdout: '',
+    stderr: '',
+    exitCode: 0,
+  });
+  t.like(await command(['rename', 'a', 'b'], {rename: noContainer}), {
+    stderr: 'Error response from daemon: No such container: a\nError: failed to rename container named a\n',
+    exitCode: 1,
+  });
+  t.is((await command(['rename', 'a', ''], {})).stderr, 'Error: Neither old nor new names may be empty\n');
+});
 
 test('ps -aq prints short ids, with --no-trunc long ones', async t => {
   t.is((await ps('-aq')).stdout, 'cccc00000000\naaaa00000000\nbbbb00000000\n');

@@ -1,7 +1,8 @@
-import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import test from 'ava';
+import {CoracleError} from '../../src/errors.js';
 import type {RunOptions} from '../../src/sdk/index.js';
 import {command} from './recording-sdk.js';
 
@@ -129,7 +130,10 @@ test(means, '--platform linux/arm64 --when-unavailable warn', {
   platform: 'linux/arm64',
   whenUnavailable: 'warn',
 });
-test(means, '--pull never -q --disable-content-trust --userns host --ipc private', {});
+test(means, '--pid host --ipc shareable --uts host', {pid: 'host', ipc: 'shareable', uts: 'host'});
+test(means, '--pid container:web --ipc container:web', {pid: 'container:web', ipc: 'container:web'});
+test(means, '--cgroup-parent batch/nightly', {cgroupParent: 'batch/nightly'});
+test(means, '--pull never -q --disable-content-trust --userns host', {});
 
 test('what follows the image is its command, flags and all', async t => {
   const {image, options} = await optionsOf(['--rm', 'busybox', 'ls', '-m', '--rm', '--help', '--', 'x']);
@@ -174,4 +178,38 @@ test('create prints the id', async t => {
   const {stdout, exitCode} = await optionsOf(['image']);
   t.is(stdout, 'id\n');
   t.is(exitCode, 0);
+});
+
+test('--cidfile has the id, is no file that was there, and goes when there is no container', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'coracle-test-'));
+  t.teardown(() => rmSync(folder, {recursive: true}));
+  const path = join(folder, 'cid');
+  const create = (answer: () => Promise<string>) =>
+    command(['create', '--cidfile', path, 'image'], {create: answer});
+  const failing = async () => {
+    t.is(readFileSync(path, 'utf8'), '');
+    throw new CoracleError('ERR_IMAGE_NOT_FOUND', 'No such image: image:latest');
+  };
+  t.is((await create(failing)).exitCode, 1);
+  t.false(existsSync(path));
+  await create(async () => 'a'.repeat(64));
+  t.is(readFileSync(path, 'utf8'), 'a'.repeat(64));
+  t.is(
+    (await create(async () => 'b'.repeat(64))).stderr,
+    `container ID file found, make sure the other container isn't running or delete ${path}\n`,
+  );
+  t.is(readFileSync(path, 'utf8'), 'a'.repeat(64));
+  const nowhere = await command(['create', '--cidfile', join(folder, 'nope/cid'), 'image'], {});
+  t.is(
+    nowhere.stderr,
+    `failed to create the container ID file: open ${folder}/nope/cid: no such file or directory\n`,
+  );
+});
+
+test('a quota and graphics processors are refused with what is missing', async t => {
+  t.regex((await optionsOf(['--gpus', 'all', 'image'])).stderr, /could not select device driver "".*GPU/);
+  t.regex(
+    (await optionsOf(['--storage-opt', 'size=1G', 'image'])).stderr,
+    /--storage-opt is supported only for overlay over xfs with 'pquota' mount option/,
+  );
 });

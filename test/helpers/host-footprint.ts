@@ -155,11 +155,14 @@ function mountPoints(): string[] {
 function filesBelow(folder: string, prefix = ''): string[] {
   return entries(join(folder, prefix)).flatMap(entry => {
     const path = join(prefix, entry.name);
+    if (JOURNAL.test(path)) return [];
     const isLookedInto = entry.isDirectory() && !CONTENTS.test(path);
     return isLookedInto ? [path, ...filesBelow(folder, path)] : [path];
   });
 }
 
+/** What happened is kept until the next boot, whatever is gone by then. */
+const JOURNAL = /^run\/[^/]+\/events$/;
 const CONTENTS = /^root\/(layers|blobs|images|host-images|volumes\/[^/]*\/_data)$/;
 
 const CGROUPS = '/sys/fs/cgroup';

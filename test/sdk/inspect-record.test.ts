@@ -35,7 +35,14 @@ function inspect(options: RunOptions, state: ContainerState = RUNNING, image: Co
   const config = makeContainerConfig(
     normalizeRunOptions({stdout: 'ignore', stderr: 'ignore', ...options}, 'docker') as ResolvedOptions,
     {id: 'sha256:44', reference: 'bb:latest', platform: 'linux/amd64', config: image},
-    {id: 'c'.repeat(64), name: 'web', now: 1n, hostHostname: 'h', anonymousVolumeName: () => 'a'.repeat(64)},
+    {
+      id: 'c'.repeat(64),
+      name: 'web',
+      now: 1n,
+      hostHostname: 'h',
+      anonymousVolumeName: () => 'a'.repeat(64),
+      idOf: name => name,
+    },
   );
   return JSON.parse(JSON.stringify(inspectRecord(config, state, facts)));
 }

@@ -308,7 +308,30 @@ test(
   /Invalid value 2000, range for oom score adj is \[-1000, 1000\]/,
   'oomScoreAdj',
 );
-test(refuses, 'a shared pid namespace', {pid: 'host'}, /pid must be 'private', not "host"/, 'pid');
+test(
+  refuses,
+  "a pid namespace that is nobody's",
+  {pid: 'hots'},
+  /pid must be 'private', 'host', 'container:NAME', not "hots"/,
+  'pid',
+);
+test(
+  refuses,
+  'a shared pid namespace in a user namespace',
+  {
+    pid: 'host',
+    userNamespace: {uids: [{inside: 0, outside: 1, count: 1}], gids: [{inside: 0, outside: 1, count: 1}]},
+  },
+  /cannot share the PID namespace/,
+  'pid',
+);
+test(
+  refuses,
+  'a host name for the UTS namespace of the host',
+  {uts: 'host', hostname: 'x'},
+  /UTS mode/,
+  'hostname',
+);
 test(
   refuses,
   'a network that does not exist yet',

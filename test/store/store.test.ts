@@ -310,7 +310,7 @@ test('what a launcher left is removed once it is dead, unless a record says that
   const {directory} = containers.livePlaces(recorded, 'name', dead);
   mkdirSync(directory);
   writeFileSync(join(directory, 'config.json'), '{}');
-  await containers.sweepUnfinished();
+  await containers.sweepUnfinished(() => undefined);
   await volumes.sweepOrphans(id => containers.find(id) !== undefined);
   const left = readdirSync(join(root, 'transient')).map(name => name.slice(-64));
   t.deepEqual(left.sort(), [recorded, running]);

@@ -1,0 +1,85 @@
+/** What the SDK does to the objects of a store, told to whoever watches: Docker's types, actions and attributes. */
+import type {JournalEvent, StoredImage} from '../store/index.js';
+import type {ContainerConfig} from './container-config.js';
+import {dockerExitCode, type Exit} from './container-state.js';
+import {nowNanoseconds} from './nanosecond-time.js';
+
+type Subject = Pick<ContainerConfig, 'id' | 'name' | 'image' | 'labels'>;
+type Attributes = Readonly<Record<string, string>>;
+
+export function containerEvent(
+  {id, name, image, labels}: Subject,
+  action: string,
+  attributes: Attributes = {},
+): JournalEvent {
+  return event('container', action, id, {...labels, image: image.reference, name, ...attributes});
+}
+
+/** What a start that succeeded tells, in Docker's order. @param created it was made by it */
+export function startEvents(config: ContainerConfig, {created}: {readonly created: boolean}): JournalEvent[] {
+  const {id, mounts, stdin, stdout, stderr} = config;
+  const isAttached = [stdin, stdout, stderr].some(stream => stream !== 'ignore');
+  return [
+    ...(created ? [containerEvent(config, 'create')] : []),
+    ...(isAttached ? [containerEvent(config, 'attach')] : []),
+    ...mounts.flatMap(mount =>
+      mount.type === 'volume'
+        ? [
+            event('volume', 'mount', mount.name, {
+              container: id,
+              destination: mount.target,
+              driver: 'local',
+              propagation: '',
+              'read/write': String(!mount.readOnly),
+            }),
+          ]
+        : [],
+    ),
+    containerEvent(config, 'start'),
+  ];
+}
+
+/** The end of a run, before anybody can see it in the container's state. */
+export function endEvents(config: ContainerConfig, exit: Exit): JournalEvent[] {
+  const exitCode = String(dockerExitCode(exit));
+  return [
+    ...(exit.cause.kind === 'memory' ? [containerEvent(config, 'oom')] : []),
+    containerEvent(config, 'die', {exitCode}),
+    ...config.mounts.flatMap(mount =>
+      mount.type === 'volume'
+        ? [event('volume', 'unmount', mount.name, {container: config.id, driver: 'local'})]
+        : [],
+    ),
+  ];
+}
+
+/** @param volumes names of those that went with it */
+export function removalEvents(config: Subject, volumes: readonly string[]): JournalEvent[] {
+  return [...volumes.map(name => volumeEvent(name, 'destroy')), containerEvent(config, 'destroy')];
+}
+
+export function volumeEvent(name: string, action: 'create' | 'destroy'): JournalEvent {
+  return event('volume', action, name, {driver: 'local'});
+}
+
+/** @param name what Docker calls it here: its new name for `tag`, its id for everything else */
+export function imageEvent(
+  {id, config}: Pick<StoredImage, 'id' | 'config'>,
+  action: 'tag' | 'untag' | 'import' | 'load',
+  name: string = id,
+): JournalEvent {
+  return event('image', action, id, {...config.Labels, name});
+}
+
+/** One that is gone has no labels any more. */
+export function imageDeleted(id: string): JournalEvent {
+  return event('image', 'delete', id, {name: id});
+}
+
+export function pruneEvent(type: 'container' | 'image' | 'volume', reclaimedBytes: number): JournalEvent {
+  return event(type, 'prune', '', {reclaimed: String(reclaimedBytes)});
+}
+
+function event(type: string, action: string, id: string, attributes: Attributes): JournalEvent {
+  return {timeNs: nowNanoseconds(), type, action, id, attributes};
+}

@@ -1,0 +1,73 @@
+/**
+ * An event as a line of the journal, made to be written by a C program without any JSON:
+ *
+ *     1764375398.123456789 container die 2b0c… image=busybox name=web exitCode=137 ;
+ *
+ * Time (seconds and nine digits since 1970), type, action, id of the object ("-" for none), attributes, and a semicolon,
+ * with single spaces between. All but printable ASCII, and " % = ;", stand as %XX in UTF-8. A newline goes before as well as
+ * after: should a writer die in the middle of a line, only that one is lost. What does not end in " ;" is no event.
+ */
+
+export interface JournalEvent {
+  /** Nanoseconds since 1970. */
+  readonly timeNs: bigint;
+  /** `container`, `image`, `volume`, … */
+  readonly type: string;
+  /** `start`, `die`, `exec_create: sh -c …` */
+  readonly action: string;
+  /** '' for what is about no object: `prune`. */
+  readonly id: string;
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+export function encodeEvent({timeNs, type, action, id, attributes}: JournalEvent): string {
+  const digits = String(timeNs).padStart(10, '0');
+  const time = `${digits.slice(0, -9)}.${digits.slice(-9)}`;
+  const words = Object.entries(attributes).map(
+    ([key, value]) => `${percentEncode(key)}=${percentEncode(value)}`,
+  );
+  return `\n${[time, percentEncode(type), percentEncode(action), percentEncode(id) || '-', ...words, ';'].join(' ')}\n`;
+}
+
+/** Undefined for an empty line, half a line, and anything else that is no event. */
+export function decodeEvent(line: string): JournalEvent | undefined {
+  const [time = '', type = '', action = '', id = '', ...rest] = line.split(' ');
+  const [, seconds, nanoseconds] = /^(\d{1,12})\.(\d{9})$/.exec(time) ?? [];
+  if (seconds === undefined || nanoseconds === undefined || id === '' || rest.pop() !== ';') return undefined;
+  const attributes: Record<string, string> = {};
+  try {
+    for (const word of rest) {
+      const equals = word.indexOf('=');
+      if (equals === -1) return undefined;
+      setOwn(
+        attributes,
+        decodeURIComponent(word.slice(0, equals)),
+        decodeURIComponent(word.slice(equals + 1)),
+      );
+    }
+    return {
+      timeNs: BigInt(seconds) * 1_000_000_000n + BigInt(nanoseconds),
+      type: decodeURIComponent(type),
+      action: decodeURIComponent(action),
+      id: id === '-' ? '' : decodeURIComponent(id),
+      attributes,
+    };
+  } catch {
+    return undefined; // a % that begins nothing: two lines in one
+  }
+}
+
+/** A label may be called anything, `__proto__` too. */
+function setOwn(attributes: Record<string, string>, key: string, value: string): void {
+  Object.defineProperty(attributes, key, {value, enumerable: true, configurable: true, writable: true});
+}
+
+function percentEncode(text: string): string {
+  if (!UNSAFE.test(text)) return text;
+  return text.replaceAll(EACH_UNSAFE, bytes =>
+    [...Buffer.from(bytes)].map(byte => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
+  );
+}
+
+const UNSAFE = /[^!-~]|[%=;]/;
+const EACH_UNSAFE = /(?:[^!-~]|[%=;])+/g;

@@ -1,0 +1,182 @@
+import {existsSync, readFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {Readable} from 'node:stream';
+import test from 'ava';
+import {Container, Image, type RuntimeEvent, Volume} from '../../src/index.js';
+import {eventJson, matchesFilters} from '../../src/sdk/watch-events.js';
+import {OwnRuntime, ownRuntime} from '../helpers/own-runtime.js';
+import {asRoot} from '../helpers/requires.js';
+
+const own = ownRuntime();
+
+/** What was told while something was done, of the command line's door. */
+async function told(act: () => Promise<unknown>, {runtime: opened} = own): Promise<RuntimeEvent[]> {
+  const runtime = await opened;
+  const since = BigInt(Date.now()) * 1_000_000n;
+  await act();
+  const until = BigInt(Date.now() + 1) * 1_000_000n;
+  const events: RuntimeEvent[] = [];
+  for await (const event of runtime.events({since, until})) events.push(event);
+  return events;
+}
+
+interface DockersMessage {
+  readonly Type: string;
+  readonly Action: string;
+  readonly Actor: {readonly ID: string; readonly Attributes: Readonly<Record<string, string>>};
+}
+
+const recorded: readonly DockersMessage[] = readFileSync(
+  new URL('../fixtures/docker/events.jsonl', import.meta.url),
+  'utf8',
+)
+  .trim()
+  .split('\n')
+  .map(line => JSON.parse(line));
+
+/** Ids by the order of their first mention; the image and its label are those of the recording. */
+function comparable(messages: readonly DockersMessage[]): string[] {
+  const ids: string[] = [];
+  return messages.map(({Type, Action, Actor}) => {
+    const {'org.example.purpose': _, ...attributes} = Actor.Attributes;
+    const text = JSON.stringify([Type, Action, Actor.ID, Object.entries(attributes).sort()]);
+    return text.replaceAll(/[a-f0-9]{64}/g, id => {
+      if (!ids.includes(id)) ids.push(id);
+      return `ID ${ids.indexOf(id)}`;
+    });
+  });
+}
+
+asRoot('an everyday life is told as Docker tells it', async t => {
+  const alone = new OwnRuntime();
+  t.teardown(() => alone.close());
+  const runtime = await alone.runtime;
+  const here = {runtime, door: 'docker'} as const;
+  const image = 'record/busybox:1.35';
+  await (await Image.hostShell({runtime})).tag(image);
+  const run = async (options: object) => (await Container.run(image, options, here)).settled;
+  const events = await told(async () => {
+    const passing = {
+      name: 'passing',
+      labels: {color: 'blue'},
+      command: ['sh', '-c', 'exit 3'],
+      autoRemove: true,
+    };
+    await run(passing);
+    const kept = {type: 'volume', name: 'kept', target: '/data'} as const;
+    const staying = await Container.create(
+      image,
+      {name: 'staying', mounts: [kept], command: ['sleep', '1000']},
+      here,
+    );
+    const running = await staying.start();
+    await staying.stop({timeoutMs: 1});
+    await running.settled;
+    await staying.rename('renamed');
+    await staying.remove();
+    await (await Volume.get('kept', {runtime})).remove();
+    const eats = {command: ['sh', '-c', 'x=1234567890; while :; do x=$x$x; done']};
+    await run({name: 'out-of-memory', limits: {memoryBytes: 6 * 2 ** 20}, ...eats});
+    await (await Container.get('out-of-memory', {runtime})).remove({volumes: true});
+    const unused = await Container.create(
+      image,
+      {name: 'unused', mounts: [{type: 'volume', target: '/anonymous'}], command: ['true']},
+      here,
+    );
+    await unused.remove({volumes: true});
+    const options = {reference: 'imported:1', changes: ['LABEL purpose=events']};
+    const imported = await Image.import(Readable.from([Buffer.alloc(1024)]), options, {runtime});
+    await imported.tag('imported:2');
+    await Image.remove('imported:1', {}, {runtime});
+    await Image.remove('imported:2', {}, {runtime});
+  }, alone);
+  const ours = events.map(event => JSON.parse(eventJson(event)) as DockersMessage);
+  const dockers = recorded.filter(({Type, Action}) => Type !== 'network' && Action !== 'prune');
+  t.deepEqual(comparable(ours), comparable(dockers));
+});
+
+asRoot('a message has the keys of Docker, and times to the nanosecond', async t => {
+  const events = await told(async () => (await own.create({name: 'message'})).remove());
+  const created = events.find(({attributes}) => attributes['name'] === 'message');
+  const json = eventJson(created!);
+  const dockers = recorded.find(({Action}) => Action === 'create')!;
+  t.deepEqual(Object.keys(JSON.parse(json)), Object.keys(dockers));
+  t.true(json.endsWith(`"timeNano":${created!.timeNs}}`));
+});
+
+asRoot('containers of code that remove themselves are told of once somebody has watched', async t => {
+  const alone = new OwnRuntime();
+  t.teardown(() => alone.close());
+  const runtime = await alone.runtime;
+  const journal = join(runtime.store.events.places.directory, 'current');
+  await alone.sh('true', {mounts: [{type: 'volume', target: '/anonymous'}]});
+  t.false(existsSync(journal));
+  const quiet = await alone.start('exec sleep 1000');
+  quiet.signal(9);
+  await quiet.settled;
+  t.false(existsSync(journal));
+
+  const halfway = await alone.start('exec sleep 1000');
+  const events = runtime.events({signal: AbortSignal.timeout(60_000)});
+  const first = events.next();
+  while (!runtime.store.events.isWatched) await new Promise(setImmediate);
+  halfway.signal(9);
+  const actions = [(await first).value!.action];
+  while (actions.at(-1) !== 'destroy') actions.push((await events.next()).value!.action);
+  t.deepEqual(actions, ['kill', 'die', 'destroy']);
+  await alone.sh('true');
+  const next: string[] = [];
+  while (next.at(-1) !== 'destroy') next.push((await events.next()).value!.action);
+  t.deepEqual(next, ['create', 'attach', 'start', 'die', 'destroy']);
+  await events.return();
+});
+
+asRoot('another process hears of it, and is heard', async t => {
+  const other = new OwnRuntime(0, own.folder);
+  t.teardown(async () => (await other.runtime).close());
+  const container = await own.create({name: 'heard'});
+  const events = await told(async () => {
+    const theirs = await Container.get('heard', {runtime: await other.runtime});
+    await theirs.rename('renamed-elsewhere');
+    await theirs.remove();
+  });
+  t.deepEqual(
+    events.filter(({id}) => id === container.id).map(({action}) => action),
+    ['rename', 'destroy'],
+  );
+});
+
+const event: RuntimeEvent = {
+  timeNs: 1n,
+  type: 'container',
+  action: 'exec_start: sh -c x',
+  id: 'abcdef',
+  attributes: {image: 'reg.example:5000/app:1', name: 'web', role: 'front', exitCode: '1'},
+};
+
+const filters = test.macro({
+  exec(t, filter: Readonly<Record<string, readonly string[]>>, expected: boolean) {
+    t.is(matchesFilters(event, filter), expected);
+  },
+  title: (_, filter, expected) =>
+    `the filter ${JSON.stringify(filter)} ${expected ? 'fits' : 'does not fit'}`,
+});
+test(filters, {}, true);
+test(filters, {type: ['image', 'container']}, true);
+test(filters, {type: ['image']}, false);
+test(filters, {event: ['exec_start']}, true);
+test(filters, {event: ['exec_start: sh -c x']}, true);
+test(filters, {event: ['exec']}, false);
+test(filters, {container: ['abc']}, true);
+test(filters, {container: ['web', 'nope']}, true);
+test(filters, {container: ['nope']}, false);
+test(filters, {image: ['reg.example:5000/app']}, true);
+test(filters, {image: ['reg.example:5000/app:1']}, true);
+test(filters, {image: ['app']}, false);
+test(filters, {label: ['role']}, true);
+test(filters, {label: ['role=front', 'exitCode=1']}, true);
+test(filters, {label: ['role=front', 'tier']}, false);
+test(filters, {scope: ['local']}, true);
+test(filters, {scope: ['swarm']}, false);
+test(filters, {daemon: ['x']}, false);
+test(filters, {type: ['container'], container: ['nope']}, false);

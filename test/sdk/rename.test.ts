@@ -1,0 +1,64 @@
+import {existsSync, readdirSync, readlinkSync} from 'node:fs';
+import {join} from 'node:path';
+import {Container} from '../../src/index.js';
+import {ownRuntime} from '../helpers/own-runtime.js';
+import {asRoot} from '../helpers/requires.js';
+
+const own = ownRuntime();
+const named = async (name: string) => Container.get(name, {runtime: await own.runtime});
+
+asRoot('a container is found by its new name, and the old one is free', async t => {
+  const container = await own.create({name: 'before'});
+  await container.rename('/after');
+  t.is((await named('after')).id, container.id);
+  t.is((await container.inspect()).Name, '/after');
+  await t.throwsAsync(named('before'), {code: 'ERR_CONTAINER_NOT_FOUND'});
+  await using other = await own.create({name: 'before'});
+  t.not(other.id, container.id);
+  await container.remove();
+  t.false(existsSync(join(own.root, 'names', 'after')));
+});
+
+asRoot('a name that is taken, wrong or the same is refused, and nothing changes', async t => {
+  await using one = await own.create({name: 'one'});
+  await using two = await own.create({name: 'two'});
+  await t.throwsAsync(one.rename('two'), {
+    code: 'ERR_NAME_IN_USE',
+    message: `Conflict. The container name "/two" is already in use by container "${two.id}". You have to remove (or rename) that container to be able to reuse that name.`,
+  });
+  await t.throwsAsync(one.rename('bad name'), {code: 'ERR_INVALID_NAME'});
+  await t.throwsAsync(one.rename('one'), {
+    code: 'ERR_INVALID_NAME',
+    message: 'Renaming a container with the same name as its current name',
+  });
+  t.is((await named('one')).id, one.id);
+});
+
+asRoot('one that removes itself takes its new name along, and leaves it free', async t => {
+  const container = await own.start('exec sleep 1000', {name: 'first'});
+  await container.rename('second');
+  t.is((await named('second')).id, container.id);
+  t.is((await container.state()).status, 'running');
+  await t.throwsAsync(own.run({name: 'second'}), {code: 'ERR_NAME_IN_USE'});
+  await t.throwsAsync(own.create({name: 'second'}), {code: 'ERR_NAME_IN_USE'});
+  await using taker = await own.start('exec sleep 1000', {name: 'first'});
+  container.signal(9);
+  await container.settled;
+  t.is((await named('first')).id, taker.id);
+  await t.throwsAsync(named('second'), {code: 'ERR_CONTAINER_NOT_FOUND'});
+  t.is(await own.output('echo again', {name: 'second'}), 'again\n');
+  await using kept = await own.create({name: 'second'});
+  t.is((await named('second')).id, kept.id);
+});
+
+asRoot('renamings at once leave each container one name', async t => {
+  const containers = await Promise.all([1, 2, 3].map(number => own.create({name: `race-${number}`})));
+  const results = await Promise.allSettled(containers.map(container => container.rename('winner')));
+  t.is(results.filter(({status}) => status === 'fulfilled').length, 1);
+  const ids = new Set(containers.map(({id}) => id));
+  const names = readdirSync(join(own.root, 'names')).filter(name =>
+    ids.has(readlinkSync(join(own.root, 'names', name))),
+  );
+  t.is(names.length, 3);
+  for (const container of containers) await container.remove();
+});

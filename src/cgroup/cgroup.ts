@@ -140,6 +140,8 @@ export interface CgroupDriver {
   /** What `compile` looks at anew each time. @throws CoracleError `ERR_CGROUP_FROZEN` */
   refuseFrozen(parent?: string): void;
   decodeExitReports(reports: ReadonlyMap<number, Uint8Array>): ExitFacts;
+  /** Host-phase steps of a process that is to outlive its caller: it leaves the caller's cgroup in every hierarchy. */
+  settle(): Step[];
   /** Steps for the teardown phase that kill and remove a container's cgroup in every hierarchy, whatever its limits were. */
   removal(name: string, parent?: string): Step[];
 }

@@ -98,6 +98,7 @@ export function makeDriver({layout, parts, host, nothing}: DriverFacts): CgroupD
     compile,
     decodeExitReports,
     refuseFrozen: (parent = DEFAULT_PARENT) => refuseFrozenIn(parts, checkPath(parent, 'parent')),
+    settle: () => parts.flatMap(part => part.settle(DEFAULT_PARENT)),
     removal(name, parent = DEFAULT_PARENT) {
       const [below, child] = [checkPath(parent, 'parent'), checkPath(name, 'name')];
       return parts.flatMap(part => part.removal(below, child));

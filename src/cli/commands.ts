@@ -12,6 +12,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   create: {summary: 'Create a new container', load: () => import('./create.js')},
   start: {summary: 'Start one or more stopped containers', load: () => import('./start.js')},
   stop: {summary: 'Stop one or more running containers', load: () => import('./stop.js')},
+  restart: {summary: 'Restart one or more containers', load: () => import('./restart.js')},
   kill: {summary: 'Kill one or more running containers', load: () => import('./kill.js')},
   wait: {
     summary: 'Block until containers stop, then print their exit codes',
@@ -66,7 +67,10 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'container ps': 'ps',
   'container remove': 'rm',
   ...Object.fromEntries(
-    ['run', 'create', 'start', 'stop', 'kill', 'wait', 'rm'].map(name => [`container ${name}`, name]),
+    ['run', 'create', 'start', 'stop', 'restart', 'kill', 'wait', 'rm'].map(name => [
+      `container ${name}`,
+      name,
+    ]),
   ),
 };
 

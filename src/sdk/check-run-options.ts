@@ -13,9 +13,18 @@ import {
   invalidOption,
 } from './check-option.js';
 import {envKey} from './env-key.js';
+import {checkLog} from './log-config.js';
 import {nearestName} from './nearest-name.js';
 import {parseSignal} from './parse-signal.js';
-import type {Device, IdRange, Mount, RunOptions, Ulimit, UserNamespaceMap} from './run-options.js';
+import type {
+  Device,
+  IdRange,
+  Mount,
+  RestartPolicy,
+  RunOptions,
+  Ulimit,
+  UserNamespaceMap,
+} from './run-options.js';
 import {ULIMIT_NAMES} from './run-options.js';
 
 /** setTimeout's and the launcher's greatest delay: 24 days. */
@@ -75,6 +84,8 @@ const CHECKS = {
   pid: checkPrivate,
   ipc: checkPrivate,
   uts: checkPrivate,
+  log: checkLog,
+  restart: checkRestart,
   init: checkBoolean,
   stopSignal: (option, value) => {
     checkString(option, value);
@@ -187,6 +198,20 @@ function checkOutput(option: string, value: unknown): void {
 function checkPrivate(option: string, value: unknown): void {
   if (value !== 'private')
     throw invalidOption(option, `${option} must be 'private', not ${describe(value)}`, SHARING_LATER);
+}
+
+/** dockerd's words: moby, container.ValidateRestartPolicy */
+function checkRestart(option: string, value: unknown): void {
+  checkRecord(option, value, ['name', 'maximumRetries']);
+  const {name, maximumRetries = 0} = value as Partial<RestartPolicy>;
+  if (!['no', 'on-failure', 'always', 'unless-stopped'].includes(name ?? '')) {
+    throw invalidOption(option, `invalid restart policy '${name}'`);
+  }
+  if (name !== 'on-failure' && maximumRetries !== 0) {
+    throw invalidOption(option, `maximum retry count cannot be used with restart policy '${name}'`);
+  }
+  if (maximumRetries < 0) throw invalidOption(option, 'maximum retry count cannot be negative');
+  checkInteger(`${option}.maximumRetries`, maximumRetries, 0, 2 ** 31 - 1);
 }
 
 function checkUlimits(option: string, value: unknown): void {

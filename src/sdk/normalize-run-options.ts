@@ -6,10 +6,12 @@ import {checkRunOptions} from './check-run-options.js';
 import type {Configuration} from './config-file.js';
 import {DEFAULT_SHM_BYTES} from './docker-defaults.js';
 import {envKey} from './env-key.js';
+import type {LogConfig} from './log-config.js';
 import type {
   Device,
   Mount,
   OutputTarget,
+  RestartPolicy,
   RunOptions,
   SeccompDocument,
   StdinSource,
@@ -56,6 +58,9 @@ export interface NormalizedOptions {
   readonly oomScoreAdj: number;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly network: 'none' | 'host';
+  /** Undefined: Docker's default, for what is detached. */
+  readonly log: LogConfig | undefined;
+  readonly restart: RestartPolicy | undefined;
   readonly init: boolean;
   readonly stopSignal: string | undefined;
   readonly stopTimeoutMs: number | undefined;
@@ -122,6 +127,8 @@ export function normalizeRunOptions(
     oomScoreAdj: options.oomScoreAdj ?? 0,
     sysctls: options.sysctls ?? {},
     network: options.network ?? 'none',
+    log: options.log && {driver: options.log.driver, options: options.log.options ?? {}},
+    restart: options.restart,
     init: options.init ?? configured.init ?? false,
     stopSignal: options.stopSignal,
     stopTimeoutMs: options.stopTimeoutMs,
@@ -148,6 +155,9 @@ function refuseContradictions(options: NormalizedOptions, verb: 'run' | 'create'
       'network',
       "cannot share the host's network namespace when user namespaces are enabled",
     );
+  }
+  if (options.autoRemove && options.restart !== undefined && options.restart.name !== 'no') {
+    throw invalidOption('restart', "can't create 'AutoRemove' container with restart policy");
   }
   // For its refusal of unknown names: what this host can hand on is decided at the start.
   resolveCapabilities({...capabilities, privileged}, EVERY_CAPABILITY);

@@ -33,7 +33,8 @@ struct ct_plan {
         uint32_t size;                 /* bytes, header included */
         uint32_t strings;              /* offset of the string area; offset 0 within it is the empty string */
         uint32_t end[CT_PHASES];       /* index of the first step after each phase */
-        uint32_t reserved[6];
+        uint32_t orders, orders_size;  /* struct ct_orders in the string area, for a monitor; size 0 = none */
+        uint32_t reserved[4];
 };
 
 struct ct_step {
@@ -42,6 +43,43 @@ struct ct_step {
         uint32_t s1, n1, s2, n2;       /* offsets into the string area, lengths without the NUL that follows */
         uint32_t z;
         uint64_t x, y;
+};
+
+/* What a monitor is told beside the steps: policy as data. Strings follow the struct, each with a NUL; their offsets count from
+ * its start. Stored in plan.bin: append-only, a missing field is 0. */
+#define CT_ORDERS 1u
+
+enum { CT_ORDER_STDIN = 1 /* a pipe that stays open, else the null device */, CT_ORDER_TERMINAL = 2 };
+enum { CT_LOG_NONE = 0, CT_LOG_JSON = 1 /* Docker's json-file */, CT_LOG_BINARY = 2 /* struct ct_log_entry */ };
+enum { CT_RESTART_NEVER = 0, CT_RESTART_ON_FAILURE = 1, CT_RESTART_ALWAYS = 2 };
+
+struct ct_orders {
+        uint32_t version, size;        /* size: of the whole, strings included */
+        uint32_t flags;                /* CT_ORDER_* */
+        uint32_t log;                  /* CT_LOG_* */
+        uint64_t log_size;             /* a file is put aside before a line when it has so many bytes; 0 = never */
+        uint32_t log_files;            /* how many there are at most, the present one included */
+        uint32_t log_name;             /* of the file in the container's directory */
+        uint32_t log_attributes;       /* JSON that follows the stream's name in each line: `,"attrs":{...}`, or "" */
+        uint32_t restart;              /* CT_RESTART_* */
+        uint32_t restart_most;         /* of CT_RESTART_ON_FAILURE; 0 = no bound */
+        uint32_t pause_factor;         /* each pause before a restart is so many times the one before, */
+        uint64_t pause_first_ns;       /* the first this, */
+        uint64_t pause_most_ns;        /* none longer than this, */
+        uint64_t pause_reset_ns;       /* and the first again after a run of this length */
+        uint64_t start_deadline_ns;    /* a start that takes longer is undone; 0 = never */
+        uint64_t deadline_ns;          /* a run that takes longer is killed; 0 = never */
+        uint16_t rows, columns;        /* of the terminal, at first */
+        uint32_t reserved[9];
+};
+
+/* An entry of a CT_LOG_BINARY file: this, the bytes, and the length of both once more, for readers that begin at the end. */
+enum { CT_LOG_PARTIAL = 16 /* in stream: the line goes on in the next entry of the stream */ };
+
+struct ct_log_entry {
+        uint32_t length;               /* of this and the bytes */
+        uint32_t stream;               /* 1 or 2 */
+        uint64_t time_ns;              /* since 1970 */
 };
 
 /* Requests: one SEQPACKET message each, this header and at most CT_PASSED_MAX descriptors. The first descriptor of
@@ -53,6 +91,7 @@ enum ct_request_type {
         CT_TEARDOWN = 4,               /* carry out the teardown phase of the plan that comes along */
         CT_GROW = 5,                   /* all spawners seem busy: start one more */
         CT_DEADLINE = 6,               /* of a start that holds: deadline_ns, known only now */
+        CT_MONITOR = 7,                /* fork a monitor: plan of its host phase, the container's directory, a socket (control.h) */
 };
 enum {
         CT_TRACE = 1,                  /* START: report when each step ended */

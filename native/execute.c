@@ -31,6 +31,8 @@ static int plan_check(const struct run *run, uint64_t size)
         const char *text = (const char *)plan + strings;
         if (text[0] != 0 || text[area - 1] != 0)
                 return -EINVAL;
+        if ((uint64_t)plan->orders + plan->orders_size >= area)
+                return -EINVAL;
         const struct ct_step *steps = (const struct ct_step *)(plan + 1);
         for (uint32_t i = 0; i < previous; i++) {
                 const struct ct_step *s = &steps[i];

@@ -7,6 +7,7 @@
 #define CT_ABORTED_MAX 64
 #define CT_REMOVALS_MAX 64             /* sent to the janitor and not yet answered */
 #define MSG_DONTWAIT_ 0x40
+#define MSG_NOSIGNAL_ 0x4000
 
 /* Shared memory of supervisor and spawners. */
 struct shared {
@@ -57,6 +58,8 @@ struct removal {
 
 _Noreturn void spawner_main(struct launcher *launcher, int number);
 _Noreturn void janitor_main(struct launcher *launcher);
+/* fds: the plan whose host phase it settles by, the container's directory, the first client. */
+_Noreturn void monitor_main(struct launcher *launcher, const int *fds);
 int supervisor_main(struct launcher *launcher);
 /* Forks a spawner for a free progress page; its pid or -errno. */
 int start_spawner(struct launcher *launcher, int number);
@@ -74,6 +77,12 @@ int enter_container(struct launcher *launcher, struct run *run, const struct ct_
 #define ENTER_NAME "coracle-enter"
 /* What it is, with the socket to its spawner as descriptor 3. */
 _Noreturn void enter_main(void);
+/* spawner.c: carries out an opened plan up to its started phase; 0 or -errno. The child is the caller's sibling. */
+int start_container(struct launcher *launcher, struct run *run);
+/* Closes every descriptor from 3 on but these. */
+void close_all_but(const int *needed, int count);
+/* containers.c: the exit phase of a plan, small files read before they go. */
+uint32_t read_reports(int plan, char *to, uint32_t room);
 
 long send_message(int socket, const void *bytes, size_t length, const int *fds, int count, int flags);
 

@@ -124,10 +124,10 @@ int64_t ct_launcher_reap(int32_t pid)
         return result > 0 ? 1 : ct_result(result);
 }
 
-/* Both ends of a connected SEQPACKET socket. */
-int64_t ct_socket_pair(int32_t *ends)
+/* Both ends of a connected socket: SEQPACKET, or STREAM. */
+int64_t ct_socket_pair(int32_t *ends, int32_t stream)
 {
-        return ct_result(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));
+        return ct_result(socketpair(AF_UNIX, (stream ? SOCK_STREAM : SOCK_SEQPACKET) | SOCK_CLOEXEC, 0, ends));
 }
 
 /* A plan as the launcher reads it: a sealed file in memory. */

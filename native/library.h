@@ -66,7 +66,7 @@ CT_EXPORT int64_t ct_write_whole(const char *path, const void *bytes, int64_t si
  * socket is full. */
 CT_EXPORT int64_t ct_launcher_start(const char *path, int32_t *sockets);
 CT_EXPORT int64_t ct_launcher_reap(int32_t pid);
-CT_EXPORT int64_t ct_socket_pair(int32_t *ends);
+CT_EXPORT int64_t ct_socket_pair(int32_t *ends, int32_t stream);
 CT_EXPORT int64_t ct_plan_file(const void *plan, int64_t bytes);
 CT_EXPORT int64_t ct_send(int32_t socket, const void *request, const void *plan, int64_t plan_bytes, const int32_t *fds, int32_t count);
 

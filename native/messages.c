@@ -19,7 +19,6 @@ struct rights {
 };
 
 #define MSG_CMSG_CLOEXEC_ 0x40000000
-#define MSG_NOSIGNAL_ 0x4000
 #define SCM_RIGHTS_ 1
 #define SOL_SOCKET_ 1
 

@@ -134,7 +134,7 @@ static int clone_child(struct run *run, const struct ct_step *step)
         return progress->error ? -progress->error : 0;
 }
 
-static int start(struct launcher *launcher, struct run *run)
+int start_container(struct launcher *launcher, struct run *run)
 {
         uint32_t end = run->plan->end[PHASE_HOST];
         const struct ct_step *last = end > 0 ? &run->steps[end - 1] : 0;
@@ -185,7 +185,7 @@ static void serve(struct launcher *launcher, struct progress *progress, const st
                 if (run->tracing)
                         for (uint32_t i = 0; i < run->count; i++)
                                 progress->trace[i] = 0;
-                r = was_aborted(launcher->shared, request->id) ? -ECANCELED : start(launcher, run);
+                r = was_aborted(launcher->shared, request->id) ? -ECANCELED : start_container(launcher, run);
         }
         report.executed_ns = now_ns();
         report.error = -r;
@@ -216,7 +216,7 @@ static void serve(struct launcher *launcher, struct progress *progress, const st
 }
 
 /* A spawner that comes later is forked from a supervisor that holds descriptors of containers; they are not ours to keep open. */
-static void close_all_but(const int *needed, int count)
+void close_all_but(const int *needed, int count)
 {
         int highest = 2;
         for (int i = 0; i < count; i++)

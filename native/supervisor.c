@@ -12,6 +12,26 @@ static void close_down(void)
         kill_containers();
 }
 
+/* It outlives us; until then it is ours to reap. */
+static void fork_monitor(struct launcher *launcher, const int *fds)
+{
+        long pid = fork_process();
+        if (pid == 0)
+                monitor_main(launcher, fds);
+        if (pid < 0)
+                return;                /* its socket closes: the caller sees that nobody answers */
+        int pidfd = (int)sys2(__NR_pidfd_open, pid, 0);
+        if (pidfd >= 0)
+                watch(pidfd, WATCH_MONITOR, (uint32_t)pidfd, EPOLLIN);
+}
+
+static void reap_monitor(int pidfd)
+{
+        struct exit_info info = {0};
+        sys5(__NR_waitid, P_PIDFD, pidfd, &info, WEXITED | WNOHANG | __WALL, 0);
+        close_watched(pidfd);
+}
+
 static void take_control(struct launcher *launcher)
 {
         struct ct_request request;
@@ -38,6 +58,10 @@ static void take_control(struct launcher *launcher)
                 break;
         case CT_GROW:
                 add_spawner(launcher);
+                break;
+        case CT_MONITOR:
+                if (count == 3)
+                        fork_monitor(launcher, fds);
                 break;
         case CT_TEARDOWN:
                 tear_down(launcher, request.id, count == 1 ? fds[0] : -1);
@@ -110,6 +134,9 @@ int supervisor_main(struct launcher *launcher)
                                 break;
                         case WATCH_SPAWNER:
                                 spawner_died(launcher, (int)index);
+                                break;
+                        case WATCH_MONITOR:
+                                reap_monitor((int)index);
                                 break;
                         }
                 }

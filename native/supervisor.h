@@ -19,7 +19,7 @@ struct exit_info {
 extern int closing;                    /* Node is gone: what is reported from now on is killed */
 
 /* events.c: epoll, and the records for Node */
-enum watch { WATCH_CONTROL = 1, WATCH_REPORTS, WATCH_REMOVALS, WATCH_EVENTS, WATCH_CONTAINER, WATCH_HELD, WATCH_SPAWNER };
+enum watch { WATCH_CONTROL = 1, WATCH_REPORTS, WATCH_REMOVALS, WATCH_EVENTS, WATCH_CONTAINER, WATCH_HELD, WATCH_SPAWNER, WATCH_MONITOR };
 extern int epoll;
 void watch(int fd, enum watch what, uint32_t index, uint32_t events);
 void close_watched(int fd);

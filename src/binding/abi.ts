@@ -10,7 +10,15 @@ export const STEPS_MAX = 1024;
 /** Descriptors that may travel with a plan, the plan's own not counted. */
 export const PASSED_MAX = 15;
 
-export const REQUEST = {start: 1, signal: 2, abort: 3, teardown: 4, grow: 5, deadline: 6} as const;
+export const REQUEST = {
+  start: 1,
+  signal: 2,
+  abort: 3,
+  teardown: 4,
+  grow: 5,
+  deadline: 6,
+  monitor: 7,
+} as const;
 export const REQUEST_TRACE = 1;
 export const REQUEST_DETACHED = 2;
 /** `y` of the clone step: do not share memory with the spawner. */
@@ -157,6 +165,8 @@ function decodeReports(bytes: Buffer): Map<number, Uint8Array> {
 export const STEP_LAYOUT = {
   sizeOffset: 8,
   stringsOffset: 12,
+  /** Offset and length of the orders for a monitor. */
+  ordersOffset: 40,
   firstStep: PLAN_HEADER_BYTES,
   bytes: STEP_BYTES,
   /** Offset and length of the first and the second text, within a step. */

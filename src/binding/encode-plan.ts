@@ -1,5 +1,5 @@
 import {CoracleError} from '../errors.js';
-import {ABI, PLAN_HEADER_BYTES, PLAN_MAGIC, STEP_BYTES, STEPS_MAX} from './abi.js';
+import {ABI, PLAN_HEADER_BYTES, PLAN_MAGIC, STEP_BYTES, STEP_LAYOUT, STEPS_MAX} from './abi.js';
 import {OPCODES, PHASES, type Phase, type Plan, type Step} from './steps.js';
 
 /** Where a step of a failed plan stands: its phase and the step itself. */
@@ -16,9 +16,10 @@ export function stepAt(plan: Plan, index: number): {phase: Phase; step: Step} | 
 
 /**
  * A plan as the executor reads it: header, steps, strings (`native/abi.h`). Pure.
+ * @param orders for a plan that a monitor carries out: see `encodeOrders`
  * @throws `ERR_PLAN_TOO_LARGE` for more steps than the executor takes: hundreds of mounts
  */
-export function encodePlan(plan: Plan): Buffer {
+export function encodePlan(plan: Plan, orders?: Uint8Array): Buffer {
   const count = PHASES.reduce((sum, phase) => sum + plan[phase].length, 0);
   if (count > STEPS_MAX) {
     throw new CoracleError(
@@ -35,6 +36,7 @@ export function encodePlan(plan: Plan): Buffer {
     for (const step of plan[phase]) encoder.step(step);
     encoder.endPhase(index);
   });
+  if (orders !== undefined) encoder.orders(orders);
   return encoder.finish();
 }
 
@@ -84,6 +86,12 @@ class PlanEncoder {
 
   endPhase(index: number): void {
     this.#words[4 + index] = this.#steps;
+  }
+
+  orders(bytes: Uint8Array): void {
+    const {offset, length} = this.#append(bytes);
+    this.#words[STEP_LAYOUT.ordersOffset / 4] = offset;
+    this.#words[STEP_LAYOUT.ordersOffset / 4 + 1] = length;
   }
 
   finish(): Buffer {

@@ -243,10 +243,10 @@ export function openPipe(flags = 0): {readEnd: Descriptor; writeEnd: Descriptor}
   return {readEnd: new Descriptor(ends[0]!), writeEnd: new Descriptor(ends[1]!)};
 }
 
-/** Both ends of a connected SOCK_SEQPACKET socket, close-on-exec: unix(7). */
-export function openSocketPair(): readonly [Descriptor, Descriptor] {
+/** Both ends of a connected socket, close-on-exec: unix(7). @param type SOCK_SEQPACKET keeps messages apart */
+export function openSocketPair(type: 'messages' | 'stream' = 'messages'): readonly [Descriptor, Descriptor] {
   const ends = new Int32Array(2);
-  checked(ct_socket_pair(new Uint8Array(ends.buffer)), 'socketpair', '');
+  checked(ct_socket_pair(new Uint8Array(ends.buffer), type === 'stream' ? 1 : 0), 'socketpair', '');
   return [new Descriptor(ends[0]!), new Descriptor(ends[1]!)];
 }
 
@@ -339,7 +339,7 @@ const ct_syncfs = declare<[number]>('int64_t ct_syncfs(int32_t file)');
 const ct_write_whole = declare<[string, Bytes, number]>(
   'int64_t ct_write_whole(const char *path, void *bytes, int64_t size)',
 );
-const ct_socket_pair = declare<[Bytes]>('int64_t ct_socket_pair(void *ends)');
+const ct_socket_pair = declare<[Bytes, number]>('int64_t ct_socket_pair(void *ends, int32_t stream)');
 const ct_pipe = declare<[Bytes, number]>('int64_t ct_pipe(void *ends, int32_t flags)');
 
 function decodeStatus(file: Buffer): FileStatus {

@@ -9,6 +9,21 @@ export {
   type StartedEvent,
   TARGET_NOT_IN_PROC,
 } from './abi.js';
+export {
+  ATTACH,
+  CONTROL_VERSION,
+  decodeSaid,
+  encodeAsk,
+  encodeOrders,
+  encodeResize,
+  encodeSignal,
+  FAILED_AT,
+  LOG_ENTRY,
+  type MonitorEvent,
+  type Orders,
+  RECORD_BYTES_MAX,
+  RECORD_HEAD_BYTES,
+} from './control.js';
 export {encodePlan, stepAt} from './encode-plan.js';
 export {
   chmodBelow,

@@ -210,6 +210,20 @@ export class Launcher {
     });
   }
 
+  /**
+   * Forks a monitor; it lives on when this launcher ends. It says hello on the other end of its socket, or closes it.
+   * @param plan its host phase is what the monitor settles by
+   * @param directory the container's, opened
+   * @param client one end of a connected stream socket: see `control.ts`
+   */
+  monitor(plan: Uint8Array, directory: number, client: number): void {
+    if (!this.alive) throw launcherLost();
+    const fds = descriptorList([directory, client]);
+    const header = this.#header(REQUEST.monitor, ++this.#lastId);
+    const sent = ct_send(this.#control, header, plan, plan.length, fds, 2);
+    if (sent !== EPIPE) checked(sent, 'send to the launcher', ''); // else the socket's other end closes
+  }
+
   /** Kills what still runs, waits until everything is removed, and ends the launcher. */
   async close(): Promise<void> {
     if (this.#state !== 'open') return this.#ended.promise;

@@ -149,6 +149,8 @@ export interface CgroupDriver {
   counters(directories: CgroupSteps['directories']): Step[];
   /** How one more process joins a container's cgroups. */
   joining(directories: CgroupSteps['directories'], slots: SlotAllocator): CgroupJoin;
+  /** Host-phase steps of a process that is to outlive its caller: it leaves the caller's cgroup in every hierarchy. */
+  settle(): Step[];
   /** Steps for the teardown phase that kill and remove a container's cgroup in every hierarchy, whatever its limits were. */
   removal(name: string, parent?: string): Step[];
 }

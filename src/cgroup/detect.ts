@@ -35,13 +35,20 @@ export function detectCgroups(options: DetectOptions = {}): CgroupDriver {
   const v1 = findV1Controllers(mounts);
   const v2 = mounts.v2 === undefined ? undefined : findV2Tree(mounts.v2);
   const v1Usable = [...v1.values()].some(({base}) => base !== undefined);
-  const parts = [...(v1Usable ? [v1Part(v1)] : []), ...(v2 === undefined ? [] : [v2Part(v2)])];
+  const parts = [
+    ...(v1Usable ? [v1Part(v1, mountPointsOf(mounts))] : []),
+    ...(v2 === undefined ? [] : [v2Part(v2)]),
+  ];
   return makeDriver({
     layout: parts.length === 0 ? 'none' : !v1Usable ? 'v2' : mounts.v2 === undefined ? 'v1' : 'hybrid',
     parts,
     host: hostResources(v1, mounts.v2),
     nothing: whyNothing(mounts),
   });
+}
+
+function mountPointsOf({v1}: CgroupMounts): string[] {
+  return [...new Set([...v1.values()].map(({mountPoint}) => mountPoint))];
 }
 
 function findV1Controllers({v1}: CgroupMounts): ReadonlyMap<Controller, V1Controller> {

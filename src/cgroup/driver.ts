@@ -113,6 +113,7 @@ export function makeDriver({layout, parts, host, nothing}: DriverFacts): CgroupD
         cloneInto: joined.map(part => part.cloneInto).find(slot => slot !== -1) ?? -1,
       };
     },
+    settle: () => parts.flatMap(part => part.settle(DEFAULT_PARENT)),
     removal(name, parent = DEFAULT_PARENT) {
       const [below, child] = [checkPath(parent, 'parent'), checkPath(name, 'name')];
       return parts.flatMap(part => part.removal(below, child));

@@ -13,7 +13,7 @@ export {DEFAULT_PARENT, EXIT_REPORT} from './cgroup.js';
 export type {DetectOptions} from './detect.js';
 export {detectCgroups} from './detect.js';
 export {DEFAULT_DEVICE_RULES} from './device-rules.js';
-export {factsBetween, readCounters} from './exit-facts.js';
+export {decodeExitReports, factsBetween, readCounters} from './exit-facts.js';
 export {freeze, isFrozen, isPaused, thaw} from './freezer.js';
 export {killCgroup, removeCgroup} from './kill-cgroup.js';
 export type {CgroupStatistics} from './statistics.js';

@@ -23,6 +23,8 @@ export interface CgroupPart {
   /** Whether processes that joined a cgroup below this parent would stand still. */
   isFrozen(parent: string): boolean;
   build(container: PartRequest, slots: SlotAllocator): PartSteps;
+  /** Takes a process that outlives its caller out of the caller's cgroups. It acts as the process itself; what is refused stays. */
+  settle(parent: string): Step[];
   /** Kills and removes a container's cgroup wherever it may have one. */
   removal(parent: string, name: string): Step[];
   /** A container's cgroups that are there, by controller; '' = the unified tree. */
@@ -69,6 +71,14 @@ export const TEARDOWN_WAIT_MS = 2000;
 export function levelsOf(parent: string): string[] {
   const names = parent.split('/').filter(name => name !== '');
   return names.map((_, index) => names.slice(0, index + 1).join('/'));
+}
+
+/** Where processes of ours stay that outlive their caller, below the parent. No container's: those have ids. */
+export const MONITORS = 'monitors';
+
+/** As the process itself: with "0" to v1's `tasks` the kernel waits for nobody. */
+export function joinStep(file: string): Step {
+  return {op: 'write', stage: "leave the caller's cgroup", s1: file, s2: '0', flags: STEP_FLAGS.optional};
 }
 
 /**

@@ -10,7 +10,7 @@ import {formatDeviceException} from './device-rules.js';
 import {exists, makeDirectory, readAgain, readIfPresent} from './host-files.js';
 import type {Controller, LimitWrite} from './limit-writes.js';
 import type {CgroupPart, PartRequest, PartSteps, Refusal} from './part.js';
-import {levelsOf, removeIfEmpty, TEARDOWN_WAIT_MS} from './part.js';
+import {joinStep, levelsOf, removeIfEmpty, TEARDOWN_WAIT_MS} from './part.js';
 
 /** A v1 controller as found on the host. */
 export interface V1Controller {
@@ -22,8 +22,14 @@ export interface V1Controller {
 /** What every container joins, to be limited, counted, frozen and killed as one. The others only when asked for. */
 const ALWAYS: readonly Controller[] = ['memory', 'cpu', 'cpuacct', 'pids', 'freezer'];
 
-/** The v1 hierarchies: a directory in each, limits in files, joined by the child itself. */
-export function v1Part(found: ReadonlyMap<Controller, V1Controller>): CgroupPart {
+/**
+ * The v1 hierarchies: a directory in each, limits in files, joined by the child itself.
+ * @param hierarchies mount points of all of them, also those that limit nothing (`name=systemd`)
+ */
+export function v1Part(
+  found: ReadonlyMap<Controller, V1Controller>,
+  hierarchies: readonly string[] = [],
+): CgroupPart {
   const usable = new Map<Controller, string>();
   for (const [controller, {base}] of found) if (base !== undefined) usable.set(controller, base);
   const controllers = new Set(usable.keys());
@@ -74,6 +80,7 @@ export function v1Part(found: ReadonlyMap<Controller, V1Controller>): CgroupPart
       })),
       cloneInto: -1,
     }),
+    settle: () => hierarchies.map(mountPoint => joinStep(`${mountPoint}/tasks`)),
     removal(parent, name) {
       const directories: Record<string, string> = {};
       for (const [controller, base] of usable) directories[controller] = `${base}/${parent}/${name}`;

@@ -1,5 +1,5 @@
 import {constants, existsSync, writeFileSync} from 'node:fs';
-import type {Slot, SlotAllocator, Step} from '../binding/steps.js';
+import {type Slot, type SlotAllocator, STEP_FLAGS, type Step} from '../binding/steps.js';
 import {blockDeviceNumber} from './block-device.js';
 import type {DeviceRate, Limits} from './cgroup.js';
 import {EXIT_REPORT} from './cgroup.js';
@@ -16,7 +16,7 @@ import {exists, isErrno, makeDirectory, readAgain, readIfPresent} from './host-f
 import type {Controller, LimitWrite} from './limit-writes.js';
 import {CONTROLLERS} from './limit-writes.js';
 import type {CgroupPart, PartRequest, PartSteps, Refusal} from './part.js';
-import {levelsOf, removeIfEmpty, TEARDOWN_WAIT_MS} from './part.js';
+import {joinStep, levelsOf, MONITORS, removeIfEmpty, TEARDOWN_WAIT_MS} from './part.js';
 
 /** The v2 tree as found on the host. */
 export interface V2Tree {
@@ -78,6 +78,14 @@ export function v2Part(tree: V2Tree): CgroupPart {
       if (directory === undefined) return {host: [], child: [], cloneInto: -1};
       const slot = slots.next();
       return {host: [openStep(directory, slot)], child: [], cloneInto: slot};
+    },
+    settle(parent) {
+      const directory = `${base}/${parent}/${MONITORS}`;
+      const flags = STEP_FLAGS.existsOk | STEP_FLAGS.optional;
+      return [
+        {op: 'mkdir', stage: "leave the caller's cgroup", s1: directory, x: 0o755, flags},
+        joinStep(`${directory}/cgroup.procs`),
+      ];
     },
     removal: (parent, name) => teardownSteps(`${base}/${parent}/${name}`),
   };

@@ -12,6 +12,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   create: {summary: 'Create a new container', load: () => import('./create.js')},
   start: {summary: 'Start one or more stopped containers', load: () => import('./start.js')},
   stop: {summary: 'Stop one or more running containers', load: () => import('./stop.js')},
+  restart: {summary: 'Restart one or more containers', load: () => import('./restart.js')},
   kill: {summary: 'Kill one or more running containers', load: () => import('./kill.js')},
   exec: {summary: 'Execute a command in a running container', load: () => import('./exec.js')},
   wait: {
@@ -75,10 +76,9 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'system events': 'events',
   'system info': 'info',
   ...Object.fromEntries(
-    ['run', 'create', 'start', 'stop', 'kill', 'exec', 'wait', 'rename', 'port', 'rm'].map(name => [
-      `container ${name}`,
-      name,
-    ]),
+    ['run', 'create', 'start', 'stop', 'restart', 'kill', 'exec', 'wait', 'rename', 'port', 'rm'].map(
+      name => [`container ${name}`, name],
+    ),
   ),
 };
 

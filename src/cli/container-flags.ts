@@ -10,8 +10,7 @@ import type {Flag} from './command.js';
 import {checkCpus, checkEnv, checkInteger, checkLabel, checkSysctl, checkUint16} from './flag-checks.js';
 
 const NETWORKS_LATER = 'networks come with a later release; --network none (the default) and host work';
-const DETACHED_LATER =
-  'detached containers come with the next release; run it attached, or use create and start --attach';
+const ATTACH_LATER = 'to attach comes with the next release; run it attached, or detached and read its log';
 const HEALTH_LATER = 'health checks come with the next release';
 const TTY_LATER = 'terminals come with the next release; -i alone passes stdin through';
 const SHARING_LATER = 'sharing volumes and cgroup namespaces comes with a later release';
@@ -94,6 +93,8 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {name: 'ipc', type: 'string', summary: 'IPC mode to use'},
   {name: 'label', short: 'l', type: 'list', summary: 'Set meta data on a container', check: checkLabel},
   {name: 'label-file', type: 'list', summary: 'Read in a line delimited file of labels'},
+  {name: 'log-driver', type: 'string', summary: 'Logging driver for the container: json-file, local, none'},
+  {name: 'log-opt', type: 'list', summary: 'Log driver options'},
   {name: 'memory', short: 'm', type: 'bytes', summary: 'Memory limit', check: parseSize},
   {name: 'memory-reservation', type: 'bytes', summary: 'Memory soft limit', check: parseSize},
   {
@@ -138,6 +139,11 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
       'Pull image before running ("missing", "never"); this release has no registry (default "missing")',
   },
   {name: 'read-only', summary: "Mount the container's root filesystem as read only"},
+  {
+    name: 'restart',
+    type: 'string',
+    summary: 'Restart policy to apply when a container exits (default "no")',
+  },
   {
     name: 'rm',
     summary: 'Automatically remove the container and its associated anonymous volumes when it exits',
@@ -205,7 +211,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     'health-timeout',
   ]),
   {name: 'no-healthcheck', summary: '', hidden: true},
-  ...unsupported(DETACHED_LATER, ['restart', 'log-driver', 'log-opt', 'detach-keys', 'attach']),
+  ...unsupported(ATTACH_LATER, ['detach-keys', 'attach']),
   ...unsupported(SHARING_LATER, ['cgroupns', 'volumes-from']),
   ...unsupported('there is one way to run containers here', ['runtime', 'isolation', 'annotation']),
   ...unsupported('name the devices: --device', ['device-cgroup-rule']),
@@ -221,7 +227,11 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {name: 'tty', short: 't', summary: '', unsupported: TTY_LATER},
 ];
 
-export const DETACH_FLAG: Flag = {name: 'detach', short: 'd', summary: '', unsupported: DETACHED_LATER};
+export const DETACH_FLAG: Flag = {
+  name: 'detach',
+  short: 'd',
+  summary: 'Run container in background and print container ID',
+};
 
 function unsupported(instead: string, names: readonly string[]): Flag[] {
   return names.map(name => ({

@@ -69,6 +69,8 @@ export async function containerOptions(call: Call, world: World): Promise<RunOpt
     network: networkOf(call.value('network') ?? call.value('net') ?? 'none'),
     ...namespacesOf(call),
     cgroupParent: call.value('cgroup-parent') || undefined,
+    log: logOf(call),
+    restart: restartOf(call),
     init: call.value('init') === undefined ? undefined : call.has('init'), // the configuration file may say otherwise
     stopSignal: call.value('stop-signal') || undefined,
     stopTimeoutMs: mapped(call.value('stop-timeout'), seconds =>
@@ -281,6 +283,35 @@ function refuseWhatIsMissing(call: Call): void {
       },
     );
   }
+}
+
+function logOf(call: Call): RunOptions['log'] {
+  const driver = call.value('log-driver') || undefined;
+  const options = call.values('log-opt');
+  if (driver === 'none' && options.length > 0) throw new ClientError('invalid logging opts for driver none');
+  if (driver === undefined && options.length === 0) return undefined;
+  return {
+    driver: (driver ?? 'json-file') as NonNullable<RunOptions['log']>['driver'],
+    options: Object.fromEntries(options.map(splitPair)),
+  };
+}
+
+/** `on-failure:3`. */
+function restartOf(call: Call): RunOptions['restart'] {
+  const text = call.value('restart') ?? '';
+  if (text === '') return undefined;
+  const [name = '', count = ''] = text.split(/:(.*)/s);
+  if (name === '') throw new ClientError('invalid restart policy format: no policy provided before colon');
+  if (count !== '' && !/^[+-]?\d+$/.test(count)) {
+    throw new ClientError('invalid restart policy format: maximum retry count must be an integer');
+  }
+  if (call.has('rm') && name !== 'no') {
+    throw new ClientError('conflicting options: cannot specify both --restart and --rm');
+  }
+  return {
+    name: name as NonNullable<RunOptions['restart']>['name'],
+    ...(count !== '' && {maximumRetries: Number(count)}),
+  };
 }
 
 function checkPull(policy: string): void {

@@ -43,6 +43,8 @@ export function statusOf(state: ContainerState, now: number): string {
       return `Up ${humanDuration(now - Date.parse(state.startedAt))}`;
     case 'exited':
       return `Exited (${dockerExitCode(state.exit)}) ${humanDuration(now - Date.parse(state.finishedAt))} ago`;
+    case 'restarting':
+      return `Restarting (${dockerExitCode(state.exit)}) ${humanDuration(now - Date.parse(state.finishedAt))} ago`;
     case 'removing':
       return 'Removal In Progress';
     default:

@@ -12,14 +12,20 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
   return {
     run: (image, options, explain = false) =>
       Container.run(image, options, {runtime, door: 'docker', explain}),
+    runDetached: async (image, options) => {
+      const made = await Container.create(image, options, {runtime, door: 'docker'});
+      try {
+        return {id: made.id, warnings: await made.startDetached(options.signal && {signal: options.signal})};
+      } catch (error) {
+        if (options.autoRemove) await made.remove({volumes: true});
+        throw error;
+      }
+    },
     create: async (image, options) => (await Container.create(image, options, {runtime, door: 'docker'})).id,
     start: async (name, {stdin}) => (await container(name)).start({stdin: stdin ? 'pipe' : 'ignore'}),
-    stop: async (name, {timeoutMs, signal}) => {
-      await (await container(name)).stop({
-        ...(timeoutMs !== undefined && {timeoutMs}),
-        ...(signal !== undefined && {stopSignal: signal}),
-      });
-    },
+    startDetached: async name => (await container(name)).startDetached(),
+    restart: async (name, options) => (await container(name)).restart(stopOptions(options)),
+    stop: async (name, options) => (await container(name)).stop(stopOptions(options)),
     kill: async (name, signal) => (await container(name)).kill(signal),
     exec: async (name, command, options) => (await container(name)).exec(command, options),
     rename: async (name, wanted) => (await container(name)).rename(wanted),
@@ -61,6 +67,10 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     doctor: () => examineHost(runtime),
     close: () => runtime.close(),
   };
+}
+
+function stopOptions({timeoutMs, signal}: {readonly timeoutMs?: number; readonly signal?: string}) {
+  return {...(timeoutMs !== undefined && {timeoutMs}), ...(signal !== undefined && {stopSignal: signal})};
 }
 
 /** Containers that take no longer cost no event loop; those that do notice nothing of its being made ready meanwhile. */

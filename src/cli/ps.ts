@@ -88,7 +88,7 @@ async function run(call: Call, {sdk, stdout, now}: Context): Promise<number> {
   const last = call.has('latest') ? 1 : Number(call.value('last') ?? -1);
   const everyState = call.has('all') || last > 0 || filters.has('status');
   const chosen = all
-    .filter(container => everyState || container.state.status === 'running')
+    .filter(({state}) => everyState || state.status === 'running' || state.status === 'restarting')
     .filter(container => passes(container, filters, all, ancestors))
     .slice(0, last > 0 ? last : undefined);
 

@@ -6,7 +6,6 @@ import type {Call, Command, Context} from './command.js';
 import {CONTAINER_FLAGS, DETACH_FLAG} from './container-flags.js';
 import {containerOptions} from './container-options.js';
 import {explainSteps} from './explain-steps.js';
-import type {RunningContainer, Sdk} from './sdk.js';
 import {withDefaultTag} from './with-default-tag.js';
 
 export const command: Command = {
@@ -32,6 +31,7 @@ export const command: Command = {
     "coracle run --rm -m 64m --timeout 10 host-shell sh -c 'echo $$'",
     "printf 'b\\na\\n' | coracle run --rm -i host-shell sort",
     'coracle run --rm -v "$PWD":/work:ro -w /work host-shell ls',
+    'coracle run -d --name web --restart on-failure:3 host-shell sh -c "sleep 60"',
     'coracle run --rm --explain hello-world',
   ],
   run,
@@ -42,7 +42,18 @@ async function run(call: Call, context: Context): Promise<number> {
   const options = await containerOptions(call, context);
   using cidFile = new CidFile(call.value('cidfile'));
   const sdk = await context.sdk();
-  const container = await start(sdk, image, options, call, context);
+  if (call.has('detach')) {
+    const {id, warnings} = await interruptibly(context, image, call, signal =>
+      sdk.runDetached(image, {...options, signal}),
+    );
+    cidFile.write(id);
+    for (const warning of warnings) context.stderr.write(`WARNING: ${warning}\n`);
+    context.stdout.write(`${id}\n`);
+    return 0;
+  }
+  const container = await interruptibly(context, image, call, signal =>
+    sdk.run(image, {...options, signal}, call.has('explain')),
+  );
   cidFile.write(container.id);
   if (call.has('explain')) context.stderr.write(explainSteps(container.steps, call.has('json')));
   return await attend(container, context, {
@@ -51,13 +62,12 @@ async function run(call: Call, context: Context): Promise<number> {
 }
 
 /** A signal during the start ends it: nothing stays, and the exit code is the shell's for that signal. */
-async function start(
-  sdk: Sdk,
-  image: string,
-  options: Awaited<ReturnType<typeof containerOptions>>,
-  call: Call,
+async function interruptibly<T>(
   context: Context,
-): Promise<RunningContainer> {
+  image: string,
+  call: Call,
+  start: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const abort = new AbortController();
   const stopListening = context.onSignal(signal => {
     const exitCode = 128 + constants.signals[signal];
@@ -66,7 +76,7 @@ async function start(
     );
   });
   try {
-    return await sdk.run(image, {...options, signal: abort.signal}, call.has('explain'));
+    return await start(abort.signal);
   } catch (error) {
     if (
       error instanceof CoracleError &&

@@ -24,10 +24,16 @@ export interface Sdk {
    * @throws `ERR_IMAGE_NOT_FOUND`; a failed start has `details.exitCode` 125, 126 or 127
    */
   run(image: string, options: RunOptions, explain?: boolean): Promise<RunningContainer>;
+  /** Resolves once the program inside was executed; it goes on without this process. @throws as `run` */
+  runDetached(image: string, options: RunOptions): Promise<DetachedContainer>;
   /** @returns the id */
   create(image: string, options: RunOptions): Promise<string>;
   /** Starts one that was created or has exited; its streams are there as for `run`. */
   start(container: string, options: {readonly stdin: boolean}): Promise<RunningContainer>;
+  /** Starts one and leaves it to itself. @returns warnings */
+  startDetached(container: string): Promise<readonly string[]>;
+  /** Stops it if it runs, and starts it detached. */
+  restart(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
   stop(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
   kill(container: string, signal: string): Promise<void>;
   /** A command in a running container; resolves once it has been executed. */
@@ -63,6 +69,12 @@ export interface Sdk {
   doctor(): Promise<readonly Check[]>;
   /** Lets go of everything this process holds; containers of its own that still run are killed. */
   close(): Promise<void>;
+}
+
+export interface DetachedContainer {
+  readonly id: string;
+  /** Limits that are not enforced. */
+  readonly warnings: readonly string[];
 }
 
 /** A container whose program runs; streams are null where the options did not ask for a pipe. */

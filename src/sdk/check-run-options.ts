@@ -14,9 +14,18 @@ import {
   invalidOption,
 } from './check-option.js';
 import {envKey} from './env-key.js';
+import {checkLog} from './log-config.js';
 import {nearestName} from './nearest-name.js';
 import {parseSignal} from './parse-signal.js';
-import type {Device, IdRange, Mount, RunOptions, Ulimit, UserNamespaceMap} from './run-options.js';
+import type {
+  Device,
+  IdRange,
+  Mount,
+  RestartPolicy,
+  RunOptions,
+  Ulimit,
+  UserNamespaceMap,
+} from './run-options.js';
 import {ULIMIT_NAMES} from './run-options.js';
 
 /** setTimeout's and the launcher's greatest delay: 24 days. */
@@ -78,6 +87,8 @@ export const RUN_OPTION_CHECKS = {
     checkString(option, value);
     cleanCgroupPath(value);
   },
+  log: checkLog,
+  restart: checkRestart,
   init: checkBoolean,
   stopSignal: (option, value) => {
     checkString(option, value);
@@ -194,6 +205,20 @@ function checkNamespace(option: string, value: unknown, words: readonly string[]
     option,
     `${option} must be ${choices.map(word => `'${word}'`).join(', ')}, not ${describe(value)}`,
   );
+}
+
+/** dockerd's words: moby, container.ValidateRestartPolicy */
+function checkRestart(option: string, value: unknown): void {
+  checkRecord(option, value, ['name', 'maximumRetries']);
+  const {name, maximumRetries = 0} = value as Partial<RestartPolicy>;
+  if (!['no', 'on-failure', 'always', 'unless-stopped'].includes(name ?? '')) {
+    throw invalidOption(option, `invalid restart policy '${name}'`);
+  }
+  if (name !== 'on-failure' && maximumRetries !== 0) {
+    throw invalidOption(option, `maximum retry count cannot be used with restart policy '${name}'`);
+  }
+  if (maximumRetries < 0) throw invalidOption(option, 'maximum retry count cannot be negative');
+  checkInteger(`${option}.maximumRetries`, maximumRetries, 0, 2 ** 31 - 1);
 }
 
 function checkUlimits(option: string, value: unknown): void {

@@ -4,10 +4,18 @@ import type {ContainerDefaults, Healthcheck} from '../oci/index.js';
 import {cleanPath, refusalInProc} from './check-mounts.js';
 import {DEFAULT_PATH} from './docker-defaults.js';
 import {envKey} from './env-key.js';
+import type {LogConfig} from './log-config.js';
 import {formatNanoseconds} from './nanosecond-time.js';
 import type {NormalizedOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
-import type {BindMount, OfContainer, SeccompDocument, TmpfsMount, VolumeMount} from './run-options.js';
+import type {
+  BindMount,
+  OfContainer,
+  RestartPolicy,
+  SeccompDocument,
+  TmpfsMount,
+  VolumeMount,
+} from './run-options.js';
 
 /**
  * What a container is: `config.json` of its directory, written once under its lock. Plain JSON, so that a start, a
@@ -48,6 +56,14 @@ export interface ContainerConfig extends Unchanged {
   readonly seccomp: ResolvedSeccomp;
   /** The caller's mounts, then the image's volumes that nothing else covers. */
   readonly mounts: readonly ConfiguredMount[];
+  /** Of its output while it is detached; absent: Docker's default. */
+  readonly log?: LogConfig;
+  /** Absent: never. */
+  readonly restart?: RestartPolicy;
+  /** A terminal is its stdin, stdout and stderr. Absent: no. */
+  readonly tty?: boolean;
+  /** The terminal's size at first. */
+  readonly terminalSize?: {readonly rows: number; readonly columns: number};
   /** The cgroup that holds the container's own; absent = Coracle's. */
   readonly cgroupParent?: string;
   /** Namespaces that are not its own alone; `container:` and an id of 64 digits. Absent = private. */
@@ -171,6 +187,8 @@ export function makeContainerConfig(
     network: options.network,
     init: options.init,
     autoRemove: options.autoRemove,
+    ...(options.log && {log: options.log}),
+    ...(options.restart && {restart: options.restart}),
     ...(parent !== undefined && {cgroupParent: parent}),
     ...sharedNamespaces(options, idOf),
     exposedPorts: Object.keys(image.config.ExposedPorts ?? {}),

@@ -1,7 +1,7 @@
 /**
  * The files of one container: which says what, and the steps that write and remove them. One writer per file:
- * `config.json` by whoever makes the container, `pid` by the launcher at a successful start, `exit.json` by the
- * process that `watcher` names: the one that started it.
+ * `config.json` by whoever makes the container, `pid` by whoever carries out a start, `exit.json` by the process that
+ * `watcher` names: the one that started it or, when it is detached, its monitor, which writes `state.json` as well.
  */
 import {readdirSync, readFileSync, readlinkSync, renameSync, rmSync} from 'node:fs';
 import {
@@ -17,6 +17,7 @@ import {
 import {readRecord, writeRecord} from '../store/index.js';
 import type {ContainerConfig} from './container-config.js';
 import type {ContainerState, Exit} from './container-state.js';
+import {exitOfRecord, readMonitorState, type WaitedRecord} from './monitor-records.js';
 import {formatNanoseconds} from './nanosecond-time.js';
 import {writableSteps} from './plan-rootfs.js';
 import {NAME_STAGE} from './start-failure.js';
@@ -147,8 +148,20 @@ export function keptSteps({directory}: ContainerPlaces) {
     },
   ];
   // How it ended before stays true until it runs again: a start that fails changes nothing.
-  const forget: Step = {op: 'unlink', stage: 'record', at: HOST, s1: `${directory}/exit.json`, record: true};
-  return {host, started: [forget, pidStep(directory)], teardown: [] as Step[]};
+  const forget = ['exit.json', 'state.json'].map(
+    (name): Step => ({op: 'unlink', stage: 'record', at: HOST, s1: `${directory}/${name}`, record: true}),
+  );
+  return {host, started: [...forget, pidStep(directory)], teardown: [] as Step[]};
+}
+
+/** As `keptSteps`, for a start by a monitor: who watches is written down before it begins. */
+export function monitoredSteps(places: ContainerPlaces): Bookkeeping {
+  return {...keptSteps(places), host: []};
+}
+
+/** From now on this process answers for the container: whatever it was at when it dies, the next open finishes. */
+export function writeWatcher(directory: string, {pid, startTime}: ProcessIdentity): void {
+  writeWhole(`${directory}/watcher`, `${pid} ${startTime}\n`);
 }
 
 let self: ProcessIdentity | undefined;
@@ -196,6 +209,12 @@ export function holdsName({id, name}: ContainerPlaces): boolean {
   } catch {
     return false;
   }
+}
+
+/** Whether something of a run is under way, or left to be done by a process that lives. */
+export function isWatched(directory: string): boolean {
+  const watcher = readWatcher(directory);
+  return watcher !== undefined && isAlive(watcher);
 }
 
 /** The process that the `pid` file names; undefined before a start. */
@@ -264,30 +283,46 @@ function readIdentity(path: string): ProcessIdentity | undefined {
  */
 export function readState(
   directory: string,
-  {owner, autoRemove}: Pick<ContainerRecord, 'owner' | 'autoRemove'>,
+  record: StateFacts,
   startedAt: (identity: ProcessIdentity) => string,
 ): ContainerState {
+  const {owner, autoRemove} = record;
   const identity = readPid(directory);
+  const since = (at: ProcessIdentity) => readMonitorState(directory)?.startedAt ?? startedAt(at);
   const running = (at: ProcessIdentity): ContainerState => ({
     status: 'running',
     pid: at.pid,
-    startedAt: startedAt(at),
+    startedAt: since(at),
   });
   if (identity !== undefined && isAlive(identity)) return running(identity);
-  const ended = readExit(directory);
-  if (ended !== undefined) return ended;
+  const ended = readExit(directory, record);
+  if (ended !== undefined) return isToRestart(directory) ? {...ended, status: 'restarting'} : ended;
   if (identity === undefined) return {status: 'created'};
   // It is gone; it is about to be removed, or how it ended to be written, unless whoever was to do that died as well.
   const watcher = owner ?? readWatcher(directory);
   if (watcher !== undefined && isAlive(watcher)) return autoRemove ? {status: 'removing'} : running(identity);
-  const at = startedAt(identity);
-  return readExit(directory) ?? {status: 'exited', startedAt: at, finishedAt: at, exit: LOST};
+  const at = since(identity);
+  return readExit(directory, record) ?? {status: 'exited', startedAt: at, finishedAt: at, exit: LOST};
 }
 
+/** What of a record its state depends on. */
+export type StateFacts = Pick<ContainerRecord, 'owner' | 'autoRemove' | 'deadlineMs' | 'limits'>;
+
 /** Undefined before the end of a first run, and while the next runs. */
-export function readExit(directory: string): ContainerState | undefined {
-  const ended = readRecord(`${directory}/exit.json`) as ExitRecord | undefined;
-  return ended && {status: 'exited', ...ended};
+export function readExit(
+  directory: string,
+  config: Pick<ContainerRecord, 'deadlineMs' | 'limits'>,
+): Extract<ContainerState, {status: 'exited'}> | undefined {
+  const ended = readRecord(`${directory}/exit.json`) as ExitRecord | WaitedRecord | undefined;
+  if (ended === undefined) return undefined;
+  const {startedAt, finishedAt} = ended;
+  const exit = 'waited' in ended ? exitOfRecord(ended, config) : ended.exit;
+  return {status: 'exited', startedAt, finishedAt, exit};
+}
+
+/** Its monitor lives, and waits until the pause before the next run is over. */
+function isToRestart(directory: string): boolean {
+  return readMonitorState(directory)?.status === 'restarting' && isWatched(directory);
 }
 
 /** Nobody lived to learn how it ended. */

@@ -8,6 +8,13 @@ export type ContainerState =
   | {readonly status: 'created'; readonly failure?: StartFailure}
   | {readonly status: 'running'; readonly pid: number; readonly startedAt: string}
   | {readonly status: 'exited'; readonly startedAt: string; readonly finishedAt: string; readonly exit: Exit}
+  /** It ended, and its monitor will start it again. */
+  | {
+      readonly status: 'restarting';
+      readonly startedAt: string;
+      readonly finishedAt: string;
+      readonly exit: Exit;
+    }
   | {readonly status: 'removing'};
 
 /** 127: no such program; 126: it cannot be executed; 125: everything else, as in Docker. */

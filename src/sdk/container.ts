@@ -1,6 +1,12 @@
 import type {Readable, Writable} from 'node:stream';
 import {setTimeout as sleep} from 'node:timers/promises';
-import {encodePlan, type StartedEvent, signalProcess} from '../binding/index.js';
+import {
+  encodePlan,
+  encodeSignal,
+  type MonitorEvent,
+  type StartedEvent,
+  signalProcess,
+} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {containerNotFound} from '../store/index.js';
 import {beginRun, describeRun, processRequest, startTransient, subjectOf} from './begin-run.js';
@@ -9,6 +15,7 @@ import type {ContainerConfig} from './container-config.js';
 import {
   type ContainerRecord,
   endRun,
+  isWatched,
   keptSteps,
   LOST,
   readPid,
@@ -21,6 +28,8 @@ import type {ExecOptions} from './exec-options.js';
 import {exitOf, isRefusal, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
 import type {ContainerInspect} from './inspect-record.js';
+import {MonitorConnection} from './monitor-connection.js';
+import {type Sender, senderNumber} from './monitor-records.js';
 import {nowNanoseconds} from './nanosecond-time.js';
 import {type Door, normalizeRunOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
@@ -30,6 +39,7 @@ import {containerEvent, endEvents, removalEvents, startEvents} from './record-ev
 import {refusedSystemCall} from './refused-system-call.js';
 import type {RunOptions, StdinSource} from './run-options.js';
 import {Runtime} from './runtime.js';
+import {type DetachedStart, type DetachedStartOptions, startDetached} from './start-detached.js';
 import {isLauncherLoss, prepareProcess, type StartedProcess, startProcess} from './start-process.js';
 import {feedStdin} from './stdin-source.js';
 import type {RuntimeEvent} from './watch-events.js';
@@ -101,6 +111,7 @@ export class Container implements AsyncDisposable {
     const request = await describeRun(image, options, call);
     const {runtime, normalized, subject} = request;
     const {stdin, signal} = normalized;
+    refuseRestart({...(normalized.restart && {restart: normalized.restart})});
     if (subject === undefined) {
       const created = await runtime.createContainer(image, normalized);
       return new Container(runtime, created).start({stdin, explain, ...(signal && {signal})});
@@ -188,11 +199,63 @@ export class Container implements AsyncDisposable {
     return this.runtime.store.containers.withLock(this.id, () => this.#start(options));
   }
 
-  async #start({stdin, signal, explain = false}: StartOptions): Promise<RunningContainer> {
+  /**
+   * As `run`, but the container lives on its own: it has a monitor, a log, and any process that opens the store may stop
+   * it, wait for it, attach to it. With the defaults it stays when it has ended.
+   * @throws as `run`; one that was not to stay is removed then
+   */
+  static async runDetached(
+    image: string,
+    options: RunOptions = {},
+    call: CallOptions = {},
+  ): Promise<Container> {
+    const container = await Container.create(image, options, call);
+    try {
+      const {signal} = options;
+      await container.startDetached({...(signal && {signal})});
+    } catch (error) {
+      if (options.autoRemove) await container.remove({volumes: true});
+      throw error;
+    }
+    return container;
+  }
+
+  /**
+   * Starts one that was created or has exited, and leaves it to itself: see `runDetached`.
+   * @returns limits that this host does not enforce, with `whenUnavailable: 'warn'`
+   * @throws `ERR_CONTAINER_RUNNING`, and as `run`; what was made by `create` stays
+   */
+  async startDetached(options: Pick<StartOptions, 'signal'> = {}): Promise<readonly string[]> {
+    const {connection, warnings} = await this.#startMonitored(options);
+    connection.close();
+    return warnings;
+  }
+
+  #startMonitored(options: DetachedStartOptions): Promise<DetachedStart> {
+    const {owner, name} = this.runtime.readContainer(this.id);
+    if (owner !== undefined) throw alreadyRunning(name);
+    return this.runtime.store.containers.withLock(this.id, async () =>
+      startDetached(this.runtime, await this.#toStart(), options),
+    );
+  }
+
+  /** With its lock held. @throws `ERR_CONTAINER_RUNNING` */
+  async #toStart(): Promise<ContainerRecord> {
     const {runtime} = this;
     const config = runtime.readContainer(this.id);
-    if (this.#stateOf(config).status === 'running') throw alreadyRunning(config.name);
+    const refuseRunning = () => {
+      if (isRunning(this.#stateOf(config))) throw alreadyRunning(config.name);
+    };
+    refuseRunning();
     await runtime.whenSettled(config);
+    refuseRunning();
+    return config;
+  }
+
+  async #start({stdin, signal, explain = false}: StartOptions): Promise<RunningContainer> {
+    const {runtime} = this;
+    const config = await this.#toStart();
+    refuseRestart(config);
     const source = stdin ?? (config.stdin === 'content' ? 'ignore' : config.stdin);
     const places = runtime.placesOf(config);
     endRun(places.directory);
@@ -272,10 +335,10 @@ export class Container implements AsyncDisposable {
   async stop({timeoutMs, stopSignal, signal}: StopOptions = {}): Promise<void> {
     const config = this.runtime.readContainer(this.id);
     const patience = timeoutMs ?? config.stopTimeoutMs ?? 10_000;
-    const wasRunning = this.#stateOf(config).status === 'running';
-    this.sendSignal(parseSignal(stopSignal ?? config.stopSignal ?? 'SIGTERM'), 'stop');
+    const wasRunning = isRunning(this.#stateOf(config));
+    await this.deliver(parseSignal(stopSignal ?? config.stopSignal ?? 'SIGTERM'), 'stop');
     if (!(await this.#ends(patience, signal))) {
-      this.sendSignal(SIGKILL, 'stop');
+      await this.deliver(SIGKILL, 'stop');
       await this.#ends(-1, signal);
     }
     if (wasRunning && this.announces) this.runtime.tell([containerEvent(config, 'stop')]);
@@ -288,10 +351,20 @@ export class Container implements AsyncDisposable {
   async kill(signal = 'SIGKILL'): Promise<void> {
     const number = parseSignal(signal);
     const config = this.runtime.readContainer(this.id);
-    if (this.#stateOf(config).status !== 'running') {
-      throw new CoracleError('ERR_CONTAINER_NOT_RUNNING', `Container ${config.id} is not running`);
-    }
-    this.sendSignal(number, 'kill');
+    if (this.#stateOf(config).status !== 'running') throw notRunning(config.id);
+    // As dockerd: who ends a container on purpose does not want it back.
+    const {stopSignal} = config;
+    const isMeant = stopSignal === null || number === SIGKILL || number === parseSignal(stopSignal);
+    await this.deliver(number, 'kill', isMeant);
+  }
+
+  /**
+   * Stops it if it runs, and starts it, detached.
+   * @throws as `stop` and `startDetached`
+   */
+  async restart(options: StopOptions = {}): Promise<void> {
+    await this.stop(options);
+    await this.startDetached(options.signal && {signal: options.signal});
   }
 
   /**
@@ -305,9 +378,9 @@ export class Container implements AsyncDisposable {
         condition === 'removed' ? this.runtime.findContainer(this.id) : this.runtime.readContainer(this.id);
       if (record === undefined) return exit;
       const state = this.#stateOf(record);
-      if (state.status === 'exited') exit = state.exit;
-      if (condition === 'not-running' && state.status !== 'running') return exit;
-      await pause(pauseMs, signal);
+      if (state.status === 'exited' || state.status === 'restarting') exit = state.exit;
+      if (condition === 'not-running' && !isRunning(state)) return exit;
+      await this.#change(pauseMs, signal);
     }
   }
 
@@ -323,18 +396,19 @@ export class Container implements AsyncDisposable {
     readonly volumes?: boolean;
   } = {}): Promise<void> {
     const config = this.runtime.readContainer(this.id);
-    if (this.#stateOf(config).status === 'running') {
+    if (isRunning(this.#stateOf(config))) {
       if (!force) {
         throw new CoracleError(
           'ERR_CONTAINER_RUNNING',
           `You cannot remove a running container ${config.id}. Stop the container before attempting removal or force remove`,
         );
       }
-      this.sendSignal(SIGKILL, 'kill');
+      await this.deliver(SIGKILL, 'kill');
       await this.#ends(-1);
     }
     // One that lives as long as its run is removed by who started it.
     if (config.owner !== undefined) await this.wait({condition: 'removed'});
+    else if (config.autoRemove && this.runtime.isWatched(config)) await this.wait({condition: 'removed'});
     else await this.runtime.removeContainer(config, volumes || config.autoRemove);
   }
 
@@ -352,14 +426,23 @@ export class Container implements AsyncDisposable {
     return true;
   }
 
-  /** @internal False when there is nothing to send it to. */
-  protected sendSignal(signal: number, _by: 'stop' | 'kill' | 'dispose'): boolean {
+  /**
+   * @internal Whatever runs it hands it on.
+   * @param isFinal it is not to be started again by its policy
+   */
+  protected async deliver(signal: number, by: Sender, isFinal = true): Promise<void> {
     const directory = this.runtime.store.containers.find(this.id);
-    const identity = directory === undefined ? undefined : readPid(directory);
-    const isSent = identity !== undefined && signalProcess(identity, signal);
-    const record = isSent ? this.runtime.findContainer(this.id) : undefined;
-    if (record !== undefined) this.runtime.tell([killEvent(record, signal)]);
-    return isSent;
+    if (directory === undefined) return;
+    const record = this.runtime.findContainer(this.id);
+    const tell = () => record && this.runtime.tell([killEvent(record, signal)]);
+    using connection = isWatched(directory) ? await MonitorConnection.open(directory) : undefined;
+    if (connection !== undefined) {
+      await connection.ask(encodeSignal(signal, senderNumber(by), isFinal));
+      tell();
+      return;
+    }
+    const identity = readPid(directory);
+    if (identity !== undefined && signalProcess(identity, signal)) tell();
   }
 
   /** Whether it ended within the time; -1 = for ever. */
@@ -367,17 +450,41 @@ export class Container implements AsyncDisposable {
     const until = milliseconds === -1 ? Number.POSITIVE_INFINITY : performance.now() + milliseconds;
     for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 50)) {
       const record = this.runtime.findContainer(this.id);
-      if (record === undefined || this.#stateOf(record).status !== 'running') return true;
+      if (record === undefined || !isRunning(this.#stateOf(record))) return true;
       const left = until - performance.now();
       if (left <= 0) return false;
-      await pause(Math.min(pauseMs, left), signal);
+      await this.#change(Math.min(pauseMs, left), signal, left);
     }
+  }
+
+  /**
+   * Until its monitor says that something happened to it; without one, for some milliseconds.
+   * @throws the reason of an aborted signal
+   */
+  async #change(pauseMs: number, signal?: AbortSignal, mostMs?: number): Promise<void> {
+    signal?.throwIfAborted();
+    const directory = this.runtime.store.containers.find(this.id);
+    const watched = directory !== undefined && isWatched(directory);
+    using connection = watched ? await MonitorConnection.open(directory) : undefined;
+    if (connection === undefined) return pause(pauseMs, signal);
+    // What happened before this process was connected, is in the files by now.
+    const record = this.runtime.findContainer(this.id);
+    if (record === undefined || this.#stateOf(record).status !== 'running') return pause(pauseMs, signal);
+    const limit =
+      mostMs === undefined || mostMs === Number.POSITIVE_INFINITY
+        ? []
+        : [AbortSignal.timeout(Math.ceil(mostMs))];
+    const until = AbortSignal.any([...(signal ? [signal] : []), ...limit]);
+    await connection.next(event => (CHANGES.has(event.type) ? event : undefined), until);
+    signal?.throwIfAborted();
   }
 
   #stateOf(record: ContainerRecord): ContainerState {
     return this.runtime.stateOf(record);
   }
 }
+
+const CHANGES: ReadonlySet<MonitorEvent['type']> = new Set(['started', 'exited', 'ended']);
 
 interface RunFacts {
   /** Whoever watches hears of it. */
@@ -463,7 +570,7 @@ export class RunningContainer extends Container {
 
   /** Sends a signal by number; nothing happens when the program has ended. As `kill` otherwise. */
   signal(signal: number): void {
-    this.sendSignal(signal, 'kill');
+    this.#send(signal, 'kill');
   }
 
   override async wait({signal, condition}: WaitOptions = {}): Promise<Exit> {
@@ -480,21 +587,24 @@ export class RunningContainer extends Container {
 
   override async remove(options: {readonly force?: boolean; readonly volumes?: boolean} = {}): Promise<void> {
     if (!this.#transient) return super.remove(options);
-    if (options.force) this.sendSignal(SIGKILL, 'kill');
+    if (options.force) this.#send(SIGKILL, 'kill');
     await this.settled;
   }
 
   override async [Symbol.asyncDispose](): Promise<void> {
-    this.sendSignal(SIGKILL, 'dispose');
+    this.#send(SIGKILL, 'dispose');
     await this.settled.catch(() => {});
     if (!this.#transient) await super[Symbol.asyncDispose]();
   }
 
-  protected override sendSignal(signal: number, by: 'stop' | 'kill' | 'dispose'): boolean {
+  protected override async deliver(signal: number, by: Sender): Promise<void> {
+    this.#send(signal, by);
+  }
+
+  #send(signal: number, by: Sender): void {
     this.#deeds.sent = {signal, by};
     this.#process.kill(signal);
     if (!this.#ended) this.#tell(record => [killEvent(record, signal)]);
-    return true;
   }
 
   /** The launcher died, and with it the program; how that ended nobody knows. */
@@ -579,6 +689,28 @@ async function drained(output: CapturedOutput | undefined): Promise<void> {
   if (output === undefined || output.isTaken) return;
   const patience = sleep(DRAIN_PATIENCE_MS, 'late', {ref: false});
   if ((await Promise.race([output.ended, patience])) === 'late') output.close();
+}
+
+/** Docker counts a container that is about to be started again as running. */
+export function isRunning({status}: ContainerState): boolean {
+  return status === 'running' || status === 'restarting';
+}
+
+function notRunning(id: string): CoracleError {
+  return new CoracleError('ERR_CONTAINER_NOT_RUNNING', `Container ${id} is not running`);
+}
+
+/** It would end with this program: nobody would be there to start it again. */
+function refuseRestart({restart}: Pick<ContainerConfig, 'restart'>): void {
+  if (restart === undefined || restart.name === 'no') return;
+  throw new CoracleError(
+    'ERR_INVALID_OPTION',
+    'a container with a restart policy can only be started detached',
+    {
+      hint: 'Use startDetached(), or Container.runDetached().',
+      details: {option: 'restart'},
+    },
+  );
 }
 
 function alreadyRunning(name: string): CoracleError {

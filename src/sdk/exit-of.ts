@@ -18,7 +18,7 @@ export interface OwnDeeds {
 export function exitOf(
   event: ExitedEvent,
   facts: ExitFacts,
-  config: Pick<ContainerConfig, 'deadlineMs' | 'limits' | 'seccomp'>,
+  config: Pick<ContainerConfig, 'deadlineMs' | 'limits'>,
   deeds: Readonly<OwnDeeds>,
   lastOutput: LastOutput,
   refusedCall?: string,

@@ -19,6 +19,10 @@ export interface InspectFacts {
   readonly cgroupNamespace: 'host' | 'private';
   /** Of the commands that run in it beside its own. */
   readonly execIds: readonly string[];
+  /** How often its policy has started it again since somebody did. */
+  readonly restarts: number;
+  /** Of the log that the output goes to; '' when it goes to none, or the driver's files are its own affair. */
+  readonly logPath: string;
   /** Of `--size`: bytes written by the container, and those with the image's. */
   readonly sizes?: {readonly writable: number; readonly total: number};
 }
@@ -34,7 +38,7 @@ const NEVER = '0001-01-01T00:00:00Z'; // Go's zero time
  */
 export function inspectRecord(config: ContainerConfig, state: ContainerState, facts: InspectFacts) {
   const [path, ...args] = config.argv;
-  const started = state.status === 'running' || state.status === 'exited';
+  const started = state.status !== 'created' && state.status !== 'removing';
   const file = (name: string) => (started && facts.directory !== '' ? `${facts.directory}/${name}` : '');
   return {
     Id: config.id,
@@ -46,10 +50,9 @@ export function inspectRecord(config: ContainerConfig, state: ContainerState, fa
     ResolvConfPath: file('resolv.conf'),
     HostnamePath: file('hostname'),
     HostsPath: file('hosts'),
-    // Output of an attached container goes to whoever started it; there is no log until containers are detached.
-    LogPath: '',
+    LogPath: facts.logPath,
     Name: `/${config.name}`,
-    RestartCount: 0,
+    RestartCount: facts.restarts,
     Driver: 'overlay2',
     Platform: 'linux',
     MountLabel: '',
@@ -74,13 +77,14 @@ export function inspectRecord(config: ContainerConfig, state: ContainerState, fa
 }
 
 function inspectState(state: ContainerState) {
-  const exit = state.status === 'exited' ? state.exit : undefined;
+  const exit = 'exit' in state ? state.exit : undefined;
+  const restarting = state.status === 'restarting';
   const failure = state.status === 'created' ? state.failure : undefined;
   return {
     Status: state.status,
-    Running: state.status === 'running',
+    Running: state.status === 'running' || restarting,
     Paused: false,
-    Restarting: false,
+    Restarting: restarting,
     OOMKilled: exit?.cause.kind === 'memory',
     Dead: false,
     Pid: state.status === 'running' ? state.pid : 0,
@@ -99,10 +103,13 @@ function hostConfig(config: ContainerConfig, facts: InspectFacts) {
   return {
     Binds: orNull(binds.map(mount => mount.writtenAs!)),
     ContainerIDFile: '',
-    LogConfig: {Type: 'none', Config: {} as Readonly<Record<string, string>>},
+    LogConfig: {Type: (config.log?.driver ?? 'none') as string, Config: config.log?.options ?? {}},
     NetworkMode: config.network as string,
     PortBindings: {} as Readonly<Record<string, readonly PortBinding[]>>,
-    RestartPolicy: {Name: 'no', MaximumRetryCount: 0},
+    RestartPolicy: {
+      Name: (config.restart?.name ?? 'no') as string,
+      MaximumRetryCount: config.restart?.maximumRetries ?? 0,
+    },
     AutoRemove: config.autoRemove,
     VolumeDriver: '',
     VolumesFrom: null as readonly string[] | null,

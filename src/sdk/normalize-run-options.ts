@@ -7,10 +7,12 @@ import {checkRunOptions} from './check-run-options.js';
 import type {Configuration} from './config-file.js';
 import {DEFAULT_SHM_BYTES} from './docker-defaults.js';
 import {envKey} from './env-key.js';
+import type {LogConfig} from './log-config.js';
 import type {
   Device,
   Mount,
   OutputTarget,
+  RestartPolicy,
   RunOptions,
   SeccompDocument,
   StdinSource,
@@ -62,6 +64,9 @@ export interface NormalizedOptions {
   readonly uts: NonNullable<RunOptions['uts']>;
   /** Without slashes at its ends; undefined: the runtime's. */
   readonly cgroupParent: string | undefined;
+  /** Undefined: Docker's default, for what is detached. */
+  readonly log: LogConfig | undefined;
+  readonly restart: RestartPolicy | undefined;
   readonly init: boolean;
   readonly stopSignal: string | undefined;
   readonly stopTimeoutMs: number | undefined;
@@ -133,6 +138,8 @@ export function normalizeRunOptions(
     ipc: options.ipc ?? 'private',
     uts: options.uts ?? 'private',
     cgroupParent: options.cgroupParent === undefined ? undefined : cleanCgroupPath(options.cgroupParent),
+    log: options.log && {driver: options.log.driver, options: options.log.options ?? {}},
+    restart: options.restart,
     init: options.init ?? configured.init ?? false,
     stopSignal: options.stopSignal,
     stopTimeoutMs: options.stopTimeoutMs,
@@ -160,6 +167,9 @@ function refuseContradictions(options: NormalizedOptions, verb: 'run' | 'create'
       'network',
       "cannot share the host's network namespace when user namespaces are enabled",
     );
+  }
+  if (options.autoRemove && options.restart !== undefined && options.restart.name !== 'no') {
+    throw invalidOption('restart', "can't create 'AutoRemove' container with restart policy");
   }
   // For its refusal of unknown names: what this host can hand on is decided at the start.
   resolveCapabilities({...capabilities, privileged}, EVERY_CAPABILITY);

@@ -88,6 +88,11 @@ export interface RunOptions {
   /** The cgroup that holds the container's own, below the root of each hierarchy: `batch/nightly`. @default the configuration file's, or Coracle's `--cgroup-parent` */
   readonly cgroupParent?: string;
 
+  /** Where the output of a detached container is kept. @default json-file, as Docker's `--log-driver --log-opt` */
+  readonly log?: LogOptions;
+  /** When a detached container is started again after it ended. @default never `--restart` */
+  readonly restart?: RestartPolicy;
+
   /** Run a minimal pid 1 that forwards signals and reaps. @default false `--init` */
   readonly init?: boolean;
   /** What `stop` sends first: `SIGTERM`, `TERM` or a number. @default the image's, or SIGTERM `--stop-signal` */
@@ -110,6 +115,19 @@ export type StdinSource = 'ignore' | 'pipe' | 'inherit' | StdinContent;
 
 /** Bytes for the program to read; a `string` that is none of the three words has to come as bytes or as `{text}`. */
 export type StdinContent = Uint8Array | {readonly text: string} | AsyncIterable<Uint8Array | string>;
+
+/** Docker's log drivers: `json-file` and `local` write files that rotate, `none` keeps nothing. */
+export interface LogOptions {
+  readonly driver: 'json-file' | 'local' | 'none';
+  /** `max-size`, `max-file`, `compress`; json-file: `labels`, `labels-regex`, `env`, `env-regex`, `tag`. @default {} */
+  readonly options?: Readonly<Record<string, string>>;
+}
+
+/** `on-failure`: after an exit code other than 0, as often as `maximumRetries` says (0 = always). */
+export interface RestartPolicy {
+  readonly name: 'no' | 'on-failure' | 'always' | 'unless-stopped';
+  readonly maximumRetries?: number;
+}
 
 export type OutputTarget = 'pipe' | 'inherit' | 'ignore';
 

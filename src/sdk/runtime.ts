@@ -1,4 +1,4 @@
-import {readFileSync} from 'node:fs';
+import {existsSync, readFileSync, rmSync} from 'node:fs';
 import {mkdir, readdir, stat} from 'node:fs/promises';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {
@@ -27,6 +27,7 @@ import {
   type ContainerRecord,
   endRun,
   holdsName,
+  isWatched,
   type LivePlaces,
   type LiveRecord,
   readExecs,
@@ -35,12 +36,15 @@ import {
   readState,
   readWatcher,
   removalSteps,
+  type StateFacts,
   type WaitingRecord,
   writeExit,
 } from './container-files.js';
 import type {ContainerState} from './container-state.js';
 import {HostFacts} from './host-facts.js';
 import {type ContainerInspect, inspectRecord} from './inspect-record.js';
+import {DEFAULT_LOG, logNameOf} from './log-config.js';
+import {readMonitorState} from './monitor-records.js';
 import {formatNanoseconds, nowNanoseconds, parseNanoseconds} from './nanosecond-time.js';
 import type {Door, NormalizedOptions} from './normalize-run-options.js';
 import {PlanTemplates} from './plan-template.js';
@@ -309,7 +313,7 @@ export class Runtime implements AsyncDisposable {
 
   /** @internal A container that stays: its record is on disk when this resolves. */
   async createContainer(reference: string, options: NormalizedOptions): Promise<ContainerConfig> {
-    let {config} = await this.describeContainer(reference, options);
+    let {config} = await this.describeContainer(reference, {...options, log: options.log ?? DEFAULT_LOG});
     checkStart(config, this.facts);
     const {containers} = this.store;
     try {
@@ -412,7 +416,7 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** @internal */
-  stateOf(record: Pick<ContainerRecord, 'id' | 'name' | 'owner' | 'autoRemove'>): ContainerState {
+  stateOf(record: StateFacts & Pick<ContainerRecord, 'id' | 'name'>): ContainerState {
     const places = this.placesOf(record);
     // Its removal begins with the name; from then on its files go, one after the other.
     if (record.owner !== undefined && !holdsName(places)) return {status: 'removing'};
@@ -427,12 +431,18 @@ export class Runtime implements AsyncDisposable {
     });
   }
 
+  /** @internal Whether somebody still sees to a run of a container that stays. */
+  isWatched(record: ContainerRecord): boolean {
+    return isWatched(this.placesOf(record).directory);
+  }
+
   /** @internal Resolves when nothing of the last run of a container that stays is left to be done. */
   async whenSettled(record: ContainerRecord): Promise<void> {
     const {directory} = this.placesOf(record);
     for (;;) {
-      const watcher = readExit(directory) === undefined ? undefined : readWatcher(directory);
-      if (watcher === undefined || !isAlive(watcher)) return;
+      if (!isWatched(directory)) return;
+      // Without either, a monitor starts it whose caller died.
+      if (readExit(directory, record) === undefined && readPid(directory) !== undefined) return;
       await sleep(1);
     }
   }
@@ -444,6 +454,7 @@ export class Runtime implements AsyncDisposable {
   ): Promise<ContainerInspect> {
     const {directory, writable: layer} = this.placesOf(config);
     const image = this.store.findImage(config.image.id);
+    const log = `${directory}/${logNameOf(config)}`;
     const writable = size ? await treeSize(`${layer}/upper`) : 0;
     return inspectRecord(config, this.stateOf(config), {
       directory,
@@ -454,6 +465,8 @@ export class Runtime implements AsyncDisposable {
       volumeMountpoint: name => this.store.volumes.find(name)?.Mountpoint ?? '',
       cgroupNamespace: 'private',
       execIds: readExecs(directory),
+      restarts: readMonitorState(directory)?.restarts ?? 0,
+      logPath: config.log?.driver === 'json-file' && existsSync(log) ? log : '',
       ...(size && {sizes: {writable, total: writable + (image?.size ?? 0)}}),
     });
   }
@@ -554,18 +567,32 @@ export class Runtime implements AsyncDisposable {
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
   }
 
-  /** A run, or a start that did not come to one, whose program died before it could write the end. */
+  /** A run, or a start that did not come to one, whose program or monitor died before it could write the end. */
   async #finishLostRun(record: ContainerRecord): Promise<void> {
     const {directory} = this.placesOf(record);
-    const watcher = readWatcher(directory);
-    if (watcher === undefined || isAlive(watcher)) return;
+    const isLost = () => readWatcher(directory) !== undefined && !isWatched(directory);
+    if (!isLost()) return;
+    try {
+      // Nobody starts it meanwhile, which would begin anew what is removed here.
+      await this.store.containers.withLock(record.id, async () => {
+        if (isLost()) await this.#finishRun(record, directory);
+      });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // somebody else removed it
+    }
+  }
+
+  async #finishRun(record: ContainerRecord, directory: string): Promise<void> {
+    if (record.autoRemove) return this.#removeOrphan(record);
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown: this.#cgroupTeardown(record)}));
     const state = this.stateOf(record);
     const at = nowNanoseconds();
-    if (state.status === 'exited' && readExit(directory) === undefined) {
+    if (state.status === 'exited' && readExit(directory, record) === undefined) {
+      const startedNs = parseNanoseconds(state.startedAt);
       this.tell(endEvents(record, state.exit));
-      writeExit(directory, at, at, state.exit);
+      writeExit(directory, startedNs, at, state.exit);
     }
+    rmSync(`${directory}/control`, {force: true});
     endRun(directory);
   }
 

@@ -24,6 +24,8 @@ const facts: InspectFacts = {
   workDirectory: '/w',
   mergedDirectory: '/m',
   volumeMountpoint: name => `/volumes/${name}/_data`,
+  restarts: 0,
+  logPath: '',
   cgroupNamespace: 'host',
   execIds: [],
 };

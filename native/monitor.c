@@ -1,0 +1,657 @@
+/* monitor.c: the life of one detached container. Forked from the supervisor, without exec, it is the parent of the container's
+ * init: starts it, hands its output on, notes how it ended, tears it down, starts it again when that is due. See README.md and
+ * docs/decisions/0010-the-monitor.md. */
+#include "monitor.h"
+#include <linux/poll.h>
+#include <linux/prctl.h>
+#include <linux/wait.h>
+
+#define AF_UNIX_ 1
+#define SOCK_STREAM_NONBLOCK (1 | O_NONBLOCK | O_CLOEXEC)
+#define SOCK_SEQPACKET_CLOEXEC (5 | O_CLOEXEC)
+#define TIOCSWINSZ_ 0x5414
+#define CLD_EXITED_ 1
+#define IDLE_NS 1000000000u            /* silent for so long, buffers are given back */
+#define LAST_WORDS_NS 10000000000u     /* how long a client that lost output may take to read the rest, at the end */
+#define CLEANING_NS 2000000000u        /* as the janitor's patience */
+#define SECOND 1000000000u
+
+extern char __bss_start[], _end[];
+
+static char chunk[CHUNK_SIZE] __attribute__((aligned(4096)));
+
+/* What the supervisor has touched is as good as ours now: its tables, its backlog. Whole pages are given back, and read as zero. */
+static void forget_memory(void)
+{
+        uintptr_t page = 65536, first = ((uintptr_t)__bss_start + page - 1) & ~(page - 1), end = (uintptr_t)_end & ~(page - 1);
+        if (first < end)
+                sys3(__NR_madvise, first, end - first, 4 /* MADV_DONTNEED */);
+}
+
+static void close_if_open(int *fd)
+{
+        if (*fd >= 0)
+                close_fd(*fd);
+        *fd = -1;
+}
+
+static void set_nonblocking(int fd)
+{
+        long flags = sys3(__NR_fcntl, fd, F_GETFL, 0);
+        sys3(__NR_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+/* --- helpers: a starter or a cleaner, one at a time --- */
+
+static void begin_helper(struct monitor *m, int pid, int socket, enum stage stage)
+{
+        m->helper_pid = pid;
+        m->helper = socket;
+        m->stage = stage;
+}
+
+static void end_helper(struct monitor *m)
+{
+        close_if_open(&m->helper);
+        sys4(__NR_wait4, m->helper_pid, 0, __WALL, 0);
+        m->helper_pid = 0;
+}
+
+static void open_slots(const struct monitor *m, struct run *run)
+{
+        run->slots[CT_SLOT_EMPTY_NS] = m->launcher->empty_namespace;
+        run->slots[CT_SLOT_PROC] = m->launcher->proc;
+        run->slots[CT_SLOT_LIFE] = m->life[0];
+}
+
+/* The container becomes the monitor's child: clone has CLONE_PARENT. */
+static _Noreturn void starter_main(struct monitor *m, int socket, const int *stdio)
+{
+        static struct run run;
+        static struct report report;
+        const int needed[] = {m->plan, socket, m->life[0], m->launcher->empty_namespace, m->launcher->proc, stdio[0], stdio[1], stdio[2]};
+        name_process("coracle-start");
+        sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
+        close_all_but(needed, sizeof needed / sizeof *needed);
+        int r = run_open(&run, m->plan, m->progress);
+        if (r == 0) {
+                open_slots(m, &run);
+                for (int i = 0; i < 3; i++)
+                        run.slots[CT_SLOT_PASSED + i] = stdio[i];
+                r = start_container(m->launcher, &run);
+        }
+        report.executed_ns = now_ns();
+        report.error = -r;
+        report.step = m->progress->step;
+        report.pid = m->progress->pid;
+        send_message(socket, &report, offsetof(struct report, trace), &run.pidfd, run.plan && run.pidfd >= 0, 0);
+        quit(0);
+}
+
+/* Every step is fine with what an earlier attempt removed already. */
+static _Noreturn void cleaner_main(struct monitor *m, int socket)
+{
+        static struct run run;
+        static struct progress progress;
+        struct ct_said_ended ended = {0};
+        const int needed[] = {m->plan, socket, m->launcher->proc};
+        uint64_t until = now_ns() + CLEANING_NS;
+        name_process("coracle-clean");
+        sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
+        close_all_but(needed, sizeof needed / sizeof *needed);
+        do {
+                ended.error = -run_open(&run, m->plan, &progress);
+                if (ended.error == 0) {
+                        open_slots(m, &run);
+                        run.wait_until = until;
+                        ended.error = -run_teardown(&run, &ended.step);
+                        run_close(&run);
+                }
+        } while (ended.error == EBUSY && now_ns() < until);
+        send_message(socket, &ended, sizeof ended, 0, 0, 0);
+        quit(0);
+}
+
+static void clean(struct monitor *m)
+{
+        int ends[2];
+        long pid = sys4(__NR_socketpair, AF_UNIX_, SOCK_SEQPACKET_CLOEXEC, 0, ends);
+        if (pid == 0)
+                pid = fork_process();
+        if (pid == 0)
+                cleaner_main(m, ends[1]);
+        if (pid < 0)
+                quit(111);             /* no processes to be had: the next open cleans */
+        close_fd(ends[1]);
+        begin_helper(m, (int)pid, ends[0], CLEANING);
+}
+
+/* --- start --- */
+
+static void fail(struct monitor *m, uint32_t step, int error)
+{
+        m->failed_step = step;
+        m->failed_error = (uint32_t)error;
+}
+
+/* The container's ends in stdio, ours in the monitor; 0 or -errno. */
+static int open_streams(struct monitor *m, int *stdio)
+{
+        int ends[2];
+        long r = 0;
+        stdio[0] = stdio[1] = stdio[2] = -1;
+        for (int i = 0; r == 0 && i < 2; i++) {
+                r = sys2(__NR_pipe2, ends, O_CLOEXEC);
+                if (r < 0)
+                        break;
+                m->streams[i].fd = ends[0];
+                stdio[i + 1] = ends[1];
+                set_nonblocking(ends[0]);
+        }
+        if (r == 0 && (orders()->flags & CT_ORDER_STDIN)) {
+                r = sys2(__NR_pipe2, ends, O_CLOEXEC);
+                if (r == 0) {
+                        stdio[0] = ends[0];
+                        m->input = ends[1];
+                        set_nonblocking(ends[1]);
+                }
+        } else if (r == 0) {
+                r = stdio[0] = (int)sys4(__NR_openat, AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0);
+        }
+        return r < 0 ? (int)r : 0;
+}
+
+static void close_streams(struct monitor *m)
+{
+        if (!m->terminal)
+                close_if_open(&m->input);
+        m->input = -1;
+        m->terminal = 0;
+        for (int i = 0; i < 2; i++)
+                close_if_open(&m->streams[i].fd);
+}
+
+static void end(struct monitor *m, const struct ct_said_ended *ended);
+
+static void start_failed(struct monitor *m)
+{
+        struct ct_said_failed failed = {m->failed_step, (int32_t)m->failed_error};
+        close_streams(m);
+        say(m, CT_SAID_FAILED, &failed, sizeof failed);
+        m->final = 1;
+        if (m->plan >= 0) {
+                clean(m);
+        } else {
+                struct ct_said_ended nothing = {0};
+                end(m, &nothing);
+        }
+}
+
+static int fork_starter(struct monitor *m, const int *stdio)
+{
+        int ends[2];
+        long page = sys6(__NR_mmap, 0, sizeof(struct progress), 3, 0x21 /* MAP_SHARED | MAP_ANONYMOUS */, -1, 0);
+        if (page < 0 && page > -4096)
+                return (int)page;
+        m->progress = (struct progress *)page;
+        long pid = sys4(__NR_socketpair, AF_UNIX_, SOCK_SEQPACKET_CLOEXEC, 0, ends);
+        if (pid == 0) {
+                pid = fork_process();
+                if (pid == 0)
+                        starter_main(m, ends[1], stdio);
+                close_fd(ends[1]);
+                if (pid < 0)
+                        close_fd(ends[0]);
+        }
+        if (pid < 0) {
+                sys2(__NR_munmap, m->progress, sizeof *m->progress);
+                return (int)pid;
+        }
+        begin_helper(m, (int)pid, ends[0], STARTING);
+        return 0;
+}
+
+/* plan.bin is read anew each time: it may have been replaced. */
+static void start(struct monitor *m)
+{
+        int stdio[3], r;
+        m->requested_ns = now_ns();
+        m->gave_up = 0;
+        m->sent = (struct ct_ask_signal){0};
+        m->failed_step = CT_AT_PLAN;
+        close_if_open(&m->plan);
+        r = m->plan = (int)sys4(__NR_openat, m->directory, "plan.bin", O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+        if (r >= 0)
+                r = read_orders(m->plan);
+        if (r >= 0) {
+                m->failed_step = CT_AT_LOG;
+                r = open_log(m);
+        }
+        if (r >= 0) {
+                m->failed_step = CT_AT_STREAMS;
+                r = open_streams(m, stdio);
+                if (r >= 0)
+                        r = fork_starter(m, stdio);
+                for (int i = 0; i < 3; i++)
+                        close_if_open(&stdio[i]);
+        }
+        if (r < 0) {
+                m->failed_error = (uint32_t)-r;
+                start_failed(m);
+                return;
+        }
+        m->due = orders()->start_deadline_ns ? m->requested_ns + orders()->start_deadline_ns : 0;
+}
+
+/* What is killed here says so, sooner or later, by its end. */
+static void give_up_start(struct monitor *m)
+{
+        m->gave_up = 1;
+        m->due = 0;
+        int32_t child = __atomic_load_n(&m->progress->pid, __ATOMIC_SEQ_CST);
+        if (child > 0)
+                sys2(__NR_kill, child, SIGKILL_);
+        sys2(__NR_kill, m->helper_pid, SIGKILL_);
+}
+
+static void started(struct monitor *m)
+{
+        struct ct_said_started said = {m->pid, m->restarts, m->requested_ns, m->executed_ns};
+        m->stage = RUNNING;
+        m->due = orders()->deadline_ns ? m->executed_ns + orders()->deadline_ns : 0;
+        m->idle = 0;
+        format_time(m->started, wall_ns() - (now_ns() - m->executed_ns));
+        write_state(m, "running");
+        say(m, CT_SAID_STARTED, &said, sizeof said);
+}
+
+static void starter_reported(struct monitor *m)
+{
+        struct report report;
+        int fds[CT_PASSED_MAX], count = 0;
+        long n = receive_message(m->helper, &report, offsetof(struct report, trace), fds, &count, MSG_DONTWAIT_);
+        if (n == -EAGAIN || n == -EINTR)
+                return;
+        end_helper(m);
+        m->due = 0;
+        if (n < (long)offsetof(struct report, trace)) {        /* it was killed: what it was at is in its page */
+                report = (struct report){.error = m->gave_up ? ETIMEDOUT : ECHILD, .step = m->progress->step, .pid = m->progress->pid};
+                if (report.pid > 0)
+                        fds[count++] = (int)sys2(__NR_pidfd_open, report.pid, 0);
+        }
+        m->pidfd = count > 0 ? fds[0] : -1;
+        m->pid = report.pid;
+        m->executed_ns = report.executed_ns;
+        sys2(__NR_munmap, m->progress, sizeof *m->progress);
+        m->progress = 0;
+        if (report.error == 0 && m->gave_up)
+                report.error = ETIMEDOUT;
+        if (report.error == 0) {
+                started(m);
+                return;
+        }
+        fail(m, report.step, report.error);
+        if (m->pidfd >= 0) {
+                sys4(__NR_pidfd_send_signal, m->pidfd, SIGKILL_, 0, 0);
+                m->stage = LOSING;
+        } else {
+                start_failed(m);
+        }
+}
+
+/* --- run --- */
+
+static int read_stream(struct monitor *m, int i)
+{
+        long n = sys3(__NR_read, m->streams[i].fd, chunk, sizeof chunk);
+        if (n == -EAGAIN || n == -EINTR)
+                return 0;
+        if (n <= 0) {                  /* a terminal that nobody has open any more answers EIO */
+                if (i == 0 && m->terminal) {
+                        m->input = -1;
+                        m->terminal = 0;
+                }
+                close_if_open(&m->streams[i].fd);
+                return 0;
+        }
+        m->idle = 0;
+        log_output(m, i, chunk, (uint32_t)n);
+        say_output(m, i, chunk, (uint32_t)n);
+        return 1;
+}
+
+/* The last words: what is in the pipes once the container is gone. A process outside may hold their other ends; nobody waits for
+ * what it might still write. */
+static void read_rest(struct monitor *m)
+{
+        for (int i = 0; i < 2; i++) {
+                for (int reads = 0; reads < 64 && m->streams[i].fd >= 0; reads++)
+                        if (!read_stream(m, i))
+                                break;
+                log_end(m, i);
+        }
+        flush_log();
+        close_streams(m);
+}
+
+/* moby, restartmanager/restartmanager.go, with the numbers that TypeScript gave. */
+static int restart_is_due(struct monitor *m, const struct ending *ending)
+{
+        const struct ct_orders *o = orders();
+        if (ending->duration_ns >= o->pause_reset_ns || m->pause_ns == 0)
+                m->pause_ns = o->pause_first_ns;
+        else
+                m->pause_ns *= o->pause_factor;
+        if (m->pause_ns > o->pause_most_ns)
+                m->pause_ns = o->pause_most_ns;
+        if (m->final || o->restart == CT_RESTART_NEVER)
+                return 0;
+        if (o->restart == CT_RESTART_ALWAYS)
+                return 1;
+        int failed = ending->code != CLD_EXITED_ || ending->status != 0;
+        return failed && (o->restart_most == 0 || m->restarts < o->restart_most);
+}
+
+/* siginfo_t as the kernel lays it out on 64-bit machines */
+struct exit_info {
+        int32_t signal, error, code, pad, pid;
+        uint32_t uid;
+        int32_t status;
+        int32_t rest[25];
+};
+
+static void child_ended(struct monitor *m)
+{
+        static struct ending ending;
+        struct exit_info info = {0};
+        struct rusage usage = {0};
+        long r = sys5(__NR_waitid, P_PIDFD, m->pidfd, &info, WEXITED | WNOHANG | __WALL, &usage);
+        if (r == 0 && info.pid == 0)
+                return;
+        close_if_open(&m->pidfd);
+        if (m->stage == LOSING) {
+                start_failed(m);
+                return;
+        }
+        ending.code = info.code;
+        ending.status = info.status;
+        ending.duration_ns = now_ns() - m->executed_ns;
+        ending.user_us = (uint64_t)usage.ru_utime.tv_sec * 1000000u + (uint64_t)usage.ru_utime.tv_usec;
+        ending.system_us = (uint64_t)usage.ru_stime.tv_sec * 1000000u + (uint64_t)usage.ru_stime.tv_usec;
+        ending.peak_rss_kb = (uint64_t)usage.ru_maxrss;
+        ending.deadline = orders()->deadline_ns != 0 && m->due == 0;
+        format_time(m->finished, wall_ns());
+        read_rest(m);
+        ending.reports_size = read_reports(m->plan, ending.reports, sizeof ending.reports);
+        ending.restarts = (uint32_t)restart_is_due(m, &ending);
+        if (ending.restarts)
+                write_state(m, "restarting");
+        write_exit(m, &ending);
+        struct ct_said_exited said = {ending.code, ending.status, ending.restarts, 0};
+        say(m, CT_SAID_EXITED, &said, sizeof said);
+        m->due = 0;
+        if (!ending.restarts)
+                m->final = 1;
+        clean(m);
+}
+
+/* --- end --- */
+
+/* From here on the container may be started by others: nothing in its directory is ours any more. */
+static void end(struct monitor *m, const struct ct_said_ended *ended)
+{
+        close_log();
+        close_if_open(&m->plan);
+        close_if_open(&m->listener);
+        sys3(__NR_unlinkat, m->directory, "control", 0);
+        sys3(__NR_unlinkat, m->directory, "pid", 0);
+        sys3(__NR_unlinkat, m->directory, "watcher", 0);
+        end_idle_clients(m);
+        say(m, CT_SAID_ENDED, ended, sizeof *ended);
+        m->stage = ENDED;
+        m->due = now_ns() + LAST_WORDS_NS;
+}
+
+static void cleaner_reported(struct monitor *m)
+{
+        struct ct_said_ended ended = {0};
+        int fds[CT_PASSED_MAX], count = 0;
+        long n = receive_message(m->helper, &ended, sizeof ended, fds, &count, MSG_DONTWAIT_);
+        if (n == -EAGAIN || n == -EINTR)
+                return;
+        if (n != sizeof ended)
+                ended.error = ECHILD;
+        end_helper(m);
+        if (m->final) {
+                end(m, &ended);
+                return;
+        }
+        m->stage = PAUSING;
+        m->due = now_ns() + m->pause_ns;
+}
+
+static void time_is_over(struct monitor *m)
+{
+        switch (m->stage) {
+        case STARTING:
+                give_up_start(m);
+                break;
+        case RUNNING:
+                m->due = 0;            /* child_ended() reads from it that the deadline struck */
+                sys4(__NR_pidfd_send_signal, m->pidfd, SIGKILL_, 0, 0);
+                break;
+        case PAUSING:
+                m->restarts++;
+                start(m);
+                break;
+        case ENDED:
+                quit(0);
+        default:
+                m->due = 0;
+        }
+}
+
+/* --- requests of clients --- */
+
+void ask_to_start(struct monitor *m)
+{
+        start(m);
+}
+
+int ask_to_signal(struct monitor *m, const struct ct_ask_signal *ask, int final)
+{
+        struct ct_said_ended nothing = {0};
+        if (final)
+                m->final = 1;
+        if (m->stage == PAUSING && final) {
+                end(m, &nothing);
+                return 0;
+        }
+        if (m->stage != RUNNING)
+                return ESRCH;
+        if (ask->signal == 0)
+                return 0;
+        m->sent = *ask;
+        return (int)-sys4(__NR_pidfd_send_signal, m->pidfd, ask->signal, 0, 0);
+}
+
+int ask_to_resize(struct monitor *m, const struct ct_ask_resize *ask)
+{
+        uint16_t size[4] = {ask->rows, ask->columns, 0, 0};
+        if (!m->terminal)
+                return m->stage == RUNNING ? ENOTTY : ESRCH;
+        return (int)-sys3(__NR_ioctl, m->input, TIOCSWINSZ_, size);
+}
+
+/* The steps are read at the next start. */
+int ask_to_reload(struct monitor *m)
+{
+        int plan = (int)sys4(__NR_openat, m->directory, "plan.bin", O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
+        if (plan < 0)
+                return -plan;
+        int r = read_orders(plan);
+        close_fd(plan);
+        return -r;
+}
+
+void ask_to_give_up(struct monitor *m)
+{
+        if (m->stage == STARTING)
+                give_up_start(m);
+}
+
+/* --- the loop --- */
+
+enum { AT_HELPER, AT_LISTENER, AT_PIDFD, AT_OUT, AT_ERR, AT_INPUT, AT_CLIENTS, AT_END = AT_CLIENTS + CLIENTS_MAX };
+
+static void list_descriptors(const struct monitor *m, struct pollfd *polled)
+{
+        int held = is_held(m);
+        for (int i = 0; i < AT_END; i++)
+                polled[i] = (struct pollfd){-1, POLLIN, 0};
+        polled[AT_HELPER].fd = m->helper;
+        polled[AT_LISTENER].fd = m->listener;
+        polled[AT_PIDFD].fd = m->pidfd;
+        if (!held) {
+                polled[AT_OUT].fd = m->streams[0].fd;
+                polled[AT_ERR].fd = m->streams[1].fd;
+        }
+        if (m->input_waits)
+                polled[AT_INPUT] = (struct pollfd){m->input, POLLOUT, 0};
+        for (int i = 0; i < CLIENTS_MAX; i++) {
+                const struct client *client = &m->clients[i];
+                polled[AT_CLIENTS + i].fd = client->fd;
+                polled[AT_CLIENTS + i].events = (short)((client->have < CT_CONTROL_MAX ? POLLIN : 0) | (client->used > 0 ? POLLOUT : 0));
+        }
+}
+
+/* Nanoseconds until something is due; false = nothing is. */
+static int next_due(const struct monitor *m, struct ct_timespec *wait)
+{
+        uint64_t now = now_ns(), due = m->due;
+        if (!m->idle && (due == 0 || due > now + IDLE_NS))
+                due = now + IDLE_NS;
+        if (due == 0)
+                return 0;
+        uint64_t left = due > now ? due - now : 0;
+        *wait = (struct ct_timespec){(int64_t)(left / SECOND), (int64_t)(left % SECOND)};
+        return 1;
+}
+
+static void trim(struct monitor *m)
+{
+        trim_log(m);
+        sys3(__NR_madvise, chunk, sizeof chunk, 4 /* MADV_DONTNEED */);
+        m->idle = 1;
+}
+
+static void serve_clients(struct monitor *m, const struct pollfd *polled)
+{
+        for (int i = 0; i < CLIENTS_MAX; i++) {
+                struct client *client = &m->clients[i];
+                int events = polled[AT_CLIENTS + i].revents;
+                if (client->fd < 0 || client->fd != polled[AT_CLIENTS + i].fd)
+                        continue;
+                if (events & POLLOUT)
+                        flush_client(m, client);
+                if (client->fd >= 0 && (events & ~POLLOUT) && client->have < CT_CONTROL_MAX)
+                        serve_client(m, client);
+                else if (client->fd >= 0 && (events & (POLLHUP | POLLERR)))
+                        hang_up(m, client);
+        }
+}
+
+static _Noreturn void watch_over(struct monitor *m)
+{
+        for (;;) {
+                static struct pollfd polled[AT_END];
+                struct ct_timespec wait;
+                list_descriptors(m, polled);
+                long n = sys5(__NR_ppoll, polled, AT_END, next_due(m, &wait) ? &wait : 0, 0, 8);
+                if (n < 0 && n != -EINTR)
+                        quit(111);
+                if (n == 0 && !m->idle)
+                        trim(m);
+                for (int i = 0; n > 0 && i < 2; i++)
+                        if (polled[AT_OUT + i].revents && m->streams[i].fd >= 0)
+                                read_stream(m, i);
+                flush_log();
+                if (n > 0 && polled[AT_INPUT].revents)
+                        retry_input(m);
+                if (n > 0)
+                        serve_clients(m, polled);
+                if (n > 0 && polled[AT_LISTENER].revents && m->listener >= 0)
+                        accept_client(m);
+                if (n > 0 && polled[AT_HELPER].revents && m->helper >= 0) {
+                        if (m->stage == STARTING)
+                                starter_reported(m);
+                        else
+                                cleaner_reported(m);
+                }
+                if (n > 0 && polled[AT_PIDFD].revents && m->pidfd >= 0 && m->pidfd == polled[AT_PIDFD].fd)
+                        child_ended(m);
+                if (m->due != 0 && now_ns() >= m->due)
+                        time_is_over(m);
+                if (m->stage == ENDED && clients_unread(m) == 0)
+                        quit(0);
+        }
+}
+
+/* --- birth --- */
+
+/* Leaves what belonged to the caller. What cannot be left, an ordinary user's cgroup say, it says in its steps. */
+static void settle(struct launcher *launcher, int plan)
+{
+        static struct run run;
+        static struct progress progress;
+        if (run_open(&run, plan, &progress) == 0) {
+                run.slots[CT_SLOT_PROC] = launcher->proc;
+                run_phase(&run, PHASE_HOST);
+                run_close(&run);
+        }
+        close_fd(plan);
+}
+
+/* A relative name: the directory's path may be longer than an address. */
+static int listen_here(void)
+{
+        struct {
+                uint16_t family;
+                char path[14];
+        } address = {AF_UNIX_, "control"};
+        long fd = sys3(__NR_socket, AF_UNIX_, SOCK_STREAM_NONBLOCK, 0);
+        if (fd < 0)
+                return (int)fd;
+        sys3(__NR_unlinkat, AT_FDCWD, "control", 0);
+        sys1(__NR_umask, 0077);
+        long r = sys3(__NR_bind, fd, &address, 2 + 8);
+        sys1(__NR_umask, 0);
+        if (r == 0)
+                r = sys2(__NR_listen, fd, 16);
+        return r < 0 ? (int)r : (int)fd;
+}
+
+_Noreturn void monitor_main(struct launcher *launcher, const int *fds)
+{
+        static struct monitor m;
+        const int given[] = {fds[0], fds[1], fds[2]};
+        const int needed[] = {given[0], given[1], given[2], launcher->proc, launcher->empty_namespace};
+        name_process("coracle-monitor");
+        sys0(__NR_setsid);
+        sys2(__NR_munmap, launcher->shared, sizeof *launcher->shared);
+        forget_memory();
+        close_all_but(needed, sizeof needed / sizeof *needed);
+        m = (struct monitor){.launcher = launcher, .directory = given[1], .plan = -1, .pidfd = -1, .helper = -1, .input = -1, .idle = 1};
+        for (int i = 0; i < CLIENTS_MAX; i++)
+                m.clients[i].fd = -1;
+        m.streams[0].fd = m.streams[1].fd = -1;
+        settle(launcher, given[0]);
+        if (sys1(__NR_fchdir, m.directory) < 0 || sys2(__NR_pipe2, m.life, O_CLOEXEC) < 0)
+                quit(111);
+        m.listener = listen_here();
+        if (m.listener < 0)
+                quit(111);
+        set_nonblocking(given[2]);
+        add_client(&m, given[2]);
+        watch_over(&m);
+}

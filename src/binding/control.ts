@@ -1,0 +1,190 @@
+/**
+ * What a monitor and its clients say to each other: the mirror of `native/control.h`, and of `struct ct_orders` in
+ * `native/abi.h`. Plain data in, bytes out, and back. Change both in one commit.
+ */
+import {CoracleError} from '../errors.js';
+
+export const CONTROL_VERSION = 1;
+export const RECORD_HEAD_BYTES = 8;
+/** Bytes of one record, its head included. */
+export const RECORD_BYTES_MAX = 65_536;
+
+export const ASK = {
+  start: 1,
+  signal: 2,
+  attach: 3,
+  input: 4,
+  endInput: 5,
+  resize: 6,
+  reload: 7,
+  giveUp: 8,
+} as const;
+
+export const SAID = {
+  hello: 101,
+  done: 102,
+  started: 103,
+  failed: 104,
+  exited: 105,
+  output: 106,
+  dropped: 107,
+  ended: 108,
+  health: 109,
+} as const;
+
+export const SIGNAL_FINAL = 1;
+export const ATTACH = {stdout: 1, stderr: 2, hold: 4, onlyInput: 8} as const;
+
+/** Steps that are none: where a monitor's start failed beside its plan. */
+export const FAILED_AT = {plan: 0xffff_fff0, log: 0xffff_fff1, streams: 0xffff_fff2} as const;
+
+export const ORDERS_VERSION = 1;
+export const ORDERS_BYTES = 128;
+/** Of the whole, strings included. */
+export const ORDERS_BYTES_MAX = 32_768;
+export const ORDER = {stdin: 1, terminal: 2} as const;
+export const LOG_FORMAT = {none: 0, json: 1, binary: 2} as const;
+export const RESTART = {never: 0, onFailure: 1, always: 2} as const;
+/** Of `LOG_FORMAT.binary`: length, stream, time; then the bytes, then the length once more. */
+export const LOG_ENTRY = {headBytes: 16, tailBytes: 4, partial: 16} as const;
+
+export interface Orders {
+  /** A pipe to stdin that stays open between clients; else the null device. */
+  readonly stdin: boolean;
+  readonly terminal: boolean;
+  readonly log: keyof typeof LOG_FORMAT;
+  /** In the container's directory. */
+  readonly logName: string;
+  /** Stands in each line behind the stream's name: `,"attrs":{…}`, or nothing. */
+  readonly logAttributes: string;
+  /** 0 = never rotated. */
+  readonly logBytes: number;
+  readonly logFiles: number;
+  readonly restart: keyof typeof RESTART;
+  /** 0 = no bound. */
+  readonly restartMost: number;
+  readonly pauseFirstMs: number;
+  readonly pauseFactor: number;
+  readonly pauseMostMs: number;
+  /** After a run of this length the next pause is the first again. */
+  readonly pauseResetMs: number;
+  readonly startDeadlineMs: number;
+  /** 0 = none. */
+  readonly deadlineMs: number;
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** @throws `ERR_INVALID_OPTION` when the attributes of the log are too long */
+export function encodeOrders(orders: Orders): Buffer {
+  const texts = Buffer.from(`${orders.logName}\0${orders.logAttributes}\0`);
+  const bytes = Buffer.alloc(ORDERS_BYTES + texts.length);
+  if (bytes.length > ORDERS_BYTES_MAX) {
+    throw new CoracleError(
+      'ERR_INVALID_OPTION',
+      'the labels and variables for the log are longer than 32 KiB',
+      {
+        details: {option: 'log'},
+      },
+    );
+  }
+  texts.copy(bytes, ORDERS_BYTES);
+  const u32 = (value: number, at: number) => bytes.writeUInt32LE(value, at);
+  const nanoseconds = (ms: number, at: number) => bytes.writeBigUInt64LE(BigInt(Math.round(ms * 1e6)), at);
+  u32(ORDERS_VERSION, 0);
+  u32(bytes.length, 4);
+  u32((orders.stdin ? ORDER.stdin : 0) | (orders.terminal ? ORDER.terminal : 0), 8);
+  u32(LOG_FORMAT[orders.log], 12);
+  bytes.writeBigUInt64LE(BigInt(orders.logBytes), 16);
+  u32(orders.logFiles, 24);
+  u32(ORDERS_BYTES, 28);
+  u32(ORDERS_BYTES + Buffer.byteLength(orders.logName) + 1, 32);
+  u32(RESTART[orders.restart], 36);
+  u32(orders.restartMost, 40);
+  u32(orders.pauseFactor, 44);
+  nanoseconds(orders.pauseFirstMs, 48);
+  nanoseconds(orders.pauseMostMs, 56);
+  nanoseconds(orders.pauseResetMs, 64);
+  nanoseconds(orders.startDeadlineMs, 72);
+  nanoseconds(orders.deadlineMs, 80);
+  bytes.writeUInt16LE(orders.rows, 88);
+  bytes.writeUInt16LE(orders.columns, 90);
+  return bytes;
+}
+
+export type MonitorEvent =
+  | {readonly type: 'hello'; readonly version: number; readonly pid: number}
+  | {readonly type: 'done'; readonly errno: number}
+  | {
+      readonly type: 'started';
+      readonly pid: number;
+      readonly restarts: number;
+      /** CLOCK_MONOTONIC, as `process.hrtime.bigint()`. */
+      readonly requestedNs: bigint;
+      readonly executedNs: bigint;
+    }
+  | {readonly type: 'failed'; readonly step: number; readonly errno: number}
+  | {readonly type: 'exited'; readonly restarts: boolean}
+  | {readonly type: 'output'; readonly stream: 'stdout' | 'stderr'; readonly bytes: Buffer}
+  | {readonly type: 'dropped'; readonly stream: 'stdout' | 'stderr'; readonly bytes: number}
+  | {readonly type: 'ended'; readonly step: number; readonly errno: number}
+  | {readonly type: 'health'};
+
+/** One request. @param flags by type: SIGNAL_FINAL, ATTACH */
+export function encodeAsk(type: keyof typeof ASK, flags = 0, body: Uint8Array = new Uint8Array()): Buffer {
+  const record = Buffer.alloc(RECORD_HEAD_BYTES + body.length);
+  record.writeUInt32LE(record.length, 0);
+  record.writeUInt16LE(ASK[type], 4);
+  record.writeUInt16LE(flags, 6);
+  record.set(body, RECORD_HEAD_BYTES);
+  return record;
+}
+
+/** @param by a number that comes back in `exit.json` */
+export function encodeSignal(signal: number, by: number, final: boolean): Buffer {
+  const body = Buffer.alloc(8);
+  body.writeInt32LE(signal, 0);
+  body.writeUInt32LE(by, 4);
+  return encodeAsk('signal', final ? SIGNAL_FINAL : 0, body);
+}
+
+export function encodeResize(rows: number, columns: number): Buffer {
+  const body = Buffer.alloc(4);
+  body.writeUInt16LE(rows, 0);
+  body.writeUInt16LE(columns, 2);
+  return encodeAsk('resize', 0, body);
+}
+
+/** What was dropped between two of a stream's records; `undefined` for an event of a later release. */
+export function decodeSaid(record: Buffer): MonitorEvent | undefined {
+  const body = record.subarray(RECORD_HEAD_BYTES);
+  const stream = record.readUInt16LE(6) === 2 ? 'stderr' : 'stdout';
+  switch (record.readUInt16LE(4)) {
+    case SAID.hello:
+      return {type: 'hello', version: body.readUInt32LE(0), pid: body.readInt32LE(4)};
+    case SAID.done:
+      return {type: 'done', errno: body.readInt32LE(0)};
+    case SAID.started:
+      return {
+        type: 'started',
+        pid: body.readInt32LE(0),
+        restarts: body.readUInt32LE(4),
+        requestedNs: body.readBigUInt64LE(8),
+        executedNs: body.readBigUInt64LE(16),
+      };
+    case SAID.failed:
+      return {type: 'failed', step: body.readUInt32LE(0), errno: body.readInt32LE(4)};
+    case SAID.exited:
+      return {type: 'exited', restarts: body.readUInt32LE(8) !== 0};
+    case SAID.output:
+      return {type: 'output', stream, bytes: body};
+    case SAID.dropped:
+      return {type: 'dropped', stream, bytes: Number(body.readBigUInt64LE(0))};
+    case SAID.ended:
+      return {type: 'ended', step: body.readUInt32LE(0), errno: body.readInt32LE(4)};
+    case SAID.health:
+      return {type: 'health'};
+    default:
+      return undefined;
+  }
+}

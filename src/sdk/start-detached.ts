@@ -1,0 +1,189 @@
+/**
+ * Starts a container that lives on its own: forks its monitor, writes the plan that the monitor carries out, now and at
+ * each restart, and lets it go. Until the answer to the start the container's lock is held.
+ */
+import {
+  encodeOrders,
+  encodePlan,
+  errnoName,
+  FAILED_AT,
+  identifyProcess,
+  type MonitorEvent,
+  openDirectory,
+  openSocketPair,
+  type Plan,
+} from '../binding/index.js';
+import {CoracleError} from '../errors.js';
+import {replaceFile} from '../store/index.js';
+import type {ContainerConfig} from './container-config.js';
+import {endRun, monitoredSteps, removalSteps, writeWatcher} from './container-files.js';
+import {MonitorConnection} from './monitor-connection.js';
+import {ordersOf} from './monitor-orders.js';
+import {prepareStart} from './prepare-start.js';
+import type {Runtime} from './runtime.js';
+import {startFailure} from './start-failure.js';
+
+export interface DetachedStart {
+  readonly started: Extract<MonitorEvent, {type: 'started'}>;
+  readonly warnings: readonly string[];
+  /** To the monitor; closing it changes nothing for the container. */
+  readonly connection: MonitorConnection;
+}
+
+export interface DetachedStartOptions {
+  /** Aborted before exec: nothing runs. */
+  readonly signal?: AbortSignal | undefined;
+  /** Before anything runs: what it attaches to misses nothing. */
+  readonly before?: (connection: MonitorConnection) => unknown;
+}
+
+/**
+ * Of a container that does not run, with its lock held.
+ * @throws as `Container.run`; `ERR_LOG_UNAVAILABLE`, `ERR_MONITOR_LOST`
+ */
+export async function startDetached(
+  runtime: Runtime,
+  config: ContainerConfig,
+  {signal, before}: DetachedStartOptions = {},
+): Promise<DetachedStart> {
+  signal?.throwIfAborted();
+  const places = runtime.placesOf(config);
+  endRun(places.directory);
+  const greeting = forkMonitor(runtime, places.directory); // it settles while the plan is made
+  let prepared: ReturnType<typeof preparePlan>;
+  try {
+    prepared = preparePlan(runtime, config);
+    const encoded = encodePlan(prepared.plan, encodeOrders(ordersOf(config)));
+    replaceFile(`${places.directory}/plan.bin`, encoded, {durable: false});
+  } catch (error) {
+    (await greeting)?.close();
+    throw error;
+  }
+  const connection = await greeting;
+  const identity = connection && identifyProcess(connection.pid);
+  if (connection === undefined || identity === undefined) throw monitorLost();
+  try {
+    writeWatcher(places.directory, identity);
+    await before?.(connection);
+    const started = await start(connection, config, prepared.plan, signal);
+    return {started, warnings: prepared.warnings, connection};
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+/** What an update or a start writes for restarts to come. */
+export function preparePlan(runtime: Runtime, config: ContainerConfig) {
+  const places = runtime.placesOf(config);
+  const steps = monitoredSteps(places);
+  return prepareStart(runtime.facts, {
+    config,
+    image: runtime.store.getImage(config.image.id),
+    baseLayer: runtime.baseLayer,
+    places,
+    transient: false,
+    volumePath: name => runtime.volumePath(name),
+    bookkeeping: config.autoRemove
+      ? {...steps, teardown: removalSteps(places, runtime.anonymousVolumes(config))}
+      : steps,
+    extraEnv: runtime.extraEnv(config),
+  });
+}
+
+async function forkMonitor(runtime: Runtime, path: string): Promise<MonitorConnection | undefined> {
+  const launcher = runtime.launcher();
+  const settling: Plan = {
+    host: runtime.facts.cgroups.settle(),
+    parent: [],
+    child: [],
+    started: [],
+    exit: [],
+    teardown: [],
+  };
+  using directory = openDirectory(path);
+  const [ours, theirs] = openSocketPair('stream');
+  try {
+    launcher.monitor(encodePlan(settling), directory.fd, theirs.fd);
+  } catch (error) {
+    ours.close();
+    throw error;
+  } finally {
+    theirs.close();
+  }
+  return MonitorConnection.adopt(ours.fd);
+}
+
+async function start(
+  connection: MonitorConnection,
+  config: ContainerConfig,
+  plan: Plan,
+  signal: AbortSignal | undefined,
+): Promise<DetachedStart['started']> {
+  const giveUp = () => connection.tell('giveUp');
+  signal?.addEventListener('abort', giveUp, {once: true});
+  try {
+    const answer = connection.next(event =>
+      event.type === 'started' || event.type === 'failed' ? event : undefined,
+    );
+    const ended = connection.next(event => (event.type === 'ended' ? event : undefined));
+    connection.tell('start');
+    if (signal?.aborted) giveUp();
+    const event = await answer;
+    if (event?.type === 'started') return event;
+    await ended; // everything is undone
+    signal?.throwIfAborted();
+    if (event === undefined) throw monitorLost();
+    throw failure(event, config, plan);
+  } finally {
+    signal?.removeEventListener('abort', giveUp);
+  }
+}
+
+const ETIMEDOUT = 110;
+
+function failure(
+  {step, errno}: Extract<MonitorEvent, {type: 'failed'}>,
+  config: ContainerConfig,
+  plan: Plan,
+): CoracleError {
+  const details = {errno: errnoName(-errno)};
+  switch (step) {
+    case FAILED_AT.log:
+      return new CoracleError(
+        'ERR_LOG_UNAVAILABLE',
+        `the container's log cannot be opened: ${details.errno}`,
+        {
+          hint: 'Make room on the disk, or use --log-driver none.',
+          details,
+        },
+      );
+    case FAILED_AT.plan:
+      return new CoracleError('ERR_START_FAILED', `the container's plan cannot be read: ${details.errno}`, {
+        details,
+      });
+    case FAILED_AT.streams:
+      return new CoracleError(
+        'ERR_START_FAILED',
+        `its monitor has no more descriptors or processes: ${details.errno}`,
+        {
+          details,
+        },
+      );
+    default: {
+      const event = {type: 'failed', id: 0, step, errno, lost: false} as const;
+      const {argv, startDeadlineMs} = config;
+      return startFailure(event, {plan: () => plan, argv, startDeadlineMs}, errno === ETIMEDOUT);
+    }
+  }
+}
+
+function monitorLost(): CoracleError {
+  return new CoracleError(
+    'ERR_MONITOR_LOST',
+    "the container's monitor ended, and with it what it had started",
+    {
+      hint: 'Start the container again; the next Runtime.open() removes what was left behind.',
+    },
+  );
+}

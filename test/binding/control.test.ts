@@ -1,0 +1,124 @@
+import {readFileSync} from 'node:fs';
+import test from 'ava';
+import {
+  ASK,
+  ATTACH,
+  CONTROL_VERSION,
+  decodeSaid,
+  encodeAsk,
+  encodeOrders,
+  encodeResize,
+  encodeSignal,
+  FAILED_AT,
+  LOG_ENTRY,
+  LOG_FORMAT,
+  ORDER,
+  ORDERS_BYTES,
+  ORDERS_BYTES_MAX,
+  ORDERS_VERSION,
+  type Orders,
+  RECORD_BYTES_MAX,
+  RESTART,
+  SAID,
+  SIGNAL_FINAL,
+} from '../../src/binding/control.js';
+
+const control = native('control.h');
+const abi = native('abi.h');
+
+test('requests, events and flags of the control protocol are those of native/control.h', t => {
+  const names = {
+    ...named('CT_ASK_', ASK),
+    ...named('CT_SAID_', SAID),
+    ...named('CT_ATTACH_', ATTACH),
+    ...named('CT_AT_', FAILED_AT),
+    CT_SIGNAL_FINAL: SIGNAL_FINAL,
+    CT_CONTROL_VERSION: CONTROL_VERSION,
+    CT_CONTROL_MAX: RECORD_BYTES_MAX,
+  };
+  for (const [name, value] of Object.entries(names)) t.is(declared(control, name), value, name);
+  const declaredNames = [...control.matchAll(/\b(CT_(?:ASK|SAID|ATTACH|AT|SIGNAL)_[A-Z_]+) =? ?[0-9]/g)];
+  t.deepEqual(
+    declaredNames.map(([, name]) => name!).filter(name => !Object.hasOwn(names, name)),
+    [],
+  );
+});
+
+test('the orders of a monitor are those of native/abi.h', t => {
+  const names = {
+    ...named('CT_ORDER_', ORDER),
+    ...named('CT_LOG_', LOG_FORMAT),
+    ...named('CT_RESTART_', RESTART),
+    CT_LOG_PARTIAL: LOG_ENTRY.partial,
+    CT_ORDERS: ORDERS_VERSION,
+  };
+  for (const [name, value] of Object.entries(names)) t.is(declared(abi, name), value, name);
+  t.is(declared(native('monitor.h'), 'ORDERS_SIZE'), ORDERS_BYTES_MAX);
+});
+
+test('orders are encoded where struct ct_orders has them, with their strings behind', t => {
+  const orders: Orders = {
+    stdin: true,
+    terminal: false,
+    log: 'json',
+    logName: 'a.log',
+    logAttributes: ',"attrs":{}',
+    logBytes: 1000,
+    logFiles: 3,
+    restart: 'onFailure',
+    restartMost: 5,
+    pauseFirstMs: 100,
+    pauseFactor: 2,
+    pauseMostMs: 60_000,
+    pauseResetMs: 10_000,
+    startDeadlineMs: 10_000,
+    deadlineMs: 0,
+    rows: 24,
+    columns: 80,
+  };
+  const bytes = encodeOrders(orders);
+  t.is(bytes.readUInt32LE(4), bytes.length);
+  t.is(bytes.toString('utf8', bytes.readUInt32LE(28), bytes.readUInt32LE(28) + 5), 'a.log');
+  t.is(bytes.toString('utf8', bytes.readUInt32LE(32)), ',"attrs":{}\0');
+  t.is(bytes.readUInt32LE(28), ORDERS_BYTES);
+  t.is(bytes.readBigUInt64LE(48), 100_000_000n);
+  t.is(bytes.readUInt16LE(90), 80);
+  t.throws(() => encodeOrders({...orders, logAttributes: 'x'.repeat(ORDERS_BYTES_MAX)}), {
+    code: 'ERR_INVALID_OPTION',
+  });
+});
+
+test('a request is its length, type, flags and body', t => {
+  t.deepEqual(encodeAsk('start'), Buffer.from([8, 0, 0, 0, 1, 0, 0, 0]));
+  t.deepEqual(encodeSignal(15, 1, true), Buffer.from([16, 0, 0, 0, 2, 0, 1, 0, 15, 0, 0, 0, 1, 0, 0, 0]));
+  t.deepEqual(encodeResize(24, 80), Buffer.from([12, 0, 0, 0, 6, 0, 0, 0, 24, 0, 80, 0]));
+});
+
+test('an event of a later release is passed over, and so is what it added to one that is known', t => {
+  const later = Buffer.alloc(12);
+  later.writeUInt16LE(999, 4);
+  t.is(decodeSaid(later), undefined);
+  const done = Buffer.alloc(20);
+  done.writeUInt16LE(SAID.done, 4);
+  done.writeInt32LE(3, 8);
+  t.deepEqual(decodeSaid(done), {type: 'done', errno: 3});
+});
+
+/** `endInput` is declared as `…END_INPUT`. */
+function named(prefix: string, values: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [
+      prefix + name.replace(/[A-Z]/g, letter => `_${letter}`).toUpperCase(),
+      value,
+    ]),
+  );
+}
+
+function declared(header: string, name: string): number {
+  const [, value = ''] = new RegExp(`\\b${name}\\b (?:= )?(0x[0-9a-f]+|\\d+)u?`).exec(header) ?? [];
+  return Number(value);
+}
+
+function native(name: string): string {
+  return readFileSync(new URL(`../../native/${name}`, import.meta.url), 'utf8');
+}

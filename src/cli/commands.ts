@@ -19,6 +19,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./wait.js'),
   },
   ps: {summary: 'List containers', load: () => import('./ps.js')},
+  logs: {summary: 'Fetch the logs of a container', load: () => import('./logs.js')},
   rm: {summary: 'Remove one or more containers', load: () => import('./rm.js')},
   inspect: {summary: 'Return low-level information on objects', load: () => import('./inspect.js')},
   'container inspect': {
@@ -67,7 +68,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'container ps': 'ps',
   'container remove': 'rm',
   ...Object.fromEntries(
-    ['run', 'create', 'start', 'stop', 'restart', 'kill', 'wait', 'rm'].map(name => [
+    ['run', 'create', 'start', 'stop', 'restart', 'kill', 'wait', 'logs', 'rm'].map(name => [
       `container ${name}`,
       name,
     ]),

@@ -5,9 +5,13 @@ import type {
   ContainerState,
   Exit,
   ExplainedStep,
+  LogEntry,
+  LogsOptions,
   RunOptions,
   runtimeInfo,
 } from '../sdk/index.js';
+
+export type {LogEntry};
 
 /**
  * What the commands need of the SDK, and nothing else: commands are given one of these, tests give them one that
@@ -30,6 +34,8 @@ export interface Sdk {
   startDetached(container: string): Promise<readonly string[]>;
   /** Stops it if it runs, and starts it detached. */
   restart(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
+  /** Lines of its log, as they are written. */
+  logs(container: string, options: LogsOptions): AsyncIterable<LogEntry>;
   stop(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
   kill(container: string, signal: string): Promise<void>;
   /** Resolves when it is not running; at once with the last exit when it has exited, with code 0 before its first start. */

@@ -22,6 +22,7 @@ import {
   removalSteps,
   writeExit,
 } from './container-files.js';
+import {containerLogs, type LogsOptions} from './container-logs.js';
 import type {ContainerState, Exit} from './container-state.js';
 import {exitOf, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
@@ -33,6 +34,7 @@ import {type Door, normalizeRunOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
 import {prepareStart} from './prepare-start.js';
 import {PreparedContainer} from './prepared-container.js';
+import type {LogEntry} from './read-log.js';
 import type {RunOptions, StdinSource} from './run-options.js';
 import {Runtime} from './runtime.js';
 import {type DetachedStart, type DetachedStartOptions, startDetached} from './start-detached.js';
@@ -284,6 +286,14 @@ export class Container implements AsyncDisposable {
   /** Where it is in its life, from its files: the same for every process. @throws `ERR_CONTAINER_NOT_FOUND` */
   async state(): Promise<ContainerState> {
     return this.#stateOf(this.runtime.readContainer(this.id));
+  }
+
+  /**
+   * What it wrote while it was detached: of its present run, and of those before.
+   * @throws as `containerLogs`, at the first step
+   */
+  logs(options: LogsOptions = {}): AsyncGenerator<LogEntry, void, undefined> {
+    return containerLogs(this.runtime, this.runtime.readContainer(this.id), options);
   }
 
   /** Docker's inspect document. @throws `ERR_CONTAINER_NOT_FOUND` */

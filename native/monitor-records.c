@@ -2,6 +2,7 @@
  * (src/sdk/monitor-records.ts). */
 #include "monitor.h"
 
+#define RESERVED_SIZE 16384
 #define RECORD_SIZE (128 * 1024)       /* the exit reports with every byte escaped */
 
 static char record[RECORD_SIZE];
@@ -119,13 +120,30 @@ static char *string(char *to, const char *key, const char *value)
         return text_append(text_append(text_append(to, key), value), "\"");
 }
 
+static long open_temporary(const struct monitor *m, const char *temporary)
+{
+        return sys4(__NR_openat, m->directory, temporary, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+/* Room for the exit record is taken while there is some: a container that fills the disk shall not read as lost. */
+void reserve_exit(const struct monitor *m)
+{
+        long fd = open_temporary(m, "exit.json~");
+        if (fd < 0)
+                return;
+        sys4(__NR_fallocate, fd, 0, 0, RESERVED_SIZE);
+        close_fd((int)fd);
+}
+
 /* Not on disk before it is renamed: a power cut takes the container along, and the next open sees that its monitor is gone. */
 static void replace(struct monitor *m, const char *name, const char *temporary, const char *end)
 {
-        long fd = sys4(__NR_openat, m->directory, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+        long fd = open_temporary(m, temporary);
         if (fd < 0)
                 return;
         long length = end - record, n = sys3(__NR_write, fd, record, length);
+        if (n == length)
+                n = sys2(__NR_ftruncate, fd, length) == 0 ? length : -1;
         close_fd((int)fd);
         if (n == length)
                 sys4(__NR_renameat, m->directory, temporary, m->directory, name);

@@ -261,6 +261,7 @@ static void started(struct monitor *m)
         m->due = orders()->deadline_ns ? m->executed_ns + orders()->deadline_ns : 0;
         m->idle = 0;
         format_time(m->started, wall_ns() - (now_ns() - m->executed_ns));
+        reserve_exit(m);
         write_state(m, "running");
         say(m, CT_SAID_STARTED, &said, sizeof said);
 }

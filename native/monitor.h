@@ -114,6 +114,7 @@ void trim_log(struct monitor *m);
 
 /* monitor-records.c: files for whoever looks */
 void write_state(struct monitor *m, const char *status);
+void reserve_exit(const struct monitor *m);
 void write_exit(struct monitor *m, const struct ending *ending);
 /* RFC 3339 in UTC with nanoseconds as Go prints them, without trailing zeros. */
 void format_time(char *to, uint64_t ns);

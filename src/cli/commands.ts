@@ -25,6 +25,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./port.js'),
   },
   ps: {summary: 'List containers', load: () => import('./ps.js')},
+  logs: {summary: 'Fetch the logs of a container', load: () => import('./logs.js')},
   rm: {summary: 'Remove one or more containers', load: () => import('./rm.js')},
   inspect: {summary: 'Return low-level information on objects', load: () => import('./inspect.js')},
   'container inspect': {
@@ -76,9 +77,9 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'system events': 'events',
   'system info': 'info',
   ...Object.fromEntries(
-    ['run', 'create', 'start', 'stop', 'restart', 'kill', 'exec', 'wait', 'rename', 'port', 'rm'].map(
-      name => [`container ${name}`, name],
-    ),
+    'create exec kill logs port rename restart rm run start stop wait'
+      .split(' ')
+      .map(name => [`container ${name}`, name]),
   ),
 };
 

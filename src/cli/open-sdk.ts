@@ -24,6 +24,9 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     create: async (image, options) => (await Container.create(image, options, {runtime, door: 'docker'})).id,
     start: async (name, {stdin}) => (await container(name)).start({stdin: stdin ? 'pipe' : 'ignore'}),
     startDetached: async name => (await container(name)).startDetached(),
+    logs: async function* (name, options) {
+      yield* (await container(name)).logs(options);
+    },
     restart: async (name, options) => (await container(name)).restart(stopOptions(options)),
     stop: async (name, options) => (await container(name)).stop(stopOptions(options)),
     kill: async (name, signal) => (await container(name)).kill(signal),

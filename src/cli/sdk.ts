@@ -7,11 +7,15 @@ import type {
   ExecOptions,
   Exit,
   ExplainedStep,
+  LogEntry,
+  LogsOptions,
   RunOptions,
   RuntimeEvent,
   runtimeInfo,
   TerminalSize,
 } from '../sdk/index.js';
+
+export type {LogEntry};
 
 /**
  * What the commands need of the SDK, and nothing else: commands are given one of these, tests give them one that
@@ -34,6 +38,8 @@ export interface Sdk {
   startDetached(container: string): Promise<readonly string[]>;
   /** Stops it if it runs, and starts it detached. */
   restart(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
+  /** Lines of its log, as they are written. */
+  logs(container: string, options: LogsOptions): AsyncIterable<LogEntry>;
   stop(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
   kill(container: string, signal: string): Promise<void>;
   /** A command in a running container; resolves once it has been executed. */

@@ -22,6 +22,7 @@ import {
   removalSteps,
   writeExit,
 } from './container-files.js';
+import {containerLogs, type LogsOptions} from './container-logs.js';
 import type {ContainerState, Exit} from './container-state.js';
 import {type ExecResult, type RunningExec, startExec} from './exec.js';
 import type {ExecOptions} from './exec-options.js';
@@ -35,6 +36,7 @@ import {type Door, normalizeRunOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
 import {prepareStart} from './prepare-start.js';
 import {PreparedContainer} from './prepared-container.js';
+import type {LogEntry} from './read-log.js';
 import {containerEvent, endEvents, removalEvents, startEvents} from './record-events.js';
 import {refusedSystemCall} from './refused-system-call.js';
 import type {RunOptions, StdinSource} from './run-options.js';
@@ -313,6 +315,14 @@ export class Container implements AsyncDisposable {
   /** Where it is in its life, from its files: the same for every process. @throws `ERR_CONTAINER_NOT_FOUND` */
   async state(): Promise<ContainerState> {
     return this.#stateOf(this.runtime.readContainer(this.id));
+  }
+
+  /**
+   * What it wrote while it was detached: of its present run, and of those before.
+   * @throws as `containerLogs`, at the first step
+   */
+  logs(options: LogsOptions = {}): AsyncGenerator<LogEntry, void, undefined> {
+    return containerLogs(this.runtime, this.runtime.readContainer(this.id), options);
   }
 
   /** Docker's inspect document. @throws `ERR_CONTAINER_NOT_FOUND` */

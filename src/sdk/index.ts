@@ -11,6 +11,7 @@ export {
   type StopOptions,
 } from './container.js';
 export type {ContainerConfig} from './container-config.js';
+export type {LogsOptions} from './container-logs.js';
 export {
   type CauseOfDeath,
   type ContainerState,
@@ -33,14 +34,18 @@ export {parseEnvFile} from './parse-env-file.js';
 export {parseMount} from './parse-mount.js';
 export {parseSignal, signalName} from './parse-signal.js';
 export {parseSize} from './parse-size.js';
+export {parseTimestamp} from './parse-timestamp.js';
 export {parseTmpfs} from './parse-tmpfs.js';
 export {parseUlimit} from './parse-ulimit.js';
 export {parseVolume} from './parse-volume.js';
 export {PreparedContainer} from './prepared-container.js';
+export type {LogEntry} from './read-log.js';
 export type {
   BindMount,
   Device,
+  LogOptions,
   Mount,
+  RestartPolicy,
   RunOptions,
   SeccompDocument,
   StdinSource,

@@ -17,6 +17,7 @@ import {CoracleError} from '../errors.js';
 import {replaceFile} from '../store/index.js';
 import type {ContainerConfig} from './container-config.js';
 import {endRun, monitoredSteps, removalSteps, writeWatcher} from './container-files.js';
+import {compressLog} from './container-logs.js';
 import {MonitorConnection} from './monitor-connection.js';
 import {ordersOf} from './monitor-orders.js';
 import {prepareStart} from './prepare-start.js';
@@ -49,6 +50,7 @@ export async function startDetached(
   signal?.throwIfAborted();
   const places = runtime.placesOf(config);
   endRun(places.directory);
+  await compressLog(places.directory, config);
   const greeting = forkMonitor(runtime, places.directory); // it settles while the plan is made
   let prepared: ReturnType<typeof preparePlan>;
   try {

@@ -98,8 +98,9 @@ asRoot('it cannot be removed while it runs, but by force', async t => {
 });
 
 asRoot('with autoRemove it is gone when it has ended', async t => {
-  const container = await detached(t, 'sleep 0.2', {autoRemove: true});
+  const container = await detached(t, 'sleep 60', {autoRemove: true});
   const monitor = monitorOf(container);
+  await (await elsewhere(t, container)).kill();
   await container.wait({condition: 'removed'});
   await t.throwsAsync(container.state(), {code: 'ERR_CONTAINER_NOT_FOUND'});
   await assertGone(t, container, [monitor]);

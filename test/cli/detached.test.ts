@@ -1,0 +1,83 @@
+import test from 'ava';
+import type {Sdk} from '../../src/cli/sdk.js';
+import {command} from './recording-sdk.js';
+
+const ID = 'c'.repeat(64);
+
+test('run --detach prints the id, and start, restart the names', async t => {
+  const sdk: Partial<Sdk> = {
+    runDetached: async () => ({id: ID, warnings: ['cpus is not enforced']}),
+    startDetached: async () => [],
+    restart: async () => {},
+  };
+  const run = await command(['run', '-d', '--restart', 'on-failure:3', 'job'], sdk);
+  t.like(run, {exitCode: 0, stdout: `${ID}\n`, stderr: 'WARNING: cpus is not enforced\n'});
+  t.like(run.asked[0]![2], {restart: {name: 'on-failure', maximumRetries: 3}});
+  t.like(await command(['start', 'a', 'b'], sdk), {exitCode: 0, stdout: 'a\nb\n'});
+  const restart = await command(['restart', '-t', '2', 'a'], sdk);
+  t.like(restart, {exitCode: 0, stdout: 'a\n'});
+  t.deepEqual(restart.asked[0], ['restart', 'a', {timeoutMs: 2000}]);
+});
+
+test('log options are handed on as docker names them', async t => {
+  const sdk: Partial<Sdk> = {runDetached: async () => ({id: ID, warnings: []})};
+  const run = await command(['run', '-d', '--log-driver', 'local', '--log-opt', 'max-size=1m', 'job'], sdk);
+  t.like(run.asked[0]![2], {log: {driver: 'local', options: {'max-size': '1m'}}});
+  const alone = await command(['run', '-d', '--log-opt', 'tag={{.ID}}', 'job'], sdk);
+  t.like(alone.asked[0]![2], {log: {driver: 'json-file', options: {tag: '{{.ID}}'}}});
+});
+
+const refuses = test.macro({
+  async exec(t, args: string, message: string) {
+    const {exitCode, stderr, asked} = await command(['run', ...args.split(' '), 'job']);
+    t.is(exitCode, 125);
+    t.true(stderr.includes(message), stderr);
+    t.deepEqual(asked, []);
+  },
+  title: (_, args, message) => `run ${args}: ${message}`,
+});
+test(
+  refuses,
+  '--restart on-failure:x',
+  'invalid restart policy format: maximum retry count must be an integer',
+);
+test(refuses, '--restart :3', 'invalid restart policy format: no policy provided before colon');
+test(refuses, '--restart always --rm', 'conflicting options: cannot specify both --restart and --rm');
+test(refuses, '--log-driver none --log-opt a=b', 'invalid logging opts for driver none');
+
+const entries = [
+  {stream: 'stdout', bytes: Buffer.from('one\n'), time: '2026-01-01T00:00:00.5Z', attributes: {}},
+  {
+    stream: 'stderr',
+    bytes: Buffer.from('two\n'),
+    time: '2026-01-01T00:00:01Z',
+    attributes: {b: 'x y', a: '<1>'},
+  },
+] as const;
+const logs: Partial<Sdk> = {
+  logs: async function* () {
+    yield* entries;
+  },
+};
+
+test('logs writes each stream to its own', async t => {
+  t.like(await command(['logs', 'job'], logs), {exitCode: 0, stdout: 'one\n', stderr: 'two\n'});
+});
+
+test('logs --timestamps has nine digits, --details what the options of the log added', async t => {
+  const {stdout, stderr} = await command(['logs', '-t', '--details', 'job'], logs);
+  t.is(stdout, '2026-01-01T00:00:00.500000000Z  one\n');
+  t.is(stderr, '2026-01-01T00:00:01.000000000Z a=%3C1%3E,b=x+y two\n');
+});
+
+test('logs takes times and durations, and a number of lines', async t => {
+  const args = ['logs', '-f', '--since', '10m', '--until', '2026-01-01', '-n', '5', 'job'];
+  const {asked} = await command(args, logs, {now: Date.parse('2026-01-01T12:00:00Z')});
+  t.like(asked[0]![2], {follow: true, since: '2026-01-01T11:50:00.000Z', tail: 5});
+  const epoch = await command(['logs', '--since', '1767225600.25', '--tail', 'all', 'job'], logs);
+  t.like(epoch.asked[0]![2], {since: '2026-01-01T00:00:00.25Z'});
+  t.false('tail' in (epoch.asked[0]![2] as object));
+  const wrong = await command(['logs', '--since', 'foo', 'job'], logs);
+  t.is(wrong.exitCode, 1);
+  t.regex(wrong.stderr, /invalid value for "since": failed to parse value as time or duration: "foo"/);
+});

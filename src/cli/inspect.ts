@@ -56,9 +56,10 @@ export async function inspect(
   call: Call,
   {sdk, stdout, stderr}: Context,
   type: string | undefined,
+  {fallback = true}: {readonly fallback?: boolean} = {},
 ): Promise<number> {
   const format = call.value('format') ?? '';
-  const template = format === '' || format === 'json' ? undefined : await compile(format);
+  const template = format === '' || format === 'json' ? undefined : await compile(format, fallback);
   const found: Found[] = [];
   const errors: unknown[] = [];
   for (const name of call.words) {
@@ -78,10 +79,10 @@ export async function inspect(
   return errors.length > 0 ? 1 : 0;
 }
 
-async function compile(format: string): Promise<InspectTemplate> {
+async function compile(format: string, fallback: boolean): Promise<InspectTemplate> {
   const {compileInspect, TemplateError} = await import('../inspect/index.js');
   try {
-    return compileInspect(format);
+    return compileInspect(format, {fallback, oneCommand: true});
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
     throw new UsageError(`template parsing error: ${error.message}`, EXIT_BAD_TEMPLATE);

@@ -123,7 +123,7 @@ function createOutput({format, delims, compat}: Arguments): Output {
     return documents(texts => `${indentJson(`[${texts.join(',')}]`)}\n`);
   if (format === 'json') return documents(texts => `${compactJson(`[${texts.join(',')}]`)}\n`);
   if (format === 'jsonl') return documents(texts => texts.map(text => `${compactJson(text)}\n`).join(''));
-  return rendered(compileInspect(format, {delims: delims ?? guessDelims(format), compat}));
+  return rendered(compileInspect(format, {delims: delims ?? guessDelims(format), compat, oneCommand: true}));
 }
 
 function documents(print: (texts: readonly string[]) => string): Output {

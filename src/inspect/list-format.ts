@@ -146,15 +146,18 @@ type RowData = readonly [row: ReadonlyMap<ByteString, Value>, labels: ReadonlyMa
 
 /** A pointer to a struct whose methods are the placeholders. */
 function rowType(kind: ListKind, rows: readonly ListRow[]): Type {
-  const {context, unexported, headers} = LISTS[kind];
+  const {context, unexported, headers, hasLabels, titlesOnly = []} = LISTS[kind];
   const methods: Record<string, Method> = {};
-  for (const name of new Set([...Object.keys(headers), ...rows.flatMap(row => Object.keys(row))])) {
+  const titles = Object.keys(headers).filter(name => !titlesOnly.includes(name));
+  for (const name of new Set([...titles, ...rows.flatMap(row => Object.keys(row))])) {
     methods[toBytes(name)] = {params: [], call: self => (self.data as RowData)[0].get(name) ?? ofString('')};
   }
-  methods['Label'] = {
-    params: [STRING],
-    call: (self, [name]) => ofString((self.data as RowData)[1].get(name!.data as ByteString) ?? ''),
-  };
+  if (hasLabels) {
+    methods['Label'] = {
+      params: [STRING],
+      call: (self, [name]) => ofString((self.data as RowData)[1].get(name!.data as ByteString) ?? ''),
+    };
+  }
   methods['FullHeader'] = {params: [], call: () => zero(ANY)};
   methods['MarshalJSON'] = {params: [], call: self => bytesOf(marshalRow(self))};
   const fields = [HEADER_CONTEXT, ...unexported.map(hidden), ...(kind === 'container' ? [FIELDS_USED] : [])];
@@ -193,7 +196,17 @@ const HEADER_CONTEXT: Field = {
 /** `docker ps` notes there which columns a template needs. */
 const FIELDS_USED: Field = {name: 'FieldsUsed', type: ANY_MAP, json: 'FieldsUsed'};
 
-const NO_PLATFORM: Value = {type: pointerTo(defined('formatter.Platform', STRING)), data: null};
+/** A pointer to a struct with a String method of its own, and nil for every container that names no platform. */
+const NO_PLATFORM: Value = {
+  type: pointerTo({
+    kind: 'struct',
+    name: 'formatter.Platform',
+    named: true,
+    fields: [],
+    methods: {String: {params: [], call: () => ofString('')}},
+  }),
+  data: null,
+};
 
 function rowValue(
   type: Type,

@@ -14,6 +14,10 @@ export interface ListDescription {
   readonly context: string;
   /** Its fields that templates cannot see: naming one is an error of its own. */
   readonly unexported: readonly string[];
+  /** Objects have labels to ask for: `.Label "name"`. */
+  readonly hasLabels?: true;
+  /** Titles that no row has a value for: in a row they are unknown. */
+  readonly titlesOnly?: readonly string[];
   /** Column titles by placeholder. */
   readonly headers: Readonly<Record<string, string>>;
   readonly table: string;
@@ -30,6 +34,7 @@ export const LISTS: Readonly<Record<ListKind, ListDescription>> = {
   container: {
     context: 'formatter.ContainerContext',
     unexported: ['trunc', 'c'],
+    hasLabels: true,
     headers: {
       ID: 'CONTAINER ID',
       Names: 'NAMES',
@@ -98,6 +103,8 @@ export const LISTS: Readonly<Record<ListKind, ListDescription>> = {
   volume: {
     context: 'formatter.volumeContext',
     unexported: ['v'],
+    hasLabels: true,
+    titlesOnly: ['ID'],
     headers: {
       ID: 'ID',
       Name: 'VOLUME NAME',
@@ -119,6 +126,7 @@ export const LISTS: Readonly<Record<ListKind, ListDescription>> = {
   network: {
     context: 'network.networkContext',
     unexported: ['trunc', 'n'],
+    hasLabels: true,
     headers: {
       ID: 'NETWORK ID',
       Name: 'NAME',

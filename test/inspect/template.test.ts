@@ -236,3 +236,32 @@ test('templates with << and without {{ are taken to be delimited by << >>', t =>
   t.deepEqual(guessDelims('{{.x}} <<'), ['{{', '}}']);
   t.deepEqual(guessDelims('constant'), ['{{', '}}']);
 });
+
+// Found by the fuzzers of test/conformance/.
+test(inspects, '{{index .HostConfig.Ulimits 0}}', 'nofile=1:2');
+test(inspects, '{{range .HostConfig.Ulimits}}{{.}}{{end}}', 'nofile=1:2');
+test(inspects, '{{(index .HostConfig.Ulimits 0).GetRlimit}}', '{7 2 1}');
+test(inspects, '{{with index .State.Health.Log 0}}{{.End.Location}}{{.Start.Location}}{{end}}', 'UTC');
+test(
+  inspects,
+  '{{with index .State.Health.Log 0}}{{.Start.Truncate 60000000000}}{{end}}',
+  '2025-06-21 01:15:00 +0200 +0200',
+);
+
+test('once an object needs the second attempt, a missing label is an error for those after it in the same command', t => {
+  const tagged = '{"Name":"a","Labels":{"tier":"front"}}';
+  const plain = '{"Name":"b","Labels":{}}';
+  const render = compileInspect('{{join .Labels.tier ","}}|', {oneCommand: true});
+  t.is(render('network', plain), '|');
+  t.throws(() => render('network', tagged), {message: /expected \[\]string; got string/});
+  t.throws(() => render('network', plain), {message: /map has no entry for key "tier"/});
+  const apart = compileInspect('{{join .Labels.tier ","}}|');
+  t.throws(() => apart('network', tagged));
+  t.is(apart('network', plain), '|');
+});
+
+test('without a fallback the error is the one of the first attempt', t => {
+  t.throws(() => compileInspect('{{.Id}}', {fallback: false})('volume', '{"Name":"v"}'), {
+    message: 'template: :1:2: executing "" at <.Id>: can\'t evaluate field Id in type volume.Volume',
+  });
+});

@@ -47,23 +47,91 @@ export const ANSWERS = new Map(
         NetworkSettings: {Networks: {none: {}}},
         Mounts: [],
       },
-      {Id: id('c3'), Names: ['/x'], Image: '', Command: '', Created: 0, State: 'created', Status: 'Created', Labels: null},
+      {
+        Id: id('c3'),
+        Names: ['/x'],
+        Image: '',
+        Command: '',
+        Created: 0,
+        State: 'created',
+        Status: 'Created',
+        Labels: null,
+      },
     ],
     '/images/json': [
-      {Id: `sha256:${id(5)}`, RepoTags: ['app:1.0', 'app:latest'], RepoDigests: [], Created: 1600000000, Size: 123456789, SharedSize: -1, Containers: -1, Labels: null},
-      {Id: `sha256:${id(6)}`, RepoTags: ['reg.example.com:5000/team/app:v1'], RepoDigests: [`reg.example.com:5000/team/app@sha256:${id(7)}`], Created: 1500000000, Size: 0, SharedSize: -1, Containers: -1, Labels: {a: 'b'}},
-      {Id: `sha256:${id(8)}`, RepoTags: null, RepoDigests: null, Created: 1400000000, Size: 1500, SharedSize: -1, Containers: -1},
+      {
+        Id: `sha256:${id(5)}`,
+        RepoTags: ['app:1.0', 'app:latest'],
+        RepoDigests: [],
+        Created: 1600000000,
+        Size: 123456789,
+        SharedSize: -1,
+        Containers: -1,
+        Labels: null,
+      },
+      {
+        Id: `sha256:${id(6)}`,
+        RepoTags: ['reg.example.com:5000/team/app:v1'],
+        RepoDigests: [`reg.example.com:5000/team/app@sha256:${id(7)}`],
+        Created: 1500000000,
+        Size: 0,
+        SharedSize: -1,
+        Containers: -1,
+        Labels: {a: 'b'},
+      },
+      {
+        Id: `sha256:${id(8)}`,
+        RepoTags: null,
+        RepoDigests: null,
+        Created: 1400000000,
+        Size: 1500,
+        SharedSize: -1,
+        Containers: -1,
+      },
     ],
     '/volumes': {
       Volumes: [
-        {Name: 'data1', Driver: 'local', Mountpoint: '/var/lib/docker/volumes/data1/_data', Labels: {k: 'v'}, Scope: 'local', Options: null},
-        {Name: 'Ünï', Driver: 'a-driver-with-a-long-name', Mountpoint: '/x', Labels: null, Scope: 'global', Options: {}},
+        {
+          Name: 'data1',
+          Driver: 'local',
+          Mountpoint: '/var/lib/docker/volumes/data1/_data',
+          Labels: {k: 'v'},
+          Scope: 'local',
+          Options: null,
+        },
+        {
+          Name: 'Ünï',
+          Driver: 'a-driver-with-a-long-name',
+          Mountpoint: '/x',
+          Labels: null,
+          Scope: 'global',
+          Options: {},
+        },
       ],
       Warnings: null,
     },
     '/networks': [
-      {Name: 'bridge', Id: id('d4'), Created: '2025-06-21T01:15:29.5+02:00', Scope: 'local', Driver: 'bridge', EnableIPv4: true, EnableIPv6: false, Internal: false, Labels: {}},
-      {Name: 'app', Id: id('e5'), Created: '2020-01-01T00:00:00Z', Scope: 'swarm', Driver: 'overlay', EnableIPv6: true, Internal: true, Labels: {tier: '<front>'}},
+      {
+        Name: 'bridge',
+        Id: id('d4'),
+        Created: '2025-06-21T01:15:29.5+02:00',
+        Scope: 'local',
+        Driver: 'bridge',
+        EnableIPv4: true,
+        EnableIPv6: false,
+        Internal: false,
+        Labels: {},
+      },
+      {
+        Name: 'app',
+        Id: id('e5'),
+        Created: '2020-01-01T00:00:00Z',
+        Scope: 'swarm',
+        Driver: 'overlay',
+        EnableIPv6: true,
+        Internal: true,
+        Labels: {tier: '<front>'},
+      },
     ],
   }).map(([path, value]) => [path, JSON.stringify(value)]),
 );
@@ -75,13 +143,27 @@ export const LISTS = {
   network: {args: ['network', 'ls'], path: '/networks', labels: n => n.Labels},
 };
 
-const FUNCTIONS = ['upper', 'lower', 'title', 'json', 'len', 'html', 'js', 'urlquery', 'print', 'println', 'not'];
+const FUNCTIONS = [
+  'upper',
+  'lower',
+  'title',
+  'json',
+  'len',
+  'html',
+  'js',
+  'urlquery',
+  'print',
+  'println',
+  'not',
+];
 
 /** @param {ReturnType<import('./generate.mjs').generator>} random */
 export function listTemplate(random, placeholders) {
   const {pick, chance, below} = random;
-  const name = () => `.${chance(0.96) ? pick(placeholders) : pick(['Nope', 'FullHeader', 'Header', 'trunc', 'c', 'v', 'n', 'i', 's'])}`;
-  const label = () => `.Label ${pick(['"env"', '"com.example.team"', '"nope"', '"k"', '"tier"', '"zoë-x_y"', '"a"', '1', '.ID', ''])}`;
+  const name = () =>
+    `.${chance(0.96) ? pick(placeholders) : pick(['Nope', 'FullHeader', 'trunc', 'c', 'v', 'n', 'i', 's'])}`;
+  const label = () =>
+    `.Label ${pick(['"env"', '"com.example.team"', '"nope"', '"k"', '"tier"', '"zoë-x_y"', '"a"', '1', '.ID', ''])}`;
   const value = () => (chance(0.85) ? name() : label());
   const action = () => {
     const roll = random.next();
@@ -91,23 +173,70 @@ export function listTemplate(random, placeholders) {
     if (roll < 0.79) return `truncate ${name()} ${pick(['0', '3', '8', '100'])}`;
     if (roll < 0.83) return `pad ${name()} ${pick(['0', '1', '3'])} ${pick(['0', '2'])}`;
     if (roll < 0.87) return `printf ${random.format()} ${name()} ${name()}`;
-    if (roll < 0.9) return `join (split ${name()} ${pick(['"/"', '","', '""', '":"'])}) ${pick(['"-"', '", "'])}`;
+    if (roll < 0.9)
+      return `join (split ${name()} ${pick(['"/"', '","', '""', '":"'])}) ${pick(['"-"', '", "'])}`;
     if (roll < 0.93) return `slice ${name()} 0 ${pick(['1', '2', '5'])}`;
     if (roll < 0.96) return `eq ${name()} ${pick(['"local"', '"running"', name(), '1', 'true'])}`;
     return random.call(1);
   };
-  const separators = ['\t', '\\t', ' ', ' ', '\\n', '\n', ': ', '', '  ', '\\', '\\\\t', '|', '\t\t', '\v', ' \t ', '\\r', '日本\t', '&amp;\t', '<b>'];
+  const separators = [
+    '\t',
+    '\\t',
+    ' ',
+    ' ',
+    '\\n',
+    '\n',
+    ': ',
+    '',
+    '  ',
+    '\\',
+    '\\\\t',
+    '|',
+    '\t\t',
+    '\v',
+    ' \t ',
+    '\\r',
+    '日本\t',
+    '&amp;\t',
+    '<b>',
+  ];
   const piece = () => {
     const roll = random.next();
     if (roll < 0.82) return `{{${action()}}}`;
     if (roll < 0.88) return `{{if ${action()}}}${`{{${action()}}}`}{{else}}-{{end}}`;
     if (roll < 0.92) return `{{with ${name()}}}{{.}}{{end}}`;
     if (roll < 0.95) return `{{range split ${name()} ","}}{{.}};{{end}}`;
-    if (roll < 0.97) return pick(['{{json .}}', '{{printf "%T" .}}', '{{$x := .ID}}{{$x}}', '{{- ', '{{len .ID}}', '{{println}}']);
+    if (roll < 0.97)
+      return pick([
+        '{{json .}}',
+        '{{printf "%T" .}}',
+        '{{$x := .ID}}{{$x}}',
+        '{{- ',
+        '{{len .ID}}',
+        '{{println}}',
+      ]);
     return pick(['{{', '}}', '{{end}}', '{{.ID', '{{foo}}', '{{/* c */}}']);
   };
   const body = Array.from({length: 1 + below(4)}, piece).join(pick(separators));
-  const prefix = chance(0.5) ? pick(['table ', 'table ', 'table ', 'table', 'table  ', 'table\t', ' table ', 'Table ', 'table \\t']) : '';
-  if (chance(0.05)) return pick(['table', 'json', 'raw', 'table ', 'json ', 'raw ', 'pretty', '', ' ', 'tablex', 'jsonx', 'rawx', 'table json', 'x']);
+  const prefix = chance(0.5)
+    ? pick(['table ', 'table ', 'table ', 'table', 'table  ', 'table\t', ' table ', 'Table ', 'table \\t'])
+    : '';
+  if (chance(0.05))
+    return pick([
+      'table',
+      'json',
+      'raw',
+      'table ',
+      'json ',
+      'raw ',
+      'pretty',
+      '',
+      ' ',
+      'tablex',
+      'jsonx',
+      'rawx',
+      'table json',
+      'x',
+    ]);
   return prefix + body + (chance(0.1) ? pick(['\\n', '\t', ' ', '\n', '\\t']) : '');
 }

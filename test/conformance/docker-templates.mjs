@@ -50,14 +50,36 @@ const EXTRA = {
     '.Config.Shell',
     '.Config.MacAddress',
     '.Config.ArgsEscaped',
-    ...['IsNone', 'IsDefault', 'IsPrivate', 'IsContainer', 'ConnectedContainer', 'UserDefined', 'IsBridge', 'IsHost', 'IsUserDefined', 'NetworkName'].map(name => `.HostConfig.NetworkMode.${name}`),
-    ...['IsPrivate', 'IsHost', 'IsShareable', 'IsContainer', 'IsNone', 'IsEmpty', 'Valid', 'Container'].map(name => `.HostConfig.IpcMode.${name}`),
-    ...['IsPrivate', 'IsHost', 'IsContainer', 'Valid', 'Container'].map(name => `.HostConfig.PidMode.${name}`),
-    ...['IsPrivate', 'IsHost', 'Valid'].flatMap(name => [`.HostConfig.UTSMode.${name}`, `.HostConfig.UsernsMode.${name}`]),
+    ...[
+      'IsNone',
+      'IsDefault',
+      'IsPrivate',
+      'IsContainer',
+      'ConnectedContainer',
+      'UserDefined',
+      'IsBridge',
+      'IsHost',
+      'IsUserDefined',
+      'NetworkName',
+    ].map(name => `.HostConfig.NetworkMode.${name}`),
+    ...['IsPrivate', 'IsHost', 'IsShareable', 'IsContainer', 'IsNone', 'IsEmpty', 'Valid', 'Container'].map(
+      name => `.HostConfig.IpcMode.${name}`,
+    ),
+    ...['IsPrivate', 'IsHost', 'IsContainer', 'Valid', 'Container'].map(
+      name => `.HostConfig.PidMode.${name}`,
+    ),
+    ...['IsPrivate', 'IsHost', 'Valid'].flatMap(name => [
+      `.HostConfig.UTSMode.${name}`,
+      `.HostConfig.UsernsMode.${name}`,
+    ]),
     ...['IsPrivate', 'IsHost', 'IsEmpty', 'Valid'].map(name => `.HostConfig.CgroupnsMode.${name}`),
     ...['IsContainer', 'Valid', 'Container'].map(name => `.HostConfig.Cgroup.${name}`),
-    ...['IsDefault', 'IsHyperV', 'IsProcess', 'IsValid', 'IsHyperv'].map(name => `.HostConfig.Isolation.${name}`),
-    ...['IsNone', 'IsAlways', 'IsOnFailure', 'IsUnlessStopped', 'IsSame', 'Validate'].map(name => `.HostConfig.RestartPolicy.${name}`),
+    ...['IsDefault', 'IsHyperV', 'IsProcess', 'IsValid', 'IsHyperv'].map(
+      name => `.HostConfig.Isolation.${name}`,
+    ),
+    ...['IsNone', 'IsAlways', 'IsOnFailure', 'IsUnlessStopped', 'IsSame', 'Validate'].map(
+      name => `.HostConfig.RestartPolicy.${name}`,
+    ),
     '(index .NetworkSettings.Networks "bridge").IPAMConfig',
     '(index .NetworkSettings.Networks "bridge").Copy',
     '(index .HostConfig.Ulimits 0)',
@@ -65,9 +87,56 @@ const EXTRA = {
     '(index .HostConfig.Ulimits 0).GetRlimit',
     '(index .HostConfig.Devices 0).PathOnHost',
   ],
-  image: ['.Metadata.LastTagTime', '.Metadata.LastTagTime.IsZero', '.RootFS.Layers', '.Config.ImageConfig', '.Config.DockerOCIImageConfigExt', '.Config.ImageConfig.Env', '.Config.DockerOCIImageConfigExt.Healthcheck', '.Descriptor', '.Manifests', '.Container', '.ContainerConfig', '.VirtualSize', '.Parent', '.Config.Healthcheck', '.Config.Image', '.Config.Hostname', '.Descriptor.Digest.Algorithm'],
-  volume: ['.ClusterVolume', '.ClusterVolume.Spec', '.UsageData', '.UsageData.Size', '.Status', '.Options', '.ID'],
-  network: ['.Peers', '.Services', '.Containers', '.IPAM.Config', '.Created.Year', '.Created.Unix', '.Created.Format "2006"', '.Created.UTC', '.Created.Location', '.Created.Weekday', '.Created.Month', '.Created.IsZero', '.Created.YearDay', '.Created.Nanosecond', '.EnableIPv4'],
+  image: [
+    '.Metadata.LastTagTime',
+    '.Metadata.LastTagTime.IsZero',
+    '.RootFS.Layers',
+    '.Config.ImageConfig',
+    '.Config.DockerOCIImageConfigExt',
+    '.Config.ImageConfig.Env',
+    '.Config.DockerOCIImageConfigExt.Healthcheck',
+    '.Descriptor',
+    '.Manifests',
+    '.Container',
+    '.ContainerConfig',
+    '.VirtualSize',
+    '.Parent',
+    '.Config.Healthcheck',
+    '.Config.Image',
+    '.Config.Hostname',
+    '.Descriptor.Digest.Algorithm',
+  ],
+  volume: [
+    '.ClusterVolume',
+    '.ClusterVolume.Spec',
+    '.UsageData',
+    '.UsageData.Size',
+    '.Status',
+    '.Options',
+    '.ID',
+  ],
+  network: [
+    '.Peers',
+    '.Services',
+    '.Containers',
+    '.IPAM.Config',
+    '.Created.Year',
+    '.Created.Unix',
+    '.Created.Format "2006"',
+    '.Created.UTC',
+    '.Created.Location',
+    '.Created.Weekday',
+    '.Created.Month',
+    '.Created.IsZero',
+    '.Created.YearDay',
+    '.Created.Nanosecond',
+    '.Created.IsDST',
+    '.Created.Clock',
+    '(.Created.Truncate 1000000000)',
+    '(.Created.Round 60000000000)',
+    '.Created.ISOWeek',
+    '.EnableIPv4',
+  ],
 };
 
 const USES = [
@@ -99,18 +168,32 @@ const USES = [
 
 /** @param {ReturnType<import('./generate.mjs').generator>} random */
 export function typedTemplates(random, kind, documents, count) {
-  const paths = [...new Set([...documents.flatMap(text => pathsOf(JSON.parse(text), '', 4)), ...EXTRA[kind]])];
+  const paths = [
+    ...new Set([...documents.flatMap(text => pathsOf(JSON.parse(text), '', 4)), ...EXTRA[kind]]),
+  ];
   const all = [];
   for (const path of paths) {
     all.push(USES[0](path), USES[1](path), USES[2](path), USES[4](path));
   }
-  all.push('{{printf "%+v" .}}', '{{printf "%#v" .}}', '{{printf "%T" .}}', '{{.}}', '{{json .}}', '{{println .}}', '{{range .}}{{end}}', '{{len .}}', '{{index . "Name"}}');
+  all.push(
+    '{{printf "%+v" .}}',
+    '{{printf "%#v" .}}',
+    '{{printf "%T" .}}',
+    '{{.}}',
+    '{{json .}}',
+    '{{println .}}',
+    '{{range .}}{{end}}',
+    '{{len .}}',
+    '{{index . "Name"}}',
+  );
   const combined = Array.from({length: count}, () => {
     const path = random.pick(paths);
     const use = random.pick(USES)(path);
     if (random.chance(0.6)) return use;
     const other = random.pick(USES)(random.pick(paths));
-    return random.chance(0.5) ? use + other : `{{with ${path}}}{{$}}{{end}}`.replace('$', random.pick(['$.Name', '$.ID', '.', '$.Id']));
+    return random.chance(0.5)
+      ? use + other
+      : `{{with ${path}}}{{$}}{{end}}`.replace('$', random.pick(['$.Name', '$.ID', '.', '$.Id']));
   });
   return [...sampled(random, all, count), ...combined];
 }
@@ -123,7 +206,9 @@ function pathsOf(value, prefix, depth) {
   if (depth === 0 || typeof value !== 'object' || value === null || Array.isArray(value)) return [];
   return Object.keys(value).flatMap(key => {
     const isName = /^[\p{L}_][\p{L}\p{N}_]*$/u.test(key);
-    const names = isName ? [`${prefix}.${key}`, ...(GO_NAMES[key] ? [`${prefix}.${GO_NAMES[key]}`] : [])] : [];
+    const names = isName
+      ? [`${prefix}.${key}`, ...(GO_NAMES[key] ? [`${prefix}.${GO_NAMES[key]}`] : [])]
+      : [];
     return names.flatMap(name => [name, ...pathsOf(value[key], name, depth - 1)]);
   });
 }

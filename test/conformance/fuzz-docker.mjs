@@ -33,7 +33,6 @@ const {values} = parseArgs({
   },
 });
 
-
 async function main({docker, seed, count, show, only}) {
   const folder = mkdtempSync(join(tmpdir(), 'coracle-fuzz-'));
   const socket = join(folder, 'engine.sock');
@@ -87,7 +86,10 @@ function typedRuns(seed, count, objects) {
 /** Volumes with fields that Docker's type does not have: the templates fail on it and start over on the raw JSON. */
 function rawRuns(seed, count, objects) {
   const random = generator(seed);
-  const documents = Array.from({length: 6}, () => random.document()).map((text, i) => [`raw${i}`, asVolume(text)]);
+  const documents = Array.from({length: 6}, () => random.document()).map((text, i) => [
+    `raw${i}`,
+    asVolume(text),
+  ]);
   for (const [name, text] of documents) objects.set(`volumes/${name}`, text);
   const names = documents.map(([name]) => name);
   const templates = readFileSync(join(samples, 'cases/exec.jsonl'), 'utf8')
@@ -123,11 +125,16 @@ async function listRuns(seed, count, runDocker) {
   const runs = [];
   for (const [kind, {args, path, labels}] of Object.entries(LISTS)) {
     const listed = await runDocker(...args, '--format', ROW_FORMAT);
-    const rows = listed.stdout.trim().split('\n').map(line => JSON.parse(line));
+    const rows = listed.stdout
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line));
     const answer = JSON.parse(ANSWERS.get(path));
     const sources = answer.Volumes ?? answer;
     // `docker ps` lists the newest first, `network ls` by name.
-    const named = rows.map(row => sources.find(({Id, Name}) => (row.ID ? Id.startsWith(row.ID) : Name === row.Name)));
+    const named = rows.map(row =>
+      sources.find(({Id, Name}) => (row.ID ? Id.startsWith(row.ID) : Name === row.Name)),
+    );
     for (let i = 0; i < count; i++) {
       const template = listTemplate(random, Object.keys(rows[0])).replaceAll('\u0000', '?');
       runs.push({
@@ -135,7 +142,13 @@ async function listRuns(seed, count, runDocker) {
         names: [kind],
         template,
         args: [...args, '--format', template],
-        answer: () => listAnswer(kind, rows, template, named.map(source => source && labels(source))),
+        answer: () =>
+          listAnswer(
+            kind,
+            rows,
+            template,
+            named.map(source => source && labels(source)),
+          ),
       });
     }
   }
@@ -196,7 +209,10 @@ function isSame(theirs, ours) {
 
 function report({kind, template, names}, theirs, ours) {
   console.log(`${kind} ${JSON.stringify(template)} (${names.join(' ')})`);
-  const [a, b] = [theirs, ours].map(({stdout, stderr}) => [...stdout.split(END), ...stderr.split('\ntemplate parsing')]);
+  const [a, b] = [theirs, ours].map(({stdout, stderr}) => [
+    ...stdout.split(END),
+    ...stderr.split('\ntemplate parsing'),
+  ]);
   for (let i = 0; i < Math.max(a.length, b.length); i++) {
     if (a[i] !== b[i]) {
       console.log(`  docker ${JSON.stringify(a[i])}\n  ours   ${JSON.stringify(b[i])}`);
@@ -204,4 +220,9 @@ function report({kind, template, names}, theirs, ours) {
     }
   }
 }
-process.exitCode = await main({...values, seed: Number(values.seed), count: Number(values.count), show: Number(values.show)});
+process.exitCode = await main({
+  ...values,
+  seed: Number(values.seed),
+  count: Number(values.count),
+  show: Number(values.show),
+});

@@ -27,7 +27,9 @@ const {values} = parseArgs({
 const folder = mkdtempSync(join(tmpdir(), 'coracle-fuzz-'));
 
 function report({data, ...c}, go, ours) {
-  console.log(`${JSON.stringify({...c, data: data.slice(0, 300)})}\n  Go   ${JSON.stringify(go)}\n  ours ${JSON.stringify(ours)}`);
+  console.log(
+    `${JSON.stringify({...c, data: data.slice(0, 300)})}\n  Go   ${JSON.stringify(go)}\n  ours ${JSON.stringify(ours)}`,
+  );
 }
 
 const isSame = (go, ours) => go.output === ours.output && go.error === ours.error;
@@ -120,7 +122,10 @@ function ask(oracle, cases) {
     encoding: 'utf8',
   });
   if (status !== 0) throw new Error(`the oracle failed: ${stderr.slice(0, 2000)}`);
-  return stdout.trim().split('\n').map(line => JSON.parse(line));
+  return stdout
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line));
 }
 
 function answerOf({template, data, decode, missingKey}) {

@@ -142,7 +142,44 @@ const LITERALS = [
   '0xg',
   '1a',
 ];
-const ODD = ['{{', '}}', '{{-', '-}}', '"', '`', "'", '(', ')', '|', '.', '$', ',', ':=', '=', ' ', '\n', '\\', '/*', '*/', '-', '+', '@', '#', 'é', '\u0000', '{', '}', '!', '[', ']', '%', '&', '.5', '_', ';'];
+const ODD = [
+  '{{',
+  '}}',
+  '{{-',
+  '-}}',
+  '"',
+  '`',
+  "'",
+  '(',
+  ')',
+  '|',
+  '.',
+  '$',
+  ',',
+  ':=',
+  '=',
+  ' ',
+  '\n',
+  '\\',
+  '/*',
+  '*/',
+  '-',
+  '+',
+  '@',
+  '#',
+  'é',
+  '\u0000',
+  '{',
+  '}',
+  '!',
+  '[',
+  ']',
+  '%',
+  '&',
+  '.5',
+  '_',
+  ';',
+];
 
 /** @param {number} seed */
 export function generator(seed) {
@@ -164,7 +201,13 @@ export function generator(seed) {
   function json(depth) {
     const kind = next();
     if (depth <= 0 || kind < 0.5) {
-      return pick([jsonString, jsonString, () => pick(NUMBERS), () => pick(NUMBERS), () => pick(['true', 'false', 'null'])])();
+      return pick([
+        jsonString,
+        jsonString,
+        () => pick(NUMBERS),
+        () => pick(NUMBERS),
+        () => pick(['true', 'false', 'null']),
+      ])();
     }
     if (kind < 0.62) return `[${some(0, 3, jsonString).join(',')}]`;
     if (kind < 0.68) return `[${some(0, 4, () => pick(NUMBERS)).join(',')}]`;
@@ -183,19 +226,50 @@ export function generator(seed) {
   // Expressions.
   function stringLiteral() {
     const text = pick(STRINGS);
-    if (chance(0.1)) return pick(['"\\x41\\101\\u00e9\\U0001F600"', '"\\a\\b\\f\\n\\r\\t\\v\\\\\\""', '"\\\'"', '"\\xff"', '"\\8"', '"\\ud800"', '"\\400"', "`a\nb`", '``', '"\\x4"']);
-    return chance(0.2) && !text.includes('`') ? `\`${text}\`` : JSON.stringify(text).replaceAll('\u2028', '\\u2028');
+    if (chance(0.1))
+      return pick([
+        '"\\x41\\101\\u00e9\\U0001F600"',
+        '"\\a\\b\\f\\n\\r\\t\\v\\\\\\""',
+        '"\\\'"',
+        '"\\xff"',
+        '"\\8"',
+        '"\\ud800"',
+        '"\\400"',
+        '`a\nb`',
+        '``',
+        '"\\x4"',
+      ]);
+    return chance(0.2) && !text.includes('`')
+      ? `\`${text}\``
+      : JSON.stringify(text).replaceAll('\u2028', '\\u2028');
   }
-  const field = () => some(1, chance(0.7) ? 1 : 3, () => `.${chance(0.93) ? pick(KEYS) : pick(['_', 'none', 'Length', '1', 'é', 'true'])}`).join('');
+  const field = () =>
+    some(
+      1,
+      chance(0.7) ? 1 : 3,
+      () => `.${chance(0.93) ? pick(KEYS) : pick(['_', 'none', 'Length', '1', 'é', 'true'])}`,
+    ).join('');
   const flags = () => some(0, chance(0.6) ? 1 : 4, () => pick(['-', '+', '#', ' ', '0'])).join('');
   function directive() {
-    const index = () => (chance(0.06) ? pick(['[1]', '[2]', '[3]', '[0]', '[x]', '[', '[1', '[-1]', '[]', '[99]']) : '');
-    const width = chance(0.4) ? index() + pick(['1', '2', '3', '5', '8', '10', '20', '*', '040', '1000001']) : '';
-    const precision = chance(0.35) ? `.${index()}${pick(['', '0', '1', '2', '3', '5', '10', '*', '-1', '05'])}` : '';
-    const verb = chance(0.96) ? pick('vvvvdsxXqqTtboOcUeEfFgGxp'.split('')) : pick(['w', '%', 'z', '!', 'é', 'i', 'n', '', ' ']);
+    const index = () =>
+      chance(0.06) ? pick(['[1]', '[2]', '[3]', '[0]', '[x]', '[', '[1', '[-1]', '[]', '[99]']) : '';
+    const width = chance(0.4)
+      ? index() + pick(['1', '2', '3', '5', '8', '10', '20', '*', '040', '1000001'])
+      : '';
+    const precision = chance(0.35)
+      ? `.${index()}${pick(['', '0', '1', '2', '3', '5', '10', '*', '-1', '05'])}`
+      : '';
+    const verb = chance(0.96)
+      ? pick('vvvvdsxXqqTtboOcUeEfFgGxp'.split(''))
+      : pick(['w', '%', 'z', '!', 'é', 'i', 'n', '', ' ']);
     return `%${flags()}${width}${precision}${index()}${verb}`;
   }
-  const format = () => JSON.stringify(some(1, 3, () => (chance(0.8) ? directive() : pick(['|', ' ', 'a', '%%', 'é']))).join(chance(0.7) ? '|' : ''));
+  const format = () =>
+    JSON.stringify(
+      some(1, 3, () => (chance(0.8) ? directive() : pick(['|', ' ', 'a', '%%', 'é']))).join(
+        chance(0.7) ? '|' : '',
+      ),
+    );
   function operand(kind, depth) {
     if (depth > 0 && chance(0.18)) return `(${pipeline(depth - 1)})${chance(0.15) ? field() : ''}`;
     const roll = next();
@@ -219,7 +293,9 @@ export function generator(seed) {
   }
   function pipeline(depth) {
     const first = chance(0.5) ? call(depth) : operand('any', depth);
-    const rest = chance(0.2) ? some(1, 2, () => (chance(0.9) ? call(depth, true) : operand('any', depth))) : [];
+    const rest = chance(0.2)
+      ? some(1, 2, () => (chance(0.9) ? call(depth, true) : operand('any', depth)))
+      : [];
     return [first, ...rest].join(chance(0.8) ? ' | ' : '|');
   }
 
@@ -227,24 +303,39 @@ export function generator(seed) {
   const open = () => (chance(0.1) ? '{{- ' : chance(0.1) ? '{{ ' : '{{');
   const close = () => (chance(0.1) ? ' -}}' : chance(0.1) ? ' }}' : '}}');
   const action = text => open() + text + close();
-  const text = () => pick(['', '', ' ', 'x', '\n', ' - ', 'é ', '\t\n ', '{', '}', '}}', 'a b', '{ {', '\\n']);
+  const text = () =>
+    pick(['', '', ' ', 'x', '\n', ' - ', 'é ', '\t\n ', '{', '}', '}}', 'a b', '{ {', '\\n']);
   const declaration = () => pick(['$x', '$y', '$i']) + pick([' := ', ' = ', ':=', ' := ']);
   function statement(depth) {
     const roll = next();
     if (depth <= 0 || roll < 0.5) return action(pipeline(2));
     if (roll < 0.58) return action(declaration() + pipeline(1));
-    if (roll < 0.62) return `${chance(0.2) ? '{{- ' : '{{'}/* ${pick(['', 'a', '\n', '*', '{{.A}}'])} */${chance(0.2) ? ' -}}' : '}}'}`;
+    if (roll < 0.62)
+      return `${chance(0.2) ? '{{- ' : '{{'}/* ${pick(['', 'a', '\n', '*', '{{.A}}'])} */${chance(0.2) ? ' -}}' : '}}'}`;
     if (roll < 0.72) {
       const middle = chance(0.3) ? action(`else if ${pipeline(1)}`) + block(depth - 1) : '';
       const last = chance(0.5) ? action('else') + block(depth - 1) : '';
-      return action(`if ${chance(0.1) ? declaration() : ''}${pipeline(1)}`) + block(depth - 1) + middle + last + action('end');
+      return (
+        action(`if ${chance(0.1) ? declaration() : ''}${pipeline(1)}`) +
+        block(depth - 1) +
+        middle +
+        last +
+        action('end')
+      );
     }
     if (roll < 0.8) {
       const last = chance(0.4) ? action('else') + block(depth - 1) : '';
-      return action(`with ${chance(0.3) ? declaration() : ''}${pipeline(1)}`) + block(depth - 1) + last + action('end');
+      return (
+        action(`with ${chance(0.3) ? declaration() : ''}${pipeline(1)}`) +
+        block(depth - 1) +
+        last +
+        action('end')
+      );
     }
     if (roll < 0.92) {
-      const names = chance(0.5) ? pick(['$i := ', '$i, $x := ', '$x, $y := ', '$x = ', '$i, $x = ', '$x,$y,$i := ', '$i, := ']) : '';
+      const names = chance(0.5)
+        ? pick(['$i := ', '$i, $x := ', '$x, $y := ', '$x = ', '$i, $x = ', '$x,$y,$i := ', '$i, := '])
+        : '';
       const over = chance(0.6) ? field() : chance(0.2) ? pick(['.', '$']) : pipeline(1);
       const stop = chance(0.15) ? `{{if ${pipeline(0)}}}{{${pick(['break', 'continue'])}}}{{end}}` : '';
       const last = chance(0.3) ? action('else') + block(depth - 1) : '';

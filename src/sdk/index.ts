@@ -22,7 +22,8 @@ export {
 } from './container-state.js';
 export {type Check, diagnose} from './diagnose.js';
 export type {ExplainedStep} from './explain-plan.js';
-export {Image, type ImageImportOptions, type ImageInspect, type InRuntime} from './image.js';
+export {Image, type ImageImportOptions, type InRuntime} from './image.js';
+export {type ImageInspect, inspectArchivedImages} from './inspect-image.js';
 export type {ContainerInspect} from './inspect-record.js';
 export {parseDevice, parseDeviceRate, parseDeviceWeight} from './parse-device.js';
 export {parseDuration} from './parse-duration.js';

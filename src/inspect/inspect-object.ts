@@ -60,13 +60,43 @@ export function compileInspect(template: string, options: InspectOptions = {}): 
   };
 }
 
-/** One object, one template; {@link compileInspect} for many objects. */
-export const inspectObject = (
-  kind: ObjectKind | undefined,
-  jsonText: string,
+/**
+ * One object, one template; {@link compileInspect} for many objects.
+ * @param object what `docker inspect` or `container.inspect()` gave: one object, as JSON text (which keeps the literals of
+ * numbers) or parsed
+ * @throws TemplateError of any kind
+ * @example inspectFormat('{{.NetworkSettings.IPAddress}}', await container.inspect())
+ */
+export function inspectFormat(
   template: string,
-  options?: InspectOptions,
-): string => compileInspect(template, options)(kind, jsonText);
+  object: unknown,
+  {
+    type,
+    ...options
+  }: InspectOptions & {
+    /** Which of Docker's types it has. @default what its keys say; without any, only the raw JSON is tried */
+    readonly type?: ObjectKind | undefined;
+  } = {},
+): string {
+  const text = typeof object === 'string' ? object : JSON.stringify(object);
+  const render = compileInspect(template, options);
+  return render(type ?? guessKind(text), text);
+}
+
+/** By the keys that each kind has and no other; undefined for JSON of something else, or for what is no JSON. */
+export function guessKind(jsonText: string): ObjectKind | undefined {
+  let facts: unknown;
+  try {
+    facts = JSON.parse(jsonText);
+  } catch {
+    return undefined; // whoever reads it says where it is broken
+  }
+  const has = (key: string) => typeof facts === 'object' && facts !== null && Object.hasOwn(facts, key);
+  if (has('HostConfig') && has('State')) return 'container';
+  if (has('RootFS') || has('RepoTags')) return 'image';
+  if (has('IPAM')) return 'network';
+  return has('Mountpoint') ? 'volume' : undefined;
+}
 
 function parseDocument(jsonText: string): Value | null {
   try {

@@ -6,6 +6,7 @@ import {
   type Digest,
   DOCUMENT_BYTES,
   digestOf,
+  hexOf,
   type ImageConfig,
   parseImageConfig,
   type Reference,
@@ -82,9 +83,16 @@ function layoutFiles(directory: string): ArchivedFiles<ReadableFile> {
   for (const name of ['index.json', ...blobsOf(directory)]) {
     const path = join(directory, name);
     const facts = lstatSync(path, {throwIfNoEntry: false});
-    if (facts?.isFile()) files.add(name, {size: facts.size, read: () => readFileSync(path)});
+    if (facts?.isFile()) files.add(name, {size: facts.size, read: () => checked(name, readFileSync(path))});
   }
   return files;
+}
+
+/** Only what is read is worth the time of its digest: layers are not. */
+function checked(name: string, content: Buffer): Buffer {
+  const digest = digestOf(content);
+  if (name === 'index.json' || name.endsWith(`/${hexOf(digest)}`)) return content;
+  throw new CoracleError('ERR_DIGEST_MISMATCH', `${name} of the image layout has the digest ${digest}`);
 }
 
 function blobsOf(directory: string): string[] {

@@ -4,7 +4,7 @@ import {
   compileInspect,
   compileTemplate,
   guessDelims,
-  inspectObject,
+  inspectFormat,
   parseJson,
   TemplateError,
   type TemplateOptions,
@@ -173,7 +173,7 @@ const container = JSON.stringify({
 
 const inspects = test.macro({
   exec(t, template: string, expected: string) {
-    t.is(inspectObject('container', container, template), expected);
+    t.is(inspectFormat(template, container, {type: 'container'}), expected);
   },
   title: (_, template, expected) => `a container's ${template} is ${expected}`,
 });
@@ -205,7 +205,7 @@ test(
 );
 
 test('an object whose JSON does not fit Docker’s types is refused', t => {
-  const error = t.throws(() => inspectObject('container', '{"State":"running"}', '{{.State}}'), {
+  const error = t.throws(() => inspectFormat('{{.State}}', '{"State":"running"}', {type: 'container'}), {
     instanceOf: TemplateError,
   })!;
   t.is(error.code, 'ERR_TEMPLATE_DATA');
@@ -264,4 +264,15 @@ test('without a fallback the error is the one of the first attempt', t => {
   t.throws(() => compileInspect('{{.Id}}', {fallback: false})('volume', '{"Name":"v"}'), {
     message: 'template: :1:2: executing "" at <.Id>: can\'t evaluate field Id in type volume.Volume',
   });
+});
+
+test('inspectFormat takes an object as it is or as text, and knows its type by its keys', t => {
+  const template = '{{printf "%T" .}}';
+  t.is(inspectFormat(template, {HostConfig: {}, State: {}}), 'container.InspectResponse');
+  t.is(inspectFormat(template, '{"RepoTags":[]}'), 'image.InspectResponse');
+  t.is(inspectFormat(template, {IPAM: {}}), 'network.Inspect');
+  t.is(inspectFormat(template, {Mountpoint: '/x'}), 'volume.Volume');
+  t.is(inspectFormat(template, {Mountpoint: '/x'}, {type: 'image'}), 'image.InspectResponse');
+  t.is(inspectFormat(template, [1]), '[]interface {}');
+  t.throws(() => inspectFormat(template, '{'), {code: 'ERR_TEMPLATE_DATA'});
 });

@@ -7,6 +7,7 @@ export type {ObjectKind} from './docker-schema.js';
 export type {Limits, MissingKey} from './evaluate.js';
 export {type ExplainOptions, type Explanation, explainTemplate, type UnknownField} from './explain.js';
 export type {PlainFunction} from './extended-functions.js';
+export {compileFacts, type FactsFormat, type FactsKind} from './format-facts.js';
 export {
   compileInspect,
   guessKind,

@@ -1,13 +1,5 @@
 /** What `docker ps`, `images`, `volume ls` and their like know about their columns: placeholders, titles, formats. */
-export type ListKind =
-  | 'container'
-  | 'image'
-  | 'volume'
-  | 'network'
-  | 'stats'
-  | 'history'
-  | 'search'
-  | 'events';
+export type ListKind = 'container' | 'image' | 'volume' | 'network' | 'stats' | 'history' | 'search';
 
 export interface ListDescription {
   /** Go's name of the type behind `.`, which errors mention. */
@@ -16,6 +8,8 @@ export interface ListDescription {
   readonly unexported: readonly string[];
   /** Objects have labels to ask for: `.Label "name"`. */
   readonly hasLabels?: true;
+  /** Yes or no: `[OK]` or nothing in a row, `true` or `false` in JSON. */
+  readonly checkMarks?: readonly string[];
   /** Titles that no row has a value for: in a row they are unknown. */
   readonly titlesOnly?: readonly string[];
   /** Column titles by placeholder. */
@@ -176,6 +170,7 @@ export const LISTS: Readonly<Record<ListKind, ListDescription>> = {
   },
   search: {
     context: 'registry.searchContext',
+    checkMarks: ['IsOfficial'],
     unexported: ['trunc', 's'],
     headers: {
       Name: 'NAME',
@@ -185,6 +180,4 @@ export const LISTS: Readonly<Record<ListKind, ListDescription>> = {
     },
     table: 'table {{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}',
   },
-  // Events have no columns: they are printed one by one, with a template of the user's or as JSON.
-  events: {context: 'events.Message', unexported: [], headers: {}, table: 'table'},
 };

@@ -5,6 +5,25 @@ const id = n => String(n).repeat(64).slice(0, 64);
 /** Rows as JSON, digests included: images have them only where the format spells this out. */
 export const ROW_FORMAT = '{{json .}}{{/* {{.Digest}} */}}';
 
+const STATS = (id, name, used) => ({
+  id,
+  name,
+  read: '2025-06-21T01:15:30Z',
+  preread: '2025-06-21T01:15:29Z',
+  pids_stats: {current: 3},
+  blkio_stats: {
+    io_service_bytes_recursive: [
+      {op: 'read', value: 4096 * used},
+      {op: 'write', value: 12},
+    ],
+  },
+  num_procs: 0,
+  cpu_stats: {cpu_usage: {total_usage: 2_000_000 + used}, system_cpu_usage: 20_000_000, online_cpus: 2},
+  precpu_stats: {cpu_usage: {total_usage: 1_000_000}, system_cpu_usage: 10_000_000, online_cpus: 2},
+  memory_stats: {usage: 1024 * 1024 * 7 + used, limit: 1024 ** 3 * 2, stats: {}},
+  networks: {eth0: {rx_bytes: 1234 * used, tx_bytes: 99}},
+});
+
 /** Answers of the engine by path. Times are far in the past, so that "6 years ago" holds for a while. */
 export const ANSWERS = new Map(
   Object.entries({
@@ -89,6 +108,39 @@ export const ANSWERS = new Map(
         Containers: -1,
       },
     ],
+    '/images/app/history': [
+      {
+        Id: `sha256:${id(5)}`,
+        Created: 1600000000,
+        CreatedBy: '/bin/sh -c #(nop)  CMD ["app" "--with" "many" "arguments"]',
+        Tags: ['app:1.0'],
+        Size: 0,
+        Comment: '',
+      },
+      {
+        Id: '<missing>',
+        Created: 1500000000,
+        CreatedBy: 'RUN a\tb && c # buildkit',
+        Tags: null,
+        Size: 123456,
+        Comment: 'buildkit.dockerfile.v0',
+      },
+      {Id: '<missing>', Created: 0, CreatedBy: '', Tags: null, Size: 1500, Comment: 'Zoë'},
+    ],
+    '/images/search': [
+      {
+        name: 'nginx',
+        description:
+          'Official build of Nginx, a web server with a description that is longer than the column',
+        star_count: 19000,
+        is_official: true,
+        is_automated: false,
+      },
+      {name: 'bitnami/nginx', description: '', star_count: 200, is_official: false, is_automated: true},
+    ],
+    [`/containers/${id('a1')}/stats`]: STATS(id('a1'), '/web', 50000),
+    [`/containers/${id('b2')}/stats`]: STATS(id('b2'), '/日本', 0),
+    [`/containers/${id('c3')}/stats`]: STATS(id('c3'), '/x', 7),
     '/volumes': {
       Volumes: [
         {
@@ -141,6 +193,9 @@ export const LISTS = {
   image: {args: ['images', '-a'], path: '/images/json', labels: () => null},
   volume: {args: ['volume', 'ls'], path: '/volumes', labels: v => v.Labels},
   network: {args: ['network', 'ls'], path: '/networks', labels: n => n.Labels},
+  history: {args: ['history', 'app'], path: '/images/app/history', labels: () => null},
+  search: {args: ['search', 'nginx'], path: '/images/search', labels: () => null},
+  stats: {args: ['stats', '--no-stream', '--all'], path: '/containers/json', labels: () => null},
 };
 
 const FUNCTIONS = [

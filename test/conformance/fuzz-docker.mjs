@@ -120,10 +120,11 @@ const inspection = (kind, names, template) => ({
 });
 
 /** Rows as docker itself gives them in JSON, under random formats. */
-async function listRuns(seed, count, runDocker) {
+async function listRuns(seed, count, runDocker, only = []) {
   const random = generator(seed);
   const runs = [];
   for (const [kind, {args, path, labels}] of Object.entries(LISTS)) {
+    if (only.length > 0 && !only.includes(kind)) continue;
     const listed = await runDocker(...args, '--format', ROW_FORMAT);
     const rows = listed.stdout
       .trim()
@@ -133,7 +134,7 @@ async function listRuns(seed, count, runDocker) {
     const sources = answer.Volumes ?? answer;
     // `docker ps` lists the newest first, `network ls` by name.
     const named = rows.map(row =>
-      sources.find(({Id, Name}) => (row.ID ? Id.startsWith(row.ID) : Name === row.Name)),
+      sources.find(({Id, Name}) => (row.ID && Id ? Id.startsWith(row.ID) : Name === row.Name)),
     );
     for (let i = 0; i < count; i++) {
       const template = listTemplate(random, Object.keys(rows[0])).replaceAll('\u0000', '?');

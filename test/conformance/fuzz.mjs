@@ -41,6 +41,8 @@ const CHANGED = [
   // Ranges over integers since 1.22, "else with" since 1.23.
   go => /range can't iterate over -?\d+$/.test(go.error ?? ''),
   go => go.error?.endsWith('unexpected <with> in else'),
+  // With two assigned variables, 1.19 took them the wrong way round.
+  (_, __, {template}) => /range\s+\$\w+\s*,\s*\$\w+\s*=/.test(template),
   // 1.22 names what `call` was given, and the lexer counts parentheses.
   (go, ours) =>
     go.error?.endsWith(/ of type .*$/.exec(ours.error ?? '')?.[0]) && go.error.includes('non-function of'),

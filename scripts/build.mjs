@@ -15,6 +15,9 @@ const programs = {cli: 'src/cli/main.ts', 'ts-inspect': 'src/cli/ts-inspect-main
 const parts = {
   '../inspect/index.js': {name: 'cli-templates', entry: 'src/inspect/index.ts'},
   pino: {name: 'cli-log', entry: 'pino'},
+  './inspect-with-sdk.js': {name: 'cli-inspect-more', entry: 'src/cli/inspect-with-sdk.ts'},
+  './inspect-jsonpath.js': {name: 'inspect-jsonpath', entry: 'src/cli/inspect-jsonpath.ts'},
+  './inspect-report.js': {name: 'inspect-report', entry: 'src/cli/inspect-report.ts'},
 };
 
 refuseOldNode();

@@ -85,10 +85,10 @@ function defaultLine({timeNs, type, action, id, attributes}: RuntimeEvent): stri
 }
 
 async function templateLine(format: string): Promise<(event: RuntimeEvent) => string> {
-  const {compileEvents, TemplateError} = await import('../inspect/index.js');
+  const {compileFacts, guessDelims, TemplateError} = await import('../inspect/index.js');
   try {
-    const render = compileEvents(format);
-    return event => render(eventJson(event));
+    const render = compileFacts('event', format, {delims: guessDelims(format)});
+    return event => render(eventJson(event)).slice(0, -1); // the newline comes with the line
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
     throw new UsageError(error.message, 64);

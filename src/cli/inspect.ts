@@ -27,6 +27,18 @@ export const FORMAT_FLAG: Flag = {
   summary: "Format output: 'json' on one line, or a Go template",
 };
 
+/** What `ts-inspect` has beyond Docker's inspect: it does the work then. */
+const MORE_FLAGS: readonly Flag[] = [
+  {name: 'compat', type: 'string', summary: 'Fields of which Docker release: 20.10, 24, 28, 29'},
+  {name: 'delims', type: 'string', summary: "Delimiters of the template, as in '[[,]]'"},
+  {name: 'explain', summary: 'Print how the template is parsed, and the nearest names for unknown fields'},
+  {name: 'jsonpath', type: 'string', summary: 'Print what a JSONPath finds, a value on each line'},
+  {name: 'template', type: 'string', summary: "Print a report: 'text', 'html', or a Handlebars file"},
+  {name: 'timeout', type: 'duration', summary: 'How long --wait-for waits, as in 30s (default: for ever)'},
+  {name: 'wait-for', type: 'string', summary: "Exit as soon as this template renders 'true'"},
+  {name: 'watch', summary: 'Print again whenever an object has changed, until interrupted'},
+];
+
 export const command: Command = {
   name: 'inspect',
   usage: '[OPTIONS] NAME|ID [NAME|ID...]',
@@ -35,6 +47,7 @@ export const command: Command = {
     FORMAT_FLAG,
     {name: 'size', short: 's', summary: 'Display total file sizes if the type is container'},
     {name: 'type', type: 'string', summary: 'Only inspect objects of the given type'},
+    ...MORE_FLAGS,
   ],
   least: 1,
   most: Number.POSITIVE_INFINITY,
@@ -42,9 +55,31 @@ export const command: Command = {
     'coracle inspect web',
     "coracle inspect --format '{{.State.Status}}' web",
     'coracle inspect --type image hello-world',
+    'coracle inspect --wait-for \'{{eq .State.Status "exited"}}\' --timeout 30s job',
   ],
-  run: (call, context) => inspect(call, context, wantedType(call)),
+  run: (call, context) => {
+    const type = wantedType(call);
+    return wantsMore(call) ? inspectMore(call, context) : inspect(call, context, type);
+  },
 };
+
+const wantsMore = (call: Call): boolean =>
+  MORE_FLAGS.some(({name}) => call.has(name)) || /^(?:jsonl|pretty)$/.test(call.value('format') ?? '');
+
+async function inspectMore(call: Call, {sdk, stdout, stderr}: Context): Promise<number> {
+  const {inspectWithSdk} = await import('./inspect-with-sdk.js');
+  const argv = command.flags.flatMap(({name, type}) => {
+    if (!call.has(name)) return [];
+    return [type === undefined ? `--${name}` : `--${name}=${call.value(name)}`];
+  });
+  return inspectWithSdk([...argv, '--', ...call.words], {
+    stdout: text => stdout.write(text),
+    stderr: text => stderr.write(text),
+    sdk,
+    archivedImages: async source => (await import('../sdk/index.js')).inspectArchivedImages(source),
+    version: async () => (await import('../sdk/index.js')).VERSION,
+  });
+}
 
 interface Found {
   readonly kind: ObjectKind;
@@ -56,9 +91,10 @@ export async function inspect(
   call: Call,
   {sdk, stdout, stderr}: Context,
   type: string | undefined,
+  {fallback = true}: {readonly fallback?: boolean} = {},
 ): Promise<number> {
   const format = call.value('format') ?? '';
-  const template = format === '' || format === 'json' ? undefined : await compile(format);
+  const template = format === '' || format === 'json' ? undefined : await compile(format, fallback);
   const found: Found[] = [];
   const errors: unknown[] = [];
   for (const name of call.words) {
@@ -78,10 +114,10 @@ export async function inspect(
   return errors.length > 0 ? 1 : 0;
 }
 
-async function compile(format: string): Promise<InspectTemplate> {
-  const {compileInspect, TemplateError} = await import('../inspect/index.js');
+async function compile(format: string, fallback: boolean): Promise<InspectTemplate> {
+  const {compileInspect, guessDelims, TemplateError} = await import('../inspect/index.js');
   try {
-    return compileInspect(format);
+    return compileInspect(format, {delims: guessDelims(format), fallback, oneCommand: true});
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
     throw new UsageError(`template parsing error: ${error.message}`, EXIT_BAD_TEMPLATE);

@@ -1,19 +1,26 @@
+import {release} from 'node:os';
 import {arch, platform} from 'node:process';
 import {VERSION} from '../sdk/index.js';
 import type {Call, Command, Context} from './command.js';
 import {goJson} from './go-json.js';
+import {printFacts} from './print-facts.js';
 
 export const command: Command = {
   name: 'version',
   usage: '[OPTIONS]',
   summary: 'Show the version of Coracle and of what it runs on',
   flags: [
-    {name: 'format', short: 'f', type: 'string', summary: "Format output: 'json', one line"},
-    {name: 'json', summary: 'The same as --format json'},
+    {
+      name: 'format',
+      short: 'f',
+      type: 'string',
+      summary: "Format output: 'json' as docker prints it, or a Go template",
+    },
+    {name: 'json', summary: 'Version and host as JSON on one line'},
   ],
   least: 0,
   most: 0,
-  examples: ['coracle version', 'coracle version --json'],
+  examples: ['coracle version', 'coracle version --json', "coracle version --format '{{.Server.Version}}'"],
   run,
 };
 
@@ -24,11 +31,40 @@ async function run(call: Call, {stdout}: Context): Promise<number> {
     Os: platform,
     Arch: arch,
   };
-  if (call.has('json') || call.value('format') === 'json') {
+  const format = call.value('format') ?? '';
+  if (call.has('json')) {
     stdout.write(`${goJson(facts)}\n`);
+    return 0;
+  }
+  if (format !== '') {
+    await printFacts('version', dockerVersion(), format, stdout);
     return 0;
   }
   stdout.write(`Coracle:\n Version:           ${facts.Version}\n`);
   stdout.write(` Node version:      ${facts.NodeVersion}\n OS/Arch:           ${facts.Os}/${facts.Arch}\n`);
   return 0;
 }
+
+/** Docker's document: there is no daemon, so client and server are one. */
+function dockerVersion(): object {
+  const facts = {
+    Version: VERSION,
+    ApiVersion: API_VERSION,
+    GitCommit: '',
+    GoVersion: '',
+    Os: platform,
+    Arch: arch === 'x64' ? 'amd64' : arch,
+  };
+  return {
+    Client: {...facts, DefaultAPIVersion: API_VERSION, Context: 'default'},
+    Server: {
+      Platform: {Name: 'Coracle'},
+      Components: [{Name: 'Node.js', Version: process.versions.node, Details: {}}],
+      ...facts,
+      KernelVersion: release(),
+    },
+  };
+}
+
+/** Whose fields and shapes the documents have. */
+const API_VERSION = '1.50';

@@ -9,5 +9,6 @@ export const command: Command = {
   least: 1,
   most: Number.POSITIVE_INFINITY,
   examples: ['coracle volume inspect data'],
-  run: (call, context) => inspect(call, context, 'volume'),
+  // Docker's own command never looks at the raw JSON of a volume.
+  run: (call, context) => inspect(call, context, 'volume', {fallback: false}),
 };

@@ -1,6 +1,6 @@
 import type {ByteString} from './byte-string.js';
 import {toLower} from './letter-case.js';
-import type {Method, MethodTable, Type} from './types.js';
+import {defined, INT, type Method, type MethodTable, pointerTo, STRING, type Type, UINT64} from './types.js';
 import {field, ofBool, ofInt, ofString, type Value} from './value.js';
 
 /** What Docker's types can be asked in a template: `{{.HostConfig.NetworkMode.IsHost}}`. By type name. */
@@ -86,14 +86,22 @@ export const DOCKER_METHODS: Readonly<
   'digest.Digest': {
     methods: {
       String: say(digest => digest),
-      Algorithm: say(digest => splitDigest(digest)[0]),
+      Algorithm: {
+        params: [],
+        call: self => ({type: ALGORITHM, data: splitDigest(text(self))[0]}),
+      },
       Encoded: say(digest => splitDigest(digest)[1]),
       Hex: say(digest => splitDigest(digest)[1]),
     },
   },
   'units.Ulimit': {
-    pointerMethods: {String: describe(self => `${member(self, 0)}=${member(self, 2)}:${member(self, 1)}`)},
+    pointerMethods: {
+      String: describe(self => `${member(self, 0)}=${member(self, 2)}:${member(self, 1)}`),
+      GetRlimit: {params: [], call: resourceLimit},
+    },
   },
+  'network.EndpointSettings': {pointerMethods: {Copy: {params: [], call: copied}}},
+  'network.EndpointIPAMConfig': {pointerMethods: {Copy: {params: [], call: copied}}},
   'blkiodev.WeightDevice': {
     pointerMethods: {String: describe(self => `${member(self, 0)}:${member(self, 1)}`)},
   },
@@ -140,6 +148,34 @@ function hostMode(): MethodTable {
     IsHost: is('host'),
     Valid: test(mode => mode === '' || mode === 'host'),
   };
+}
+
+const ALGORITHM = defined('digest.Algorithm', STRING, {String: say(algorithm => algorithm)});
+
+const RLIMIT: Type = {
+  kind: 'struct',
+  name: 'units.Rlimit',
+  named: true,
+  fields: [
+    {name: 'Type', type: INT, json: 'type'},
+    {name: 'Hard', type: UINT64, json: 'hard'},
+    {name: 'Soft', type: UINT64, json: 'soft'},
+  ],
+};
+/** RLIMIT_* of Linux, by number. */
+const RLIMITS =
+  'cpu fsize data stack core rss nproc nofile memlock as locks sigpending msgqueue nice rtprio rttime';
+
+function resourceLimit(self: Value): Value {
+  const [name, hard, soft] = [0, 1, 2].map(i => member(self, i)) as [ByteString, bigint, bigint];
+  const number = RLIMITS.split(' ').indexOf(name);
+  if (number < 0 || name === 'as') throw new Error(`invalid ulimit type: ${name}`);
+  const data = [BigInt(number), BigInt.asUintN(64, hard), BigInt.asUintN(64, soft)];
+  return {type: pointerTo(RLIMIT), data: {data}};
+}
+
+function copied(self: Value): Value {
+  return {type: pointerTo(self.type), data: {data: self.data}};
 }
 
 function isContainer(mode: ByteString): boolean {

@@ -1,6 +1,7 @@
-import {type Compat, type Profile, profileOf} from './compat.js';
+import {type Compat, DEFAULT_COMPAT, type Profile, profileOf} from './compat.js';
 import {DOCKER_METHODS} from './docker-methods.js';
 import {DOCKER_TYPES} from './docker-types.js';
+import {SYSTEM_TYPES} from './system-types.js';
 import {DURATION, TIME} from './time.js';
 import {
   ANY,
@@ -25,22 +26,24 @@ import {
 /** The objects that can be inspected. */
 export type ObjectKind = 'container' | 'image' | 'volume' | 'network';
 
-const ROOTS: Readonly<Record<ObjectKind | 'event', string>> = {
+const ROOTS: Readonly<Record<ObjectKind, string>> = {
   container: 'container.InspectResponse',
   image: 'image.InspectResponse',
   volume: 'volume.Volume',
   network: 'network.Inspect',
-  event: 'events.Message',
 };
 
 /** Docker's Go type of an object, in one release's version. Types are made when they are first asked for. */
-export function dockerType(kind: ObjectKind | 'event', compat: Compat): Type {
+export const dockerType = (kind: ObjectKind, compat: Compat): Type => dockerStruct(ROOTS[kind], compat);
+
+/** Any of the described types, by the name that `%T` prints. */
+export function dockerStruct(name: string, compat: Compat = DEFAULT_COMPAT): Type {
   let schema = schemas.get(compat);
   if (schema === undefined) {
     schema = new Schema(profileOf(compat));
     schemas.set(compat, schema);
   }
-  return schema.named(ROOTS[kind]);
+  return schema.named(name);
 }
 
 const schemas = new Map<Compat, Schema>();
@@ -90,9 +93,9 @@ class Schema {
   }
 
   #declare(name: string): Type {
-    const start = DOCKER_TYPES.indexOf(`\n${name} `);
-    if (start < 0) throw new Error(`no such Docker type: ${name}`);
-    const rest = DOCKER_TYPES.slice(start + name.length + 2);
+    const described = [DOCKER_TYPES, SYSTEM_TYPES].find(types => types.includes(`\n${name} `));
+    if (described === undefined) throw new Error(`no such Docker type: ${name}`);
+    const rest = described.slice(described.indexOf(`\n${name} `) + name.length + 2);
     const methods = DOCKER_METHODS[name] ?? {};
     if (!rest.startsWith('{')) {
       return {...defined(name, this.#parse(rest.slice(0, rest.indexOf('\n')))), ...methods};

@@ -561,23 +561,6 @@ volume.Info {
   VolumeID string omitempty
   AccessibleTopology []volume.Topology omitempty
 }
-events.Message {
-  Status string "status" omitempty
-  ID string "id" omitempty
-  From string "from" omitempty
-  Type events.Type
-  Action events.Action
-  Actor events.Actor
-  Scope string "scope" omitempty
-  Time int64 "time" omitempty
-  TimeNano int64 "timeNano" omitempty
-}
-events.Actor {
-  ID string
-  Attributes map[string]string
-}
-events.Type string
-events.Action string
 volume.Availability string
 volume.Scope string
 volume.SharingMode string

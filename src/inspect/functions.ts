@@ -2,7 +2,17 @@ import type {ByteString} from './byte-string.js';
 import {equalsAny, lessOrEqual, lessThan} from './compare.js';
 import {escapeHtml, escapeJs, escapeUrlQuery} from './escape.js';
 import {type Argument, sprint, sprintf, sprintln} from './printf.js';
-import {ANY, isInteger, REFLECT_VALUE, type Signature, STRING, sliceOf, UINT8} from './types.js';
+import {
+  ANY,
+  isInteger,
+  type MethodTable,
+  pointerTo,
+  REFLECT_VALUE,
+  type Signature,
+  STRING,
+  sliceOf,
+  UINT8,
+} from './types.js';
 import {
   at,
   concrete,
@@ -74,14 +84,21 @@ export const BUILTINS: FunctionTable = new Map<ByteString, TemplateFunction>([
   ['ge', comparing((a, b) => !lessThan(a, b))],
 ]);
 
-/** What `{{.X}}` prints for a value: pointers are followed, no value is `<no value>`. */
+/**
+ * What `{{.X}}` prints for a value: pointers are followed, no value is `<no value>`, and what only says itself by
+ * pointer is printed by pointer.
+ */
 export function printable(value: Value): Argument {
-  const shown = value.type.kind === 'pointer' ? followPointer(value) : value;
+  const shown = value.type.kind === 'pointer' ? indirect(value).value : value;
   if (!isValid(shown)) return ofString('<no value>');
+  if (shown.addressable && shown.type.pointerMethods !== undefined && !saysItself(shown.type.methods)) {
+    if (saysItself(shown.type.pointerMethods)) return {type: pointerTo(shown.type), data: {data: shown.data}};
+  }
   return concrete(shown);
 }
 
-const followPointer = (value: Value): Value => indirect(value).value;
+const saysItself = (methods: MethodTable = {}): boolean =>
+  Object.hasOwn(methods, 'String') || Object.hasOwn(methods, 'Error');
 
 /** The arguments of an escaper as one string. */
 function textOf(args: readonly Argument[]): ByteString {

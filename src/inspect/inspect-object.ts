@@ -1,6 +1,7 @@
 import type {ByteString} from './byte-string.js';
 import {type Compat, DEFAULT_COMPAT} from './compat.js';
 import {dockerType, type ObjectKind} from './docker-schema.js';
+import type {MissingKey} from './evaluate.js';
 import {readJson} from './json-read.js';
 import {compileForValues, type TemplateOptions} from './template.js';
 import {TemplateError} from './template-error.js';
@@ -11,6 +12,16 @@ import {type Elements, type Entries, elements, NOTHING, type Value} from './valu
 export interface InspectOptions extends Pick<TemplateOptions, 'delims' | 'limits'> {
   /** Whose fields exist. @default '28' */
   readonly compat?: Compat;
+  /**
+   * False: there is no second attempt. `docker volume inspect` makes none, `docker inspect --type volume` does.
+   * @default true
+   */
+  readonly fallback?: boolean;
+  /**
+   * The objects are those of one command line: once one of them needed the second attempt, a missing key is an error in
+   * the first attempt at those after it as well, as Docker's client has it. @default false
+   */
+  readonly oneCommand?: boolean;
 }
 
 /**
@@ -31,28 +42,61 @@ export type InspectTemplate = (kind: ObjectKind | undefined, jsonText: string) =
 export function compileInspect(template: string, options: InspectOptions = {}): InspectTemplate {
   const render = compileForValues(template, options);
   const compat = options.compat ?? DEFAULT_COMPAT;
+  const {fallback = true, oneCommand = false} = options;
+  let missingKey: MissingKey = 'default';
   return (kind, jsonText) => {
     const document = parseDocument(jsonText);
     if (kind === undefined) return render(document ?? NOTHING, 'error');
     const type = dockerType(kind, compat);
     const view = viewAs(type, document);
     try {
-      return render(view);
+      return render(view, missingKey);
     } catch (error) {
-      if (!(error instanceof TemplateError) || error.kind === 'limit') throw error;
+      if (!(error instanceof TemplateError) || error.kind === 'limit' || !fallback) throw error;
     }
+    if (oneCommand) missingKey = 'error';
     const raw = document === null ? null : withoutAbsent(dockerType(kind, DEFAULT_COMPAT), type, document);
     return render(raw ?? NOTHING, 'error');
   };
 }
 
-/** One object, one template; {@link compileInspect} for many objects. */
-export const inspectObject = (
-  kind: ObjectKind | undefined,
-  jsonText: string,
+/**
+ * One object, one template; {@link compileInspect} for many objects.
+ * @param object what `docker inspect` or `container.inspect()` gave: one object, as JSON text (which keeps the literals of
+ * numbers) or parsed
+ * @throws TemplateError of any kind
+ * @example inspectFormat('{{.NetworkSettings.IPAddress}}', await container.inspect())
+ */
+export function inspectFormat(
   template: string,
-  options?: InspectOptions,
-): string => compileInspect(template, options)(kind, jsonText);
+  object: unknown,
+  {
+    type,
+    ...options
+  }: InspectOptions & {
+    /** Which of Docker's types it has. @default what its keys say; without any, only the raw JSON is tried */
+    readonly type?: ObjectKind | undefined;
+  } = {},
+): string {
+  const text = typeof object === 'string' ? object : JSON.stringify(object);
+  const render = compileInspect(template, options);
+  return render(type ?? guessKind(text), text);
+}
+
+/** By the keys that each kind has and no other; undefined for JSON of something else, or for what is no JSON. */
+export function guessKind(jsonText: string): ObjectKind | undefined {
+  let facts: unknown;
+  try {
+    facts = JSON.parse(jsonText);
+  } catch {
+    return undefined; // whoever reads it says where it is broken
+  }
+  const has = (key: string) => typeof facts === 'object' && facts !== null && Object.hasOwn(facts, key);
+  if (has('HostConfig') && has('State')) return 'container';
+  if (has('RootFS') || has('RepoTags')) return 'image';
+  if (has('IPAM')) return 'network';
+  return has('Mountpoint') ? 'volume' : undefined;
+}
 
 function parseDocument(jsonText: string): Value | null {
   try {

@@ -60,7 +60,7 @@ export function formatList(
   );
   const type = rowType(kind, rows);
   const body = shownRows(kind, rows, chosen, options).map((row, i) =>
-    explained('template parsing error', () => `${render(rowValue(type, row, options.labels?.[i]))}\n`),
+    explained('template parsing error', () => `${render(rowValue(kind, type, row, options.labels?.[i]))}\n`),
   );
   if (!isTable) return body.join('');
   const text = `${renderHeader(render, {...list.headers, ...options.headers})}\n${body.join('')}`;
@@ -109,7 +109,7 @@ function chooseFormat(kind: ListKind, list: ListDescription, format: string, opt
 
 function tryFirst(kind: ListKind, empty: ListRow, format: string, options: ListOptions): void {
   const render = explained('failed to parse template', () => compileForValues(format, options));
-  explained('failed to execute template', () => render(rowValue(rowType(kind, [empty]), empty, null)));
+  explained('failed to execute template', () => render(rowValue(kind, rowType(kind, [empty]), empty, null)));
 }
 
 /** Puts what failed in front of the template's error. */
@@ -142,19 +142,26 @@ const HEADER = defined('formatter.SubHeaderContext', STRING_MAP, {
 });
 
 /** Data of a row's struct: one field, hidden, that its methods read. */
-type RowData = readonly [row: ReadonlyMap<ByteString, Value>, labels: ReadonlyMap<ByteString, ByteString>];
+type RowData = readonly [
+  row: ReadonlyMap<ByteString, Value>,
+  labels: ReadonlyMap<ByteString, ByteString>,
+  json: ReadonlyMap<ByteString, Value>,
+];
 
 /** A pointer to a struct whose methods are the placeholders. */
 function rowType(kind: ListKind, rows: readonly ListRow[]): Type {
-  const {context, unexported, headers} = LISTS[kind];
+  const {context, unexported, headers, hasLabels, titlesOnly = []} = LISTS[kind];
   const methods: Record<string, Method> = {};
-  for (const name of new Set([...Object.keys(headers), ...rows.flatMap(row => Object.keys(row))])) {
+  const titles = Object.keys(headers).filter(name => !titlesOnly.includes(name));
+  for (const name of new Set([...titles, ...rows.flatMap(row => Object.keys(row))])) {
     methods[toBytes(name)] = {params: [], call: self => (self.data as RowData)[0].get(name) ?? ofString('')};
   }
-  methods['Label'] = {
-    params: [STRING],
-    call: (self, [name]) => ofString((self.data as RowData)[1].get(name!.data as ByteString) ?? ''),
-  };
+  if (hasLabels) {
+    methods['Label'] = {
+      params: [STRING],
+      call: (self, [name]) => ofString((self.data as RowData)[1].get(name!.data as ByteString) ?? ''),
+    };
+  }
   methods['FullHeader'] = {params: [], call: () => zero(ANY)};
   methods['MarshalJSON'] = {params: [], call: self => bytesOf(marshalRow(self))};
   const fields = [HEADER_CONTEXT, ...unexported.map(hidden), ...(kind === 'container' ? [FIELDS_USED] : [])];
@@ -171,7 +178,7 @@ function rowType(kind: ListKind, rows: readonly ListRow[]): Type {
 }
 
 const marshalRow = (self: Value): ByteString =>
-  writeJson({type: ANY_MAP, data: (self.data as RowData)[0]}, {escapeHtml: true});
+  writeJson({type: ANY_MAP, data: (self.data as RowData)[2]}, {escapeHtml: true});
 
 const bytesOf = (text: ByteString): Value => ({
   type: sliceOf(UINT8),
@@ -193,19 +200,32 @@ const HEADER_CONTEXT: Field = {
 /** `docker ps` notes there which columns a template needs. */
 const FIELDS_USED: Field = {name: 'FieldsUsed', type: ANY_MAP, json: 'FieldsUsed'};
 
-const NO_PLATFORM: Value = {type: pointerTo(defined('formatter.Platform', STRING)), data: null};
+/** A pointer to a struct with a String method of its own, and nil for every container that names no platform. */
+const NO_PLATFORM: Value = {
+  type: pointerTo({
+    kind: 'struct',
+    name: 'formatter.Platform',
+    named: true,
+    fields: [],
+    methods: {String: {params: [], call: () => ofString('')}},
+  }),
+  data: null,
+};
 
 function rowValue(
+  kind: ListKind,
   type: Type,
   row: ListRow,
   labels: Readonly<Record<string, string>> | null | undefined,
 ): Value {
-  const values = new Map(
-    Object.entries(row).map(([name, value]) => [
-      toBytes(name),
-      value === null ? NO_PLATFORM : fromJavaScript(value),
-    ]),
-  );
+  const values = new Map<ByteString, Value>();
+  const json = new Map<ByteString, Value>();
+  for (const [name, given] of Object.entries(row)) {
+    const isMark = LISTS[kind].checkMarks?.includes(name) === true;
+    const value = given === null ? NO_PLATFORM : fromJavaScript(isMark ? String(given) : given);
+    json.set(toBytes(name), value);
+    values.set(toBytes(name), isMark ? ofString(String(given) === 'true' ? '[OK]' : '') : value);
+  }
   const known = new Map(Object.entries(labels ?? {}).map(([name, value]) => [toBytes(name), toBytes(value)]));
-  return {type: pointerTo(type), data: {data: [values, known] satisfies RowData}};
+  return {type: pointerTo(type), data: {data: [values, known, json] satisfies RowData}};
 }

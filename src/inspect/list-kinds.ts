@@ -1,19 +1,17 @@
 /** What `docker ps`, `images`, `volume ls` and their like know about their columns: placeholders, titles, formats. */
-export type ListKind =
-  | 'container'
-  | 'image'
-  | 'volume'
-  | 'network'
-  | 'stats'
-  | 'history'
-  | 'search'
-  | 'events';
+export type ListKind = 'container' | 'image' | 'volume' | 'network' | 'stats' | 'history' | 'search';
 
 export interface ListDescription {
   /** Go's name of the type behind `.`, which errors mention. */
   readonly context: string;
   /** Its fields that templates cannot see: naming one is an error of its own. */
   readonly unexported: readonly string[];
+  /** Objects have labels to ask for: `.Label "name"`. */
+  readonly hasLabels?: true;
+  /** Yes or no: `[OK]` or nothing in a row, `true` or `false` in JSON. */
+  readonly checkMarks?: readonly string[];
+  /** Titles that no row has a value for: in a row they are unknown. */
+  readonly titlesOnly?: readonly string[];
   /** Column titles by placeholder. */
   readonly headers: Readonly<Record<string, string>>;
   readonly table: string;
@@ -30,6 +28,7 @@ export const LISTS: Readonly<Record<ListKind, ListDescription>> = {
   container: {
     context: 'formatter.ContainerContext',
     unexported: ['trunc', 'c'],
+    hasLabels: true,
     headers: {
       ID: 'CONTAINER ID',
       Names: 'NAMES',
@@ -98,6 +97,8 @@ export const LISTS: Readonly<Record<ListKind, ListDescription>> = {
   volume: {
     context: 'formatter.volumeContext',
     unexported: ['v'],
+    hasLabels: true,
+    titlesOnly: ['ID'],
     headers: {
       ID: 'ID',
       Name: 'VOLUME NAME',
@@ -119,6 +120,7 @@ export const LISTS: Readonly<Record<ListKind, ListDescription>> = {
   network: {
     context: 'network.networkContext',
     unexported: ['trunc', 'n'],
+    hasLabels: true,
     headers: {
       ID: 'NETWORK ID',
       Name: 'NAME',
@@ -168,6 +170,7 @@ export const LISTS: Readonly<Record<ListKind, ListDescription>> = {
   },
   search: {
     context: 'registry.searchContext',
+    checkMarks: ['IsOfficial'],
     unexported: ['trunc', 's'],
     headers: {
       Name: 'NAME',
@@ -177,6 +180,4 @@ export const LISTS: Readonly<Record<ListKind, ListDescription>> = {
     },
     table: 'table {{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}',
   },
-  // Events have no columns: they are printed one by one, with a template of the user's or as JSON.
-  events: {context: 'events.Message', unexported: [], headers: {}, table: 'table'},
 };

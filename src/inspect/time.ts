@@ -10,13 +10,28 @@ import {
   WEEKDAYS,
 } from './calendar.js';
 import {formatTime} from './time-format.js';
-import {defined, type Field, INT, INT64, type Method, pointerTo, STRING, type Type, UINT64} from './types.js';
-import {type Box, ofBool, ofFloat, ofInt, ofString, type Value} from './value.js';
+import {
+  BOOL,
+  defined,
+  type Field,
+  INT,
+  INT64,
+  type Method,
+  pointerTo,
+  STRING,
+  sliceOf,
+  type Type,
+  UINT8,
+  UINT64,
+} from './types.js';
+import {type Box, elements, ofBool, ofFloat, ofInt, ofString, type Value} from './value.js';
 
 /** Go's time.Time and time.Duration, as far as templates can ask them. */
 
 /** January 1 of year 1: Go's zero time. */
 const ZERO_SECONDS = -62_135_596_800n;
+
+const MAX_INT64 = 2n ** 63n - 1n;
 
 const ask = (answer: (time: GoTime) => Value): Method => ({
   params: [],
@@ -61,15 +76,42 @@ export const DURATION: Type = defined('time.Duration', INT64, {
 
 const timeOf = (value: Value | undefined): GoTime => value!.data as GoTime;
 
-const LOCATION: Type = {kind: 'struct', name: 'time.Location', named: true, fields: []};
+const hidden = (name: string, type: Type): Field => ({name, type, json: '-', unexported: true});
+
+const struct = (name: string, fields: Readonly<Record<string, Type>>): Type => ({
+  kind: 'struct',
+  name,
+  named: true,
+  fields: Object.entries(fields).map(([field, type]) => hidden(field, type)),
+});
+
+const ZONE = struct('time.zone', {name: STRING, offset: INT, isDST: BOOL});
+const TRANSITION = struct('time.zoneTrans', {when: INT64, index: UINT8, isstd: BOOL, isutc: BOOL});
+const LOCATION: Type = {
+  ...struct('time.Location', {
+    name: STRING,
+    zone: sliceOf(ZONE),
+    tx: sliceOf(TRANSITION),
+    extend: STRING,
+    cacheStart: INT64,
+    cacheEnd: INT64,
+    cacheZone: pointerTo(ZONE),
+  }),
+  pointerMethods: {String: {params: [], call: self => ofString((self.data as readonly ByteString[])[0]!)}},
+};
+
+const UTC: Box = {data: ['UTC', null, null, '', 0n, 0n, null]};
 const locations = new Map<number, Box>();
-/** One per offset, so that it keeps its address. */
+/** A zone without a name; one per offset, so that it keeps its address. */
 function locationOf(offset: number): Box {
-  const location = locations.get(offset) ?? {data: []};
+  const zone = ['', BigInt(offset), false];
+  const always = [-MAX_INT64 - 1n, 0n, false, false];
+  const location = locations.get(offset) ?? {
+    data: ['', elements([zone]), elements([always]), '', -MAX_INT64 - 1n, MAX_INT64, {data: zone}],
+  };
   locations.set(offset, location);
   return location;
 }
-const hidden = (name: string, type: Type): Field => ({name, type, json: '-', unexported: true});
 
 export const TIME: Type = {
   kind: 'struct',
@@ -86,6 +128,20 @@ export const TIME: Type = {
   marshal: value => `"${formatTime(timeOf(value), RFC3339_NANO)}"`,
   unmarshal: json => parseTime(json),
 };
+
+/** To a multiple of the duration, counted from Go's zero time. */
+const rounding = (round: (nanoseconds: bigint, unit: bigint) => bigint): Method => ({
+  params: [DURATION],
+  call: (self, [duration]) => {
+    const {nanoseconds, offset} = timeOf(self);
+    const unit = duration!.data as bigint;
+    const zero = ZERO_SECONDS * SECOND;
+    return {
+      type: TIME,
+      data: {nanoseconds: unit <= 0n ? nanoseconds : zero + round(nanoseconds - zero, unit), offset},
+    };
+  },
+});
 
 const compare = (holds: (a: bigint, b: bigint) => boolean): Method => ({
   params: [TIME],
@@ -107,6 +163,20 @@ Object.assign(TIME, {
     UnixMilli: epoch(1_000_000n),
     UnixMicro: epoch(1000n),
     UnixNano: epoch(1n),
+    Location: ask(({offset}) => ({
+      type: pointerTo(LOCATION),
+      data: offset === undefined ? UTC : locationOf(offset),
+    })),
+    IsDST: ask(() => ofBool(false)),
+    Round: rounding((n, unit) => floorDivide(n + unit / 2n, unit) * unit),
+    Truncate: rounding((n, unit) => floorDivide(n, unit) * unit),
+    // They answer with several values, which templates cannot take.
+    ...Object.fromEntries(
+      Object.entries({Clock: 3, Date: 3, ISOWeek: 2, Zone: 2, ZoneBounds: 2}).map(([name, count]) => [
+        name,
+        {params: [], badResults: count, call: (self: Value) => self},
+      ]),
+    ),
     IsZero: ask(({nanoseconds}) => ofBool(nanoseconds === ZERO_SECONDS * SECOND)),
     String: ask(time => ofString(formatTime(time, STRING_LAYOUT))),
     GoString: ask(time => ofString(goString(time))),
@@ -143,7 +213,6 @@ Object.assign(TIME, {
   } satisfies Record<string, Method>,
 });
 
-const MAX_INT64 = 2n ** 63n - 1n;
 const clampInt64 = (n: bigint): bigint =>
   n > MAX_INT64 ? MAX_INT64 : n < -MAX_INT64 - 1n ? -MAX_INT64 - 1n : n;
 

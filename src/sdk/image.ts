@@ -2,6 +2,7 @@ import {familiarString, parseReference, withDefaultTag} from '../oci/index.js';
 import type {ArchiveSource, HostImageOptions, StoredImage} from '../store/index.js';
 import {hostShell} from '../store/index.js';
 import {applyChanges} from './dockerfile-changes.js';
+import {type ImageInspect, inspectImage} from './inspect-image.js';
 import {imageDeleted, imageEvent} from './record-events.js';
 import {Runtime} from './runtime.js';
 
@@ -147,29 +148,9 @@ export class Image {
 
   /** Docker's inspect document of an image. */
   inspect(): ImageInspect {
-    const {config, diffIds, architecture, os, variant, size, author} = this.#stored;
-    return {
-      Id: this.id,
-      RepoTags: this.references,
-      RepoDigests: this.digests,
-      Parent: '',
-      Comment: '',
-      Created: this.created ?? '0001-01-01T00:00:00Z',
-      DockerVersion: '',
-      Author: author ?? '',
-      Config: config,
-      Architecture: architecture,
-      ...(variant !== undefined && {Variant: variant}),
-      Os: os,
-      Size: size,
-      VirtualSize: size,
-      GraphDriver: {Data: {LowerDir: this.#stored.layers.toReversed().join(':')}, Name: 'overlay2'},
-      RootFS: {Type: 'layers', Layers: diffIds},
-      Metadata: {LastTagTime: '0001-01-01T00:00:00Z'},
-    };
+    return inspectImage({
+      ...this.#stored,
+      lowerDirectories: this.#stored.layers.toReversed(),
+    });
   }
-}
-
-export interface ImageInspect {
-  readonly [key: string]: unknown;
 }

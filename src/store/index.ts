@@ -4,6 +4,7 @@ export type {JournalEvent} from './event-line.js';
 export {HOST_SHELL_BINARIES, type HostImageOptions, hostShell} from './host-image.js';
 export type {ImageUse, RemovedImage, StoredImage} from './images.js';
 export type {ImportOptions} from './import-image.js';
+export {type ArchivedImageFacts, inspectArchive} from './inspect-archive.js';
 export type {LoadOptions} from './load-archive.js';
 export {type LockOptions, withLock} from './lock.js';
 export type {ArchiveSource} from './open-source.js';

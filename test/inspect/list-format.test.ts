@@ -87,3 +87,13 @@ test('ps --size has one more column', t => {
   };
   t.regex(formatList('container', [row], 'table', {size: true}), /NAMES {5}SIZE\n.* {3}n {9}0B\n$/);
 });
+
+test('only what has labels can be asked for one', t => {
+  const image = [{Repository: 'a', ID: 'i'}];
+  t.throws(() => formatList('image', image, '{{.Label "x"}}'), {
+    message: /can't evaluate field Label in type \*formatter\.imageContext/,
+  });
+  t.throws(() => formatList('volume', [{Name: 'v'}], '{{.ID}}'), {
+    message: /can't evaluate field ID in type \*formatter\.volumeContext/,
+  });
+});

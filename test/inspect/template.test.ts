@@ -4,7 +4,7 @@ import {
   compileInspect,
   compileTemplate,
   guessDelims,
-  inspectObject,
+  inspectFormat,
   parseJson,
   TemplateError,
   type TemplateOptions,
@@ -173,7 +173,7 @@ const container = JSON.stringify({
 
 const inspects = test.macro({
   exec(t, template: string, expected: string) {
-    t.is(inspectObject('container', container, template), expected);
+    t.is(inspectFormat(template, container, {type: 'container'}), expected);
   },
   title: (_, template, expected) => `a container's ${template} is ${expected}`,
 });
@@ -205,7 +205,7 @@ test(
 );
 
 test('an object whose JSON does not fit Docker’s types is refused', t => {
-  const error = t.throws(() => inspectObject('container', '{"State":"running"}', '{{.State}}'), {
+  const error = t.throws(() => inspectFormat('{{.State}}', '{"State":"running"}', {type: 'container'}), {
     instanceOf: TemplateError,
   })!;
   t.is(error.code, 'ERR_TEMPLATE_DATA');
@@ -235,4 +235,44 @@ test('templates with << and without {{ are taken to be delimited by << >>', t =>
   t.deepEqual(guessDelims('<<.x>>'), ['<<', '>>']);
   t.deepEqual(guessDelims('{{.x}} <<'), ['{{', '}}']);
   t.deepEqual(guessDelims('constant'), ['{{', '}}']);
+});
+
+// Found by the fuzzers of test/conformance/.
+test(inspects, '{{index .HostConfig.Ulimits 0}}', 'nofile=1:2');
+test(inspects, '{{range .HostConfig.Ulimits}}{{.}}{{end}}', 'nofile=1:2');
+test(inspects, '{{(index .HostConfig.Ulimits 0).GetRlimit}}', '{7 2 1}');
+test(inspects, '{{with index .State.Health.Log 0}}{{.End.Location}}{{.Start.Location}}{{end}}', 'UTC');
+test(
+  inspects,
+  '{{with index .State.Health.Log 0}}{{.Start.Truncate 60000000000}}{{end}}',
+  '2025-06-21 01:15:00 +0200 +0200',
+);
+
+test('once an object needs the second attempt, a missing label is an error for those after it in the same command', t => {
+  const tagged = '{"Name":"a","Labels":{"tier":"front"}}';
+  const plain = '{"Name":"b","Labels":{}}';
+  const render = compileInspect('{{join .Labels.tier ","}}|', {oneCommand: true});
+  t.is(render('network', plain), '|');
+  t.throws(() => render('network', tagged), {message: /expected \[\]string; got string/});
+  t.throws(() => render('network', plain), {message: /map has no entry for key "tier"/});
+  const apart = compileInspect('{{join .Labels.tier ","}}|');
+  t.throws(() => apart('network', tagged));
+  t.is(apart('network', plain), '|');
+});
+
+test('without a fallback the error is the one of the first attempt', t => {
+  t.throws(() => compileInspect('{{.Id}}', {fallback: false})('volume', '{"Name":"v"}'), {
+    message: 'template: :1:2: executing "" at <.Id>: can\'t evaluate field Id in type volume.Volume',
+  });
+});
+
+test('inspectFormat takes an object as it is or as text, and knows its type by its keys', t => {
+  const template = '{{printf "%T" .}}';
+  t.is(inspectFormat(template, {HostConfig: {}, State: {}}), 'container.InspectResponse');
+  t.is(inspectFormat(template, '{"RepoTags":[]}'), 'image.InspectResponse');
+  t.is(inspectFormat(template, {IPAM: {}}), 'network.Inspect');
+  t.is(inspectFormat(template, {Mountpoint: '/x'}), 'volume.Volume');
+  t.is(inspectFormat(template, {Mountpoint: '/x'}, {type: 'image'}), 'image.InspectResponse');
+  t.is(inspectFormat(template, [1]), '[]interface {}');
+  t.throws(() => inspectFormat(template, '{'), {code: 'ERR_TEMPLATE_DATA'});
 });

@@ -1,4 +1,5 @@
 import {existsSync, readFileSync} from 'node:fs';
+import {readFile} from 'node:fs/promises';
 import test from 'ava';
 import {type InspectIo, main} from '../../src/cli/ts-inspect.js';
 
@@ -17,7 +18,11 @@ async function run(argv: readonly string[], io: Partial<InspectIo> = {}) {
     stderr: text => {
       result.stderr += text;
     },
-    readText: async () => '',
+    readInput: async () => '',
+    readText: path => readFile(path, 'utf8'),
+    names: async () => [],
+    pause: async () => false,
+    now: () => 0,
     resolve: async (kind, name) => documentOf(kind, name),
     version: '1.2.3',
     ...io,
@@ -124,7 +129,7 @@ test('--input reads a saved "docker inspect", whole or by name, without an engin
     .map(file => readFileSync(new URL(`${file}.json`, data), 'utf8'))
     .join(',')}]`;
   const io = {
-    readText: async (path: string) => (path === '-' ? saved : (t.fail() as never)),
+    readInput: async (path: string) => (path === '-' ? saved : (t.fail() as never)),
     resolve: () => t.fail() as never,
   };
   const format = '{{printf "%T" .}}';
@@ -140,7 +145,7 @@ test('--input reads a saved "docker inspect", whole or by name, without an engin
     'Error response from daemon: No such image: web\n',
   );
   t.regex(
-    (await run(['--input', '-'], {readText: async () => '[{]'})).stderr,
+    (await run(['--input', '-'], {readInput: async () => '[{]'})).stderr,
     /^-: not a JSON document: invalid character/,
   );
 });

@@ -1,0 +1,89 @@
+import {guessKind, JsonSyntaxError, type ObjectKind, parseJson, splitJsonArray} from '../inspect/index.js';
+import {type Arguments, KINDS} from './inspect-arguments.js';
+import type {InspectIo} from './inspect-io.js';
+
+export interface Found {
+  readonly kind: ObjectKind | undefined;
+  /** What it was asked for by; empty for all of a file. */
+  readonly name: string;
+  /** The engine's JSON. */
+  readonly text: string;
+}
+
+/** The objects that the command line names, and an Error in place of each that cannot be had. */
+export async function* objects(args: Arguments, io: InspectIo): AsyncGenerator<Found | Error> {
+  if (args.input !== undefined) yield* savedObjects(args, args.input, io);
+  else for (const name of args.names) yield await lookUp(args, name, io);
+}
+
+async function lookUp({type, size}: Arguments, name: string, io: InspectIo): Promise<Found | Error> {
+  for (const kind of type === undefined ? KINDS : [type]) {
+    let text: string | undefined;
+    try {
+      text = await io.resolve(kind, name, {size});
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+    if (text === undefined) continue;
+    if (size && kind !== 'container') io.stderr(`WARNING: --size ignored for ${kind}\n`);
+    return {kind, name, text};
+  }
+  return new Error(type === undefined ? `Error: No such object: ${name}` : notFound(type, name));
+}
+
+function notFound(kind: ObjectKind, name: string): string {
+  const said = kind === 'volume' ? `get ${name}: no such volume` : `No such ${kind}: ${name}`;
+  return `Error response from daemon: ${said}`;
+}
+
+/** Objects of a saved document: all of them, or those with the given names or ids. */
+async function* savedObjects(args: Arguments, path: string, io: InspectIo): AsyncGenerator<Found | Error> {
+  let saved: SavedObject[];
+  try {
+    saved = readSaved(await io.readInput(path));
+  } catch (error) {
+    const why =
+      error instanceof JsonSyntaxError
+        ? `${path}: not a JSON document: ${error.message}`
+        : String((error as Error).message);
+    yield new Error(why);
+    return;
+  }
+  const wanted = saved.filter(({kind}) => args.type === undefined || kind === args.type);
+  if (args.names.length === 0) {
+    yield* wanted;
+    return;
+  }
+  for (const name of args.names) {
+    const found = wanted.find(object => isCalled(object, name));
+    yield found
+      ? {...found, name}
+      : new Error(args.type === undefined ? `Error: No such object: ${name}` : notFound(args.type, name));
+  }
+}
+
+interface SavedObject extends Found {
+  readonly id: string;
+  readonly names: readonly string[];
+}
+
+function readSaved(text: string): SavedObject[] {
+  parseJson(text);
+  return splitJsonArray(text).map(item => {
+    const data: unknown = JSON.parse(item);
+    const facts = typeof data === 'object' && data !== null ? (data as Record<string, unknown>) : {};
+    const names = [facts['Name'], ...(Array.isArray(facts['RepoTags']) ? facts['RepoTags'] : [])];
+    return {
+      kind: guessKind(item),
+      name: '',
+      text: item,
+      id: typeof facts['Id'] === 'string' ? facts['Id'] : '',
+      names: names.filter(name => typeof name === 'string').map(name => name.replace(/^\//, '')),
+    };
+  });
+}
+
+function isCalled({id, names}: SavedObject, name: string): boolean {
+  if (names.includes(name) || names.includes(`${name}:latest`)) return true;
+  return name !== '' && (id.startsWith(name) || id.startsWith(`sha256:${name}`));
+}

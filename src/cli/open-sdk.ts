@@ -3,6 +3,8 @@ import {Container, dockerExitCode, Image, Runtime, runtimeInfo, Volume} from '..
 import {examineHost} from './examine-host.js';
 import type {ContainerSummary, ImageSummary, Sdk} from './sdk.js';
 
+export {VERSION} from '../sdk/index.js';
+
 /** The SDK as the commands know it, on one runtime, with Docker's defaults. */
 export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
   // A command starts one container and waits for it: nothing is made ahead for another.
@@ -61,7 +63,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
 }
 
 /** Containers that take no longer cost no event loop; those that do notice nothing of its being made ready meanwhile. */
-const BLOCK_MS = 20;
+const BLOCK_MS = 50;
 
 async function listContainers(runtime: Runtime, size: boolean): Promise<readonly ContainerSummary[]> {
   return await Promise.all(

@@ -2,7 +2,7 @@ import {constants, fstatSync, openSync, writeSync} from 'node:fs';
 import type {Output} from './command.js';
 
 type Name = 'stdout' | 'stderr';
-type StandardOutput = Output & {readonly writableLength: number};
+type StandardOutput = Output & Pick<NodeJS.WriteStream, 'writableLength' | 'errored'>;
 
 const made = new Map<Name, StandardOutput>();
 
@@ -19,9 +19,9 @@ export function standardStream(name: Name): Output {
   return output;
 }
 
-/** Whether this process may end. What was never asked for has nothing left to write. */
+/** Whether this process may end. What was never asked for has nothing left to write; an error is told a little later. */
 export function isEverythingWritten(): boolean {
-  return [...made.values()].every(({writableLength}) => writableLength === 0);
+  return [...made.values()].every(({writableLength, errored}) => writableLength === 0 && errored === null);
 }
 
 /** A file, /dev/null or a pipe; at the first write that does not go through at once Node's stream takes over. */
@@ -39,13 +39,18 @@ class DirectOutput implements StandardOutput {
     return this.#stream?.writableLength ?? 0;
   }
 
+  get errored(): Error | null {
+    return this.#stream?.errored ?? null;
+  }
+
   write(chunk: string | Uint8Array): boolean {
     let bytes = typeof chunk === 'string' ? Buffer.from(chunk) : chunk;
     try {
       while (this.#stream === undefined && bytes.length > 0)
         bytes = bytes.subarray(writeSync(this.#fd, bytes));
-    } catch {
-      // The pipe is full, the disk is full, nobody reads: Node's stream waits, or meets the same error and tells it.
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EPIPE') exitOnBrokenPipe(error as Error);
+      // The pipe is full or the disk is: Node's stream waits, or meets the same error and tells it.
       this.#stream = nodeStream(this.#name);
     }
     return bytes.length === 0 || this.#stream!.write(bytes);

@@ -55,6 +55,15 @@ test('without a source map a stack is shown as the program has it', async t => {
   t.regex(stderr!, /at .*dist\/ts-inspect\.cjs:\d+:\d+/);
 });
 
+test('ts-inspect --input reads nothing of the SDK', async t => {
+  const folder = await builtPackage(t);
+  await rm(join(folder, 'dist', 'ts-inspect-sdk.cjs'));
+  const input = join(folder, 'in.json');
+  await writeFile(input, '{"a": [1]}');
+  const args = [join(folder, 'bin', 'ts-inspect.cjs'), '--input', input, '--format', '{{json .a}}'];
+  t.is((await run(process.execPath, args)).stdout, '[1]\n');
+});
+
 test('a program whose part is missing says which', async t => {
   const folder = await builtPackage(t);
   await rm(join(folder, 'dist', 'ts-inspect-sdk.cjs'));

@@ -63,7 +63,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
 }
 
 /** Containers that take no longer cost no event loop; those that do notice nothing of its being made ready meanwhile. */
-const BLOCK_MS = 50;
+const BLOCK_MS = 20;
 
 async function listContainers(runtime: Runtime, size: boolean): Promise<readonly ContainerSummary[]> {
   return await Promise.all(

@@ -12,13 +12,14 @@ const modules = {index: 'src/index.ts', inspect: 'src/inspect/index.ts'};
 /** What bin/ runs: each one CommonJS file, with its code cache beside it. docs/decisions/0006-code-cache.md */
 const programs = {cli: 'src/cli/main.ts', 'ts-inspect': 'src/cli/ts-inspect-main.ts'};
 /** What programs import when a command line needs it: files of their own, so that the others need not read them. */
-const parts = {
-  '../inspect/index.js': {name: 'cli-templates', entry: 'src/inspect/index.ts'},
-  pino: {name: 'cli-log', entry: 'pino'},
-  './inspect-with-sdk.js': {name: 'cli-inspect-more', entry: 'src/cli/inspect-with-sdk.ts'},
-  './inspect-jsonpath.js': {name: 'inspect-jsonpath', entry: 'src/cli/inspect-jsonpath.ts'},
-  './inspect-report.js': {name: 'inspect-report', entry: 'src/cli/inspect-report.ts'},
-};
+const parts = [
+  {imported: '../inspect/index.js', name: 'cli-templates', entry: 'src/inspect/index.ts'},
+  {imported: 'pino', name: 'cli-log', entry: 'pino'},
+  {imported: './inspect-with-sdk.js', name: 'cli-inspect-more', entry: 'src/cli/inspect-with-sdk.ts'},
+  {imported: './inspect-jsonpath.js', name: 'inspect-jsonpath', entry: 'src/cli/inspect-jsonpath.ts'},
+  {imported: './inspect-report.js', name: 'inspect-report', entry: 'src/cli/inspect-report.ts'},
+  {imported: './open-sdk.js', by: 'ts-inspect-main.ts', name: 'ts-inspect-sdk', entry: 'src/cli/open-sdk.ts'},
+];
 
 refuseOldNode();
 if (!process.argv.includes('--js')) buildCore();
@@ -101,7 +102,7 @@ async function buildBundles() {
       ...shared,
       entryPoints: {
         ...programs,
-        ...Object.fromEntries(Object.values(parts).map(({name, entry}) => [name, entry])),
+        ...Object.fromEntries(parts.map(({name, entry}) => [name, entry])),
       },
       plugins: [partsApart()],
       format: 'cjs',
@@ -109,7 +110,10 @@ async function buildBundles() {
       supported: {'dynamic-import': false}, // require() takes its place
       charset: 'ascii', // bin/start.cjs reads them as such: a string of one byte per character
       minifyWhitespace: true,
-      minifySyntax: true, // names stay, for the stacks of errors
+      minifySyntax: true,
+      minifyIdentifiers: true,
+      sourcemap: 'external', // bin/start.cjs reads it when a stack is printed
+      sourcesContent: false,
       define: {...define, 'import.meta.url': 'fileUrl'},
       banner: {js: "'use strict';const fileUrl = require('node:url').pathToFileURL(__filename).href;"},
     }),
@@ -119,7 +123,7 @@ async function buildBundles() {
   const {thirdPartyLicences} = await import('./third-party-licences.mjs');
   const dist = join(root, 'dist');
   mkdirSync(dist, {recursive: true});
-  const {asProgram, writeCodeCache} = await import('./code-cache.mjs');
+  const {asProgram, asProgramMap, writeCodeCache} = await import('./code-cache.mjs');
   const written = new Set();
   const write = (name, contents) => {
     replaceFile(join(dist, name), contents);
@@ -132,6 +136,10 @@ async function buildBundles() {
       write(name, withRequire(text));
       continue;
     }
+    if (name.endsWith('.map')) {
+      write(name, asProgramMap(text));
+      continue;
+    }
     write(name, asProgram(text));
     programFiles.push(path);
   }
@@ -142,7 +150,7 @@ async function buildBundles() {
   replaceFile(join(dist, 'THIRD-PARTY-LICENSES'), thirdPartyLicences(root, {inputs}));
   // What an earlier build left goes last, so that a program starting meanwhile still finds its own.
   for (const name of readdirSync(dist)) {
-    if (/\.(?:c?js|cache)$/.test(name) && !written.has(name)) rmSync(join(dist, name));
+    if (/\.(?:c?js|map|cache)$/.test(name) && !written.has(name)) rmSync(join(dist, name));
   }
 }
 
@@ -151,11 +159,13 @@ function partsApart() {
   return {
     name: 'parts-apart',
     setup: build =>
-      build.onResolve({filter: /./}, ({path, kind}) =>
-        kind === 'dynamic-import' && Object.hasOwn(parts, path)
-          ? {path: `./${parts[path].name}.cjs`, external: true}
-          : undefined,
-      ),
+      build.onResolve({filter: /./}, ({path, kind, importer}) => {
+        if (kind !== 'dynamic-import') return undefined;
+        const part = parts.find(
+          ({imported, by}) => imported === path && (by ?? basename(importer)) === basename(importer),
+        );
+        return part && {path: `./${part.name}.cjs`, external: true};
+      }),
   };
 }
 

@@ -53,7 +53,13 @@ if (process.argv[1] === self) await train(process.argv[2]);
 /** A CommonJS module's text as a function expression, below a line that names its contents. */
 export function asProgram(text) {
   const stamp = `//${createHash('sha256').update(text).digest('hex')}`.padEnd(STAMP_LENGTH);
-  return `${stamp}\n(function (exports, require, module, __filename) {${text}\n})\n`;
+  return `${stamp}\n(function (exports, require, module, __filename) {\n${text}\n})\n`;
+}
+
+/** The source map of a text as that of the program: two lines further down. */
+export function asProgramMap(text) {
+  const {version, sources, names, mappings} = JSON.parse(text);
+  return JSON.stringify({version, sources, names, mappings: `;;${mappings}`});
 }
 
 /**

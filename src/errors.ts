@@ -12,6 +12,7 @@ export interface CoracleErrorOptions {
 }
 
 export class CoracleError<Code extends string = string> extends Error {
+  static override readonly name: string = 'CoracleError'; // the programs' bundles shorten the names of classes
   readonly code: Code;
   readonly hint: string | undefined;
   readonly details: Readonly<Record<string, unknown>>;
@@ -27,6 +28,7 @@ export class CoracleError<Code extends string = string> extends Error {
 
 /** What the kernel said: the stage that stopped, the errno's name, and the path or key concerned. */
 export class NativeFailure extends CoracleError<'ERR_NATIVE'> {
+  static override readonly name = 'NativeFailure';
   readonly stage: string;
   readonly errno: string;
   readonly subject: string;

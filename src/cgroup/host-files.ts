@@ -57,6 +57,7 @@ function contentOf(file: number): string {
 
 /** @throws CoracleError `ERR_CGROUP_PARENT` */
 export function makeDirectory(path: string): void {
+  if (existsSync(path)) return; // mostly; the error takes longer
   try {
     mkdirSync(path, 0o755);
   } catch (error) {

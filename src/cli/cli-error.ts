@@ -6,6 +6,7 @@ export const PROGRAM = 'coracle';
 
 /** The command line itself is wrong: nothing was asked of the runtime. Exit code 125, or 1 for missing words. */
 export class UsageError extends Error {
+  static override readonly name = 'UsageError'; // the log tells it, and bundling shortens the names of classes
   readonly exitCode: 1 | 64 | 125;
 
   constructor(text: string, exitCode: 1 | 64 | 125) {
@@ -17,6 +18,7 @@ export class UsageError extends Error {
 
 /** Something that the docker client would refuse by itself, without asking dockerd. */
 export class ClientError extends Error {
+  static override readonly name = 'ClientError';
   readonly hint: string | undefined;
 
   constructor(message: string, hint?: string, cause?: unknown) {

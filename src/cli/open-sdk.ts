@@ -3,6 +3,8 @@ import {Container, dockerExitCode, Image, Runtime, runtimeInfo, Volume} from '..
 import {examineHost} from './examine-host.js';
 import type {ContainerSummary, ImageSummary, Sdk} from './sdk.js';
 
+export {inspectArchivedImages, VERSION} from '../sdk/index.js';
+
 /** The SDK as the commands know it, on one runtime, with Docker's defaults. */
 export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
   // A command starts one container and waits for it: nothing is made ahead for another.

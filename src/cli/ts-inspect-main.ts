@@ -14,8 +14,8 @@ export async function main(): Promise<void> {
       opened ??= import('./open-sdk.js').then(({openSdk}) => openSdk({}));
       return opened;
     },
-    archivedImages: async source => (await import('../sdk/index.js')).inspectArchivedImages(source),
-    version: async () => (await import('../sdk/index.js')).VERSION,
+    archivedImages: async source => (await import('./open-sdk.js')).inspectArchivedImages(source),
+    version: async () => (await import('./open-sdk.js')).VERSION,
   });
   await opened?.then(sdk => sdk.close());
 }

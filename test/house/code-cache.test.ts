@@ -35,6 +35,42 @@ test('errors are logged by a part of the program that is read only then', async 
   t.like(JSON.parse(line), {name: 'coracle', msg: 'the command failed', err: {type: 'UsageError'}});
 });
 
+test('a stack names functions, files and lines of the sources, though names in the programs are short', async t => {
+  const env = {...process.env, CORACLE_LOG: 'error'};
+  const error = await t.throwsAsync<ExecFileException>(
+    run(process.execPath, [join(root, 'bin', 'coracle.cjs'), 'no-such-command'], {env}),
+  );
+  const {err} = JSON.parse((error?.stderr ?? '').split('\n')[0]!) as {err: {stack: string}};
+  const [, file = '', line] = /at findCommand \((.+):(\d+):\d+\)/.exec(err.stack) ?? [];
+  t.is(file, join(root, 'src', 'cli', 'main.ts'));
+  const source = await readFile(file, 'utf8');
+  t.regex(source.split('\n')[Number(line) - 1]!, /throw new UsageError/);
+});
+
+test('without a source map a stack is shown as the program has it', async t => {
+  const folder = await builtPackage(t);
+  await rm(join(folder, 'dist', 'ts-inspect.cjs.map'));
+  await writeFile(join(folder, 'dist', 'ts-inspect-sdk.cjs'), 'throw new Error("no part");');
+  const {stderr} = (await t.throwsAsync<ExecFileException>(versionOf(folder)))!;
+  t.regex(stderr!, /at .*dist\/ts-inspect\.cjs:\d+:\d+/);
+});
+
+test('ts-inspect --input reads nothing of the SDK', async t => {
+  const folder = await builtPackage(t);
+  await rm(join(folder, 'dist', 'ts-inspect-sdk.cjs'));
+  const input = join(folder, 'in.json');
+  await writeFile(input, '{"a": [1]}');
+  const args = [join(folder, 'bin', 'ts-inspect.cjs'), '--input', input, '--format', '{{json .a}}'];
+  t.is((await run(process.execPath, args)).stdout, '[1]\n');
+});
+
+test('a program whose part is missing says which', async t => {
+  const folder = await builtPackage(t);
+  await rm(join(folder, 'dist', 'ts-inspect-sdk.cjs'));
+  const {stderr} = (await t.throwsAsync<ExecFileException>(versionOf(folder)))!;
+  t.true(stderr!.includes(`${join(folder, 'dist', 'ts-inspect-sdk.cjs')} is missing: run "npm run build"`));
+});
+
 test('a program starts without its code cache', async t => {
   const folder = await builtPackage(t);
   await rm(cacheIn(folder));
@@ -90,7 +126,7 @@ async function builtPackage(t: ExecutionContext): Promise<string> {
   t.teardown(() => rm(folder, {recursive: true, force: true}));
   await cp(join(root, 'bin'), join(folder, 'bin'), {recursive: true});
   for (const name of await readdir(join(root, 'dist'))) {
-    if (name.startsWith('ts-inspect.')) await cp(join(root, 'dist', name), join(folder, 'dist', name));
+    if (name.startsWith('ts-inspect')) await cp(join(root, 'dist', name), join(folder, 'dist', name));
   }
   return folder;
 }

@@ -70,8 +70,14 @@ struct ct_orders {
         uint64_t start_deadline_ns;    /* a start that takes longer is undone; 0 = never */
         uint64_t deadline_ns;          /* a run that takes longer is killed; 0 = never */
         uint16_t rows, columns;        /* of the terminal, at first */
-        uint32_t reserved[9];
+        uint32_t reserved[5];
+        uint32_t journal;              /* path of the file that events are appended to; "" = none */
+        uint32_t started_events;       /* lines for it, told at each start, */
+        uint32_t ended_events;         /* at each end, before anybody can see it, */
+        uint32_t removed_events;       /* and when the last teardown has removed everything; CT_EVENT_* stand in them */
 };
+
+enum { CT_EVENT_TIME = 1 /* seconds, '.', nine digits */, CT_EVENT_EXIT_CODE = 2 /* the code, or 128 and the signal */ };
 
 /* An entry of a CT_LOG_BINARY file: this, the bytes, and the length of both once more, for readers that begin at the end. */
 enum { CT_LOG_PARTIAL = 16 /* in stream: the line goes on in the next entry of the stream */ };

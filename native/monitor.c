@@ -262,6 +262,7 @@ static void started(struct monitor *m)
         m->idle = 0;
         format_time(m->started, wall_ns() - (now_ns() - m->executed_ns));
         reserve_exit(m);
+        write_events(orders()->started_events, 0);
         write_state(m, "running");
         say(m, CT_SAID_STARTED, &said, sizeof said);
 }
@@ -385,6 +386,7 @@ static void child_ended(struct monitor *m)
         read_rest(m);
         ending.reports_size = read_reports(m->plan, ending.reports, sizeof ending.reports);
         ending.restarts = (uint32_t)restart_is_due(m, &ending);
+        write_events(orders()->ended_events, info.code == CLD_EXITED_ ? info.status : 128 + info.status);
         if (ending.restarts)
                 write_state(m, "restarting");
         write_exit(m, &ending);
@@ -407,6 +409,8 @@ static void end(struct monitor *m, const struct ct_said_ended *ended)
         sys3(__NR_unlinkat, m->directory, "control", 0);
         sys3(__NR_unlinkat, m->directory, "pid", 0);
         sys3(__NR_unlinkat, m->directory, "watcher", 0);
+        if (ended->error == 0)
+                write_events(orders()->removed_events, 0);
         end_idle_clients(m);
         say(m, CT_SAID_ENDED, ended, sizeof *ended);
         m->stage = ENDED;

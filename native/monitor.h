@@ -116,6 +116,8 @@ void trim_log(struct monitor *m);
 void write_state(struct monitor *m, const char *status);
 void reserve_exit(const struct monitor *m);
 void write_exit(struct monitor *m, const struct ending *ending);
+/* Lines of the orders, by one write; what cannot be written is lost. */
+void write_events(uint32_t lines, int exit_code);
 /* RFC 3339 in UTC with nanoseconds as Go prints them, without trailing zeros. */
 void format_time(char *to, uint64_t ns);
 uint64_t wall_ns(void);

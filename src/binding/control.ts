@@ -73,22 +73,32 @@ export interface Orders {
   readonly deadlineMs: number;
   readonly rows: number;
   readonly columns: number;
+  /** The file that the lines below are appended to: path, and lines with `EVENT_TIME` and `EVENT_EXIT_CODE` in them. */
+  readonly journal: string;
+  readonly startedEvents: string;
+  readonly endedEvents: string;
+  readonly removedEvents: string;
 }
 
-/** @throws `ERR_INVALID_OPTION` when the attributes of the log are too long */
+/** Characters that stand for what is known only when an event is written. */
+export const EVENT_TIME = '\x01';
+export const EVENT_EXIT_CODE = '\x02';
+
+/** @throws `ERR_INVALID_OPTION` when labels and variables for log and events are too long */
 export function encodeOrders(orders: Orders): Buffer {
-  const texts = Buffer.from(`${orders.logName}\0${orders.logAttributes}\0`);
-  const bytes = Buffer.alloc(ORDERS_BYTES + texts.length);
+  const {logName, logAttributes, journal, startedEvents, endedEvents, removedEvents} = orders;
+  const texts = [logName, logAttributes, journal, startedEvents, endedEvents, removedEvents];
+  const strings = texts.map(text => Buffer.from(`${text}\0`));
+  const bytes = Buffer.concat([Buffer.alloc(ORDERS_BYTES), ...strings]);
   if (bytes.length > ORDERS_BYTES_MAX) {
     throw new CoracleError(
       'ERR_INVALID_OPTION',
-      'the labels and variables for the log are longer than 32 KiB',
+      'the labels and variables for log and events are longer than 32 KiB',
       {
         details: {option: 'log'},
       },
     );
   }
-  texts.copy(bytes, ORDERS_BYTES);
   const u32 = (value: number, at: number) => bytes.writeUInt32LE(value, at);
   const nanoseconds = (ms: number, at: number) => bytes.writeBigUInt64LE(BigInt(Math.round(ms * 1e6)), at);
   u32(ORDERS_VERSION, 0);
@@ -97,8 +107,11 @@ export function encodeOrders(orders: Orders): Buffer {
   u32(LOG_FORMAT[orders.log], 12);
   bytes.writeBigUInt64LE(BigInt(orders.logBytes), 16);
   u32(orders.logFiles, 24);
-  u32(ORDERS_BYTES, 28);
-  u32(ORDERS_BYTES + Buffer.byteLength(orders.logName) + 1, 32);
+  let offset = ORDERS_BYTES;
+  for (const [index, at] of [28, 32, 112, 116, 120, 124].entries()) {
+    u32(offset, at);
+    offset += strings[index]!.length;
+  }
   u32(RESTART[orders.restart], 36);
   u32(orders.restartMost, 40);
   u32(orders.pauseFactor, 44);

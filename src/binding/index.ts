@@ -13,6 +13,8 @@ export {
   ATTACH,
   CONTROL_VERSION,
   decodeSaid,
+  EVENT_EXIT_CODE,
+  EVENT_TIME,
   encodeAsk,
   encodeOrders,
   encodeResize,

@@ -37,7 +37,7 @@ import {parseSignal} from './parse-signal.js';
 import {prepareStart} from './prepare-start.js';
 import {PreparedContainer} from './prepared-container.js';
 import type {LogEntry} from './read-log.js';
-import {containerEvent, endEvents, removalEvents, startEvents} from './record-events.js';
+import {anonymousVolumesOf, containerEvent, endEvents, removalEvents, startEvents} from './record-events.js';
 import {refusedSystemCall} from './refused-system-call.js';
 import type {RunOptions, StdinSource} from './run-options.js';
 import {Runtime} from './runtime.js';
@@ -375,6 +375,7 @@ export class Container implements AsyncDisposable {
   async restart(options: StopOptions = {}): Promise<void> {
     await this.stop(options);
     await this.startDetached(options.signal && {signal: options.signal});
+    this.runtime.tell([containerEvent(this.runtime.readContainer(this.id), 'restart')]);
   }
 
   /**
@@ -685,10 +686,6 @@ const SIGKILL = 9;
 
 function killEvent(record: ContainerConfig, signal: number): RuntimeEvent {
   return containerEvent(record, 'kill', {signal: String(signal)});
-}
-
-function anonymousVolumesOf({mounts}: ContainerConfig): string[] {
-  return mounts.flatMap(mount => (mount.type === 'volume' && mount.anonymous ? [mount.name] : []));
 }
 
 /** A stream may be held open by a process outside that was given it; nobody waits for that. */

@@ -2,9 +2,11 @@
 import type {Orders} from '../binding/index.js';
 import type {ContainerConfig} from './container-config.js';
 import {logOrders} from './log-config.js';
+import {eventsToCome} from './record-events.js';
 import type {RestartPolicy} from './run-options.js';
 
-export function ordersOf(config: ContainerConfig): Orders {
+/** @param journal the store's, see `eventsToCome` */
+export function ordersOf(config: ContainerConfig, journal: string): Orders {
   const {restart} = config;
   return {
     stdin: config.stdin === 'pipe',
@@ -17,6 +19,7 @@ export function ordersOf(config: ContainerConfig): Orders {
     deadlineMs: config.deadlineMs ?? 0,
     rows: config.terminalSize?.rows ?? 0,
     columns: config.terminalSize?.columns ?? 0,
+    ...eventsToCome(config, journal),
   };
 }
 

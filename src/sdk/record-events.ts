@@ -1,5 +1,6 @@
 /** What the SDK does to the objects of a store, told to whoever watches: Docker's types, actions and attributes. */
-import type {JournalEvent, StoredImage} from '../store/index.js';
+import type {Orders} from '../binding/index.js';
+import {encodeEventToCome, type JournalEvent, type StoredImage} from '../store/index.js';
 import type {ContainerConfig} from './container-config.js';
 import {dockerExitCode, type Exit} from './container-state.js';
 import {nowNanoseconds} from './nanosecond-time.js';
@@ -17,11 +18,18 @@ export function containerEvent(
 
 /** What a start that succeeded tells, in Docker's order. @param created it was made by it */
 export function startEvents(config: ContainerConfig, {created}: {readonly created: boolean}): JournalEvent[] {
-  const {id, mounts, stdin, stdout, stderr} = config;
+  const {stdin, stdout, stderr} = config;
   const isAttached = [stdin, stdout, stderr].some(stream => stream !== 'ignore');
   return [
     ...(created ? [containerEvent(config, 'create')] : []),
     ...(isAttached ? [containerEvent(config, 'attach')] : []),
+    ...runEvents(config),
+  ];
+}
+
+function runEvents(config: ContainerConfig): JournalEvent[] {
+  const {id, mounts} = config;
+  return [
     ...mounts.flatMap(mount =>
       mount.type === 'volume'
         ? [
@@ -45,12 +53,33 @@ export function endEvents(config: ContainerConfig, exit: Exit): JournalEvent[] {
   return [
     ...(exit.cause.kind === 'memory' ? [containerEvent(config, 'oom')] : []),
     containerEvent(config, 'die', {exitCode}),
-    ...config.mounts.flatMap(mount =>
-      mount.type === 'volume'
-        ? [event('volume', 'unmount', mount.name, {container: config.id, driver: 'local'})]
-        : [],
-    ),
+    ...unmountEvents(config),
   ];
+}
+
+function unmountEvents({id, mounts}: ContainerConfig): JournalEvent[] {
+  return mounts.flatMap(mount =>
+    mount.type === 'volume' ? [event('volume', 'unmount', mount.name, {container: id, driver: 'local'})] : [],
+  );
+}
+
+/** What the monitor of a detached container tells, at each of its starts and ends. @param journal the file that it appends to */
+export function eventsToCome(
+  config: ContainerConfig,
+  journal: string,
+): Pick<Orders, 'journal' | 'startedEvents' | 'endedEvents' | 'removedEvents'> {
+  const lines = (events: readonly JournalEvent[]) => events.map(each => encodeEventToCome(each)).join('');
+  return {
+    journal,
+    startedEvents: lines(runEvents(config)),
+    endedEvents: encodeEventToCome(containerEvent(config, 'die'), true) + lines(unmountEvents(config)),
+    removedEvents: config.autoRemove ? lines(removalEvents(config, anonymousVolumesOf(config))) : '',
+  };
+}
+
+/** They go with their container. */
+export function anonymousVolumesOf({mounts}: Pick<ContainerConfig, 'mounts'>): string[] {
+  return mounts.flatMap(mount => (mount.type === 'volume' && mount.anonymous ? [mount.name] : []));
 }
 
 /** @param volumes names of those that went with it */

@@ -55,7 +55,10 @@ export async function startDetached(
   let prepared: ReturnType<typeof preparePlan>;
   try {
     prepared = preparePlan(runtime, config);
-    const encoded = encodePlan(prepared.plan, encodeOrders(ordersOf(config)));
+    const encoded = encodePlan(
+      prepared.plan,
+      encodeOrders(ordersOf(config, runtime.store.events.places.current)),
+    );
     replaceFile(`${places.directory}/plan.bin`, encoded, {durable: false});
   } catch (error) {
     (await greeting)?.close();

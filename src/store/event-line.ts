@@ -8,6 +8,8 @@
  * after: should a writer die in the middle of a line, only that one is lost. What does not end in " ;" is no event.
  */
 
+import {EVENT_EXIT_CODE, EVENT_TIME} from '../binding/index.js';
+
 export interface JournalEvent {
   /** Nanoseconds since 1970. */
   readonly timeNs: bigint;
@@ -20,13 +22,26 @@ export interface JournalEvent {
   readonly attributes: Readonly<Record<string, string>>;
 }
 
-export function encodeEvent({timeNs, type, action, id, attributes}: JournalEvent): string {
-  const digits = String(timeNs).padStart(10, '0');
-  const time = `${digits.slice(0, -9)}.${digits.slice(-9)}`;
+export function encodeEvent(event: JournalEvent): string {
+  const digits = String(event.timeNs).padStart(10, '0');
+  return line(`${digits.slice(0, -9)}.${digits.slice(-9)}`, event);
+}
+
+/** For a monitor to write: it puts in the time, and where `withExitCode` says so the attribute `exitCode`. */
+export function encodeEventToCome(event: JournalEvent, withExitCode = false): string {
+  return line(EVENT_TIME, event, withExitCode ? [`exitCode=${EVENT_EXIT_CODE}`] : []);
+}
+
+function line(
+  time: string,
+  {type, action, id, attributes}: JournalEvent,
+  more: readonly string[] = [],
+): string {
   const words = Object.entries(attributes).map(
     ([key, value]) => `${percentEncode(key)}=${percentEncode(value)}`,
   );
-  return `\n${[time, percentEncode(type), percentEncode(action), percentEncode(id) || '-', ...words, ';'].join(' ')}\n`;
+  const fields = [time, percentEncode(type), percentEncode(action), percentEncode(id) || '-'];
+  return `\n${[...fields, ...words, ...more, ';'].join(' ')}\n`;
 }
 
 /** Undefined for an empty line, half a line, and anything else that is no event. */

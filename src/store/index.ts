@@ -1,6 +1,6 @@
 /** All state on disk: images, layers, containers, volumes, locks. */
 export {type Containers, containerNotFound} from './containers.js';
-export type {JournalEvent} from './event-line.js';
+export {encodeEventToCome, type JournalEvent} from './event-line.js';
 export {HOST_SHELL_BINARIES, type HostImageOptions, hostShell} from './host-image.js';
 export type {ImageUse, RemovedImage, StoredImage} from './images.js';
 export type {ImportOptions} from './import-image.js';

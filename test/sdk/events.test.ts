@@ -180,3 +180,33 @@ test(filters, {scope: ['local']}, true);
 test(filters, {scope: ['swarm']}, false);
 test(filters, {daemon: ['x']}, false);
 test(filters, {type: ['container'], container: ['nope']}, false);
+
+asRoot('what a detached container does is told by its monitor, restarts included', async t => {
+  const runtime = await own.runtime;
+  const volume = await Volume.create({}, {runtime});
+  let id = '';
+  const events = await told(async () => {
+    const container = await Container.runDetached(
+      'host-shell',
+      {
+        command: ['sh', '-c', 'exit 3'],
+        labels: {odd: 'a b;c=%\u0001'},
+        mounts: [{type: 'volume', name: volume.name, target: '/data'}],
+        restart: {name: 'on-failure', maximumRetries: 1},
+      },
+      {runtime},
+    );
+    id = container.id;
+    while ((await container.state()).status !== 'exited') await container.wait();
+    await container.remove();
+  });
+  const ofIt = events.filter(({id: of, attributes}) => of === id || attributes['container'] === id);
+  t.deepEqual(
+    ofIt.map(({action}) => action),
+    ['create', 'mount', 'start', 'die', 'unmount', 'mount', 'start', 'die', 'unmount', 'destroy'],
+  );
+  for (const {attributes} of ofIt.filter(({action}) => action === 'die')) {
+    t.like(attributes, {exitCode: '3', odd: 'a b;c=%\u0001'});
+  }
+  await volume.remove();
+});

@@ -22,7 +22,10 @@ export function toBytes(text: string): ByteString {
 
 /** Invalid UTF-8 becomes U+FFFD. */
 export function fromBytes(bytes: ByteString): string {
-  return onlyAscii.test(bytes) ? bytes : decoder.decode(Uint8Array.from(bytes, c => c.charCodeAt(0)));
+  if (onlyAscii.test(bytes)) return bytes;
+  const buffer = new Uint8Array(bytes.length);
+  for (let i = 0; i < bytes.length; i++) buffer[i] = bytes.charCodeAt(i);
+  return decoder.decode(buffer);
 }
 
 function bytesToString(bytes: Uint8Array): ByteString {

@@ -46,7 +46,7 @@ function convertObject(data: object): Value {
   if (Array.isArray(data)) return container(ANYS, arrayElements(data));
   if (data instanceof Map) return container(ANY_MAP, mapEntries(data));
   if (data instanceof Date) return ofString(data.toISOString());
-  return container(ANY_MAP, objectEntries(data));
+  return container(ANY_MAP, new ObjectEntries(data));
 }
 
 const arrayElements = (items: readonly unknown[]): Elements => ({
@@ -64,24 +64,30 @@ const mapEntries = (map: ReadonlyMap<unknown, unknown>): Entries => {
   };
 };
 
-function objectEntries(object: object): Entries {
-  let names: ByteString[] | undefined;
-  const keys = (): ByteString[] => {
-    names ??= Object.keys(object)
-      .filter(name => hasData(object, name))
+/** A class and not a literal with getters: one is made for each object that a template passes through. */
+class ObjectEntries implements Entries {
+  readonly #object: object;
+  #names: ByteString[] | undefined;
+
+  constructor(object: object) {
+    this.#object = object;
+  }
+
+  get size(): number {
+    return this.keys().length;
+  }
+
+  get(key: ByteString): unknown {
+    const name = fromBytes(key);
+    return hasData(this.#object, name) ? convert((this.#object as Record<string, unknown>)[name]) : undefined;
+  }
+
+  keys(): ByteString[] {
+    this.#names ??= Object.keys(this.#object)
+      .filter(name => hasData(this.#object, name))
       .map(toBytes);
-    return names;
-  };
-  return {
-    get size() {
-      return keys().length;
-    },
-    get(key) {
-      const name = fromBytes(key);
-      return hasData(object, name) ? convert((object as Record<string, unknown>)[name]) : undefined;
-    },
-    keys,
-  };
+    return this.#names;
+  }
 }
 
 /** Whether the object itself has a value there that is data: no getter, no function, not undefined. */

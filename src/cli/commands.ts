@@ -17,6 +17,14 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Block until containers stop, then print their exit codes',
     load: () => import('./wait.js'),
   },
+  cp: {
+    summary: 'Copy files/folders between a container and the local filesystem',
+    load: () => import('./cp.js'),
+  },
+  diff: {
+    summary: "Inspect changes to files or directories on a container's filesystem",
+    load: () => import('./diff.js'),
+  },
   rename: {summary: 'Rename a container', load: () => import('./rename.js')},
   port: {
     summary: 'List port mappings or a specific mapping for the container',
@@ -74,7 +82,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'system events': 'events',
   'system info': 'info',
   ...Object.fromEntries(
-    ['run', 'create', 'start', 'stop', 'kill', 'wait', 'rename', 'port', 'rm'].map(name => [
+    ['run', 'create', 'start', 'stop', 'kill', 'wait', 'cp', 'diff', 'rename', 'port', 'rm'].map(name => [
       `container ${name}`,
       name,
     ]),

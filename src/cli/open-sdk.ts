@@ -21,6 +21,13 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       });
     },
     kill: async (name, signal) => (await container(name)).kill(signal),
+    statPath: async (name, path) => named(await container(name), name).statPath(path),
+    getArchive: async function* (name, path) {
+      yield* named(await container(name), name).getArchive(path);
+    },
+    putArchive: async (name, path, archive, options) =>
+      named(await container(name), name).putArchive(path, archive, options),
+    diff: async name => (await container(name)).diff(),
     rename: async (name, wanted) => (await container(name)).rename(wanted),
     wait: async name => {
       const exit = await (await container(name)).wait();
@@ -60,6 +67,11 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     doctor: () => examineHost(runtime),
     close: () => runtime.close(),
   };
+}
+
+/** Messages call it as the user does. */
+function named({runtime, id}: Container, name: string): Container {
+  return new Container(runtime, {id, name});
 }
 
 /** Containers that take no longer cost no event loop; those that do notice nothing of its being made ready meanwhile. */

@@ -6,6 +6,9 @@ import type {
   EventsOptions,
   Exit,
   ExplainedStep,
+  PathChange,
+  PathStatus,
+  PutArchiveOptions,
   RunOptions,
   RuntimeEvent,
   runtimeInfo,
@@ -29,6 +32,15 @@ export interface Sdk {
   stop(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
   kill(container: string, signal: string): Promise<void>;
   rename(container: string, name: string): Promise<void>;
+  statPath(container: string, path: string): Promise<PathStatus>;
+  getArchive(container: string, path: string): AsyncIterable<Uint8Array>;
+  putArchive(
+    container: string,
+    path: string,
+    archive: AsyncIterable<Uint8Array>,
+    options: PutArchiveOptions,
+  ): Promise<void>;
+  diff(container: string): Promise<readonly PathChange[]>;
   /** Resolves when it is not running; at once with the last exit when it has exited, with code 0 before its first start. */
   wait(container: string): Promise<{readonly exitCode: number}>;
   remove(container: string, options: {readonly force: boolean; readonly volumes: boolean}): Promise<void>;

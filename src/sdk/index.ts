@@ -20,6 +20,15 @@ export {
   type LastOutput,
   type SignalSender,
 } from './container-state.js';
+export {
+  archiveHostPath,
+  extractOnHost,
+  type GetArchiveOptions,
+  hostPathStatus,
+  type PathChange,
+  type PathStatus,
+  type PutArchiveOptions,
+} from './copy-archive.js';
 export {type Check, diagnose} from './diagnose.js';
 export type {ExplainedStep} from './explain-plan.js';
 export {Image, type ImageImportOptions, type ImageInspect, type InRuntime} from './image.js';

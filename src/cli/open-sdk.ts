@@ -1,5 +1,16 @@
 import {CoracleError} from '../errors.js';
-import {Container, dockerExitCode, Image, Runtime, runtimeInfo, Volume} from '../sdk/index.js';
+import {
+  Container,
+  diskUsage,
+  dockerExitCode,
+  Image,
+  pruneContainers,
+  pruneImages,
+  pruneVolumes,
+  Runtime,
+  runtimeInfo,
+  Volume,
+} from '../sdk/index.js';
 import {examineHost} from './examine-host.js';
 import type {ContainerSummary, ImageSummary, Sdk} from './sdk.js';
 
@@ -62,6 +73,10 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       }
     },
 
+    pruneContainers: options => pruneContainers(options, here),
+    pruneImages: options => pruneImages(options, here),
+    pruneVolumes: options => pruneVolumes(options, here),
+    diskUsage: () => diskUsage(runtime),
     events: options => runtime.events(options),
     info: async () => runtimeInfo(runtime),
     doctor: () => examineHost(runtime),

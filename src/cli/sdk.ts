@@ -3,16 +3,22 @@ import type {
   Check,
   ContainerInspect,
   ContainerState,
+  DiskUsage,
   EventsOptions,
   Exit,
   ExplainedStep,
   PathChange,
   PathStatus,
+  Pruned,
+  PrunedImage,
+  PruneOptions,
   PutArchiveOptions,
   RunOptions,
   RuntimeEvent,
   runtimeInfo,
 } from '../sdk/index.js';
+
+export type {DiskUsage};
 
 /**
  * What the commands need of the SDK, and nothing else: commands are given one of these, tests give them one that
@@ -64,6 +70,10 @@ export interface Sdk {
   inspectVolume(name: string): Promise<unknown>;
   removeVolume(name: string, options: {readonly force: boolean}): Promise<void>;
 
+  pruneContainers(options: PruneOptions): Promise<Pruned<string>>;
+  pruneImages(options: PruneOptions & {readonly all: boolean}): Promise<Pruned<PrunedImage>>;
+  pruneVolumes(options: Omit<PruneOptions, 'until'> & {readonly all?: boolean}): Promise<Pruned<string>>;
+  diskUsage(): Promise<DiskUsage>;
   /** What happens, and with `since` what happened; see `Runtime.events`. */
   events(options: EventsOptions): AsyncIterable<RuntimeEvent>;
   info(): Promise<ReturnType<typeof runtimeInfo>>;

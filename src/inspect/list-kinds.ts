@@ -7,6 +7,7 @@ export type ListKind =
   | 'stats'
   | 'history'
   | 'search'
+  | 'diskUsage'
   | 'events';
 
 export interface ListDescription {
@@ -176,6 +177,18 @@ export const LISTS: Readonly<Record<ListKind, ListDescription>> = {
       IsOfficial: 'OFFICIAL',
     },
     table: 'table {{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}',
+  },
+  diskUsage: {
+    context: 'formatter.diskUsageImagesContext',
+    unexported: ['totalSize', 'images'],
+    headers: {
+      Type: 'TYPE',
+      TotalCount: 'TOTAL',
+      Active: 'ACTIVE',
+      Size: 'SIZE',
+      Reclaimable: 'RECLAIMABLE',
+    },
+    table: 'table {{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}',
   },
   // Events have no columns: they are printed one by one, with a template of the user's or as JSON.
   events: {context: 'events.Message', unexported: [], headers: {}, table: 'table'},

@@ -65,7 +65,8 @@ export async function* getArchive(
   await using root = await openContainerRoot(runtime, id);
   const {userNamespace} = root.record;
   using place = openPlace(root, path, shownAs);
-  const ids = userNamespace === 'host' ? {} : {ids: idsInside(userNamespace)};
+  const map = runtime.facts.isRoot ? userNamespace : OWN_ID;
+  const ids = map === 'host' ? {} : {ids: idsInside(map)};
   runtime.tell([containerEvent(root.record, 'archive-path')]);
   yield* archiveTree(place.directory.fd, place.entry, {
     name: archiveName(path),
@@ -237,3 +238,9 @@ function shifted(id: number, ranges: readonly IdRange[], way: 'in' | 'out'): num
 }
 
 const OVERFLOW_ID = 65_534;
+
+/** An ordinary user's containers have one id: root inside is that user. */
+const OWN_ID: UserNamespaceMap = {
+  uids: [{inside: 0, outside: process.geteuid?.() ?? 0, count: 1}],
+  gids: [{inside: 0, outside: process.getegid?.() ?? 0, count: 1}],
+};

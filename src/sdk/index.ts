@@ -43,6 +43,18 @@ export {parseTmpfs} from './parse-tmpfs.js';
 export {parseUlimit} from './parse-ulimit.js';
 export {parseVolume} from './parse-volume.js';
 export {PreparedContainer} from './prepared-container.js';
+export {
+  type DiskUsage,
+  diskUsage,
+  type ImageUsage,
+  type Pruned,
+  type PrunedImage,
+  type PruneOptions,
+  pruneContainers,
+  pruneImages,
+  pruneVolumes,
+  type VolumeUsage,
+} from './prune.js';
 export type {
   BindMount,
   Device,

@@ -19,6 +19,14 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Block until containers stop, then print their exit codes',
     load: () => import('./wait.js'),
   },
+  cp: {
+    summary: 'Copy files/folders between a container and the local filesystem',
+    load: () => import('./cp.js'),
+  },
+  diff: {
+    summary: "Inspect changes to files or directories on a container's filesystem",
+    load: () => import('./diff.js'),
+  },
   rename: {summary: 'Rename a container', load: () => import('./rename.js')},
   port: {
     summary: 'List port mappings or a specific mapping for the container',
@@ -32,6 +40,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Display detailed information on containers',
     load: () => import('./container-inspect.js'),
   },
+  'container prune': {summary: 'Remove all stopped containers', load: () => import('./container-prune.js')},
   'image ls': {summary: 'List images', load: () => import('./image-ls.js')},
   'image import': {summary: 'Make an image of a tarball', load: () => import('./image-import.js')},
   'image load': {summary: 'Load an image from a tar archive or STDIN', load: () => import('./image-load.js')},
@@ -43,6 +52,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Display detailed information on images',
     load: () => import('./image-inspect.js'),
   },
+  'image prune': {summary: 'Remove unused images', load: () => import('./image-prune.js')},
   'image rm': {summary: 'Remove one or more images', load: () => import('./image-rm.js')},
   'volume create': {summary: 'Create a volume', load: () => import('./volume-create.js')},
   'volume inspect': {
@@ -50,7 +60,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./volume-inspect.js'),
   },
   'volume ls': {summary: 'List volumes', load: () => import('./volume-ls.js')},
+  'volume prune': {summary: 'Remove unused local volumes', load: () => import('./volume-prune.js')},
   'volume rm': {summary: 'Remove one or more volumes', load: () => import('./volume-rm.js')},
+  'system df': {summary: 'Show disk usage', load: () => import('./system-df.js')},
+  'system prune': {summary: 'Remove unused data', load: () => import('./system-prune.js')},
   events: {summary: 'Get real time events from the server', load: () => import('./events.js')},
   info: {summary: 'Display system-wide information', load: () => import('./info.js')},
   version: {summary: 'Show version information', load: () => import('./version.js')},
@@ -77,7 +90,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'system events': 'events',
   'system info': 'info',
   ...Object.fromEntries(
-    'create exec kill logs port rename restart rm run start stop wait'
+    'cp create diff exec kill logs port rename restart rm run start stop wait'
       .split(' ')
       .map(name => [`container ${name}`, name]),
   ),

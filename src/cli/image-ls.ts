@@ -60,13 +60,13 @@ function timeOf({created}: ImageSummary): number {
   return created === undefined ? 0 : Date.parse(created);
 }
 
-interface ImageName {
+export interface ImageName {
   readonly repository: string;
   readonly tag: string;
 }
 
 /** A line of `docker images`: its placeholders in the order of its JSON. */
-function imageRow(
+export function imageRow(
   {id, created, digests, sizeBytes}: ImageSummary,
   {repository, tag}: ImageName,
   style: {truncate: boolean; now: number},
@@ -87,7 +87,7 @@ function imageRow(
   };
 }
 
-function namesOf({references}: ImageSummary): readonly ImageName[] {
+export function namesOf({references}: ImageSummary): readonly ImageName[] {
   if (references.length === 0) return [{repository: NONE, tag: NONE}];
   return references.toSorted().map(reference => {
     const colon = reference.indexOf(':', reference.lastIndexOf('/') + 1);

@@ -1,5 +1,16 @@
 import {CoracleError} from '../errors.js';
-import {Container, dockerExitCode, Image, Runtime, runtimeInfo, Volume} from '../sdk/index.js';
+import {
+  Container,
+  diskUsage,
+  dockerExitCode,
+  Image,
+  pruneContainers,
+  pruneImages,
+  pruneVolumes,
+  Runtime,
+  runtimeInfo,
+  Volume,
+} from '../sdk/index.js';
 import {examineHost} from './examine-host.js';
 import type {ContainerSummary, ImageSummary, Sdk} from './sdk.js';
 
@@ -33,6 +44,13 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     stop: async (name, options) => (await container(name)).stop(stopOptions(options)),
     kill: async (name, signal) => (await container(name)).kill(signal),
     exec: async (name, command, options) => (await container(name)).exec(command, options),
+    statPath: async (name, path) => named(await container(name), name).statPath(path),
+    getArchive: async function* (name, path) {
+      yield* named(await container(name), name).getArchive(path);
+    },
+    putArchive: async (name, path, archive, options) =>
+      named(await container(name), name).putArchive(path, archive, options),
+    diff: async name => (await container(name)).diff(),
     rename: async (name, wanted) => (await container(name)).rename(wanted),
     wait: async name => {
       const exit = await (await container(name)).wait();
@@ -67,6 +85,10 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       }
     },
 
+    pruneContainers: options => pruneContainers(options, here),
+    pruneImages: options => pruneImages(options, here),
+    pruneVolumes: options => pruneVolumes(options, here),
+    diskUsage: () => diskUsage(runtime),
     events: options => runtime.events(options),
     info: async () => runtimeInfo(runtime),
     doctor: () => examineHost(runtime),
@@ -76,6 +98,11 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
 
 function stopOptions({timeoutMs, signal}: {readonly timeoutMs?: number; readonly signal?: string}) {
   return {...(timeoutMs !== undefined && {timeoutMs}), ...(signal !== undefined && {stopSignal: signal})};
+}
+
+/** Messages call it as the user does. */
+function named({runtime, id}: Container, name: string): Container {
+  return new Container(runtime, {id, name});
 }
 
 /** Containers that take no longer cost no event loop; those that do notice nothing of its being made ready meanwhile. */

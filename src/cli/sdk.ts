@@ -3,19 +3,26 @@ import type {
   Check,
   ContainerInspect,
   ContainerState,
+  DiskUsage,
   EventsOptions,
   ExecOptions,
   Exit,
   ExplainedStep,
   LogEntry,
   LogsOptions,
+  PathChange,
+  PathStatus,
+  Pruned,
+  PrunedImage,
+  PruneOptions,
+  PutArchiveOptions,
   RunOptions,
   RuntimeEvent,
   runtimeInfo,
   TerminalSize,
 } from '../sdk/index.js';
 
-export type {LogEntry};
+export type {DiskUsage, LogEntry};
 
 /**
  * What the commands need of the SDK, and nothing else: commands are given one of these, tests give them one that
@@ -45,6 +52,15 @@ export interface Sdk {
   /** A command in a running container; resolves once it has been executed. */
   exec(container: string, command: readonly string[], options: ExecOptions): Promise<RunningExec>;
   rename(container: string, name: string): Promise<void>;
+  statPath(container: string, path: string): Promise<PathStatus>;
+  getArchive(container: string, path: string): AsyncIterable<Uint8Array>;
+  putArchive(
+    container: string,
+    path: string,
+    archive: AsyncIterable<Uint8Array>,
+    options: PutArchiveOptions,
+  ): Promise<void>;
+  diff(container: string): Promise<readonly PathChange[]>;
   /** Resolves when it is not running; at once with the last exit when it has exited, with code 0 before its first start. */
   wait(container: string): Promise<{readonly exitCode: number}>;
   remove(container: string, options: {readonly force: boolean; readonly volumes: boolean}): Promise<void>;
@@ -68,6 +84,10 @@ export interface Sdk {
   inspectVolume(name: string): Promise<unknown>;
   removeVolume(name: string, options: {readonly force: boolean}): Promise<void>;
 
+  pruneContainers(options: PruneOptions): Promise<Pruned<string>>;
+  pruneImages(options: PruneOptions & {readonly all: boolean}): Promise<Pruned<PrunedImage>>;
+  pruneVolumes(options: Omit<PruneOptions, 'until'> & {readonly all?: boolean}): Promise<Pruned<string>>;
+  diskUsage(): Promise<DiskUsage>;
   /** What happens, and with `since` what happened; see `Runtime.events`. */
   events(options: EventsOptions): AsyncIterable<RuntimeEvent>;
   info(): Promise<ReturnType<typeof runtimeInfo>>;

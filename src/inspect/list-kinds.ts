@@ -1,5 +1,13 @@
 /** What `docker ps`, `images`, `volume ls` and their like know about their columns: placeholders, titles, formats. */
-export type ListKind = 'container' | 'image' | 'volume' | 'network' | 'stats' | 'history' | 'search';
+export type ListKind =
+  | 'container'
+  | 'image'
+  | 'volume'
+  | 'network'
+  | 'stats'
+  | 'history'
+  | 'search'
+  | 'diskUsage';
 
 export interface ListDescription {
   /** Go's name of the type behind `.`, which errors mention. */
@@ -179,5 +187,17 @@ export const LISTS: Readonly<Record<ListKind, ListDescription>> = {
       IsOfficial: 'OFFICIAL',
     },
     table: 'table {{.Name}}\t{{.Description}}\t{{.StarCount}}\t{{.IsOfficial}}',
+  },
+  diskUsage: {
+    context: 'formatter.diskUsageImagesContext',
+    unexported: ['totalSize', 'images'],
+    headers: {
+      Type: 'TYPE',
+      TotalCount: 'TOTAL',
+      Active: 'ACTIVE',
+      Size: 'SIZE',
+      Reclaimable: 'RECLAIMABLE',
+    },
+    table: 'table {{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}',
   },
 };

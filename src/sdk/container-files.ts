@@ -267,7 +267,7 @@ export function readWatcher(directory: string): ProcessIdentity | undefined {
   return readIdentity(`${directory}/watcher`);
 }
 
-function readIdentity(path: string): ProcessIdentity | undefined {
+export function readIdentity(path: string): ProcessIdentity | undefined {
   let text: string;
   try {
     text = readFileSync(path, 'latin1');

@@ -8,7 +8,7 @@ import {
   signalProcess,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import {containerNotFound} from '../store/index.js';
+import {containerNotFound, diffUpper} from '../store/index.js';
 import {beginRun, describeRun, processRequest, startTransient, subjectOf} from './begin-run.js';
 import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-output.js';
 import type {ContainerConfig} from './container-config.js';
@@ -24,6 +24,15 @@ import {
 } from './container-files.js';
 import {containerLogs, type LogsOptions} from './container-logs.js';
 import type {ContainerState, Exit} from './container-state.js';
+import {
+  type GetArchiveOptions,
+  getArchive,
+  type PathChange,
+  type PathStatus,
+  type PutArchiveOptions,
+  putArchive,
+  statPath,
+} from './copy-archive.js';
 import {type ExecResult, type RunningExec, startExec} from './exec.js';
 import type {ExecOptions} from './exec-options.js';
 import {exitOf, isRefusal, type OwnDeeds} from './exit-of.js';
@@ -336,6 +345,43 @@ export class Container implements AsyncDisposable {
    */
   async rename(name: string): Promise<void> {
     await this.runtime.renameContainer(this.id, name);
+  }
+
+  /**
+   * A file or a directory of it as a tar archive, running or not, as `docker cp` reads it: volumes and binds included, what
+   * is mounted in memory or for the kernel's sake left out. A path that ends in "/." is the directory's contents. Symlinks
+   * on the way are followed inside; whatever the container does meanwhile, nothing outside of it is read. One that does
+   * not run cannot be started until the archive was read or given up.
+   * @throws `ERR_PATH_NOT_FOUND`, `ERR_PATH_FORBIDDEN`, `ERR_CONTAINER_NOT_FOUND`, at the first read
+   * @example for await (const bytes of container.getArchive('/etc')) file.write(bytes);
+   */
+  getArchive(path: string, options: GetArchiveOptions = {}): AsyncGenerator<Buffer, void, void> {
+    return getArchive(this.runtime, this.id, this.name, path, options);
+  }
+
+  /**
+   * Puts a tar archive, plain, into a directory of it, running or not. What is there is replaced, but no directory by a
+   * file or the other way round. Whatever the container does meanwhile, nothing outside of it is written.
+   * @throws `ERR_PATH_NOT_FOUND`, `ERR_PATH_FORBIDDEN`, `ERR_PATH_CONFLICT`, `ERR_READ_ONLY`, `ERR_INVALID_LAYER`
+   */
+  async putArchive(
+    path: string,
+    archive: AsyncIterable<Uint8Array>,
+    options: PutArchiveOptions = {},
+  ): Promise<void> {
+    await putArchive(this.runtime, this.id, this.name, path, archive, options);
+  }
+
+  /** What is at a path of it, running or not; a symlink is not followed. @throws `ERR_PATH_NOT_FOUND`, `ERR_PATH_FORBIDDEN` */
+  async statPath(path: string): Promise<PathStatus> {
+    return statPath(this.runtime, this.id, this.name, path);
+  }
+
+  /** What it has added, changed and deleted in its image's files. */
+  async diff(): Promise<PathChange[]> {
+    const record = this.runtime.readContainer(this.id);
+    const {layers} = this.runtime.store.getImage(record.image.id);
+    return diffUpper(`${this.runtime.placesOf(record).writable}/upper`, [this.runtime.baseLayer, ...layers]);
   }
 
   /**

@@ -22,6 +22,15 @@ export {
   type LastOutput,
   type SignalSender,
 } from './container-state.js';
+export {
+  archiveHostPath,
+  extractOnHost,
+  type GetArchiveOptions,
+  hostPathStatus,
+  type PathChange,
+  type PathStatus,
+  type PutArchiveOptions,
+} from './copy-archive.js';
 export {type Check, diagnose} from './diagnose.js';
 export {type ExecResult, RunningExec} from './exec.js';
 export type {ExecOptions} from './exec-options.js';
@@ -40,6 +49,18 @@ export {parseTmpfs} from './parse-tmpfs.js';
 export {parseUlimit} from './parse-ulimit.js';
 export {parseVolume} from './parse-volume.js';
 export {PreparedContainer} from './prepared-container.js';
+export {
+  type DiskUsage,
+  diskUsage,
+  type ImageUsage,
+  type Pruned,
+  type PrunedImage,
+  type PruneOptions,
+  pruneContainers,
+  pruneImages,
+  pruneVolumes,
+  type VolumeUsage,
+} from './prune.js';
 export type {LogEntry} from './read-log.js';
 export type {
   BindMount,

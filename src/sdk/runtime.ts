@@ -1,5 +1,5 @@
 import {existsSync, readFileSync, rmSync} from 'node:fs';
-import {mkdir, readdir, stat} from 'node:fs/promises';
+import {mkdir} from 'node:fs/promises';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {
   encodePlan,
@@ -54,6 +54,7 @@ import {resolveSeccomp} from './read-seccomp-profile.js';
 import {RecentStarts} from './recent-starts.js';
 import {containerEvent, endEvents, removalEvents, volumeEvent} from './record-events.js';
 import {openSharedNamespaces, type SharedNamespaces} from './shared-namespaces.js';
+import {treeSize} from './tree-size.js';
 import {type EventsOptions, type RuntimeEvent, watchEvents} from './watch-events.js';
 
 export interface RuntimeOptions {
@@ -613,11 +614,3 @@ function startedAt({startTime}: ProcessIdentity): string {
 }
 
 let bootNs: bigint | undefined;
-
-async function treeSize(path: string): Promise<number> {
-  const entries = await readdir(path, {withFileTypes: true, recursive: true}).catch(() => []);
-  let bytes = 0;
-  for (const entry of entries)
-    if (entry.isFile()) bytes += (await stat(`${entry.parentPath}/${entry.name}`)).size;
-  return bytes;
-}

@@ -1,6 +1,10 @@
 /** All state on disk: images, layers, containers, volumes, locks. */
+
+export {archiveName, archiveTree, KERNEL_FILE_SYSTEMS} from './archive-tree.js';
 export {type Containers, containerNotFound} from './containers.js';
+export {diffUpper, type PathChange} from './diff-upper.js';
 export {encodeEventToCome, type JournalEvent} from './event-line.js';
+export {extractTree, pathForbidden} from './extract-tree.js';
 export {HOST_SHELL_BINARIES, type HostImageOptions, hostShell} from './host-image.js';
 export type {ImageUse, RemovedImage, StoredImage} from './images.js';
 export type {ImportOptions} from './import-image.js';

@@ -119,6 +119,11 @@ export class Store {
     return this.#shelves.images.list();
   }
 
+  /** The sum of a layer's files' bytes. */
+  layerBytes(diffId: Digest): number {
+    return this.#shelves.layers.bytes(diffId);
+  }
+
   tagImage(nameOrId: string, reference: Reference): Promise<StoredImage> {
     return this.#shelves.images.tag(nameOrId, reference);
   }

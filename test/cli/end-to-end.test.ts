@@ -157,7 +157,7 @@ asRoot('a container that is created, started, inspected, waited for and removed 
 });
 
 asRoot('another process sees, stops and cannot remove what runs', async t => {
-  const child = start(['run', '--rm', '--name', 'busy', 'shell', 'sh', '-c', 'echo ready; exec sleep 60']);
+  const child = start(['run', '--rm', '--name', 'busy', 'shell', 'sh', '-c', 'echo ready; exec sleep 1000']);
   const closed = once(child, 'close');
   await once(child.stdout, 'data');
   t.is(

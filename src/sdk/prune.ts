@@ -1,0 +1,192 @@
+/** Removes what nobody uses: `docker container prune` and its like. */
+import type {CoracleError} from '../errors.js';
+import type {InRuntime} from './image.js';
+import {imageDeleted, imageEvent, pruneEvent, volumeEvent} from './record-events.js';
+import {Runtime} from './runtime.js';
+import {treeSize} from './tree-size.js';
+import {nanosecondsOf} from './watch-events.js';
+
+export interface PruneOptions {
+  /** Only what was made before. @default no limit */
+  readonly until?: Date | bigint;
+  /** Only what has all of these, `key` or `key=value`. @default [] */
+  readonly labels?: readonly string[];
+  /** Only what has none of these. @default [] */
+  readonly withoutLabels?: readonly string[];
+}
+
+export interface Pruned<Item> {
+  readonly deleted: readonly Item[];
+  /** Of the files that are gone. */
+  readonly reclaimedBytes: number;
+}
+
+/** All containers that stay and do not run; ids. Their volumes are kept. */
+export async function pruneContainers(
+  options: PruneOptions = {},
+  in_: InRuntime = {},
+): Promise<Pruned<string>> {
+  const runtime = in_.runtime ?? (await Runtime.default());
+  const {containers} = runtime.store;
+  const deleted: string[] = [];
+  let reclaimedBytes = 0;
+  for (const {id, owner} of runtime.listContainers()) {
+    if (owner !== undefined) continue; // it removes itself
+    await containers
+      .withLock(id, async () => {
+        const record = runtime.findContainer(id);
+        if (record === undefined || !['created', 'exited'].includes(runtime.stateOf(record).status)) return;
+        if (!fits(options, Date.parse(record.created), record.labels)) return;
+        const bytes = await treeSize(`${runtime.placesOf(record).writable}/upper`);
+        await runtime.removeContainer(record, false);
+        deleted.push(id);
+        reclaimedBytes += bytes;
+      })
+      .catch(error => {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // somebody else removed it
+      });
+  }
+  runtime.tell([pruneEvent('container', reclaimedBytes)]);
+  return {deleted, reclaimedBytes};
+}
+
+export type PrunedImage = {readonly untagged: string} | {readonly deleted: string};
+
+/** Images without a name and without containers; with `all` those with a name, too. */
+export async function pruneImages(
+  {all = false, ...options}: PruneOptions & {readonly all?: boolean} = {},
+  in_: InRuntime = {},
+): Promise<Pruned<PrunedImage>> {
+  const runtime = in_.runtime ?? (await Runtime.default());
+  const {store} = runtime;
+  const deleted: PrunedImage[] = [];
+  let reclaimedBytes = 0;
+  for (const image of store.listImages()) {
+    const isNamed = image.repoTags.length + image.repoDigests.length > 0;
+    if (isNamed && !all) continue;
+    if (!fits(options, Date.parse(image.created ?? '') || 0, image.config.Labels ?? {})) continue;
+    const bytes = new Map(image.diffIds.map(diffId => [diffId as string, store.layerBytes(diffId)]));
+    const use = () => {
+      if (runtime.imageUse(image.id) !== undefined) throw IN_USE;
+      return undefined;
+    };
+    try {
+      const removed = await store.removeImage(image.id, {force: true, use});
+      deleted.push(...removed.untagged.map(untagged => ({untagged})));
+      deleted.push(...removed.deleted.map(id => ({deleted: id as string})));
+      for (const id of removed.deleted.slice(1)) reclaimedBytes += bytes.get(id) ?? 0;
+      runtime.tell([...removed.untagged.map(() => imageEvent(image, 'untag')), imageDeleted(image.id)]);
+    } catch (error) {
+      const isGone = (error as CoracleError).code === 'ERR_IMAGE_NOT_FOUND';
+      if (error !== IN_USE && !isGone) throw error;
+    }
+  }
+  runtime.tell([pruneEvent('image', reclaimedBytes)]);
+  return {deleted, reclaimedBytes};
+}
+
+/** Thrown under the lock of the images, where nobody can begin to use one. */
+const IN_USE = new Error('a container uses it');
+
+/** Volumes that no container has; of those with names of their own only with `all`. Names. */
+export async function pruneVolumes(
+  {all = false, ...options}: Omit<PruneOptions, 'until'> & {readonly all?: boolean} = {},
+  in_: InRuntime = {},
+): Promise<Pruned<string>> {
+  const runtime = in_.runtime ?? (await Runtime.default());
+  const {volumes} = runtime.store;
+  const deleted: string[] = [];
+  let reclaimedBytes = 0;
+  for (const {Name, Labels, Mountpoint} of volumes.list()) {
+    if (!(all || isAnonymous(Name)) || !fits(options, 0, Labels ?? {})) continue;
+    const bytes = await treeSize(Mountpoint);
+    const isGone = await volumes.remove(Name, runtime.volumeUsers(Name)).then(
+      () => true,
+      error => {
+        if (!['ERR_VOLUME_IN_USE', 'ERR_VOLUME_NOT_FOUND'].includes((error as CoracleError).code))
+          throw error;
+        return false;
+      },
+    );
+    if (!isGone) continue;
+    deleted.push(Name);
+    reclaimedBytes += bytes;
+    runtime.tell([volumeEvent(Name, 'destroy')]);
+  }
+  runtime.tell([pruneEvent('volume', reclaimedBytes)]);
+  return {deleted, reclaimedBytes};
+}
+
+/** As `volumes.newName` gives them; who calls a volume that himself gets it removed. */
+function isAnonymous(name: string): boolean {
+  return /^[a-f0-9]{64}$/.test(name);
+}
+
+function fits(
+  {until, labels = [], withoutLabels = []}: PruneOptions,
+  createdMs: number,
+  own: Readonly<Record<string, string>>,
+): boolean {
+  const has = (wanted: string) => {
+    const equals = wanted.indexOf('=');
+    const key = equals === -1 ? wanted : wanted.slice(0, equals);
+    return Object.hasOwn(own, key) && (equals === -1 || own[key] === wanted.slice(equals + 1));
+  };
+  const isOld = until === undefined || BigInt(createdMs) * 1_000_000n < nanosecondsOf(until);
+  return isOld && labels.every(has) && !withoutLabels.some(has);
+}
+
+export interface ImageUsage {
+  readonly id: string;
+  /** Bytes of its files. */
+  readonly sizeBytes: number;
+  /** Of layers that other images have as well. */
+  readonly sharedBytes: number;
+  /** How many have it, running or not. */
+  readonly containers: number;
+}
+
+export interface VolumeUsage {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly containers: number;
+}
+
+/** Where the space goes. */
+export interface DiskUsage {
+  readonly images: readonly ImageUsage[];
+  /** Bytes of all layers, each once. */
+  readonly layersBytes: number;
+  readonly volumes: readonly VolumeUsage[];
+}
+
+export async function diskUsage(runtime: Runtime): Promise<DiskUsage> {
+  const {store} = runtime;
+  const images = store.listImages();
+  const containers = runtime.listContainers();
+  const users = new Map<string, number>();
+  for (const image of images)
+    for (const diffId of image.diffIds) users.set(diffId, (users.get(diffId) ?? 0) + 1);
+  const bytesOf = new Map(
+    images.flatMap(({diffIds}) => diffIds).map(id => [id as string, store.layerBytes(id)]),
+  );
+  const sum = (ids: readonly string[]) => ids.reduce((total, id) => total + (bytesOf.get(id) ?? 0), 0);
+  const volumes: VolumeUsage[] = [];
+  for (const {Name, Mountpoint} of store.volumes.list()) {
+    volumes.push({
+      name: Name,
+      sizeBytes: await treeSize(Mountpoint),
+      containers: runtime.volumeUsers(Name).length,
+    });
+  }
+  return {
+    images: images.map(({id, diffIds}) => ({
+      id,
+      sizeBytes: sum(diffIds),
+      sharedBytes: sum(diffIds.filter(diffId => (users.get(diffId) ?? 0) > 1)),
+      containers: containers.filter(({image}) => image.id === id).length,
+    })),
+    layersBytes: sum([...bytesOf.keys()]),
+    volumes,
+  };
+}

@@ -1,0 +1,194 @@
+/**
+ * A file or a tree as a tar archive, while whoever owns it may change it: everything is looked up in an open directory by
+ * one name, symlinks are never followed, and what is read is what was opened.
+ */
+import {constants, fstatSync, read} from 'node:fs';
+import {basename} from 'node:path';
+import {promisify} from 'node:util';
+import {
+  type FileStatus,
+  fileSystemMagic,
+  getXattrBelow,
+  isErrno,
+  openBelow,
+  readDirectory,
+  readlinkBelow,
+  statBelow,
+} from '../binding/index.js';
+import type {TarType} from './read-tar.js';
+import {TAR_END, type TarNode, tarHeader, tarPadding} from './write-tar.js';
+
+export interface ArchiveTreeOptions {
+  /** What the root of the tree is called in the archive; "." for the contents of a directory. */
+  readonly name: string;
+  /** Owners as the archive is to have them. @default as they are */
+  readonly ids?: {uid(uid: number): number; gid(gid: number): number};
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * @param directory an open directory, and `entry` a name in it, or '' for itself
+ * @throws NativeFailure when it is not there
+ */
+export async function* archiveTree(
+  directory: number,
+  entry: Buffer,
+  {name, ids, signal}: ArchiveTreeOptions,
+): AsyncGenerator<Buffer, void, void> {
+  const walk: Walk = {links: new Map(), ids: ids ?? UNCHANGED, signal};
+  const status = statBelow(directory, entry);
+  yield* archiveEntry(walk, directory, entry, Buffer.from(name), status, undefined);
+  yield TAR_END;
+}
+
+const UNCHANGED = {uid: (uid: number) => uid, gid: (gid: number) => gid};
+
+interface Walk {
+  /** Where a file with several names was put first. */
+  readonly links: Map<string, Buffer>;
+  readonly ids: NonNullable<ArchiveTreeOptions['ids']>;
+  readonly signal: AbortSignal | undefined;
+}
+
+const TYPES: ReadonlyMap<number, TarType> = new Map([
+  [constants.S_IFREG, 'file'],
+  [constants.S_IFDIR, 'directory'],
+  [constants.S_IFLNK, 'symlink'],
+  [constants.S_IFCHR, 'character-device'],
+  [constants.S_IFBLK, 'block-device'],
+  [constants.S_IFIFO, 'fifo'],
+]);
+
+async function* archiveEntry(
+  walk: Walk,
+  directory: number,
+  entry: Buffer,
+  path: Buffer,
+  status: FileStatus,
+  parentDevice: bigint | undefined,
+): AsyncGenerator<Buffer> {
+  walk.signal?.throwIfAborted();
+  const type = TYPES.get(status.mode & constants.S_IFMT);
+  if (type === undefined) return; // a socket, which no archive can hold
+  if (type === 'directory') {
+    yield* archiveDirectory(walk, directory, entry, path, parentDevice);
+    return;
+  }
+  const key = `${status.device} ${status.inode}`;
+  const first = status.links > 1 ? walk.links.get(key) : undefined;
+  if (first !== undefined) {
+    yield tarHeader({...nodeOf(walk, status, path), type: 'link', target: first});
+    return;
+  }
+  if (status.links > 1) walk.links.set(key, path);
+  if (type === 'file') yield* archiveFile(walk, directory, entry, path);
+  else {
+    const target = type === 'symlink' ? {target: readlinkBelow(directory, entry)} : {};
+    yield tarHeader({...nodeOf(walk, status, path), type, ...target});
+  }
+}
+
+async function* archiveDirectory(
+  walk: Walk,
+  directory: number,
+  entry: Buffer,
+  path: Buffer,
+  parentDevice: bigint | undefined,
+): AsyncGenerator<Buffer> {
+  const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+  using opened = openBelow(directory, entry, flags);
+  const status = statBelow(opened.fd, '');
+  yield tarHeader({...nodeOf(walk, status, Buffer.concat([path, SLASH])), type: 'directory'});
+  // What is mounted there for the kernel's sake, or in memory, is no content of the tree; volumes are.
+  const isMount = parentDevice !== undefined && parentDevice !== status.device;
+  if (isMount && NOT_CONTENT.has(fileSystemMagic(opened.fd))) return;
+  const names = [...readDirectory(opened.fd)].map(({name}) => name).sort(Buffer.compare);
+  for (const name of names) {
+    try {
+      const child = statBelow(opened.fd, name);
+      yield* archiveEntry(walk, opened.fd, name, Buffer.concat([path, SLASH, name]), child, status.device);
+    } catch (error) {
+      // Removed, or replaced by something else, since it was listed.
+      if (!isErrno(error, 'ENOENT', 'ELOOP', 'ENOTDIR')) throw error;
+    }
+  }
+}
+
+async function* archiveFile(
+  walk: Walk,
+  directory: number,
+  entry: Buffer,
+  path: Buffer,
+): AsyncGenerator<Buffer> {
+  // Not waiting: it may be a fifo by now.
+  using file = openBelow(directory, entry, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const now = fstatSync(file.fd, {bigint: true});
+  if (!now.isFile()) return;
+  const status = {
+    mode: Number(now.mode),
+    uid: Number(now.uid),
+    gid: Number(now.gid),
+    mtimeNs: now.mtimeNs,
+    deviceMajor: 0,
+    deviceMinor: 0,
+    size: Number(now.size),
+  };
+  const capability = getXattrBelow(directory, entry, CAPABILITY);
+  const xattrs = capability === undefined ? {} : {xattrs: new Map([[CAPABILITY, capability]])};
+  yield tarHeader({...nodeOf(walk, status, path), type: 'file', size: status.size, ...xattrs});
+  // As many bytes as the header says, whatever happens to the file meanwhile.
+  for (let at = 0; at < status.size; ) {
+    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, status.size - at));
+    const {bytesRead} = await readAsync(file.fd, chunk, 0, chunk.length, at);
+    if (bytesRead === 0) chunk.fill(0);
+    const bytes = bytesRead === 0 ? chunk : chunk.subarray(0, bytesRead);
+    at += bytes.length;
+    yield bytes;
+    walk.signal?.throwIfAborted();
+  }
+  yield tarPadding(status.size);
+}
+
+function nodeOf(
+  {ids}: Walk,
+  status: Pick<FileStatus, 'mode' | 'uid' | 'gid' | 'mtimeNs' | 'deviceMajor' | 'deviceMinor'>,
+  path: Buffer,
+): Omit<TarNode, 'type'> {
+  return {
+    path,
+    mode: status.mode & 0o7777,
+    uid: ids.uid(status.uid),
+    gid: ids.gid(status.gid),
+    mtimeNs: status.mtimeNs,
+    deviceMajor: status.deviceMajor,
+    deviceMinor: status.deviceMinor,
+  };
+}
+
+/** What a path is called in an archive, as Docker names it: `/etc` is "etc", `/etc/.` is "." and `/` is "/". */
+export function archiveName(path: string): string {
+  if (/(^|\/)\.$/.test(path)) return '.';
+  return basename(path) || '';
+}
+
+const readAsync = promisify(read);
+const SLASH = Buffer.from('/');
+const CHUNK_BYTES = 262_144;
+const CAPABILITY = 'security.capability';
+
+/** linux/magic.h */
+export const KERNEL_FILE_SYSTEMS: ReadonlySet<number> = new Set([
+  0x9fa0, // proc
+  0x6265_6572, // sysfs
+  0x0027_e0eb, // cgroup
+  0x6367_7270, // cgroup2
+  0x1cd1, // devpts
+  0x1980_0202, // mqueue
+  0x6462_6720, // debugfs
+  0x7472_6163, // tracefs
+  0x7363_6673, // securityfs
+  0xcafe_4a11, // bpf
+]);
+
+const TMPFS = 0x0102_1994;
+const NOT_CONTENT: ReadonlySet<number> = new Set([...KERNEL_FILE_SYSTEMS, TMPFS]);

@@ -13,6 +13,14 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   start: {summary: 'Start one or more stopped containers', load: () => import('./start.js')},
   stop: {summary: 'Stop one or more running containers', load: () => import('./stop.js')},
   kill: {summary: 'Kill one or more running containers', load: () => import('./kill.js')},
+  pause: {
+    summary: 'Pause all processes within one or more containers',
+    load: () => import('./pause.js'),
+  },
+  unpause: {
+    summary: 'Unpause all processes within one or more containers',
+    load: () => import('./unpause.js'),
+  },
   exec: {summary: 'Execute a command in a running container', load: () => import('./exec.js')},
   wait: {
     summary: 'Block until containers stop, then print their exit codes',
@@ -67,7 +75,10 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'container ps': 'ps',
   'container remove': 'rm',
   ...Object.fromEntries(
-    ['run', 'create', 'start', 'stop', 'kill', 'exec', 'wait', 'rm'].map(name => [`container ${name}`, name]),
+    ['run', 'create', 'start', 'stop', 'kill', 'pause', 'unpause', 'exec', 'wait', 'rm'].map(name => [
+      `container ${name}`,
+      name,
+    ]),
   ),
 };
 

@@ -21,6 +21,8 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       });
     },
     kill: async (name, signal) => (await container(name)).kill(signal),
+    pause: async name => (await container(name)).pause(),
+    unpause: async name => (await container(name)).unpause(),
     exec: async (name, command, options) => (await container(name)).exec(command, options),
     wait: async name => {
       const exit = await (await container(name)).wait();

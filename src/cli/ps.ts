@@ -1,4 +1,4 @@
-import {dockerExitCode} from '../sdk/index.js';
+import {dockerExitCode, isUp} from '../sdk/index.js';
 import type {Call, Command, Context} from './command.js';
 import {containerRow} from './container-row.js';
 import {anyOf, type Filters, hasLabels, invalidFilter, matches, parseFilters} from './filters.js';
@@ -67,7 +67,7 @@ async function run(call: Call, {sdk, stdout, now}: Context): Promise<number> {
   const last = call.has('latest') ? 1 : Number(call.value('last') ?? -1);
   const everyState = call.has('all') || last > 0 || filters.has('status');
   const chosen = all
-    .filter(container => everyState || container.state.status === 'running')
+    .filter(container => everyState || isUp(container.state))
     .filter(container => passes(container, filters, all))
     .slice(0, last > 0 ? last : undefined);
 

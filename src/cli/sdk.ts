@@ -28,6 +28,8 @@ export interface Sdk {
   start(container: string, options: {readonly stdin: boolean}): Promise<RunningContainer>;
   stop(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
   kill(container: string, signal: string): Promise<void>;
+  pause(container: string): Promise<void>;
+  unpause(container: string): Promise<void>;
   /** A command in a running container; resolves once it has been executed. */
   exec(container: string, command: readonly string[], options: ExecOptions): Promise<RunningExec>;
   /** Resolves when it is not running; at once with the last exit when it has exited, with code 0 before its first start. */

@@ -1,6 +1,7 @@
 import type {Readable, Writable} from 'node:stream';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {encodePlan, type StartedEvent, signalProcess} from '../binding/index.js';
+import {freeze, isPaused, thaw, thawNow} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
 import {containerNotFound} from '../store/index.js';
 import {beginRun, describeRun, processRequest, startTransient, subjectOf} from './begin-run.js';
@@ -15,8 +16,9 @@ import {
   removalSteps,
   writeExit,
 } from './container-files.js';
-import type {ContainerState, Exit} from './container-state.js';
+import {type ContainerState, type Exit, isUp} from './container-state.js';
 import {type ExecResult, type RunningExec, startExec} from './exec.js';
+import {notRunning} from './exec-failure.js';
 import type {ExecOptions} from './exec-options.js';
 import {exitOf, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
@@ -176,15 +178,15 @@ export class Container implements AsyncDisposable {
    * @throws `ERR_CONTAINER_RUNNING`, and as `run`; what was made by `create` stays
    */
   async start(options: StartOptions = {}): Promise<RunningContainer> {
-    const {owner, name} = this.runtime.readContainer(this.id);
-    if (owner !== undefined) throw alreadyRunning(name);
+    const record = this.runtime.readContainer(this.id);
+    if (record.owner !== undefined) this.#refuseRunning(record);
     return this.runtime.store.containers.withLock(this.id, () => this.#start(options));
   }
 
   async #start({stdin, signal, explain = false}: StartOptions): Promise<RunningContainer> {
     const {runtime} = this;
     const config = runtime.readContainer(this.id);
-    if (this.#stateOf(config).status === 'running') throw alreadyRunning(config.name);
+    if (isUp(this.#stateOf(config))) this.#refuseRunning(config);
     await runtime.whenSettled(config);
     const source = stdin ?? (config.stdin === 'content' ? 'ignore' : config.stdin);
     const places = runtime.placesOf(config);
@@ -266,10 +268,34 @@ export class Container implements AsyncDisposable {
   async kill(signal = 'SIGKILL'): Promise<void> {
     const number = parseSignal(signal);
     const config = this.runtime.readContainer(this.id);
-    if (this.#stateOf(config).status !== 'running') {
-      throw new CoracleError('ERR_CONTAINER_NOT_RUNNING', `Container ${config.id} is not running`);
-    }
+    if (!isUp(this.#stateOf(config))) throw notRunning(config.id);
     this.sendSignal(number, 'kill');
+  }
+
+  /**
+   * Makes all its processes stand still, memory and sockets as they are; resolves once they do. A signal that is sent to it
+   * makes it move again: `stop` and `kill` end it, paused or not.
+   * @throws `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_PAUSED`, `ERR_CONTAINER_NOT_FOUND`, `ERR_CGROUP_TIMEOUT`,
+   * `ERR_LIMIT_UNSUPPORTED` where it has no cgroup
+   */
+  async pause(): Promise<void> {
+    const record = this.runtime.readContainer(this.id);
+    const {status} = this.#stateOf(record);
+    if (status === 'paused')
+      throw new CoracleError('ERR_CONTAINER_PAUSED', `Container ${record.id} is already paused`);
+    if (status !== 'running') throw notRunning(record.id);
+    await freeze(this.runtime.cgroupsOf(record)).catch(error => {
+      if (!isUp(this.#stateOf(record))) throw notRunning(record.id, error);
+      throw error;
+    });
+  }
+
+  /** Lets them go on. @throws `ERR_CONTAINER_NOT_PAUSED`, `ERR_CONTAINER_NOT_FOUND` */
+  async unpause(): Promise<void> {
+    const record = this.runtime.readContainer(this.id);
+    if (this.#stateOf(record).status !== 'paused')
+      throw new CoracleError('ERR_CONTAINER_NOT_PAUSED', `Container ${record.id} is not paused`);
+    await thaw(this.runtime.cgroupsOf(record));
   }
 
   /**
@@ -284,7 +310,7 @@ export class Container implements AsyncDisposable {
       if (record === undefined) return exit;
       const state = this.#stateOf(record);
       if (state.status === 'exited') exit = state.exit;
-      if (condition === 'not-running' && state.status !== 'running') return exit;
+      if (condition === 'not-running' && !isUp(state)) return exit;
       await pause(pauseMs, signal);
     }
   }
@@ -301,7 +327,14 @@ export class Container implements AsyncDisposable {
     readonly volumes?: boolean;
   } = {}): Promise<void> {
     const config = this.runtime.readContainer(this.id);
-    if (this.#stateOf(config).status === 'running') {
+    const state = this.#stateOf(config);
+    if (isUp(state)) {
+      if (!force && state.status === 'paused') {
+        throw new CoracleError(
+          'ERR_CONTAINER_PAUSED',
+          `You cannot remove a paused container ${config.id}. Unpause and then stop the container before attempting removal or force remove`,
+        );
+      }
       if (!force) {
         throw new CoracleError(
           'ERR_CONTAINER_RUNNING',
@@ -329,7 +362,22 @@ export class Container implements AsyncDisposable {
   protected sendSignal(signal: number, _by: 'stop' | 'kill' | 'dispose'): boolean {
     const directory = this.runtime.store.containers.find(this.id);
     const identity = directory === undefined ? undefined : readPid(directory);
-    return identity !== undefined && signalProcess(identity, signal);
+    const isSent = identity !== undefined && signalProcess(identity, signal);
+    this.thaw();
+    return isSent;
+  }
+
+  /** A task that stands still takes no signal before it moves, on cgroup v1 not even SIGKILL. */
+  protected thaw(): void {
+    const record = this.runtime.findContainer(this.id);
+    const cgroups = record === undefined ? {} : this.runtime.cgroupsOf(record);
+    if (isPaused(cgroups)) thawNow(cgroups);
+  }
+
+  /** It is there already. */
+  #refuseRunning(record: ContainerRecord): never {
+    if (this.#stateOf(record).status !== 'paused') throw alreadyRunning(record.name);
+    throw new CoracleError('ERR_CONTAINER_PAUSED', 'cannot start a paused container, try unpause instead');
   }
 
   /** Whether it ended within the time; -1 = for ever. */
@@ -337,7 +385,7 @@ export class Container implements AsyncDisposable {
     const until = milliseconds === -1 ? Number.POSITIVE_INFINITY : performance.now() + milliseconds;
     for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 50)) {
       const record = this.runtime.findContainer(this.id);
-      if (record === undefined || this.#stateOf(record).status !== 'running') return true;
+      if (record === undefined || !isUp(this.#stateOf(record))) return true;
       const left = until - performance.now();
       if (left <= 0) return false;
       await pause(Math.min(pauseMs, left), signal);
@@ -382,11 +430,13 @@ export class RunningContainer extends Container {
   readonly #process: StartedProcess;
   readonly #deeds: OwnDeeds = {aborted: false, sent: undefined};
   readonly #transient: boolean;
+  readonly #record: ContainerRecord;
 
   /** @internal */
   constructor(runtime: Runtime, record: ContainerRecord, process: StartedProcess, facts: RunFacts) {
     super(runtime, record);
     this.#process = process;
+    this.#record = record;
     this.#transient = facts.transient;
     this.pid = process.pid;
     this.stdin = process.stdin ?? null;
@@ -456,6 +506,7 @@ export class RunningContainer extends Container {
   protected override sendSignal(signal: number, by: 'stop' | 'kill' | 'dispose'): boolean {
     this.#deeds.sent = {signal, by};
     this.#process.kill(signal);
+    this.thaw();
     return true;
   }
 
@@ -487,7 +538,11 @@ export class RunningContainer extends Container {
     const abort = () => {
       this.#deeds.aborted = true;
       this.#process.kill(SIGKILL);
+      this.thaw();
     };
+    const {deadlineMs} = record;
+    const thawing =
+      deadlineMs === null ? undefined : setTimeout(() => this.thaw(), deadlineMs + AFTER_DEADLINE_MS).unref();
     signal?.addEventListener('abort', abort, {once: true});
     if (signal?.aborted) abort();
     try {
@@ -502,12 +557,20 @@ export class RunningContainer extends Container {
       }
       return exit;
     } finally {
+      clearTimeout(thawing);
       signal?.removeEventListener('abort', abort);
     }
+  }
+
+  protected override thaw(): void {
+    const cgroups = this.runtime.cgroupsOf(this.#record);
+    if (isPaused(cgroups)) thawNow(cgroups);
   }
 }
 
 const SIGKILL = 9;
+/** The launcher has killed it by then; one that was paused dies of it once it moves. */
+const AFTER_DEADLINE_MS = 50;
 /** A stream may be held open by a process outside that was given it; nobody waits for that. */
 const DRAIN_PATIENCE_MS = 1000;
 

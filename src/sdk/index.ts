@@ -18,6 +18,7 @@ export {
   dockerExitCode,
   type Exit,
   type ExitStatus,
+  isUp,
   type LastOutput,
   type SignalSender,
 } from './container-state.js';

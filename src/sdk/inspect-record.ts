@@ -1,7 +1,7 @@
 import type {DeviceRate, Limits} from '../cgroup/index.js';
 import type {ConfiguredMount, ContainerConfig} from './container-config.js';
 import type {ContainerState} from './container-state.js';
-import {dockerExitCode} from './container-state.js';
+import {dockerExitCode, isUp} from './container-state.js';
 import {MASKED_PATHS, READONLY_PATHS} from './docker-defaults.js';
 
 /** What `inspect` tells besides the container's record and state. Paths are the host's. */
@@ -34,7 +34,7 @@ const NEVER = '0001-01-01T00:00:00Z'; // Go's zero time
  */
 export function inspectRecord(config: ContainerConfig, state: ContainerState, facts: InspectFacts) {
   const [path, ...args] = config.argv;
-  const started = state.status === 'running' || state.status === 'exited';
+  const started = isUp(state) || state.status === 'exited';
   const file = (name: string) => (started && facts.directory !== '' ? `${facts.directory}/${name}` : '');
   return {
     Id: config.id,
@@ -78,12 +78,12 @@ function inspectState(state: ContainerState) {
   const failure = state.status === 'created' ? state.failure : undefined;
   return {
     Status: state.status,
-    Running: state.status === 'running',
-    Paused: false,
+    Running: isUp(state),
+    Paused: state.status === 'paused',
     Restarting: false,
     OOMKilled: exit?.cause.kind === 'memory',
     Dead: false,
-    Pid: state.status === 'running' ? state.pid : 0,
+    Pid: isUp(state) ? state.pid : 0,
     ExitCode: exit === undefined ? (failure?.exitCode ?? 0) : dockerExitCode(exit),
     Error: failure?.message ?? '',
     StartedAt: 'startedAt' in state ? state.startedAt : NEVER,

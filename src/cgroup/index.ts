@@ -15,6 +15,6 @@ export {detectCgroups} from './detect.js';
 export {DEFAULT_DEVICE_RULES} from './device-rules.js';
 export {factsBetween, readCounters} from './exit-facts.js';
 export {freeze, isFrozen, isPaused, thaw, thawNow} from './freezer.js';
-export {killCgroup, removeCgroup} from './kill-cgroup.js';
+export {killCgroup, processesIn, removeCgroup} from './kill-cgroup.js';
 export type {CgroupStatistics} from './statistics.js';
 export {cpuPercent, readStatistics} from './statistics.js';

@@ -21,6 +21,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Unpause all processes within one or more containers',
     load: () => import('./unpause.js'),
   },
+  top: {summary: 'Display the running processes of a container', load: () => import('./top.js')},
+  stats: {
+    summary: 'Display a live stream of container(s) resource usage statistics',
+    load: () => import('./stats.js'),
+  },
   exec: {summary: 'Execute a command in a running container', load: () => import('./exec.js')},
   wait: {
     summary: 'Block until containers stop, then print their exit codes',
@@ -75,10 +80,9 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'container ps': 'ps',
   'container remove': 'rm',
   ...Object.fromEntries(
-    ['run', 'create', 'start', 'stop', 'kill', 'pause', 'unpause', 'exec', 'wait', 'rm'].map(name => [
-      `container ${name}`,
-      name,
-    ]),
+    ['run', 'create', 'start', 'stop', 'kill', 'pause', 'unpause', 'top', 'stats', 'exec', 'wait', 'rm'].map(
+      name => [`container ${name}`, name],
+    ),
   ),
 };
 

@@ -1,5 +1,5 @@
 import {CoracleError} from '../errors.js';
-import {Container, dockerExitCode, Image, Runtime, runtimeInfo, Volume} from '../sdk/index.js';
+import {Container, dockerExitCode, Image, Runtime, readStats, runtimeInfo, Volume} from '../sdk/index.js';
 import {examineHost} from './examine-host.js';
 import type {ContainerSummary, ImageSummary, Sdk} from './sdk.js';
 
@@ -21,6 +21,8 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       });
     },
     kill: async (name, signal) => (await container(name)).kill(signal),
+    top: async (name, psOptions) => (await container(name)).top(...psOptions),
+    readStats: async name => readStats(runtime, runtime.findContainer((await container(name)).id)),
     pause: async name => (await container(name)).pause(),
     unpause: async name => (await container(name)).unpause(),
     exec: async (name, command, options) => (await container(name)).exec(command, options),

@@ -6,8 +6,10 @@ import type {
   ExecOptions,
   Exit,
   ExplainedStep,
+  ProcessList,
   RunOptions,
   runtimeInfo,
+  StatsReading,
   TerminalSize,
 } from '../sdk/index.js';
 
@@ -28,6 +30,9 @@ export interface Sdk {
   start(container: string, options: {readonly stdin: boolean}): Promise<RunningContainer>;
   stop(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
   kill(container: string, signal: string): Promise<void>;
+  top(container: string, psOptions: readonly string[]): Promise<ProcessList>;
+  /** Undefined when it does not run. */
+  readStats(container: string): Promise<StatsReading | undefined>;
   pause(container: string): Promise<void>;
   unpause(container: string): Promise<void>;
   /** A command in a running container; resolves once it has been executed. */

@@ -6,6 +6,7 @@ import {CoracleError} from '../errors.js';
 import {containerNotFound} from '../store/index.js';
 import {beginRun, describeRun, processRequest, startTransient, subjectOf} from './begin-run.js';
 import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-output.js';
+import {checkInteger, checkRecord} from './check-option.js';
 import type {ContainerConfig} from './container-config.js';
 import {
   type ContainerRecord,
@@ -17,6 +18,7 @@ import {
   writeExit,
 } from './container-files.js';
 import {type ContainerState, type Exit, isUp} from './container-state.js';
+import {type ContainerStats, type StatsOptions, watchStats} from './container-stats.js';
 import {type ExecResult, type RunningExec, startExec} from './exec.js';
 import {notRunning} from './exec-failure.js';
 import type {ExecOptions} from './exec-options.js';
@@ -32,6 +34,7 @@ import type {RunOptions, StdinSource} from './run-options.js';
 import {Runtime} from './runtime.js';
 import {isLauncherLoss, prepareProcess, type StartedProcess, startProcess} from './start-process.js';
 import {feedStdin} from './stdin-source.js';
+import {listProcesses, type ProcessList} from './top.js';
 
 /** How the SDK's functions are told what is not about the container: which runtime, and who asks. */
 export interface CallOptions {
@@ -236,6 +239,26 @@ export class Container implements AsyncDisposable {
   /** As `exec`, until the command has ended: with its output as text. A code other than 0 is no error. @throws as `exec` */
   async capture(command: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
     return (await this.exec(command, options)).result();
+  }
+
+  /**
+   * What it uses, again and again, until it ends; for one look take the first. Nothing comes of one that does not run, or that
+   * has no cgroup. @throws `ERR_CONTAINER_NOT_FOUND`, `ERR_INVALID_OPTION`
+   */
+  stats(options: StatsOptions = {}): AsyncIterable<ContainerStats> {
+    checkRecord('', options, ['intervalMs', 'signal']);
+    if (options.intervalMs !== undefined) checkInteger('intervalMs', options.intervalMs, 1, 2 ** 31 - 1);
+    this.runtime.readContainer(this.id);
+    return watchStats(this.runtime, () => this.runtime.findContainer(this.id), options);
+  }
+
+  /**
+   * Its processes, as ps(1) of the host lists them.
+   * @param options of ps(1); without any `-ef`
+   * @throws `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_NOT_FOUND`, `ERR_TOP_FAILED`
+   */
+  async top(...options: readonly string[]): Promise<ProcessList> {
+    return listProcesses(this.runtime, this.runtime.readContainer(this.id), options);
   }
 
   /** Where it is in its life, from its files: the same for every process. @throws `ERR_CONTAINER_NOT_FOUND` */

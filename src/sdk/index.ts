@@ -22,6 +22,13 @@ export {
   type LastOutput,
   type SignalSender,
 } from './container-state.js';
+export {
+  type ContainerStats,
+  readStats,
+  type StatsOptions,
+  type StatsReading,
+  statsBetween,
+} from './container-stats.js';
 export {type Check, diagnose} from './diagnose.js';
 export {type ExecResult, RunningExec} from './exec.js';
 export type {ExecOptions} from './exec-options.js';
@@ -51,5 +58,6 @@ export type {
 } from './run-options.js';
 export {Runtime, type RuntimeOptions} from './runtime.js';
 export {runtimeInfo} from './runtime-info.js';
+export type {ProcessList} from './top.js';
 export {VERSION} from './version.js';
 export {Volume, type VolumeOptions} from './volume.js';

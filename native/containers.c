@@ -15,6 +15,7 @@ struct container {
         uint64_t deadline_ns, sent_ns, received_ns;
         uint32_t deadline_hit, step, going;
         uint32_t detached;             /* it outlives us */
+        uint32_t forced;               /* its teardown was asked for while it runs */
         enum state state;
 };
 
@@ -297,9 +298,11 @@ void take_removal(struct launcher *launcher)
         if (receive_message(launcher->removals[0], &removal, sizeof removal, fds, &count, MSG_DONTWAIT_) != sizeof removal)
                 return;
         removals_sent--;
-        if (removal.index < used && containers[removal.index].id == removal.id && containers[removal.index].state == REMOVING)
+        /* Otherwise it was forced, and is removed once more when it has ended. */
+        if (removal.index < used && containers[removal.index].id == removal.id && containers[removal.index].state == REMOVING) {
                 release_container(&containers[removal.index]);
-        emit_removed(launcher, removal.id, removal.step, removal.error);
+                emit_removed(launcher, removal.id, removal.step, removal.error);
+        }
         send_removals(launcher);
 }
 
@@ -355,6 +358,21 @@ void kill_containers(void)
         for (uint32_t i = 0; i < used; i++)
                 if ((containers[i].state == RUNNING || containers[i].state == HELD) && !containers[i].detached)
                         kill_container(&containers[i], SIGKILL_);
+}
+
+/* What SIGKILL has not ended yet stands still in a frozen cgroup of v1: their teardown kills and thaws it. */
+void force_containers(struct launcher *launcher)
+{
+        for (uint32_t i = 0; i < used && removals_sent < CT_REMOVALS_MAX; i++) {
+                struct container *container = &containers[i];
+                struct removal removal = {.id = container->id, .index = i};
+                if ((container->state != RUNNING && container->state != HELD) || container->detached || container->forced)
+                        continue;
+                if (send_message(launcher->removals[0], &removal, sizeof removal, &container->plan, 1, MSG_DONTWAIT_) < 0)
+                        return;
+                container->forced = 1;
+                removals_sent++;
+        }
 }
 
 void give_deadline(uint64_t id, uint64_t deadline_ns)

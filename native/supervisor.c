@@ -4,11 +4,15 @@
 #include <linux/prctl.h>
 #include <linux/wait.h>
 
+#define PATIENCE_NS 200000000u         /* until what was killed is torn down while it lives */
+
 int closing;
+static uint64_t closing_since;
 
 static void close_down(void)
 {
         closing = 1;
+        closing_since = now_ns();
         kill_containers();
 }
 
@@ -147,6 +151,8 @@ int supervisor_main(struct launcher *launcher)
                 }
                 check_deadlines(now);
                 check_aborts(launcher, now);
+                if (closing && now - closing_since > PATIENCE_NS)
+                        force_containers(launcher);
                 if (closing && containers_left() == 0 && !spawner_is_busy(launcher)) {
                         end_helpers(launcher);
                         return 0;

@@ -38,6 +38,7 @@ void reap_later(uint64_t id, int pidfd);
 void tear_down(struct launcher *launcher, uint64_t id, int plan);
 int signal_container(uint64_t id, int signal);
 void kill_containers(void);
+void force_containers(struct launcher *launcher);
 void give_deadline(uint64_t id, uint64_t deadline_ns);
 void check_deadlines(uint64_t now);
 void container_exited(struct launcher *launcher, uint32_t index);

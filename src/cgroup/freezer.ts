@@ -1,3 +1,4 @@
+import {writeFileSync} from 'node:fs';
 import {readFile, writeFile} from 'node:fs/promises';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {CoracleError} from '../errors.js';
@@ -38,6 +39,17 @@ export async function freeze(directories: Directories, {timeoutMs = FREEZE_TIMEO
 export async function thaw(directories: Directories): Promise<void> {
   const {control, thawed} = freezerFiles(directories);
   await writeFile(control, thawed);
+}
+
+/** As `thaw`, at once; fine for one that moves, or has no freezer, or is gone. */
+export function thawNow(directories: Directories): void {
+  try {
+    const {control, thawed} = freezerFiles(directories);
+    writeFileSync(control, thawed);
+  } catch (error) {
+    const isFine = error instanceof CoracleError && error.code === 'ERR_LIMIT_UNSUPPORTED';
+    if (!isFine && !isErrno(error, 'ENOENT', 'ENODEV')) throw error;
+  }
 }
 
 /** Whether it was paused: its own freezer is on, whatever those above it are. */

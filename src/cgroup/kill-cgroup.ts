@@ -75,6 +75,12 @@ async function killV1(directory: string, directories: Directories, deadline: num
   }
 }
 
+/** Pids of a container's processes, as the host counts. */
+export async function processesIn(directories: Directories): Promise<number[]> {
+  const [directory] = Object.values(directories);
+  return directory === undefined ? [] : processesBelow(directory);
+}
+
 async function processesBelow(directory: string): Promise<number[]> {
   const pids: number[] = [];
   for (const path of [directory, ...levelsBelow(directory)]) {

@@ -14,6 +14,19 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   stop: {summary: 'Stop one or more running containers', load: () => import('./stop.js')},
   restart: {summary: 'Restart one or more containers', load: () => import('./restart.js')},
   kill: {summary: 'Kill one or more running containers', load: () => import('./kill.js')},
+  pause: {
+    summary: 'Pause all processes within one or more containers',
+    load: () => import('./pause.js'),
+  },
+  unpause: {
+    summary: 'Unpause all processes within one or more containers',
+    load: () => import('./unpause.js'),
+  },
+  top: {summary: 'Display the running processes of a container', load: () => import('./top.js')},
+  stats: {
+    summary: 'Display a live stream of container(s) resource usage statistics',
+    load: () => import('./stats.js'),
+  },
   exec: {summary: 'Execute a command in a running container', load: () => import('./exec.js')},
   wait: {
     summary: 'Block until containers stop, then print their exit codes',
@@ -90,7 +103,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'system events': 'events',
   'system info': 'info',
   ...Object.fromEntries(
-    'cp create diff exec kill logs port rename restart rm run start stop wait'
+    'cp create diff exec kill logs pause port rename restart rm run start stats stop top unpause wait'
       .split(' ')
       .map(name => [`container ${name}`, name]),
   ),

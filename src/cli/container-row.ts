@@ -41,6 +41,8 @@ export function statusOf(state: ContainerState, now: number): string {
       return 'Created';
     case 'running':
       return `Up ${humanDuration(now - Date.parse(state.startedAt))}`;
+    case 'paused':
+      return `Up ${humanDuration(now - Date.parse(state.startedAt))} (Paused)`;
     case 'exited':
       return `Exited (${dockerExitCode(state.exit)}) ${humanDuration(now - Date.parse(state.finishedAt))} ago`;
     case 'restarting':

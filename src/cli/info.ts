@@ -39,6 +39,7 @@ async function run(call: Call, {sdk, stdout}: Context): Promise<number> {
   const lines: readonly (readonly [string, string | number | boolean])[] = [
     ['Containers', containers.total],
     [' Running', containers.running],
+    [' Paused', containers.paused],
     [' Stopped', containers.stopped],
     ['Images', info.images],
     ['Coracle Version', info.version],

@@ -8,6 +8,7 @@ import {
   pruneImages,
   pruneVolumes,
   Runtime,
+  readStats,
   runtimeInfo,
   Volume,
 } from '../sdk/index.js';
@@ -43,6 +44,10 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     restart: async (name, options) => (await container(name)).restart(stopOptions(options)),
     stop: async (name, options) => (await container(name)).stop(stopOptions(options)),
     kill: async (name, signal) => (await container(name)).kill(signal),
+    top: async (name, psOptions) => (await container(name)).top(...psOptions),
+    readStats: async name => readStats(runtime, runtime.findContainer((await container(name)).id)),
+    pause: async name => (await container(name)).pause(),
+    unpause: async name => (await container(name)).unpause(),
     exec: async (name, command, options) => (await container(name)).exec(command, options),
     statPath: async (name, path) => named(await container(name), name).statPath(path),
     getArchive: async function* (name, path) {

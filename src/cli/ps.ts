@@ -1,5 +1,5 @@
 import {CoracleError} from '../errors.js';
-import {dockerExitCode} from '../sdk/index.js';
+import {dockerExitCode, isUp} from '../sdk/index.js';
 import type {Call, Command, Context} from './command.js';
 import {containerRow} from './container-row.js';
 import {
@@ -88,7 +88,7 @@ async function run(call: Call, {sdk, stdout, now}: Context): Promise<number> {
   const last = call.has('latest') ? 1 : Number(call.value('last') ?? -1);
   const everyState = call.has('all') || last > 0 || filters.has('status');
   const chosen = all
-    .filter(({state}) => everyState || state.status === 'running' || state.status === 'restarting')
+    .filter(({state}) => everyState || isUp(state) || state.status === 'restarting')
     .filter(container => passes(container, filters, all, ancestors))
     .slice(0, last > 0 ? last : undefined);
 

@@ -12,6 +12,7 @@ import type {
   LogsOptions,
   PathChange,
   PathStatus,
+  ProcessList,
   Pruned,
   PrunedImage,
   PruneOptions,
@@ -19,6 +20,7 @@ import type {
   RunOptions,
   RuntimeEvent,
   runtimeInfo,
+  StatsReading,
   TerminalSize,
 } from '../sdk/index.js';
 
@@ -49,6 +51,11 @@ export interface Sdk {
   logs(container: string, options: LogsOptions): AsyncIterable<LogEntry>;
   stop(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
   kill(container: string, signal: string): Promise<void>;
+  top(container: string, psOptions: readonly string[]): Promise<ProcessList>;
+  /** Undefined when it does not run. */
+  readStats(container: string): Promise<StatsReading | undefined>;
+  pause(container: string): Promise<void>;
+  unpause(container: string): Promise<void>;
   /** A command in a running container; resolves once it has been executed. */
   exec(container: string, command: readonly string[], options: ExecOptions): Promise<RunningExec>;
   rename(container: string, name: string): Promise<void>;

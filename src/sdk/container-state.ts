@@ -7,6 +7,8 @@ import {signalName} from './parse-signal.js';
 export type ContainerState =
   | {readonly status: 'created'; readonly failure?: StartFailure}
   | {readonly status: 'running'; readonly pid: number; readonly startedAt: string}
+  /** All its processes stand still. */
+  | {readonly status: 'paused'; readonly pid: number; readonly startedAt: string}
   | {readonly status: 'exited'; readonly startedAt: string; readonly finishedAt: string; readonly exit: Exit}
   /** It ended, and its monitor will start it again. */
   | {
@@ -16,6 +18,13 @@ export type ContainerState =
       readonly exit: Exit;
     }
   | {readonly status: 'removing'};
+
+/** Whether there are processes, moving or not: what Docker's `State.Running` says. */
+export function isUp(
+  state: ContainerState,
+): state is Extract<ContainerState, {readonly status: 'running' | 'paused'}> {
+  return state.status === 'running' || state.status === 'paused';
+}
 
 /** 127: no such program; 126: it cannot be executed; 125: everything else, as in Docker. */
 export interface StartFailure {

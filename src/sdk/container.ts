@@ -7,10 +7,12 @@ import {
   type StartedEvent,
   signalProcess,
 } from '../binding/index.js';
+import {freeze, isPaused, thaw, thawNow} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
 import {containerNotFound, diffUpper} from '../store/index.js';
 import {beginRun, describeRun, processRequest, startTransient, subjectOf} from './begin-run.js';
 import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-output.js';
+import {checkInteger, checkRecord} from './check-option.js';
 import type {ContainerConfig} from './container-config.js';
 import {
   type ContainerRecord,
@@ -23,7 +25,8 @@ import {
   writeExit,
 } from './container-files.js';
 import {containerLogs, type LogsOptions} from './container-logs.js';
-import type {ContainerState, Exit} from './container-state.js';
+import {type ContainerState, type Exit, isUp} from './container-state.js';
+import {type ContainerStats, type StatsOptions, watchStats} from './container-stats.js';
 import {
   type GetArchiveOptions,
   getArchive,
@@ -34,6 +37,7 @@ import {
   statPath,
 } from './copy-archive.js';
 import {type ExecResult, type RunningExec, startExec} from './exec.js';
+import {notRunning} from './exec-failure.js';
 import type {ExecOptions} from './exec-options.js';
 import {exitOf, isRefusal, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
@@ -53,6 +57,7 @@ import {Runtime} from './runtime.js';
 import {type DetachedStart, type DetachedStartOptions, startDetached} from './start-detached.js';
 import {isLauncherLoss, prepareProcess, type StartedProcess, startProcess} from './start-process.js';
 import {feedStdin} from './stdin-source.js';
+import {listProcesses, type ProcessList} from './top.js';
 import type {RuntimeEvent} from './watch-events.js';
 
 /** How the SDK's functions are told what is not about the container: which runtime, and who asks. */
@@ -205,8 +210,8 @@ export class Container implements AsyncDisposable {
    * @throws `ERR_CONTAINER_RUNNING`, and as `run`; what was made by `create` stays
    */
   async start(options: StartOptions = {}): Promise<RunningContainer> {
-    const {owner, name} = this.runtime.readContainer(this.id);
-    if (owner !== undefined) throw alreadyRunning(name);
+    const record = this.runtime.readContainer(this.id);
+    if (record.owner !== undefined) this.#refuseRunning(record);
     return this.runtime.store.containers.withLock(this.id, () => this.#start(options));
   }
 
@@ -255,7 +260,7 @@ export class Container implements AsyncDisposable {
     const {runtime} = this;
     const config = runtime.readContainer(this.id);
     const refuseRunning = () => {
-      if (isRunning(this.#stateOf(config))) throw alreadyRunning(config.name);
+      if (isRunning(this.#stateOf(config))) this.#refuseRunning(config);
     };
     refuseRunning();
     await runtime.whenSettled(config);
@@ -319,6 +324,26 @@ export class Container implements AsyncDisposable {
   /** As `exec`, until the command has ended: with its output as text. A code other than 0 is no error. @throws as `exec` */
   async capture(command: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
     return (await this.exec(command, options)).result();
+  }
+
+  /**
+   * What it uses, again and again, until it ends; for one look take the first. Nothing comes of one that does not run, or that
+   * has no cgroup. @throws `ERR_CONTAINER_NOT_FOUND`, `ERR_INVALID_OPTION`
+   */
+  stats(options: StatsOptions = {}): AsyncIterable<ContainerStats> {
+    checkRecord('', options, ['intervalMs', 'signal']);
+    if (options.intervalMs !== undefined) checkInteger('intervalMs', options.intervalMs, 1, 2 ** 31 - 1);
+    this.runtime.readContainer(this.id);
+    return watchStats(this.runtime, () => this.runtime.findContainer(this.id), options);
+  }
+
+  /**
+   * Its processes, as ps(1) of the host lists them.
+   * @param options of ps(1); without any `-ef`
+   * @throws `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_NOT_FOUND`, `ERR_TOP_FAILED`
+   */
+  async top(...options: readonly string[]): Promise<ProcessList> {
+    return listProcesses(this.runtime, this.runtime.readContainer(this.id), options);
   }
 
   /** Where it is in its life, from its files: the same for every process. @throws `ERR_CONTAINER_NOT_FOUND` */
@@ -407,7 +432,7 @@ export class Container implements AsyncDisposable {
   async kill(signal = 'SIGKILL'): Promise<void> {
     const number = parseSignal(signal);
     const config = this.runtime.readContainer(this.id);
-    if (this.#stateOf(config).status !== 'running') throw notRunning(config.id);
+    if (!isUp(this.#stateOf(config))) throw notRunning(config.id);
     // As dockerd: who ends a container on purpose does not want it back.
     const {stopSignal} = config;
     const isMeant = stopSignal === null || number === SIGKILL || number === parseSignal(stopSignal);
@@ -422,6 +447,32 @@ export class Container implements AsyncDisposable {
     await this.stop(options);
     await this.startDetached(options.signal && {signal: options.signal});
     this.runtime.tell([containerEvent(this.runtime.readContainer(this.id), 'restart')]);
+  }
+
+  /**
+   * Makes all its processes stand still, memory and sockets as they are; resolves once they do. A signal that is sent to it
+   * makes it move again: `stop` and `kill` end it, paused or not.
+   * @throws `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_PAUSED`, `ERR_CONTAINER_NOT_FOUND`, `ERR_CGROUP_TIMEOUT`,
+   * `ERR_LIMIT_UNSUPPORTED` where it has no cgroup
+   */
+  async pause(): Promise<void> {
+    const record = this.runtime.readContainer(this.id);
+    const {status} = this.#stateOf(record);
+    if (status === 'paused')
+      throw new CoracleError('ERR_CONTAINER_PAUSED', `Container ${record.id} is already paused`);
+    if (status !== 'running') throw notRunning(record.id);
+    await freeze(this.runtime.cgroupsOf(record)).catch(error => {
+      if (!isUp(this.#stateOf(record))) throw notRunning(record.id, error);
+      throw error;
+    });
+  }
+
+  /** Lets them go on. @throws `ERR_CONTAINER_NOT_PAUSED`, `ERR_CONTAINER_NOT_FOUND` */
+  async unpause(): Promise<void> {
+    const record = this.runtime.readContainer(this.id);
+    if (this.#stateOf(record).status !== 'paused')
+      throw new CoracleError('ERR_CONTAINER_NOT_PAUSED', `Container ${record.id} is not paused`);
+    await thaw(this.runtime.cgroupsOf(record));
   }
 
   /**
@@ -453,7 +504,14 @@ export class Container implements AsyncDisposable {
     readonly volumes?: boolean;
   } = {}): Promise<void> {
     const config = this.runtime.readContainer(this.id);
-    if (isRunning(this.#stateOf(config))) {
+    const state = this.#stateOf(config);
+    if (isRunning(state)) {
+      if (!force && state.status === 'paused') {
+        throw new CoracleError(
+          'ERR_CONTAINER_PAUSED',
+          `You cannot remove a paused container ${config.id}. Unpause and then stop the container before attempting removal or force remove`,
+        );
+      }
       if (!force) {
         throw new CoracleError(
           'ERR_CONTAINER_RUNNING',
@@ -496,10 +554,24 @@ export class Container implements AsyncDisposable {
     if (connection !== undefined) {
       await connection.ask(encodeSignal(signal, senderNumber(by), isFinal));
       tell();
-      return;
+    } else {
+      const identity = readPid(directory);
+      if (identity !== undefined && signalProcess(identity, signal)) tell();
     }
-    const identity = readPid(directory);
-    if (identity !== undefined && signalProcess(identity, signal)) tell();
+    this.thaw();
+  }
+
+  /** A task that stands still takes no signal before it moves, on cgroup v1 not even SIGKILL. */
+  protected thaw(): void {
+    const record = this.runtime.findContainer(this.id);
+    const cgroups = record === undefined ? {} : this.runtime.cgroupsOf(record);
+    if (isPaused(cgroups)) thawNow(cgroups);
+  }
+
+  /** It is there already. */
+  #refuseRunning(record: ContainerRecord): never {
+    if (this.#stateOf(record).status !== 'paused') throw alreadyRunning(record.name);
+    throw new CoracleError('ERR_CONTAINER_PAUSED', 'cannot start a paused container, try unpause instead');
   }
 
   /** Whether it ended within the time; -1 = for ever. */
@@ -587,6 +659,7 @@ export class RunningContainer extends Container {
     super(runtime, record);
     this.#record = record;
     this.#process = process;
+    this.#record = record;
     this.#transient = facts.transient;
     this.#announces = facts.announces;
     this.pid = process.pid;
@@ -662,6 +735,7 @@ export class RunningContainer extends Container {
     this.#deeds.sent = {signal, by};
     this.#process.kill(signal);
     if (!this.#ended) this.#tell(record => [killEvent(record, signal)]);
+    this.thaw();
   }
 
   /** The launcher died, and with it the program; how that ended nobody knows. */
@@ -702,7 +776,11 @@ export class RunningContainer extends Container {
     const abort = () => {
       this.#deeds.aborted = true;
       this.#process.kill(SIGKILL);
+      this.thaw();
     };
+    const {deadlineMs} = record;
+    const thawing =
+      deadlineMs === null ? undefined : setTimeout(() => this.thaw(), deadlineMs + AFTER_DEADLINE_MS).unref();
     signal?.addEventListener('abort', abort, {once: true});
     if (signal?.aborted) abort();
     try {
@@ -723,8 +801,14 @@ export class RunningContainer extends Container {
       }
       return exit;
     } finally {
+      clearTimeout(thawing);
       signal?.removeEventListener('abort', abort);
     }
+  }
+
+  protected override thaw(): void {
+    const cgroups = this.runtime.cgroupsOf(this.#record);
+    if (isPaused(cgroups)) thawNow(cgroups);
   }
 }
 
@@ -734,6 +818,8 @@ function killEvent(record: ContainerConfig, signal: number): RuntimeEvent {
   return containerEvent(record, 'kill', {signal: String(signal)});
 }
 
+/** The launcher has killed it by then; one that was paused dies of it once it moves. */
+const AFTER_DEADLINE_MS = 50;
 /** A stream may be held open by a process outside that was given it; nobody waits for that. */
 const DRAIN_PATIENCE_MS = 1000;
 
@@ -745,12 +831,8 @@ async function drained(output: CapturedOutput | undefined): Promise<void> {
 }
 
 /** Docker counts a container that is about to be started again as running. */
-export function isRunning({status}: ContainerState): boolean {
-  return status === 'running' || status === 'restarting';
-}
-
-function notRunning(id: string): CoracleError {
-  return new CoracleError('ERR_CONTAINER_NOT_RUNNING', `Container ${id} is not running`);
+export function isRunning(state: ContainerState): boolean {
+  return isUp(state) || state.status === 'restarting';
 }
 
 /** It would end with this program: nobody would be there to start it again. */

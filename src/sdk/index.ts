@@ -19,9 +19,17 @@ export {
   dockerExitCode,
   type Exit,
   type ExitStatus,
+  isUp,
   type LastOutput,
   type SignalSender,
 } from './container-state.js';
+export {
+  type ContainerStats,
+  readStats,
+  type StatsOptions,
+  type StatsReading,
+  statsBetween,
+} from './container-stats.js';
 export {
   archiveHostPath,
   extractOnHost,
@@ -77,6 +85,7 @@ export type {
 } from './run-options.js';
 export {Runtime, type RuntimeOptions} from './runtime.js';
 export {runtimeInfo} from './runtime-info.js';
+export type {ProcessList} from './top.js';
 export {VERSION} from './version.js';
 export {Volume, type VolumeOptions} from './volume.js';
 export {type EventsOptions, eventJson, type RuntimeEvent} from './watch-events.js';

@@ -1,7 +1,7 @@
 import type {DeviceRate, Limits} from '../cgroup/index.js';
 import type {ConfiguredMount, ContainerConfig} from './container-config.js';
 import type {ContainerState} from './container-state.js';
-import {dockerExitCode} from './container-state.js';
+import {dockerExitCode, isUp} from './container-state.js';
 import {MASKED_PATHS, READONLY_PATHS} from './docker-defaults.js';
 
 /** What `inspect` tells besides the container's record and state. Paths are the host's. */
@@ -82,12 +82,12 @@ function inspectState(state: ContainerState) {
   const failure = state.status === 'created' ? state.failure : undefined;
   return {
     Status: state.status,
-    Running: state.status === 'running' || restarting,
-    Paused: false,
+    Running: isUp(state) || restarting,
+    Paused: state.status === 'paused',
     Restarting: restarting,
     OOMKilled: exit?.cause.kind === 'memory',
     Dead: false,
-    Pid: state.status === 'running' ? state.pid : 0,
+    Pid: isUp(state) ? state.pid : 0,
     ExitCode: exit === undefined ? (failure?.exitCode ?? 0) : dockerExitCode(exit),
     Error: failure?.message ?? '',
     StartedAt: 'startedAt' in state ? state.startedAt : NEVER,

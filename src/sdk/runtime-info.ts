@@ -1,18 +1,26 @@
 import {readFileSync} from 'node:fs';
 import {arch, cpus, release, totalmem} from 'node:os';
+import {isUp} from './container-state.js';
 import type {Runtime} from './runtime.js';
 import {VERSION} from './version.js';
 
 /** What `info` tells of a runtime and its host. */
 export function runtimeInfo(runtime: Runtime) {
   const containers = runtime.listContainers();
-  const running = containers.filter(config => runtime.stateOf(config).status === 'running').length;
+  const states = containers.map(config => runtime.stateOf(config));
+  const running = states.filter(isUp).length;
+  const paused = states.filter(({status}) => status === 'paused').length;
   const {cgroups, hostname, isRoot} = runtime.facts;
   return {
     version: VERSION,
     root: runtime.store.root,
     runDirectory: runtime.store.run,
-    containers: {total: containers.length, running, stopped: containers.length - running},
+    containers: {
+      total: containers.length,
+      running: running - paused,
+      paused,
+      stopped: containers.length - running,
+    },
     images: runtime.store.listImages().length,
     cgroupLayout: cgroups.layout,
     cgroupControllers: cgroups

@@ -9,7 +9,9 @@ import {
   type Plan,
   type ProcessIdentity,
   type RemovedEvent,
+  signalProcess,
 } from '../binding/index.js';
+import {isPaused, thawNow} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
 import {
   containerNotFound,
@@ -40,7 +42,7 @@ import {
   type WaitingRecord,
   writeExit,
 } from './container-files.js';
-import type {ContainerState} from './container-state.js';
+import {type ContainerState, isUp} from './container-state.js';
 import {HostFacts} from './host-facts.js';
 import {type ContainerInspect, inspectRecord} from './inspect-record.js';
 import {DEFAULT_LOG, logNameOf} from './log-config.js';
@@ -187,8 +189,23 @@ export class Runtime implements AsyncDisposable {
   async close(): Promise<void> {
     this.#closed = true;
     this.pool.drop();
+    this.#endPaused();
     await this.#launcher?.close();
     await Promise.allSettled(this.#runs);
+  }
+
+  /** A v1 cgroup that stands still lets nobody die; the launcher waits for its containers. */
+  #endPaused(): void {
+    if (this.#owner === undefined) return;
+    for (const record of this.listContainers()) {
+      const {directory} = this.placesOf(record);
+      const isOurs =
+        record.owner === undefined ? isSelf(readWatcher(directory)) : record.owner.pid === this.#owner.pid;
+      const init = isOurs && this.stateOf(record).status === 'paused' ? readPid(directory) : undefined;
+      if (init === undefined) continue;
+      signalProcess(init, SIGKILL);
+      thawNow(this.cgroupsOf(record));
+    }
   }
 
   /** @internal Counts a start as under way. */
@@ -417,11 +434,23 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** @internal */
-  stateOf(record: StateFacts & Pick<ContainerRecord, 'id' | 'name'>): ContainerState {
+  stateOf(
+    record: StateFacts & Pick<ContainerRecord, 'id' | 'name' | 'owner' | 'autoRemove' | 'cgroupParent'>,
+  ): ContainerState {
     const places = this.placesOf(record);
     // Its removal begins with the name; from then on its files go, one after the other.
     if (record.owner !== undefined && !holdsName(places)) return {status: 'removing'};
-    return readState(places.directory, record, startedAt);
+    const state = readState(places.directory, record, startedAt);
+    if (state.status !== 'running') return state;
+    return isPaused(this.cgroupsOf(record)) ? {...state, status: 'paused'} : state;
+  }
+
+  /** @internal A container's cgroups that are there, by controller. */
+  cgroupsOf({
+    id,
+    cgroupParent,
+  }: Pick<ContainerRecord, 'id' | 'cgroupParent'>): Readonly<Record<string, string>> {
+    return this.facts.cgroups.directoriesOf(id, cgroupParent);
   }
 
   /** @internal What a start shares with containers that run. @throws `ERR_CONTAINER_NOT_RUNNING` and the rest of `openSharedNamespaces` */
@@ -504,9 +533,9 @@ export class Runtime implements AsyncDisposable {
   imageUse(imageId: string): ImageUse | undefined {
     const uses = this.listContainers()
       .filter(({image}) => image.id === imageId)
-      .map(user => ({containerId: user.id, status: this.stateOf(user).status}))
-      .filter(({status}) => status !== 'removing')
-      .map(({containerId, status}) => ({containerId, running: status === 'running'}));
+      .map(user => ({containerId: user.id, state: this.stateOf(user)}))
+      .filter(({state}) => state.status !== 'removing')
+      .map(({containerId, state}) => ({containerId, running: isUp(state)}));
     return uses.find(({running}) => running) ?? uses[0];
   }
 
@@ -600,6 +629,12 @@ export class Runtime implements AsyncDisposable {
   #cgroupTeardown({id, cgroupParent}: Pick<ContainerRecord, 'id' | 'cgroupParent'>) {
     return this.facts.cgroups.removal(id, cgroupParent);
   }
+}
+
+const SIGKILL = 9;
+
+function isSelf(watcher: ProcessIdentity | undefined): boolean {
+  return watcher?.pid === process.pid && isAlive(watcher);
 }
 
 /** How many names are tried when each is taken already. */

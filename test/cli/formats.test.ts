@@ -9,7 +9,7 @@ const info: Partial<Sdk> = {
     version: '1.2.3',
     root: '/var/lib/coracle',
     runDirectory: '/run/coracle',
-    containers: {total: 3, running: 1, stopped: 2},
+    containers: {total: 3, running: 1, paused: 0, stopped: 2},
     images: 4,
     cgroupLayout: 'v2',
     cgroupControllers: ['memory', 'pids'],

@@ -111,7 +111,7 @@ asRoot('an aborted signal and a deadline end it, paused or not', async t => {
   await aborted.pause();
   abort.abort();
   t.like(await aborted.exit, {cause: {kind: 'abort'}});
-  const late = await own.run({command: ['sleep', '1000'], deadlineMs: 300});
+  const late = await own.run({command: ['sleep', '1000'], deadlineMs: 4000});
   await late.pause();
   t.like(await late.exit, {cause: {kind: 'deadline'}});
 });

@@ -113,6 +113,9 @@ test('system df sums up, by kind', async t => {
     (await df('--format', '{{.Nope}}')).stderr,
     `template parsing error: template: :1:2: executing "" at <.Nope>: can't evaluate field Nope in type *formatter.diskUsageImagesContext\n`,
   );
-  t.regex((await df('-v')).stdout, /^Images space usage:[\s\S]*VOLUME NAME {3}LINKS {5}SIZE\na {13}1 {9}30B\n/);
+  t.regex(
+    (await df('-v')).stdout,
+    /^Images space usage:[\s\S]*VOLUME NAME {3}LINKS {5}SIZE\na {13}1 {9}30B\n/,
+  );
   t.is(JSON.parse((await df('-v', '--format', 'json')).stdout).Volumes[1].Size, '10B');
 });

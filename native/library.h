@@ -72,4 +72,9 @@ CT_EXPORT int64_t ct_send(int32_t socket, const void *request, const void *plan,
 CT_EXPORT int64_t ct_process_start_time(int32_t pid);
 CT_EXPORT int64_t ct_signal_process(int32_t pid, int64_t start_time, int32_t signal);
 
+/* library-terminal.c */
+#define CT_TERMINAL_BYTES 128
+CT_EXPORT int64_t ct_terminal_raw(int32_t fd, void *saved);
+CT_EXPORT int64_t ct_terminal_restore(int32_t fd, const void *saved);
+
 #endif

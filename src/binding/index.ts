@@ -86,4 +86,5 @@ export {
 } from './native.js';
 export {identifyProcess, isAlive, type ProcessIdentity, signalProcess} from './processes.js';
 export * from './steps.js';
+export {makeTerminalRaw} from './terminal.js';
 export {decompressZstd} from './zstd.js';

@@ -83,6 +83,7 @@ export const OPCODES = {
   userNamespace: 59,
   absent: 60,
   nextPlan: 61,
+  terminal: 62,
 } as const;
 
 export type OpcodeName = keyof typeof OPCODES;

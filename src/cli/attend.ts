@@ -13,13 +13,20 @@ const PATIENCE = 3;
 export async function attend(
   container: RunningContainer,
   context: Context,
-  {proxySignals}: {readonly proxySignals: boolean},
+  {proxySignals, detachKeys}: {readonly proxySignals: boolean; readonly detachKeys?: Buffer},
 ): Promise<number> {
+  const {terminal} = container;
   // Outputs are asked for at their first byte: see standard-streams.ts.
   for (const warning of container.warnings) context.stderr.write(`WARNING: ${warning}\n`);
-  const stopListening = proxySignals ? context.onSignal(forwardTo(container, context)) : () => {};
+  // A terminal makes its own signals of keys.
+  const stopListening =
+    proxySignals && terminal === undefined ? context.onSignal(forwardTo(container, context)) : () => {};
   const stdin = container.stdin === null ? undefined : context.stdin;
-  if (container.stdin !== null) {
+  let giveBack = () => {};
+  if (terminal !== undefined) {
+    const {connectTerminal} = await import('./terminal.js');
+    giveBack = connectTerminal(context, terminal, container.stdin, detachKeys ?? Buffer.from([0x10, 0x11]));
+  } else if (container.stdin !== null) {
     stdin?.pipe(container.stdin);
     // The program need not read to the end: a broken pipe is its business, and says nothing about ours.
     container.stdin.on('error', () => stdin?.unpipe());
@@ -37,15 +44,25 @@ export async function attend(
     ];
     const exit = await container.exit;
     await Promise.all(outputs);
+    if (exit === undefined) throw new Detached();
     sayWhy(exit, context);
     // As with Docker: who looks afterwards finds nothing of it.
     await container.settled;
     return dockerExitCode(exit);
   } finally {
     stopListening();
+    giveBack();
     stdin?.unpipe();
     // An open terminal or pipe would keep this process waiting for input that nobody reads.
     stdin?.destroy();
+  }
+}
+
+/** The person left by the detach keys, or the monitor is gone: the container is as it was. */
+export class Detached extends Error {
+  constructor() {
+    super('read escape sequence');
+    this.name = 'Detached';
   }
 }
 

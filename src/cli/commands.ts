@@ -19,6 +19,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./wait.js'),
   },
   ps: {summary: 'List containers', load: () => import('./ps.js')},
+  attach: {
+    summary: 'Attach local standard input, output, and error streams to a running container',
+    load: () => import('./attach.js'),
+  },
   logs: {summary: 'Fetch the logs of a container', load: () => import('./logs.js')},
   rm: {summary: 'Remove one or more containers', load: () => import('./rm.js')},
   inspect: {summary: 'Return low-level information on objects', load: () => import('./inspect.js')},
@@ -68,7 +72,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'container ps': 'ps',
   'container remove': 'rm',
   ...Object.fromEntries(
-    ['run', 'create', 'start', 'stop', 'restart', 'kill', 'wait', 'logs', 'rm'].map(name => [
+    ['run', 'create', 'start', 'stop', 'restart', 'kill', 'wait', 'attach', 'logs', 'rm'].map(name => [
       `container ${name}`,
       name,
     ]),

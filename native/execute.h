@@ -57,6 +57,7 @@ int run_teardown(struct run *run, uint32_t *step);
 int run_step(struct run *run, const struct ct_step *step);
 int run_prepare_exec(struct run *run);
 
+long send_message(int socket, const void *bytes, size_t length, const int *fds, int count, int flags);
 /* recvmsg(2) of one message; at most CT_PASSED_MAX descriptors, *count is how many came. */
 long receive_message(int socket, void *bytes, size_t length, int *fds, int *count, int flags);
 

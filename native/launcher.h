@@ -84,7 +84,6 @@ void close_all_but(const int *needed, int count);
 /* containers.c: the exit phase of a plan, small files read before they go. */
 uint32_t read_reports(int plan, char *to, uint32_t room);
 
-long send_message(int socket, const void *bytes, size_t length, const int *fds, int count, int flags);
 
 /* clone3(2) whose child calls function(argument) on its own stack and exits with the result. */
 long ct_clone3(struct clone_args *args, size_t size, int (*function)(void *), void *argument);

@@ -136,7 +136,7 @@ int clients_unread(const struct monitor *m)
 }
 
 /* What was dropped last is said although nothing follows it. */
-void end_idle_clients(struct monitor *m)
+void tell_losses(struct monitor *m)
 {
         for (int i = 0; i < CLIENTS_MAX; i++)
                 for (int stream = 0; stream < 2; stream++)

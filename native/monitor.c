@@ -140,6 +140,14 @@ static int open_streams(struct monitor *m, int *stdio)
         int ends[2];
         long r = 0;
         stdio[0] = stdio[1] = stdio[2] = -1;
+        if (orders()->flags & CT_ORDER_TERMINAL) {
+                r = sys4(__NR_socketpair, AF_UNIX_, SOCK_SEQPACKET_CLOEXEC, 0, ends);
+                if (r == 0) {
+                        m->terminal_socket = ends[0];
+                        stdio[0] = ends[1];
+                }
+                return (int)r;
+        }
         for (int i = 0; r == 0 && i < 2; i++) {
                 r = sys2(__NR_pipe2, ends, O_CLOEXEC);
                 if (r < 0)
@@ -161,8 +169,24 @@ static int open_streams(struct monitor *m, int *stdio)
         return r < 0 ? (int)r : 0;
 }
 
+/* The container has sent it before exec. */
+static int take_terminal(struct monitor *m)
+{
+        char none;
+        int fds[CT_PASSED_MAX], count = 0;
+        receive_message(m->terminal_socket, &none, 1, fds, &count, MSG_DONTWAIT_);
+        close_if_open(&m->terminal_socket);
+        if (count != 1)
+                return 0;
+        set_nonblocking(fds[0]);
+        m->streams[0].fd = m->input = fds[0];
+        m->terminal = 1;
+        return 1;
+}
+
 static void close_streams(struct monitor *m)
 {
+        close_if_open(&m->terminal_socket);
         if (!m->terminal)
                 close_if_open(&m->input);
         m->input = -1;
@@ -288,6 +312,10 @@ static void starter_reported(struct monitor *m)
         m->progress = 0;
         if (report.error == 0 && m->gave_up)
                 report.error = ETIMEDOUT;
+        if (report.error == 0 && (orders()->flags & CT_ORDER_TERMINAL) && !take_terminal(m)) {
+                report.error = ENOTTY;
+                report.step = CT_AT_STREAMS;
+        }
         if (report.error == 0) {
                 started(m);
                 return;
@@ -391,6 +419,7 @@ static void child_ended(struct monitor *m)
                 write_state(m, "restarting");
         write_exit(m, &ending);
         struct ct_said_exited said = {ending.code, ending.status, ending.restarts, 0};
+        tell_losses(m);
         say(m, CT_SAID_EXITED, &said, sizeof said);
         m->due = 0;
         if (!ending.restarts)
@@ -411,7 +440,6 @@ static void end(struct monitor *m, const struct ct_said_ended *ended)
         sys3(__NR_unlinkat, m->directory, "watcher", 0);
         if (ended->error == 0)
                 write_events(orders()->removed_events, 0);
-        end_idle_clients(m);
         say(m, CT_SAID_ENDED, ended, sizeof *ended);
         m->stage = ENDED;
         m->due = now_ns() + LAST_WORDS_NS;
@@ -646,7 +674,8 @@ _Noreturn void monitor_main(struct launcher *launcher, const int *fds)
         sys2(__NR_munmap, launcher->shared, sizeof *launcher->shared);
         forget_memory();
         close_all_but(needed, sizeof needed / sizeof *needed);
-        m = (struct monitor){.launcher = launcher, .directory = given[1], .plan = -1, .pidfd = -1, .helper = -1, .input = -1, .idle = 1};
+        m = (struct monitor){.launcher = launcher, .directory = given[1], .plan = -1, .pidfd = -1, .helper = -1, .input = -1,
+                             .terminal_socket = -1, .idle = 1};
         for (int i = 0; i < CLIENTS_MAX; i++)
                 m.clients[i].fd = -1;
         m.streams[0].fd = m.streams[1].fd = -1;

@@ -54,6 +54,7 @@ struct monitor {
         int helper, helper_pid;        /* starter or cleaner: its socket */
         int input;                     /* writing end of stdin, or the terminal */
         int terminal;                  /* 1: input and streams[0].fd are one */
+        int terminal_socket;           /* over which the starting container sends it */
         struct progress *progress;     /* the starter's */
         enum stage stage;
         int final;                     /* no restart any more */
@@ -101,7 +102,7 @@ void say(struct monitor *m, int type, const void *body, uint32_t length);
 void say_output(struct monitor *m, int stream, const char *bytes, uint32_t length);
 int is_held(const struct monitor *m);
 int clients_unread(const struct monitor *m);
-void end_idle_clients(struct monitor *m);
+void tell_losses(struct monitor *m);
 
 /* monitor-log.c: output on its way into the log */
 int open_log(struct monitor *m);

@@ -8,6 +8,9 @@
 #define AF_NETLINK_ 16
 #define SOCK_RAW_CLOEXEC (3 | O_CLOEXEC)
 #define TIOCSCTTY_ 0x540E
+#define TIOCSWINSZ_ 0x5414
+#define TIOCSPTLCK_ 0x40045431
+#define TIOCGPTPEER_ 0x5441            /* as an open of the other end, without a path to it: ioctl_tty(2) */
 
 /* A user namespace is there as long as a descriptor holds it: the process it was made for is gone again at once. */
 static int user_namespace(struct run *run, const struct ct_step *step)
@@ -230,6 +233,56 @@ static int next_plan(struct run *run, int gate)
         return r < 0 ? r : run_phase(&next, PHASE_CHILD);
 }
 
+/* Where the program looks for the terminal by name. What an image has there is covered, not followed. */
+static long mount_terminal(int terminal, const char *path)
+{
+        long made = sys4(__NR_openat, AT_FDCWD, path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0620);
+        if (made >= 0)
+                close_fd((int)made);
+        else if (made != -EEXIST)
+                return made;
+        long target = sys4(__NR_openat, AT_FDCWD, path, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+        if (target < 0)
+                return target;
+        long tree = sys3(__NR_open_tree, terminal, "", CT_OPEN_TREE_CLONE | O_CLOEXEC | AT_EMPTY_PATH), r = tree;
+        if (tree >= 0) {
+                r = sys5(__NR_move_mount, tree, "", target, "", CT_MOVE_MOUNT_F_EMPTY_PATH | CT_MOVE_MOUNT_T_EMPTY_PATH);
+                close_fd((int)tree);
+        }
+        close_fd((int)target);
+        return r;
+}
+
+/* The terminal is of the container's own devpts, so that its programs find it there under its name. */
+static int terminal(struct run *run, const struct ct_step *step)
+{
+        uint16_t size[4] = {(uint16_t)(step->y >> 16), (uint16_t)step->y, 0, 0};
+        int zero = 0, socket = slot_fd(run, step->at);
+        if (socket < 0 || step->n1 + sizeof "/ptmx" > sizeof run->path)
+                return -EBADF;
+        text_append(text_append(run->path, step_s1(run, step)), "/ptmx");
+        int master = (int)openat2_path(AT_FDCWD, run->path, O_RDWR | O_NOCTTY | O_CLOEXEC, 0, RESOLVE_NO_SYMLINKS);
+        if (master < 0)
+                return master;
+        long r = sys3(__NR_ioctl, master, TIOCSPTLCK_, &zero);
+        long peer = r < 0 ? r : sys3(__NR_ioctl, master, TIOCGPTPEER_, O_RDWR | O_NOCTTY | O_CLOEXEC);
+        r = peer;
+        if (r >= 0 && step->y != 0)
+                r = sys3(__NR_ioctl, master, TIOCSWINSZ_, size);
+        if (r >= 0)
+                r = sys5(__NR_fchownat, peer, "", step->x, -1, AT_EMPTY_PATH);
+        if (r >= 0 && step->n2 > 0)
+                r = mount_terminal((int)peer, step_s2(run, step));
+        if (r >= 0)
+                r = send_message(socket, "t", 1, &master, 1, 0);
+        for (int fd = 0; r >= 0 && fd < 3; fd++)
+                r = sys3(__NR_dup3, peer, fd, 0);
+        close_fd(master);
+        if (peer >= 0)
+                close_fd((int)peer);
+        return r < 0 ? (int)r : 0;
+}
+
 int step_process(struct run *run, const struct ct_step *step)
 {
         const char *s1 = step_s1(run, step);
@@ -279,6 +332,8 @@ int step_process(struct run *run, const struct ct_step *step)
                 return at < 0 ? -EBADF : hold(run, at);
         case CT_OP_NEXT_PLAN:
                 return at < 0 ? -EBADF : next_plan(run, at);
+        case CT_OP_CONSOLE:
+                return terminal(run, step);
         case CT_OP_CLONE: /* the spawner's own affair, at the end of the host phase */
         case CT_OP_ENTER:
                 return 0;

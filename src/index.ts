@@ -1,6 +1,8 @@
 /** Coracle's public face: what is not named here does not exist for users. */
 export {CoracleError, NativeFailure} from './errors.js';
 export {
+  Attachment,
+  type AttachOptions,
   type BindMount,
   CAPABILITIES,
   type CallOptions,
@@ -55,6 +57,7 @@ export {
   type RuntimeOptions,
   type SeccompDocument,
   type SignalSender,
+  type StartedAttachment,
   type StartOptions,
   type StatsOptions,
   type StdinSource,

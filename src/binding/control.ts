@@ -137,7 +137,7 @@ export type MonitorEvent =
       readonly executedNs: bigint;
     }
   | {readonly type: 'failed'; readonly step: number; readonly errno: number}
-  | {readonly type: 'exited'; readonly restarts: boolean}
+  | {readonly type: 'exited'; readonly code: number; readonly status: number; readonly restarts: boolean}
   | {readonly type: 'output'; readonly stream: 'stdout' | 'stderr'; readonly bytes: Buffer}
   | {readonly type: 'dropped'; readonly stream: 'stdout' | 'stderr'; readonly bytes: number}
   | {readonly type: 'ended'; readonly step: number; readonly errno: number}
@@ -188,7 +188,12 @@ export function decodeSaid(record: Buffer): MonitorEvent | undefined {
     case SAID.failed:
       return {type: 'failed', step: body.readUInt32LE(0), errno: body.readInt32LE(4)};
     case SAID.exited:
-      return {type: 'exited', restarts: body.readUInt32LE(8) !== 0};
+      return {
+        type: 'exited',
+        code: body.readInt32LE(0),
+        status: body.readInt32LE(4),
+        restarts: body.readUInt32LE(8) !== 0,
+      };
     case SAID.output:
       return {type: 'output', stream, bytes: body};
     case SAID.dropped:

@@ -83,6 +83,7 @@ export const OPCODES = {
   userNamespace: 59,
   absent: 60,
   nextPlan: 61,
+  console: 62,
   enter: 70,
   fork: 71,
   terminal: 72,

@@ -2,6 +2,7 @@ import type {Duplex} from 'node:stream';
 import {describeExit, dockerExitCode, type Exit} from '../sdk/index.js';
 import {PROGRAM} from './cli-error.js';
 import type {Context, Output} from './command.js';
+import {parseDetachKeys} from './detach-keys.js';
 import type {RunningContainer} from './sdk.js';
 
 /** Docker gives up on a container that ignores it when the third one comes. */
@@ -9,6 +10,8 @@ const PATIENCE = 3;
 
 export interface Attendance {
   readonly proxySignals: boolean;
+  /** What a person types at a container's terminal to leave it. @default ctrl-p ctrl-q */
+  readonly detachKeys?: Buffer;
   /** Something between the terminal and the program: what is typed goes through it. */
   readonly typing?: Duplex;
   /** What ended, when its end is put into words. @default 'container' */
@@ -16,7 +19,11 @@ export interface Attendance {
 }
 
 /** What there is to stay with: a container, or a command in one. */
-export type Attended = Pick<RunningContainer, 'stdin' | 'forward' | 'exit' | 'settled' | 'warnings' | 'kill'>;
+export type Attended = Pick<
+  RunningContainer,
+  'stdin' | 'forward' | 'exit' | 'settled' | 'warnings' | 'kill'
+> &
+  Partial<Pick<RunningContainer, 'terminal'>>;
 
 /**
  * Stays with a running container: streams out, stdin in, signals on. Resolves with Docker's exit code once it has ended
@@ -25,13 +32,20 @@ export type Attended = Pick<RunningContainer, 'stdin' | 'forward' | 'exit' | 'se
 export async function attend(
   container: Attended,
   context: Context,
-  {proxySignals, typing, what = 'container'}: Attendance,
+  {proxySignals, detachKeys, typing, what = 'container'}: Attendance,
 ): Promise<number> {
+  const {terminal} = container;
   // Outputs are asked for at their first byte: see standard-streams.ts.
   for (const warning of container.warnings) context.stderr.write(`WARNING: ${warning}\n`);
-  const stopListening = proxySignals ? context.onSignal(forwardTo(container, context)) : () => {};
+  // A terminal makes its own signals of keys.
+  const stopListening =
+    proxySignals && terminal === undefined ? context.onSignal(forwardTo(container, context)) : () => {};
   const stdin = container.stdin === null ? undefined : context.stdin;
-  if (container.stdin !== null) {
+  let giveBack = () => {};
+  if (terminal !== undefined) {
+    const {connectTerminal} = await import('./terminal.js');
+    giveBack = connectTerminal(context, terminal, container.stdin, detachKeys ?? parseDetachKeys());
+  } else if (container.stdin !== null) {
     if (typing === undefined) stdin?.pipe(container.stdin);
     else stdin?.pipe(typing).pipe(container.stdin);
     // The program need not read to the end: a broken pipe is its business, and says nothing about ours.
@@ -50,15 +64,25 @@ export async function attend(
     ];
     const exit = await container.exit;
     await Promise.all(outputs);
+    if (exit === undefined) throw new Detached();
     sayWhy(exit, what, context);
     // As with Docker: who looks afterwards finds nothing of it.
     await container.settled;
     return dockerExitCode(exit);
   } finally {
     stopListening();
+    giveBack();
     stdin?.unpipe();
     // An open terminal or pipe would keep this process waiting for input that nobody reads.
     stdin?.destroy();
+  }
+}
+
+/** The person left by the detach keys, or the monitor is gone: the container is as it was. */
+export class Detached extends Error {
+  constructor() {
+    super('read escape sequence');
+    this.name = 'Detached';
   }
 }
 

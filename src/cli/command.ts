@@ -50,6 +50,7 @@ export interface Output {
   write(chunk: string | Uint8Array): unknown;
   readonly isTTY?: boolean;
   readonly columns?: number;
+  readonly rows?: number;
 }
 
 /** The world around a command. Tests make one of their own. */

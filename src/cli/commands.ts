@@ -46,6 +46,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./port.js'),
   },
   ps: {summary: 'List containers', load: () => import('./ps.js')},
+  attach: {
+    summary: 'Attach local standard input, output, and error streams to a running container',
+    load: () => import('./attach.js'),
+  },
   logs: {summary: 'Fetch the logs of a container', load: () => import('./logs.js')},
   rm: {summary: 'Remove one or more containers', load: () => import('./rm.js')},
   inspect: {summary: 'Return low-level information on objects', load: () => import('./inspect.js')},
@@ -103,7 +107,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'system events': 'events',
   'system info': 'info',
   ...Object.fromEntries(
-    'cp create diff exec kill logs pause port rename restart rm run start stats stop top unpause wait'
+    'attach cp create diff exec kill logs pause port rename restart rm run start stats stop top unpause wait'
       .split(' ')
       .map(name => [`container ${name}`, name]),
   ),

@@ -10,12 +10,10 @@ import type {Flag} from './command.js';
 import {checkCpus, checkEnv, checkInteger, checkLabel, checkSysctl, checkUint16} from './flag-checks.js';
 
 const NETWORKS_LATER = 'networks come with a later release; --network none (the default) and host work';
-const ATTACH_LATER = 'to attach comes with the next release; run it attached, or detached and read its log';
 const HEALTH_LATER = 'health checks come with the next release';
-const TTY_LATER = 'terminals come with the next release; -i alone passes stdin through';
 const SHARING_LATER = 'sharing volumes and cgroup namespaces comes with a later release';
 
-const SHORT_NAMES: Readonly<Record<string, string>> = {publish: 'p', attach: 'a'};
+const SHORT_NAMES: Readonly<Record<string, string>> = {publish: 'p'};
 
 const checkSignedSize = (text: string) => {
   if (text !== '-1') parseSize(text);
@@ -25,6 +23,7 @@ const checkIops = (text: string) => void parseDeviceRate(text, 'operations');
 
 /** Flags of `run` and `create`, with Docker's names and words; ours say so. */
 export const CONTAINER_FLAGS: readonly Flag[] = [
+  {name: 'attach', short: 'a', type: 'list', summary: 'Attach to STDIN, STDOUT or STDERR'},
   {
     name: 'blkio-weight',
     type: 'uint16',
@@ -169,6 +168,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     check: parseDuration,
   },
   {name: 'tmpfs', type: 'list', summary: 'Mount a tmpfs directory'},
+  {name: 'tty', short: 't', summary: 'Allocate a pseudo-TTY'},
   {name: 'ulimit', type: 'ulimit', summary: 'Ulimit options', check: parseUlimit},
   {name: 'user', short: 'u', type: 'string', summary: 'Username or UID (format: <name|uid>[:<group|gid>])'},
   {name: 'uts', type: 'string', summary: 'UTS namespace to use'},
@@ -211,7 +211,6 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     'health-timeout',
   ]),
   {name: 'no-healthcheck', summary: '', hidden: true},
-  ...unsupported(ATTACH_LATER, ['detach-keys', 'attach']),
   ...unsupported(SHARING_LATER, ['cgroupns', 'volumes-from']),
   ...unsupported('there is one way to run containers here', ['runtime', 'isolation', 'annotation']),
   ...unsupported('name the devices: --device', ['device-cgroup-rule']),
@@ -224,8 +223,13 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     'cpu-rt-runtime',
     'kernel-memory',
   ]),
-  {name: 'tty', short: 't', summary: '', unsupported: TTY_LATER},
 ];
+
+export const DETACH_KEYS_FLAG: Flag = {
+  name: 'detach-keys',
+  type: 'string',
+  summary: 'Override the key sequence for detaching a container',
+};
 
 export const DETACH_FLAG: Flag = {
   name: 'detach',

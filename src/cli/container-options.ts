@@ -48,6 +48,8 @@ export async function containerOptions(call: Call, world: World): Promise<RunOpt
     name: call.value('name') || undefined,
     labels,
     stdin: call.has('interactive') ? 'pipe' : 'ignore',
+    tty: call.has('tty') || undefined,
+    attach: attachOf(call),
     limits: limitsOf(call),
     whenUnavailable,
     ulimits: Object.fromEntries(
@@ -283,6 +285,23 @@ function refuseWhatIsMissing(call: Call): void {
       },
     );
   }
+}
+
+/** dockerd's client: nothing with --detach; with --interactive stdin; all outputs unless some are named. */
+function attachOf(call: Call): RunOptions['attach'] {
+  const named = call.values('attach').map(name => name.toLowerCase());
+  for (const name of named) {
+    if (!['stdin', 'stdout', 'stderr'].includes(name)) {
+      throw new ClientError(
+        `invalid argument "${name}" for "-a, --attach" flag: valid streams are STDIN, STDOUT and STDERR`,
+      );
+    }
+  }
+  if (call.has('detach') && named.length > 0) {
+    throw new ClientError('conflicting options: cannot specify both --attach and --detach');
+  }
+  if (call.has('detach')) return [];
+  return named.length > 0 ? (named as NonNullable<RunOptions['attach']>) : undefined;
 }
 
 function logOf(call: Call): RunOptions['log'] {

@@ -1,21 +1,22 @@
 import {Transform} from 'node:stream';
 import {CoracleError} from '../errors.js';
 
-/** ctrl-p ctrl-q */
-export const DETACH_KEYS = 'ctrl-p,ctrl-q';
+/** Docker's own: ctrl-p ctrl-q. */
+const DEFAULT_KEYS = Buffer.from([0x10, 0x11]);
 
 /**
- * `a`, `ctrl-a` to `ctrl-z`, `ctrl-@ [ \ ] ^ _`, with commas between, as moby/term's ToBytes reads them.
+ * `a`, `ctrl-a` to `ctrl-z`, `ctrl-@ [ \\ ] ^ _`, with commas between, as moby/term's ToBytes reads them.
+ * @param what dockerd calls them one way for a container and another for a command in one
  * @throws CoracleError `ERR_INVALID_OPTION` with dockerd's words
  */
-export function parseDetachKeys(text: string): Buffer {
-  if (text === '') return parseDetachKeys(DETACH_KEYS);
+export function parseDetachKeys(text = '', what: 'detach' | 'escape' = 'detach'): Buffer {
+  if (text === '') return DEFAULT_KEYS;
   return Buffer.from(
     text.split(',').map(key => {
       if ([...key].length === 1 && key.charCodeAt(0) < 0x80) return key.charCodeAt(0);
       const control = /^ctrl-([a-z@[\\\]^_])$/.exec(key.toLowerCase())?.[1];
       if (control === undefined) {
-        throw new CoracleError('ERR_INVALID_OPTION', `Invalid escape keys (${text}) provided`, {
+        throw new CoracleError('ERR_INVALID_OPTION', `Invalid ${what} keys (${text}) provided`, {
           details: {option: 'detach-keys'},
         });
       }
@@ -24,42 +25,48 @@ export function parseDetachKeys(text: string): Buffer {
   );
 }
 
-/** Hands on what is typed until the keys are: their beginning is held back until it is clear what it is. */
+/**
+ * Finds the keys in what is typed, also over several pieces. Keys that only begin like them are handed on.
+ * @returns given a piece, what to hand on, and whether the keys came; then nothing after them counts
+ */
+export function detachFilter(keys: Buffer): (piece: Buffer) => {bytes: Buffer; isDetached: boolean} {
+  let matched = 0;
+  return piece => {
+    const bytes: number[] = [];
+    for (const byte of piece) {
+      if (byte === keys[matched]) {
+        matched++;
+        if (matched === keys.length) return {bytes: Buffer.from(bytes), isDetached: true};
+        continue;
+      }
+      bytes.push(...keys.subarray(0, matched));
+      matched = byte === keys[0] ? 1 : 0;
+      if (matched === 0) bytes.push(byte);
+    }
+    return {bytes: Buffer.from(bytes), isDetached: false};
+  };
+}
+
+/** Hands on what is typed until the keys are. */
 export class UntilDetached extends Transform {
   /** Resolves when the keys were typed. */
   readonly detached: Promise<void>;
-  readonly #keys: Buffer;
-  #matched = 0;
+  readonly #filter: ReturnType<typeof detachFilter>;
   #detach!: () => void;
 
   constructor(keys: Buffer) {
     super();
-    this.#keys = keys;
+    this.#filter = detachFilter(keys);
     this.detached = new Promise(resolve => {
       this.#detach = resolve;
     });
   }
 
   override _transform(typed: Buffer, _: BufferEncoding, done: () => void): void {
-    const through: number[] = [];
-    for (const byte of typed) {
-      if (byte === this.#keys[this.#matched]) {
-        if (++this.#matched < this.#keys.length) continue;
-        this.push(Buffer.from(through));
-        this.push(null);
-        this.#detach();
-        return;
-      }
-      through.push(...this.#keys.subarray(0, this.#matched));
-      this.#matched = byte === this.#keys[0] ? 1 : 0;
-      if (this.#matched === 0) through.push(byte);
-    }
-    this.push(Buffer.from(through));
-    done();
-  }
-
-  override _flush(done: () => void): void {
-    this.push(this.#keys.subarray(0, this.#matched));
-    done();
+    const {bytes, isDetached} = this.#filter(typed);
+    if (bytes.length > 0) this.push(bytes);
+    if (!isDetached) return done();
+    this.push(null);
+    this.#detach();
   }
 }

@@ -48,7 +48,7 @@ async function run(call: Call, context: Context): Promise<number> {
   const env = await environment(call, context);
   const sdk = await context.sdk();
   if (!detached) await checkTerminal(call, context, sdk, name);
-  const keys = parseDetachKeys(call.value('detach-keys') ?? '');
+  const keys = parseDetachKeys(call.value('detach-keys'), 'escape');
   const terminal = call.has('tty') && !detached;
   const local = terminal ? context.terminal() : undefined;
   const options: ExecOptions = {

@@ -1,5 +1,6 @@
 import {CoracleError} from '../errors.js';
 import {
+  type Attachment,
   Container,
   diskUsage,
   dockerExitCode,
@@ -13,7 +14,7 @@ import {
   Volume,
 } from '../sdk/index.js';
 import {examineHost} from './examine-host.js';
-import type {ContainerSummary, ImageSummary, Sdk} from './sdk.js';
+import type {AttachedStreams, ContainerSummary, ImageSummary, RunningContainer, Sdk} from './sdk.js';
 
 export {inspectArchivedImages, VERSION} from '../sdk/index.js';
 
@@ -36,7 +37,40 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       }
     },
     create: async (image, options) => (await Container.create(image, options, {runtime, door: 'docker'})).id,
-    start: async (name, {stdin}) => (await container(name)).start({stdin: stdin ? 'pipe' : 'ignore'}),
+    runAttached: async (image, options, streams) => {
+      const made = await Container.create(image, options, {runtime, door: 'docker'});
+      try {
+        const {signal} = options;
+        // The signal is the start's: what happens later is the container's affair.
+        return asRunning(made, await startAttached(made, {...streams, ...(signal && {signal})}), options);
+      } catch (error) {
+        if (options.autoRemove) await made.remove({volumes: true});
+        throw error;
+      }
+    },
+    start: async (name, {stdin}) => {
+      const found = await container(name);
+      const {Config, HostConfig} = await found.inspect();
+      const started = await startAttached(found, {
+        stdin: stdin && Config.OpenStdin,
+        stdout: true,
+        stderr: true,
+      });
+      return asRunning(found, started, {tty: Config.Tty, autoRemove: HostConfig.AutoRemove});
+    },
+    attach: async (name, {stdin}) => {
+      const found = await container(name);
+      const {Config, HostConfig} = await found.inspect();
+      const attachment = await found.attach({
+        stdin: stdin && Config.OpenStdin,
+        stdinOnce: Config.StdinOnce,
+      });
+      return asRunning(
+        found,
+        {attachment, warnings: []},
+        {tty: Config.Tty, autoRemove: HostConfig.AutoRemove},
+      );
+    },
     startDetached: async name => (await container(name)).startDetached(),
     logs: async function* (name, options) {
       yield* (await container(name)).logs(options);
@@ -98,6 +132,54 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     info: async () => runtimeInfo(runtime),
     doctor: () => examineHost(runtime),
     close: () => runtime.close(),
+  };
+}
+
+function startAttached(
+  container: Container,
+  {stdin, stdout, stderr, signal}: AttachedStreams & {readonly signal?: AbortSignal},
+) {
+  return container.startAttached({
+    stdin,
+    stdout,
+    stderr,
+    stdinOnce: stdin,
+    whenSlow: 'wait',
+    ...(signal && {signal}),
+  });
+}
+
+/** A container that lives on its own, as the command line stays with one. */
+function asRunning(
+  container: Container,
+  {attachment, warnings}: {readonly attachment: Attachment; readonly warnings: readonly string[]},
+  {tty = false, autoRemove = false}: {readonly tty?: boolean; readonly autoRemove?: boolean},
+): RunningContainer {
+  const writers: Partial<Record<string, (bytes: Uint8Array) => Promise<void> | undefined>> = {};
+  let forwarding: Promise<void> | undefined;
+  return {
+    id: container.id,
+    stdin: attachment.stdin,
+    forward: (stream, write) => {
+      writers[stream] = write;
+      forwarding ??= Promise.resolve().then(() =>
+        attachment.forward(({stream: from, bytes}) => writers[from]?.(bytes)),
+      );
+      return forwarding;
+    },
+    exit: attachment.exit,
+    settled: attachment.exit.then(async exit => {
+      if (exit !== undefined && autoRemove) await container.wait({condition: 'removed'});
+    }),
+    warnings,
+    steps: [],
+    kill: signal => container.kill(signal),
+    ...(tty && {
+      terminal: {
+        resize: (rows: number, columns: number) => attachment.resize(rows, columns),
+        detach: () => attachment.detach(),
+      },
+    }),
   };
 }
 

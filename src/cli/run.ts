@@ -1,11 +1,15 @@
 import {constants} from 'node:os';
 import {CoracleError} from '../errors.js';
-import {attend} from './attend.js';
+import type {RunOptions} from '../sdk/index.js';
+import {attend, Detached} from './attend.js';
 import {CidFile} from './cid-file.js';
 import type {Call, Command, Context} from './command.js';
-import {CONTAINER_FLAGS, DETACH_FLAG} from './container-flags.js';
+import {CONTAINER_FLAGS, DETACH_FLAG, DETACH_KEYS_FLAG} from './container-flags.js';
 import {containerOptions} from './container-options.js';
+import {parseDetachKeys} from './detach-keys.js';
 import {explainSteps} from './explain-steps.js';
+import type {AttachedStreams} from './sdk.js';
+import {requireTerminal} from './terminal.js';
 import {withDefaultTag} from './with-default-tag.js';
 
 export const command: Command = {
@@ -16,6 +20,7 @@ export const command: Command = {
   flags: [
     ...CONTAINER_FLAGS,
     DETACH_FLAG,
+    DETACH_KEYS_FLAG,
     {
       name: 'explain',
       summary: "Print the steps of the start with the time each took, to stderr (Coracle's own)",
@@ -40,6 +45,9 @@ export const command: Command = {
 async function run(call: Call, context: Context): Promise<number> {
   const image = call.words[0]!;
   const options = await containerOptions(call, context);
+  const detachKeys = parseDetachKeys(call.value('detach-keys'));
+  const streams = streamsOf(options);
+  if (streams.stdin && options.tty && !call.has('detach')) requireTerminal(context);
   using cidFile = new CidFile(call.value('cidfile'));
   const sdk = await context.sdk();
   if (call.has('detach')) {
@@ -51,14 +59,29 @@ async function run(call: Call, context: Context): Promise<number> {
     context.stdout.write(`${id}\n`);
     return 0;
   }
+  // What nobody can come back to needs no monitor; and the steps of a start are told by the launcher.
+  const passes = (options.autoRemove ?? false) && !options.tty && options.attach === undefined;
   const container = await interruptibly(context, image, call, signal =>
-    sdk.run(image, {...options, signal}, call.has('explain')),
+    passes || call.has('explain')
+      ? sdk.run(image, {...options, signal}, call.has('explain'))
+      : sdk.runAttached(image, {...options, signal}, streams),
   );
   cidFile.write(container.id);
   if (call.has('explain')) context.stderr.write(explainSteps(container.steps, call.has('json')));
-  return await attend(container, context, {
-    proxySignals: call.value('sig-proxy') === undefined || call.has('sig-proxy'),
-  });
+  try {
+    return await attend(container, context, {
+      proxySignals: call.value('sig-proxy') === undefined || call.has('sig-proxy'),
+      detachKeys,
+    });
+  } catch (error) {
+    if (error instanceof Detached) return 0;
+    throw error;
+  }
+}
+
+function streamsOf({attach, stdin}: RunOptions): AttachedStreams {
+  const has = (stream: 'stdin' | 'stdout' | 'stderr') => attach === undefined || attach.includes(stream);
+  return {stdin: stdin === 'pipe' && has('stdin'), stdout: has('stdout'), stderr: has('stderr')};
 }
 
 /** A signal during the start ends it: nothing stays, and the exit code is the shell's for that signal. */

@@ -41,8 +41,12 @@ export interface Sdk {
   runDetached(image: string, options: RunOptions): Promise<DetachedContainer>;
   /** @returns the id */
   create(image: string, options: RunOptions): Promise<string>;
-  /** Starts one that was created or has exited; its streams are there as for `run`. */
+  /** As `runDetached`, and stays with it from its first byte on. */
+  runAttached(image: string, options: RunOptions, streams: AttachedStreams): Promise<RunningContainer>;
+  /** Starts one that was created or has exited, and stays with it. */
   start(container: string, options: {readonly stdin: boolean}): Promise<RunningContainer>;
+  /** Stays with one that runs. */
+  attach(container: string, options: {readonly stdin: boolean}): Promise<RunningContainer>;
   /** Starts one and leaves it to itself. @returns warnings */
   startDetached(container: string): Promise<readonly string[]>;
   /** Stops it if it runs, and starts it detached. */
@@ -104,6 +108,19 @@ export interface Sdk {
   close(): Promise<void>;
 }
 
+export interface Terminal {
+  resize(rows: number, columns: number): Promise<void>;
+  /** Leaves the container running. */
+  detach(): void;
+}
+
+/** Which streams to stay with. */
+export interface AttachedStreams {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+}
+
 export interface DetachedContainer {
   readonly id: string;
   /** Limits that are not enforced. */
@@ -119,8 +136,10 @@ export interface RunningContainer {
     stream: 'stdout' | 'stderr',
     write: (bytes: Uint8Array) => Promise<void> | undefined,
   ): Promise<void>;
-  /** Settles after the streams have ended. */
-  readonly exit: Promise<Exit>;
+  /** Settles after the streams have ended; undefined when this side left it before. */
+  readonly exit: Promise<Exit | undefined>;
+  /** Of a container with a terminal. */
+  readonly terminal?: Terminal;
   /** After `exit`, when nothing is left to be done: with `--rm` after the removal. */
   readonly settled: Promise<void>;
   readonly warnings: readonly string[];

@@ -1,9 +1,8 @@
-import {attend} from './attend.js';
+import {attend, Detached} from './attend.js';
 import {ClientError} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
+import {parseDetachKeys} from './detach-keys.js';
 import {forEachName} from './for-each-name.js';
-
-const ATTACH_LATER = 'to detach comes with the next release';
 
 export const command: Command = {
   name: 'start',
@@ -13,7 +12,7 @@ export const command: Command = {
   flags: [
     {name: 'attach', short: 'a', summary: 'Attach STDOUT/STDERR and forward signals'},
     {name: 'interactive', short: 'i', summary: "Attach container's STDIN"},
-    {name: 'detach-keys', type: 'string', summary: '', unsupported: ATTACH_LATER},
+    {name: 'detach-keys', type: 'string', summary: 'Override the key sequence for detaching a container'},
   ],
   least: 1,
   most: Number.POSITIVE_INFINITY,
@@ -37,6 +36,12 @@ async function run(call: Call, context: Context): Promise<number> {
     if (failed.length === 0) return 0;
     throw new ClientError(`failed to start containers: ${failed.join(', ')}`);
   }
+  const detachKeys = parseDetachKeys(call.value('detach-keys'));
   const container = await sdk.start(call.words[0]!, {stdin: call.has('interactive')});
-  return await attend(container, context, {proxySignals: true});
+  try {
+    return await attend(container, context, {proxySignals: true, detachKeys});
+  } catch (error) {
+    if (error instanceof Detached) return 0;
+    throw error;
+  }
 }

@@ -53,6 +53,17 @@ export const RUN_OPTION_CHECKS = {
   stdin: checkStdin,
   stdout: checkOutput,
   stderr: checkOutput,
+  tty: checkBoolean,
+  terminalSize: (option, value) => {
+    checkRecord(option, value, ['rows', 'columns']);
+    const {rows, columns} = value as {rows: unknown; columns: unknown};
+    checkInteger(`${option}.rows`, rows, 0, 65_535);
+    checkInteger(`${option}.columns`, columns, 0, 65_535);
+  },
+  attach: (option, value) => {
+    checkStrings(option, value);
+    for (const stream of value) checkOneOf(option, stream, ['stdin', 'stdout', 'stderr']);
+  },
   outputLimitBytes: (option, value) => checkInteger(option, value, 0, 2 ** 30),
   limits: checkLimits,
   whenUnavailable: (option, value) => checkOneOf(option, value, ['error', 'warn']),

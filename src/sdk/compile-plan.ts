@@ -195,7 +195,7 @@ function compileStart(input: PlanInput, slots: SlotAllocator): CompiledStart {
         : {op: 'chroot', stage: 'switch the root', at: root},
     ],
     program: [
-      ...standardStreams(),
+      ...(config.tty ? terminalSteps(input) : standardStreams()),
       {op: 'workdir', stage: 'working directory', s1: config.workdir || '/', flags: STEP_FLAGS.make},
       // After the last node of /dev was made: modes are exact until here.
       {op: 'umask', stage: 'umask', x: 0o022},
@@ -384,6 +384,23 @@ function readOnlyRoot({readOnly, workdir}: ContainerConfig, root: Slot, slots: S
 
 function standardStreams(): Step[] {
   return [0, 1, 2].map(fd => ({op: 'stdio', stage: 'standard streams', at: SLOT_PASSED + fd, x: fd}));
+}
+
+/** A terminal of its own devpts; /dev/console is the same. Its other end goes to whoever watches over the container. */
+function terminalSteps({config, user}: PlanInput): Step[] {
+  const {rows = 0, columns = 0} = config.terminalSize ?? {};
+  return [
+    {
+      op: 'console',
+      stage: 'terminal',
+      at: SLOT_PASSED,
+      s1: '/dev/pts',
+      s2: '/dev/console',
+      x: user.uid,
+      y: rows * 0x1_0000 + columns,
+    },
+    {op: 'ctty', stage: 'controlling terminal', x: 0},
+  ];
 }
 
 /** Where Docker has its init, so that process lists look alike. */

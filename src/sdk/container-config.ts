@@ -56,6 +56,8 @@ export interface ContainerConfig extends Unchanged {
   readonly seccomp: ResolvedSeccomp;
   /** The caller's mounts, then the image's volumes that nothing else covers. */
   readonly mounts: readonly ConfiguredMount[];
+  /** Which streams whoever made it meant to stay with, as Docker's client says; absent: all that there are. */
+  readonly attach?: readonly ('stdin' | 'stdout' | 'stderr')[];
   /** Of its output while it is detached; absent: Docker's default. */
   readonly log?: LogConfig;
   /** Absent: never. */
@@ -187,6 +189,9 @@ export function makeContainerConfig(
     network: options.network,
     init: options.init,
     autoRemove: options.autoRemove,
+    ...(options.tty && {tty: true}),
+    ...(options.tty && options.terminalSize && {terminalSize: options.terminalSize}),
+    ...(options.attach && {attach: options.attach}),
     ...(options.log && {log: options.log}),
     ...(options.restart && {restart: options.restart}),
     ...(parent !== undefined && {cgroupParent: parent}),
@@ -216,10 +221,15 @@ function sharedNamespaces(
  * The environment of the container's process: Docker's PATH and HOSTNAME under what options and image say. HOME is
  * added from /etc/passwd by whoever resolves the user, unless it is set here.
  */
-export function processEnv({env, hostname}: Pick<ContainerConfig, 'env' | 'hostname'>): string[] {
+export function processEnv({
+  env,
+  hostname,
+  tty = false,
+}: Pick<ContainerConfig, 'env' | 'hostname' | 'tty'>): string[] {
   const byKey = new Map([
     ['PATH', `PATH=${DEFAULT_PATH}`],
     ['HOSTNAME', `HOSTNAME=${hostname}`],
+    ...(tty ? [['TERM', 'TERM=xterm'] as const] : []),
   ]);
   for (const variable of env) {
     if (variable.includes('=')) byKey.set(envKey(variable), variable);

@@ -10,6 +10,7 @@ import {
 import {freeze, isPaused, thaw, thawNow} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
 import {containerNotFound, diffUpper} from '../store/index.js';
+import {Attachment, type AttachOptions} from './attachment.js';
 import {beginRun, describeRun, processRequest, startTransient, subjectOf} from './begin-run.js';
 import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-output.js';
 import {checkInteger, checkRecord} from './check-option.js';
@@ -20,6 +21,7 @@ import {
   isWatched,
   keptSteps,
   LOST,
+  readExit,
   readPid,
   removalSteps,
   writeExit,
@@ -43,7 +45,7 @@ import {exitOf, isRefusal, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
 import type {ContainerInspect} from './inspect-record.js';
 import {MonitorConnection} from './monitor-connection.js';
-import {type Sender, senderNumber} from './monitor-records.js';
+import {exitOfRecord, type Sender, senderNumber} from './monitor-records.js';
 import {nowNanoseconds} from './nanosecond-time.js';
 import {type Door, normalizeRunOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
@@ -127,7 +129,7 @@ export class Container implements AsyncDisposable {
     const request = await describeRun(image, options, call);
     const {runtime, normalized, subject} = request;
     const {stdin, signal} = normalized;
-    refuseRestart({...(normalized.restart && {restart: normalized.restart})});
+    refuseAttached({tty: normalized.tty, ...(normalized.restart && {restart: normalized.restart})});
     if (subject === undefined) {
       const created = await runtime.createContainer(image, normalized);
       return new Container(runtime, created).start({stdin, explain, ...(signal && {signal})});
@@ -247,6 +249,63 @@ export class Container implements AsyncDisposable {
     return warnings;
   }
 
+  /**
+   * As `startDetached`, and stays with it from its first byte on.
+   * @throws as `startDetached`
+   */
+  async startAttached(options: AttachOptions = {}): Promise<StartedAttachment> {
+    let attachment: Attachment | undefined;
+    const {warnings, started} = await this.#startMonitored({
+      signal: options.signal,
+      before: async connection => {
+        attachment = await this.#attachTo(connection, options);
+      },
+    });
+    return {attachment: attachment!, warnings, pid: started.pid};
+  }
+
+  /**
+   * Stays with a container that runs detached: its output from here on, and its stdin.
+   * @throws `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_ATTACHED` for one that somebody started attached
+   */
+  async attach(options: AttachOptions = {}): Promise<Attachment> {
+    const record = this.runtime.readContainer(this.id);
+    const {status} = this.#stateOf(record);
+    if (status === 'restarting') {
+      throw new CoracleError(
+        'ERR_CONTAINER_NOT_RUNNING',
+        'You cannot attach to a restarting container, wait until it is running',
+      );
+    }
+    if (status !== 'running') {
+      throw new CoracleError(
+        'ERR_CONTAINER_NOT_RUNNING',
+        'You cannot attach to a stopped container, start it first',
+      );
+    }
+    const connection = await MonitorConnection.open(this.runtime.placesOf(record).directory);
+    if (connection === undefined) throw heldBySomebody(record.name);
+    return this.#attachTo(connection, options);
+  }
+
+  async #attachTo(connection: MonitorConnection, options: AttachOptions): Promise<Attachment> {
+    const {stdout = true, stderr = true, stdin, whenSlow, stdinOnce, signal} = options;
+    const config = this.runtime.readContainer(this.id);
+    const attachment = new Attachment(connection, options, event => this.#exitAfter(event, config));
+    const flags = {stdout, stderr, hold: whenSlow === 'wait', onlyInput: stdin && stdinOnce};
+    await connection.attach(...ATTACH_NAMES.filter(name => flags[name]));
+    signal?.throwIfAborted();
+    return attachment;
+  }
+
+  /** `exit.json` is there before the monitor says that it ended, unless it is removed at once. */
+  #exitAfter({code, status}: Extract<MonitorEvent, {type: 'exited'}>, config: ContainerRecord): Exit {
+    const recorded = readExit(this.runtime.placesOf(config).directory, config);
+    if (recorded !== undefined) return recorded.exit;
+    const waited = {code, status, ...UNKNOWN_RUN};
+    return exitOfRecord({startedAt: '', finishedAt: '', waited}, config);
+  }
+
   #startMonitored(options: DetachedStartOptions): Promise<DetachedStart> {
     const {owner, name} = this.runtime.readContainer(this.id);
     if (owner !== undefined) throw alreadyRunning(name);
@@ -271,7 +330,7 @@ export class Container implements AsyncDisposable {
   async #start({stdin, signal, explain = false}: StartOptions): Promise<RunningContainer> {
     const {runtime} = this;
     const config = await this.#toStart();
-    refuseRestart(config);
+    refuseAttached(config);
     const source = stdin ?? (config.stdin === 'content' ? 'ignore' : config.stdin);
     const places = runtime.placesOf(config);
     endRun(places.directory);
@@ -613,6 +672,27 @@ export class Container implements AsyncDisposable {
   }
 }
 
+/** A container that stays, started with somebody attached. */
+export interface StartedAttachment {
+  readonly attachment: Attachment;
+  /** Limits that this host does not enforce, with `whenUnavailable: 'warn'`. */
+  readonly warnings: readonly string[];
+  readonly pid: number;
+}
+
+const ATTACH_NAMES = ['stdout', 'stderr', 'hold', 'onlyInput'] as const;
+
+const UNKNOWN_RUN = {
+  deadline: 0,
+  durationNs: 0,
+  userUs: 0,
+  systemUs: 0,
+  peakRssKb: 0,
+  sentSignal: 0,
+  sentBy: 0,
+  reports: {},
+};
+
 const CHANGES: ReadonlySet<MonitorEvent['type']> = new Set(['started', 'exited', 'ended']);
 
 interface RunFacts {
@@ -835,8 +915,24 @@ export function isRunning(state: ContainerState): boolean {
   return isUp(state) || state.status === 'restarting';
 }
 
-/** It would end with this program: nobody would be there to start it again. */
-function refuseRestart({restart}: Pick<ContainerConfig, 'restart'>): void {
+function heldBySomebody(name: string): CoracleError {
+  return new CoracleError(
+    'ERR_CONTAINER_ATTACHED',
+    `the streams of ${name} belong to the program that started it`,
+    {
+      hint: 'Start it detached: coracle run -d, startDetached().',
+    },
+  );
+}
+
+/** It would end with this program: nobody would be there to start it again, or to hold its terminal. */
+function refuseAttached({restart, tty}: Pick<ContainerConfig, 'restart' | 'tty'>): void {
+  if (tty) {
+    throw new CoracleError('ERR_INVALID_OPTION', 'a container with a terminal can only be started detached', {
+      hint: 'Use startDetached() or startAttached().',
+      details: {option: 'tty'},
+    });
+  }
   if (restart === undefined || restart.name === 'no') return;
   throw new CoracleError(
     'ERR_INVALID_OPTION',

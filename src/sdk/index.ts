@@ -1,5 +1,6 @@
 export {makeRaw, type TerminalSize} from '../binding/index.js';
 export type {Limits} from '../cgroup/index.js';
+export {Attachment, type AttachOptions} from './attachment.js';
 export {CAPABILITIES, type Capability, DOCKER_CAPABILITIES} from './capabilities.js';
 export type {OutputChunk} from './captured-output.js';
 export {type Configuration, type LogLevel, readConfigFile} from './config-file.js';
@@ -7,6 +8,7 @@ export {
   type CallOptions,
   Container,
   RunningContainer,
+  type StartedAttachment,
   type StartOptions,
   type StopOptions,
 } from './container.js';

@@ -138,7 +138,7 @@ function hostConfig(config: ContainerConfig, facts: InspectFacts) {
     ShmSize: config.shmSizeBytes,
     ...(Object.keys(sysctls).length > 0 && {Sysctls: sortedRecord(Object.entries(sysctls))}),
     Runtime: 'coracle',
-    ConsoleSize: [0, 0] as const,
+    ConsoleSize: [config.terminalSize?.rows ?? 0, config.terminalSize?.columns ?? 0] as const,
     Isolation: '',
     ...resources(config),
     CpuCount: 0,
@@ -304,7 +304,9 @@ function mountPoint(mount: ConfiguredMount, {volumeMountpoint}: InspectFacts) {
 }
 
 function containerConfig(config: ContainerConfig) {
-  const attached = config.stdin !== 'ignore';
+  const opened = config.stdin !== 'ignore';
+  const attached = (stream: 'stdin' | 'stdout' | 'stderr') =>
+    config[stream] !== 'ignore' && (config.attach?.includes(stream) ?? true);
   // Anonymous volumes of `-v /data` and of the image; those of --mount stand in HostConfig.Mounts alone.
   const volumes = config.mounts.filter(
     mount => mount.type === 'volume' && mount.anonymous && mount.writtenAs,
@@ -313,15 +315,15 @@ function containerConfig(config: ContainerConfig) {
     Hostname: config.hostname,
     Domainname: config.domainname,
     User: config.user,
-    AttachStdin: attached,
-    AttachStdout: config.stdout !== 'ignore',
-    AttachStderr: config.stderr !== 'ignore',
+    AttachStdin: attached('stdin'),
+    AttachStdout: attached('stdout'),
+    AttachStderr: attached('stderr'),
     ...(config.exposedPorts.length > 0 && {
       ExposedPorts: sortedRecord(config.exposedPorts.map(port => [port, {}])),
     }),
-    Tty: false,
-    OpenStdin: attached,
-    StdinOnce: attached,
+    Tty: config.tty ?? false,
+    OpenStdin: opened,
+    StdinOnce: opened && attached('stdin'),
     Env: orNull(config.env),
     Cmd: config.command,
     ...(config.healthcheck && {Healthcheck: config.healthcheck}),

@@ -40,6 +40,9 @@ export interface NormalizedOptions {
   readonly stdin: StdinSource;
   readonly stdout: OutputTarget;
   readonly stderr: OutputTarget;
+  readonly tty: boolean;
+  readonly terminalSize: {readonly rows: number; readonly columns: number} | undefined;
+  readonly attach: readonly ('stdin' | 'stdout' | 'stderr')[] | undefined;
   readonly outputLimitBytes: number;
   readonly limits: Limits;
   readonly whenUnavailable: 'error' | 'warn';
@@ -113,6 +116,9 @@ export function normalizeRunOptions(
     stdin: options.stdin ?? 'ignore',
     stdout: options.stdout ?? 'pipe',
     stderr: options.stderr ?? 'pipe',
+    tty: options.tty ?? false,
+    terminalSize: options.terminalSize,
+    attach: options.attach,
     outputLimitBytes: options.outputLimitBytes ?? DEFAULT_OUTPUT_LIMIT_BYTES,
     limits: options.limits ?? {},
     whenUnavailable: options.whenUnavailable ?? 'error',

@@ -36,6 +36,12 @@ export interface RunOptions {
   readonly stdout?: OutputTarget;
   /** @default 'pipe' */
   readonly stderr?: OutputTarget;
+  /** A terminal for stdin, stdout and stderr; of detached containers only. @default false `--tty` */
+  readonly tty?: boolean;
+  /** The terminal's size at first. @default whatever the program makes of 0 rows and columns */
+  readonly terminalSize?: {readonly rows: number; readonly columns: number};
+  /** What `inspect` tells of who stays with it: `AttachStdin`, `AttachStdout`, `AttachStderr`, `StdinOnce`. @default all its streams `--attach` */
+  readonly attach?: readonly ('stdin' | 'stdout' | 'stderr')[];
   /** Bytes of each output stream that are kept while nobody reads it; what comes after is dropped and marked as truncated. 0 to 1 GiB. @default 1 MiB */
   readonly outputLimitBytes?: number;
 

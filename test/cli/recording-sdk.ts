@@ -42,11 +42,13 @@ export async function command(
   });
   const sdk = new Proxy({close: async () => {}, ...answers} as Sdk, {
     get(target, name: keyof Sdk) {
-      const answer = target[name] as ((...given: unknown[]) => unknown) | undefined;
+      // Who answers `run` answers whether or not the container is kept.
+      const called = name === 'runAttached' && target[name] === undefined ? 'run' : name;
+      const answer = target[called] as ((...given: unknown[]) => unknown) | undefined;
       // A promise resolves to the proxy itself, which must not look like a promise then.
       if ((name as string) === 'then') return undefined;
       return (...given: unknown[]) => {
-        if (name !== 'close') asked.push([name, ...given]);
+        if (name !== 'close') asked.push([called, ...given]);
         if (answer === undefined)
           throw new Error(`the command asked for ${name}, which this test does not answer`);
         return answer(...given);

@@ -27,24 +27,33 @@ export function parseDetachKeys(text = '', what: 'detach' | 'escape' = 'detach')
 
 /**
  * Finds the keys in what is typed, also over several pieces. Keys that only begin like them are handed on.
- * @returns given a piece, what to hand on, and whether the keys came; then nothing after them counts
+ * @returns given a piece, what to hand on, what is held back since it may be the keys' beginning, and whether the keys came;
+ *   then nothing after them counts
  */
-export function detachFilter(keys: Buffer): (piece: Buffer) => {bytes: Buffer; isDetached: boolean} {
+export function detachFilter(keys: Buffer): (piece: Buffer) => DetachFiltered {
   let matched = 0;
   return piece => {
     const bytes: number[] = [];
     for (const byte of piece) {
       if (byte === keys[matched]) {
         matched++;
-        if (matched === keys.length) return {bytes: Buffer.from(bytes), isDetached: true};
+        if (matched === keys.length) {
+          return {bytes: Buffer.from(bytes), held: Buffer.alloc(0), isDetached: true};
+        }
         continue;
       }
       bytes.push(...keys.subarray(0, matched));
       matched = byte === keys[0] ? 1 : 0;
       if (matched === 0) bytes.push(byte);
     }
-    return {bytes: Buffer.from(bytes), isDetached: false};
+    return {bytes: Buffer.from(bytes), held: keys.subarray(0, matched), isDetached: false};
   };
+}
+
+interface DetachFiltered {
+  readonly bytes: Buffer;
+  readonly held: Buffer;
+  readonly isDetached: boolean;
 }
 
 /** Hands on what is typed until the keys are. */
@@ -52,6 +61,7 @@ export class UntilDetached extends Transform {
   /** Resolves when the keys were typed. */
   readonly detached: Promise<void>;
   readonly #filter: ReturnType<typeof detachFilter>;
+  #held: Buffer = Buffer.alloc(0);
   #detach!: () => void;
 
   constructor(keys: Buffer) {
@@ -63,10 +73,19 @@ export class UntilDetached extends Transform {
   }
 
   override _transform(typed: Buffer, _: BufferEncoding, done: () => void): void {
-    const {bytes, isDetached} = this.#filter(typed);
+    const {bytes, held, isDetached} = this.#filter(typed);
+    this.#held = held;
     if (bytes.length > 0) this.push(bytes);
-    if (!isDetached) return done();
-    this.push(null);
-    this.#detach();
+    if (isDetached) {
+      this.push(null);
+      this.#detach();
+    } else {
+      done();
+    }
+  }
+
+  override _flush(done: () => void): void {
+    if (this.#held.length > 0) this.push(this.#held);
+    done();
   }
 }

@@ -540,10 +540,10 @@ export class Container implements AsyncDisposable {
    */
   async wait({signal, condition = 'not-running'}: WaitOptions = {}): Promise<Exit | undefined> {
     let exit: Exit | undefined;
+    if (condition === 'not-running') this.runtime.readContainer(this.id);
     for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 100)) {
-      const record =
-        condition === 'removed' ? this.runtime.findContainer(this.id) : this.runtime.readContainer(this.id);
-      if (record === undefined) return exit;
+      const record = this.runtime.findContainer(this.id);
+      if (record === undefined) return exit; // one that removes itself has ended
       const state = this.#stateOf(record);
       if (state.status === 'exited' || state.status === 'restarting') exit = state.exit;
       if (condition === 'not-running' && !isRunning(state)) return exit;

@@ -20,7 +20,8 @@ const own = ownRuntime();
 /** What was told while something was done, of the command line's door. */
 async function told(act: () => Promise<unknown>, {runtime: opened} = own): Promise<RuntimeEvent[]> {
   const runtime = await opened;
-  const since = BigInt(Date.now()) * 1_000_000n;
+  const since = BigInt(Date.now() + 1) * 1_000_000n;
+  while (BigInt(Date.now()) * 1_000_000n < since) await new Promise(setImmediate); // what came before is not told
   await act();
   const until = BigInt(Date.now() + 1) * 1_000_000n;
   const events: RuntimeEvent[] = [];

@@ -1,6 +1,7 @@
 /* monitor-orders.c: takes over what plan.bin says beside its steps, and trusts nothing in it that could lead outside. */
 #include "monitor.h"
 
+union scratch scratch __attribute__((aligned(4096)));
 _Alignas(struct ct_orders) char orders_bytes[ORDERS_SIZE];
 
 static int text_is_within(const char *bytes, uint32_t offset, uint32_t size)
@@ -24,15 +25,14 @@ static int is_file_name(const char *name)
 
 int read_orders(int plan)
 {
-        static struct run run;
-        static struct progress none;
-        int r = run_open(&run, plan, &none);
+        struct run *run = &scratch.run;
+        int r = run_open(run, plan, &scratch.progress);
         if (r < 0)
                 return r;
-        uint32_t size = run.plan->orders_size;
-        const char *bytes = run.strings + run.plan->orders;
+        uint32_t size = run->plan->orders_size;
+        const char *bytes = run->strings + run->plan->orders;
         const struct ct_orders *found = (const struct ct_orders *)bytes;
-        if (size < sizeof *found || size > ORDERS_SIZE || run.plan->orders % 8 != 0 || found->size != size)
+        if (size < sizeof *found || size > ORDERS_SIZE || run->plan->orders % 8 != 0 || found->size != size)
                 r = -EINVAL;
         else if (found->version != CT_ORDERS)
                 r = -EPROTO;
@@ -45,6 +45,6 @@ int read_orders(int plan)
                 r = -EINVAL;
         for (uint32_t i = 0; r == 0 && i < size; i++)
                 orders_bytes[i] = bytes[i];
-        run_close(&run);
+        run_close(run);
         return r;
 }

@@ -5,7 +5,7 @@
 #define RESERVED_SIZE 16384
 #define RECORD_SIZE (128 * 1024)       /* the exit reports with every byte escaped */
 
-static char record[RECORD_SIZE];
+static char record[RECORD_SIZE] __attribute__((aligned(4096)));
 
 uint64_t wall_ns(void)
 {
@@ -149,7 +149,7 @@ static void replace(struct monitor *m, const char *name, const char *temporary, 
                 sys4(__NR_renameat, m->directory, temporary, m->directory, name);
         else
                 sys3(__NR_unlinkat, m->directory, temporary, 0);
-        sys3(__NR_madvise, ((uintptr_t)record + 4095) & ~(uintptr_t)4095, sizeof record - 8192, 4 /* MADV_DONTNEED */);
+        sys3(__NR_madvise, record, sizeof record, 4 /* MADV_DONTNEED */);
 }
 
 void write_state(struct monitor *m, const char *status)

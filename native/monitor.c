@@ -575,6 +575,7 @@ static void trim(struct monitor *m)
 {
         trim_log(m);
         sys3(__NR_madvise, chunk, sizeof chunk, 4 /* MADV_DONTNEED */);
+        sys3(__NR_madvise, &scratch, sizeof scratch, 4);
         m->idle = 1;
 }
 
@@ -635,12 +636,11 @@ static _Noreturn void watch_over(struct monitor *m)
 /* Leaves what belonged to the caller. What cannot be left, an ordinary user's cgroup say, it says in its steps. */
 static void settle(struct launcher *launcher, int plan)
 {
-        static struct run run;
-        static struct progress progress;
-        if (run_open(&run, plan, &progress) == 0) {
-                run.slots[CT_SLOT_PROC] = launcher->proc;
-                run_phase(&run, PHASE_HOST);
-                run_close(&run);
+        struct run *run = &scratch.run;
+        if (run_open(run, plan, &scratch.progress) == 0) {
+                run->slots[CT_SLOT_PROC] = launcher->proc;
+                run_phase(run, PHASE_HOST);
+                run_close(run);
         }
         close_fd(plan);
 }

@@ -70,6 +70,16 @@ struct monitor {
         struct client clients[CLIENTS_MAX];
 };
 
+/* A plan that is looked at for a moment; given back with the buffers when nothing happens. */
+union scratch {
+        struct {
+                struct run run;
+                struct progress progress;
+        };
+        char pages[16384];
+};
+extern union scratch scratch;
+
 /* The orders in force, checked: strings within end in a NUL. */
 extern _Alignas(struct ct_orders) char orders_bytes[ORDERS_SIZE];
 static inline const struct ct_orders *orders(void)

@@ -5,21 +5,26 @@ import {join} from 'node:path';
 import test from 'ava';
 import {packageRoot} from '../../src/binding/index.js';
 
-test('the plan executor holds its promises under the address and undefined-behaviour sanitizers', t => {
-  const root = packageRoot();
-  execFileSync('make', ['-s', '-C', `${root}/native`, 'sanitize'], {stdio: ['ignore', 'pipe', 'pipe']});
-  const directory = mkdtempSync(join(tmpdir(), 'coracle-sanitize-'));
-  try {
-    const output = execFileSync(`${root}/native/build/sanitize/execute-test`, [directory], {
-      encoding: 'utf8',
-    });
-    const facts = output.trimEnd().split('\n');
-    t.true(facts.length >= 15);
-    t.true(
-      facts.every(fact => fact.startsWith('ok ')),
-      output,
-    );
-  } finally {
-    rmSync(directory, {recursive: true, force: true});
-  }
+const holds = test.macro({
+  exec(t, program: string) {
+    const root = packageRoot();
+    execFileSync('make', ['-s', '-C', `${root}/native`, 'sanitize'], {stdio: ['ignore', 'pipe', 'pipe']});
+    const directory = mkdtempSync(join(tmpdir(), 'coracle-sanitize-'));
+    try {
+      const output = execFileSync(`${root}/native/build/sanitize/${program}`, [directory], {
+        encoding: 'utf8',
+      });
+      const facts = output.trimEnd().split('\n');
+      t.true(facts.length >= 13);
+      t.true(
+        facts.every(fact => fact.startsWith('ok ')),
+        output,
+      );
+    } finally {
+      rmSync(directory, {recursive: true, force: true});
+    }
+  },
+  title: (_, program) => `${program} holds its promises under the address and undefined-behaviour sanitizers`,
 });
+test.serial(holds, 'execute-test');
+test.serial(holds, 'monitor-test');

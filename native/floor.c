@@ -105,7 +105,7 @@ static int wait_for_exit(void)
 }
 
 /* The supervisor reads these between the death and its report. */
-static void read_reports(void)
+static void read_exit_files(void)
 {
         static char bytes[4096];
         for (uint32_t i = phase_start(&run, PHASE_EXIT); i < run.plan->end[PHASE_EXIT]; i++) {
@@ -178,7 +178,7 @@ static int live(struct floor *floor, struct life *life)
         life->step = progress.step;
         if (run.pidfd >= 0)
                 life->code = wait_for_exit();
-        read_reports();
+        read_exit_files();
         life->exit = now_ns() - begin;
         uint32_t step = 0;
         int removed = run_teardown(&run, &step);

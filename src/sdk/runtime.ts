@@ -187,9 +187,9 @@ export class Runtime implements AsyncDisposable {
 
   /** Kills what runs, waits until it is removed, and ends the launcher; again is fine. */
   async close(): Promise<void> {
+    if (!this.#closed) this.#endPaused();
     this.#closed = true;
     this.pool.drop();
-    this.#endPaused();
     await this.#launcher?.close();
     await Promise.allSettled(this.#runs);
   }

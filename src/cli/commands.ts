@@ -49,6 +49,14 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   'volume ls': {summary: 'List volumes', load: () => import('./volume-ls.js')},
   'volume rm': {summary: 'Remove one or more volumes', load: () => import('./volume-rm.js')},
+  boot: {
+    summary: 'Start what its restart policy wants to run after a boot',
+    load: () => import('./boot.js'),
+  },
+  'generate systemd': {
+    summary: "Write a systemd unit that runs 'coracle boot'",
+    load: () => import('./generate-systemd.js'),
+  },
   info: {summary: 'Display system-wide information', load: () => import('./info.js')},
   version: {summary: 'Show version information', load: () => import('./version.js')},
   doctor: {
@@ -82,6 +90,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
 /** First words of commands of two. */
 export const GROUPS: Readonly<Record<string, string>> = {
   container: 'Manage containers',
+  generate: 'Generate files for other programs',
   image: 'Manage images',
   volume: 'Manage volumes',
 };

@@ -104,6 +104,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       }
     },
 
+    boot: () => runtime.boot(),
     info: async () => runtimeInfo(runtime),
     doctor: () => examineHost(runtime),
     close: () => runtime.close(),

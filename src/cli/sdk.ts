@@ -40,6 +40,8 @@ export interface Sdk {
   restart(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
   /** Lines of its log, as they are written. */
   logs(container: string, options: LogsOptions): AsyncIterable<LogEntry>;
+  /** Starts what its restart policy wants to run. @returns names */
+  boot(): Promise<{readonly started: readonly string[]; readonly failed: readonly string[]}>;
   stop(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
   kill(container: string, signal: string): Promise<void>;
   /** Resolves when it is not running; at once with the last exit when it has exited, with code 0 before its first start. */

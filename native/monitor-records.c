@@ -152,6 +152,13 @@ static void replace(struct monitor *m, const char *name, const char *temporary, 
         sys3(__NR_madvise, record, sizeof record, 4 /* MADV_DONTNEED */);
 }
 
+void note_stopped(const struct monitor *m)
+{
+        long fd = open_temporary(m, "stopped");
+        if (fd >= 0)
+                close_fd((int)fd);
+}
+
 void write_state(struct monitor *m, const char *status)
 {
         char *end = string(record, "{\"version\":1,\"status\":\"", status);

@@ -494,8 +494,10 @@ void ask_to_start(struct monitor *m)
 int ask_to_signal(struct monitor *m, const struct ct_ask_signal *ask, int final)
 {
         struct ct_said_ended nothing = {0};
-        if (final)
+        if (final) {
                 m->final = 1;
+                note_stopped(m);
+        }
         if (m->stage == PAUSING && final) {
                 end(m, &nothing);
                 return 0;

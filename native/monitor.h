@@ -125,6 +125,8 @@ void trim_log(struct monitor *m);
 
 /* monitor-records.c: files for whoever looks */
 void write_state(struct monitor *m, const char *status);
+/* That somebody wanted its end: the next boot asks. */
+void note_stopped(const struct monitor *m);
 void reserve_exit(const struct monitor *m);
 void write_exit(struct monitor *m, const struct ending *ending);
 /* Lines of the orders, by one write; what cannot be written is lost. */

@@ -82,6 +82,14 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   'system df': {summary: 'Show disk usage', load: () => import('./system-df.js')},
   'system prune': {summary: 'Remove unused data', load: () => import('./system-prune.js')},
   events: {summary: 'Get real time events from the server', load: () => import('./events.js')},
+  boot: {
+    summary: 'Start what its restart policy wants to run after a boot',
+    load: () => import('./boot.js'),
+  },
+  'generate systemd': {
+    summary: "Write a systemd unit that runs 'coracle boot'",
+    load: () => import('./generate-systemd.js'),
+  },
   info: {summary: 'Display system-wide information', load: () => import('./info.js')},
   version: {summary: 'Show version information', load: () => import('./version.js')},
   doctor: {
@@ -116,6 +124,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
 /** First words of commands of two. */
 export const GROUPS: Readonly<Record<string, string>> = {
   container: 'Manage containers',
+  generate: 'Generate files for other programs',
   image: 'Manage images',
   system: 'Manage Coracle',
   volume: 'Manage volumes',

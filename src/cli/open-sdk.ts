@@ -129,6 +129,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     pruneVolumes: options => pruneVolumes(options, here),
     diskUsage: () => diskUsage(runtime),
     events: options => runtime.events(options),
+    boot: () => runtime.boot(),
     info: async () => runtimeInfo(runtime),
     doctor: () => examineHost(runtime),
     close: () => runtime.close(),

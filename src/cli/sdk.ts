@@ -53,6 +53,8 @@ export interface Sdk {
   restart(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
   /** Lines of its log, as they are written. */
   logs(container: string, options: LogsOptions): AsyncIterable<LogEntry>;
+  /** Starts what its restart policy wants to run. @returns names */
+  boot(): Promise<{readonly started: readonly string[]; readonly failed: readonly string[]}>;
   stop(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
   kill(container: string, signal: string): Promise<void>;
   top(container: string, psOptions: readonly string[]): Promise<ProcessList>;

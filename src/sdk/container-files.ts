@@ -3,7 +3,7 @@
  * `config.json` by whoever makes the container, `pid` by whoever carries out a start, `exit.json` by the process that
  * `watcher` names: the one that started it or, when it is detached, its monitor, which writes `state.json` as well.
  */
-import {readdirSync, readFileSync, readlinkSync, renameSync, rmSync} from 'node:fs';
+import {existsSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync} from 'node:fs';
 import {
   HOST,
   identifyProcess,
@@ -148,7 +148,7 @@ export function keptSteps({directory}: ContainerPlaces) {
     },
   ];
   // How it ended before stays true until it runs again: a start that fails changes nothing.
-  const forget = ['exit.json', 'state.json'].map(
+  const forget = ['exit.json', 'state.json', 'stopped'].map(
     (name): Step => ({op: 'unlink', stage: 'record', at: HOST, s1: `${directory}/${name}`, record: true}),
   );
   return {host, started: [...forget, pidStep(directory)], teardown: [] as Step[]};
@@ -215,6 +215,11 @@ export function holdsName({id, name}: ContainerPlaces): boolean {
 export function isWatched(directory: string): boolean {
   const watcher = readWatcher(directory);
   return watcher !== undefined && isAlive(watcher);
+}
+
+/** Whether somebody wanted the end of its last run. */
+export function wasStopped(directory: string): boolean {
+  return existsSync(`${directory}/stopped`);
 }
 
 /** The process that the `pid` file names; undefined before a start. */

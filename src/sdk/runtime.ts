@@ -40,6 +40,7 @@ import {
   removalSteps,
   type StateFacts,
   type WaitingRecord,
+  wasStopped,
   writeExit,
 } from './container-files.js';
 import {type ContainerState, isUp} from './container-state.js';
@@ -55,6 +56,7 @@ import {randomName} from './random-name.js';
 import {resolveSeccomp} from './read-seccomp-profile.js';
 import {RecentStarts} from './recent-starts.js';
 import {containerEvent, endEvents, removalEvents, volumeEvent} from './record-events.js';
+import {restartsAfterLoss, restartsAtBoot} from './restart-after-loss.js';
 import {openSharedNamespaces, type SharedNamespaces} from './shared-namespaces.js';
 import {treeSize} from './tree-size.js';
 import {type EventsOptions, type RuntimeEvent, watchEvents} from './watch-events.js';
@@ -605,11 +607,49 @@ export class Runtime implements AsyncDisposable {
     try {
       // Nobody starts it meanwhile, which would begin anew what is removed here.
       await this.store.containers.withLock(record.id, async () => {
-        if (isLost()) await this.#finishRun(record, directory);
+        if (!isLost()) return;
+        await this.#finishRun(record, directory);
+        if (restartsAfterLoss(record, wasStopped(directory))) await this.#startAgain(record);
       });
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // somebody else removed it
     }
+  }
+
+  /** With its lock held. What cannot be started is reported, and stays as it is. */
+  async #startAgain(record: ContainerRecord): Promise<boolean> {
+    try {
+      const {startDetached} = await import('./start-detached.js');
+      (await startDetached(this, record)).connection.close();
+      return true;
+    } catch (error) {
+      process.emitWarning(
+        `container ${record.name} could not be started again: ${(error as Error).message}`,
+        {
+          code: 'CORACLE_NOT_RESTARTED',
+        },
+      );
+      return false;
+    }
+  }
+
+  /**
+   * Starts what its restart policy wants to run after a boot, detached. What runs is left alone.
+   * @returns the names of what was started, and of what could not be
+   */
+  async boot(): Promise<{readonly started: readonly string[]; readonly failed: readonly string[]}> {
+    const started: string[] = [];
+    const failed: string[] = [];
+    for (const record of this.listContainers().toReversed()) {
+      if (record.owner !== undefined) continue;
+      await this.store.containers.withLock(record.id, async () => {
+        const stopped = wasStopped(this.placesOf(record).directory);
+        if (!restartsAtBoot(record, this.stateOf(record), stopped) || this.isWatched(record)) return;
+        const list = (await this.#startAgain(record)) ? started : failed;
+        list.push(record.name);
+      });
+    }
+    return {started, failed};
   }
 
   async #finishRun(record: ContainerRecord, directory: string): Promise<void> {

@@ -2,7 +2,7 @@ import {readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {ExecutionContext} from 'ava';
-import {Container, type ContainerState, type RunOptions} from '../../src/index.js';
+import {Container, type ContainerState, type RunOptions, Runtime} from '../../src/index.js';
 import {ownRuntime} from '../helpers/own-runtime.js';
 import {asRoot} from '../helpers/requires.js';
 
@@ -73,6 +73,42 @@ asRoot('started by hand, the count begins anew', async t => {
   await until(container, async () => (await container.inspect()).RestartCount === 0);
   await container.wait();
   t.like(await container.inspect(), {RestartCount: 1});
+});
+
+asRoot('after the loss of its monitor the next open starts it again, once, if it was not to end', async t => {
+  const container = await detached(t, 'echo ran; sleep 60', {name: 'unless-stopped'});
+  const directory = join(own.root, 'containers', container.id);
+  const monitor = () => Number.parseInt(readFileSync(join(directory, 'watcher'), 'utf8'), 10);
+  await until(container, async () => (await runs(container)) === 1);
+  process.kill(monitor(), 'SIGKILL');
+  await until(container, async ({status}) => status === 'exited');
+  const opened = await Promise.all(
+    [1, 2, 3].map(() => Runtime.open({root: own.root, run: own.runDirectory})),
+  );
+  await until(container, async ({status}) => status === 'running');
+  await until(container, async () => (await runs(container)) === 2);
+  for (const runtime of opened) await runtime.close();
+  t.is((await container.state()).status, 'running');
+  await container.stop({timeoutMs: 0});
+  await (await Runtime.open({root: own.root, run: own.runDirectory})).close();
+  t.is((await container.state()).status, 'exited');
+});
+
+asRoot('at a boot those start whose policy says so', async t => {
+  const booted = await Runtime.open({root: own.root, run: own.runDirectory, waiting: 0});
+  t.teardown(() => booted.close());
+  const always = await detached(t, 'sleep 60', {name: 'always'});
+  const stopped = await detached(t, 'sleep 60', {name: 'unless-stopped'});
+  const well = await detached(t, 'exit 0', {name: 'on-failure'});
+  for (const container of [always, stopped]) await container.stop({timeoutMs: 0});
+  await well.wait();
+  for (const container of [always, stopped, well])
+    await booted.whenSettled(booted.readContainer(container.id));
+  const {started, failed} = await booted.boot();
+  t.true(started.includes(always.name));
+  t.false(started.includes(stopped.name) || started.includes(well.name));
+  t.deepEqual(failed, []);
+  t.is((await always.state()).status, 'running');
 });
 
 asRoot('a policy needs a monitor, and contradicts autoRemove', async t => {

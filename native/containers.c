@@ -109,7 +109,7 @@ static void remove_later(struct launcher *launcher, struct container *container)
 }
 
 /* The exit phase of a plan: small files of the container's cgroup, read before the cgroup goes. */
-uint32_t read_reports(int plan, char *to, uint32_t room)
+uint32_t read_exit_reports(int plan, char *to, uint32_t room)
 {
         static struct run run;
         static struct progress progress;
@@ -213,7 +213,7 @@ void container_exited(struct launcher *launcher, uint32_t index)
                         .system_us = (uint64_t)usage.ru_stime.tv_sec * 1000000u + (uint64_t)usage.ru_stime.tv_usec,
                         .peak_rss_kb = (uint64_t)usage.ru_maxrss,
                 };
-                event.exited.reports = read_reports(container->plan, event.reports, sizeof event.reports);
+                event.exited.reports = read_exit_reports(container->plan, event.reports, sizeof event.reports);
                 event.exited.event.length = (uint32_t)sizeof event.exited + event.exited.reports;
                 emit_event(launcher, &event.exited.event);
         }

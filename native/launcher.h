@@ -82,7 +82,7 @@ int start_container(struct launcher *launcher, struct run *run);
 /* Closes every descriptor from 3 on but these. */
 void close_all_but(const int *needed, int count);
 /* containers.c: the exit phase of a plan, small files read before they go. */
-uint32_t read_reports(int plan, char *to, uint32_t room);
+uint32_t read_exit_reports(int plan, char *to, uint32_t room);
 
 
 /* clone3(2) whose child calls function(argument) on its own stack and exits with the result. */

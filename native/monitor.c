@@ -412,7 +412,7 @@ static void child_ended(struct monitor *m)
         ending.deadline = orders()->deadline_ns != 0 && m->due == 0;
         format_time(m->finished, wall_ns());
         read_rest(m);
-        ending.reports_size = read_reports(m->plan, ending.reports, sizeof ending.reports);
+        ending.reports_size = read_exit_reports(m->plan, ending.reports, sizeof ending.reports);
         ending.restarts = (uint32_t)restart_is_due(m, &ending);
         write_events(orders()->ended_events, info.code == CLD_EXITED_ ? info.status : 128 + info.status);
         if (ending.restarts)

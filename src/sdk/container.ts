@@ -48,6 +48,7 @@ import {MonitorConnection} from './monitor-connection.js';
 import {exitOfRecord, type Sender, senderNumber} from './monitor-records.js';
 import {nowNanoseconds} from './nanosecond-time.js';
 import {type Door, normalizeRunOptions} from './normalize-run-options.js';
+import {onAbort} from './on-abort.js';
 import {parseSignal} from './parse-signal.js';
 import {prepareStart} from './prepare-start.js';
 import {PreparedContainer} from './prepared-container.js';
@@ -861,11 +862,11 @@ export class RunningContainer extends Container {
     const {deadlineMs} = record;
     const thawing =
       deadlineMs === null ? undefined : setTimeout(() => this.thaw(), deadlineMs + AFTER_DEADLINE_MS).unref();
-    signal?.addEventListener('abort', abort, {once: true});
+    const stopListening = onAbort(signal, abort);
     if (signal?.aborted) abort();
     try {
       const event = await exited.catch(error => this.#lost(record, error));
-      signal?.removeEventListener('abort', abort);
+      stopListening();
       await Promise.all([drained(stdout), drained(stderr)]);
       const facts = this.runtime.facts.cgroups.decodeExitReports(event.reports);
       const refusedCall = isRefusal(event)
@@ -882,7 +883,7 @@ export class RunningContainer extends Container {
       return exit;
     } finally {
       clearTimeout(thawing);
-      signal?.removeEventListener('abort', abort);
+      stopListening();
     }
   }
 
@@ -974,7 +975,7 @@ function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
-    signal.addEventListener('abort', abort, {once: true});
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+    const stopListening = onAbort(signal, abort);
+    promise.then(resolve, reject).finally(stopListening);
   });
 }

@@ -10,6 +10,7 @@ import {failedExec, notRunning} from './exec-failure.js';
 import {type ExecOptions, type NormalizedExec, normalizeExec} from './exec-options.js';
 import {exitOf, type OwnDeeds} from './exit-of.js';
 import {killSession} from './kill-session.js';
+import {onAbort} from './on-abort.js';
 import {parseSignal} from './parse-signal.js';
 import {prepareExec} from './prepare-exec.js';
 import type {Runtime} from './runtime.js';
@@ -230,18 +231,18 @@ export class RunningExec implements AsyncDisposable {
       this.#deeds.aborted = true;
       this.#process.kill(SIGKILL);
     };
-    signal?.addEventListener('abort', abort, {once: true});
+    const stopListening = onAbort(signal, abort);
     if (signal?.aborted) abort();
     try {
       const event = await this.#process.exited;
-      signal?.removeEventListener('abort', abort);
+      stopListening();
       const isCutShort = this.#deeds.aborted || event.deadline || this.#deeds.sent?.by === 'dispose';
       if (isCutShort) await killSession(this.#cgroups, this.pid);
       await Promise.all([this.#ended(this.#stdout), this.#ended(this.#stderr)]);
       const facts = factsBetween(before, runtime.facts.cgroups.decodeExitReports(event.reports));
       return exitOf(event, facts, {...record, deadlineMs}, this.#deeds, this.#lastOutput());
     } finally {
-      signal?.removeEventListener('abort', abort);
+      stopListening();
     }
   }
 

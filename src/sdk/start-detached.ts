@@ -20,6 +20,7 @@ import {endRun, monitoredSteps, removalSteps, writeWatcher} from './container-fi
 import {compressLog} from './container-logs.js';
 import {MonitorConnection} from './monitor-connection.js';
 import {ordersOf} from './monitor-orders.js';
+import {onAbort} from './on-abort.js';
 import {prepareStart} from './prepare-start.js';
 import type {Runtime} from './runtime.js';
 import {startFailure} from './start-failure.js';
@@ -126,7 +127,7 @@ async function start(
   signal: AbortSignal | undefined,
 ): Promise<DetachedStart['started']> {
   const giveUp = () => connection.tell('giveUp');
-  signal?.addEventListener('abort', giveUp, {once: true});
+  const stopListening = onAbort(signal, giveUp);
   try {
     const answer = connection.next(event =>
       event.type === 'started' || event.type === 'failed' ? event : undefined,
@@ -141,7 +142,7 @@ async function start(
     if (event === undefined) throw monitorLost();
     throw failure(event, config, plan);
   } finally {
-    signal?.removeEventListener('abort', giveUp);
+    stopListening();
   }
 }
 

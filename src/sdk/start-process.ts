@@ -22,6 +22,7 @@ import {
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {CapturedOutput} from './captured-output.js';
+import {onAbort} from './on-abort.js';
 import type {OutputTarget} from './run-options.js';
 import {startFailure} from './start-failure.js';
 
@@ -365,26 +366,24 @@ const SIGKILL = 9;
 class StartWatch {
   gaveUp = false;
   readonly #timer: NodeJS.Timeout;
-  readonly #signal: AbortSignal | undefined;
-  readonly #giveUp: () => void;
+  readonly #stopListening: () => void;
 
   constructor(
     launcher: Launcher,
     number: number,
     {startDeadlineMs, signal}: Pick<ProcessRequest, 'startDeadlineMs' | 'signal'>,
   ) {
-    this.#giveUp = () => {
+    const giveUp = () => {
       this.gaveUp = true;
       launcher.abort(number);
     };
-    this.#timer = setTimeout(this.#giveUp, startDeadlineMs);
-    this.#signal = signal;
-    signal?.addEventListener('abort', this.#giveUp, {once: true});
+    this.#timer = setTimeout(giveUp, startDeadlineMs);
+    this.#stopListening = onAbort(signal, giveUp);
   }
 
   end(): void {
     clearTimeout(this.#timer);
-    this.#signal?.removeEventListener('abort', this.#giveUp);
+    this.#stopListening();
   }
 }
 

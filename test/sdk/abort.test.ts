@@ -101,3 +101,18 @@ asRoot.serial('aborted between exec and the news of it, a created container has 
   t.like(await container.wait(), {kind: 'signal', signal: 9});
   await container.remove();
 });
+
+asRoot('one signal may end as many containers as there are: Node warns of no leak', async t => {
+  const warnings: string[] = [];
+  const note = ({name}: Error) => warnings.push(name);
+  process.on('warning', note);
+  t.teardown(() => process.off('warning', note));
+  const controller = new AbortController();
+  const containers = await Promise.all(
+    Array.from({length: 12}, () => own.run({command: ['sleep', '1000'], signal: controller.signal})),
+  );
+  controller.abort(new Error('enough'));
+  for (const {exit} of containers) t.like(await exit, {cause: {kind: 'abort'}});
+  t.deepEqual(warnings, []);
+  t.is(getEventListeners(controller.signal, 'abort').length, 0);
+});

@@ -666,6 +666,11 @@ export class Runtime implements AsyncDisposable {
     endRun(directory);
   }
 
+  /** @internal Of a container that does not run, with its lock held. */
+  async removeCgroups(record: Pick<ContainerRecord, 'id' | 'cgroupParent'>): Promise<void> {
+    await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown: this.#cgroupTeardown(record)}));
+  }
+
   #cgroupTeardown({id, cgroupParent}: Pick<ContainerRecord, 'id' | 'cgroupParent'>) {
     return this.facts.cgroups.removal(id, cgroupParent);
   }

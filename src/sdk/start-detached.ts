@@ -2,6 +2,7 @@
  * Starts a container that lives on its own: forks its monitor, writes the plan that the monitor carries out, now and at
  * each restart, and lets it go. Until the answer to the start the container's lock is held.
  */
+import {existsSync} from 'node:fs';
 import {
   encodeOrders,
   encodePlan,
@@ -56,6 +57,7 @@ export async function startDetached(
   let prepared: ReturnType<typeof preparePlan>;
   try {
     prepared = preparePlan(runtime, config);
+    if (leftovers(prepared.plan)) await runtime.removeCgroups(config);
     const encoded = encodePlan(
       prepared.plan,
       encodeOrders(ordersOf(config, runtime.store.events.places.current)),
@@ -77,6 +79,13 @@ export async function startDetached(
     connection.close();
     throw error;
   }
+}
+
+/** A starter that was killed with its monitor may have made a cgroup after the next open had looked for one. */
+function leftovers({host}: Plan): boolean {
+  return host.some(
+    ({op, stage, s1}) => op === 'mkdir' && stage === 'cgroup directory' && existsSync(String(s1)),
+  );
 }
 
 /** What an update or a start writes for restarts to come. */

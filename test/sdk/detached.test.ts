@@ -221,6 +221,7 @@ asRoot(`a monitor that is killed at any moment of a life leaves nothing (${ROUND
     const watcher = /^\d+/.exec(text(join(directoryOf(container), 'watcher')))?.[0];
     if (watcher !== undefined && nameOf(Number(watcher)) === 'coracle-monitor') {
       process.kill(Number(watcher), 'SIGKILL');
+      await until(() => !isRunning(Number(watcher))); // it closes its sockets before it is dead
     }
     const error = await start;
     if (error !== undefined) t.is(error.code, 'ERR_MONITOR_LOST', String(error));

@@ -7,7 +7,15 @@ import {defaultMaxListeners, getMaxListeners, setMaxListeners} from 'node:events
  */
 export function onAbort(signal: AbortSignal | undefined, listener: () => void): () => void {
   if (signal === undefined) return () => {};
-  if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(0, signal);
+  if (limitOf(signal) === defaultMaxListeners) setMaxListeners(0, signal);
   signal.addEventListener('abort', listener, {once: true});
   return () => signal.removeEventListener('abort', listener);
+}
+
+function limitOf(signal: AbortSignal): number {
+  try {
+    return getMaxListeners(signal);
+  } catch {
+    return defaultMaxListeners; // Node 20 takes no signal for an event target as long as nobody has set a limit
+  }
 }

@@ -10,7 +10,15 @@ import {drawChart} from './draw-chart.js';
 import {floorRatios, type Recorded, writeRecorded} from './recorded.js';
 import {RESULTS} from './report.js';
 
-for (const name of ['cold-start', 'step-times', 'host-heap', 'burst', 'whole-process']) {
+for (const name of [
+  'cold-start',
+  'step-times',
+  'host-heap',
+  'burst',
+  'whole-process',
+  'exec-latency',
+  'inspect',
+]) {
   console.log(`\n== ${name}`);
   const program = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
   const {status} = spawnSync(process.execPath, ['--import=tsx', program], {stdio: 'inherit'});

@@ -46,6 +46,7 @@ import {randomName} from './random-name.js';
 import {resolveSeccomp} from './read-seccomp-profile.js';
 import {RecentStarts} from './recent-starts.js';
 import {restartsAfterLoss, restartsAtBoot} from './restart-after-loss.js';
+import {startDetached} from './start-detached.js';
 
 export interface RuntimeOptions {
   /** What lasts: images, containers, volumes. @default CORACLE_ROOT, the configuration file's `data-root`, /var/lib/coracle, or below XDG_DATA_HOME */
@@ -508,7 +509,6 @@ export class Runtime implements AsyncDisposable {
   /** With its lock held. What cannot be started is reported, and stays as it is. */
   async #startAgain(record: ContainerRecord): Promise<boolean> {
     try {
-      const {startDetached} = await import('./start-detached.js');
       (await startDetached(this, record)).connection.close();
       return true;
     } catch (error) {

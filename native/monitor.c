@@ -289,6 +289,8 @@ static void started(struct monitor *m)
         write_events(orders()->started_events, 0);
         write_state(m, "running");
         say(m, CT_SAID_STARTED, &said, sizeof said);
+        if (m->sent.signal)
+                sys4(__NR_pidfd_send_signal, m->pidfd, m->sent.signal, 0, 0);
 }
 
 static void starter_reported(struct monitor *m)
@@ -502,11 +504,13 @@ int ask_to_signal(struct monitor *m, const struct ct_ask_signal *ask, int final)
                 end(m, &nothing);
                 return 0;
         }
-        if (m->stage != RUNNING)
+        if (m->stage != RUNNING && m->stage != STARTING)
                 return ESRCH;
         if (ask->signal == 0)
                 return 0;
         m->sent = *ask;
+        if (m->stage == STARTING)
+                return 0;              /* started() sends it */
         return (int)-sys4(__NR_pidfd_send_signal, m->pidfd, ask->signal, 0, 0);
 }
 

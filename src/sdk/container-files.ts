@@ -154,9 +154,13 @@ export function keptSteps({directory}: ContainerPlaces) {
   return {host, started: [...forget, pidStep(directory)], teardown: [] as Step[]};
 }
 
-/** As `keptSteps`, for a start by a monitor: who watches is written down before it begins. */
+/**
+ * As `keptSteps`, for a start by a monitor: who watches is written down before it begins, and `state.json` is the
+ * monitor's to replace. Were it gone for a moment, a container between two runs would seem to have ended.
+ */
 export function monitoredSteps(places: ContainerPlaces): Bookkeeping {
-  return {...keptSteps(places), host: []};
+  const {started, teardown} = keptSteps(places);
+  return {host: [], started: started.filter(({s1}) => s1 !== `${places.directory}/state.json`), teardown};
 }
 
 /** From now on this process answers for the container: whatever it was at when it dies, the next open finishes. */
@@ -301,7 +305,13 @@ export function readState(
   });
   if (identity !== undefined && isAlive(identity)) return running(identity);
   const ended = readExit(directory, record);
-  if (ended !== undefined) return isToRestart(directory) ? {...ended, status: 'restarting'} : ended;
+  if (ended !== undefined) {
+    if (isToRestart(directory)) return {...ended, status: 'restarting'};
+    // Its monitor writes the pid of a next run before it says that it runs: was it that what was read last?
+    const next = readPid(directory);
+    if (next === undefined || next.pid === identity?.pid) return ended;
+    return readState(directory, record, startedAt);
+  }
   if (identity === undefined) return {status: 'created'};
   // It is gone; it is about to be removed, or how it ended to be written, unless whoever was to do that died as well.
   const watcher = owner ?? readWatcher(directory);

@@ -58,6 +58,7 @@ import {RecentStarts} from './recent-starts.js';
 import {containerEvent, endEvents, removalEvents, volumeEvent} from './record-events.js';
 import {restartsAfterLoss, restartsAtBoot} from './restart-after-loss.js';
 import {openSharedNamespaces, type SharedNamespaces} from './shared-namespaces.js';
+import {startDetached} from './start-detached.js';
 import {treeSize} from './tree-size.js';
 import {type EventsOptions, type RuntimeEvent, watchEvents} from './watch-events.js';
 
@@ -619,7 +620,6 @@ export class Runtime implements AsyncDisposable {
   /** With its lock held. What cannot be started is reported, and stays as it is. */
   async #startAgain(record: ContainerRecord): Promise<boolean> {
     try {
-      const {startDetached} = await import('./start-detached.js');
       (await startDetached(this, record)).connection.close();
       return true;
     } catch (error) {

@@ -94,23 +94,6 @@ asRoot('after the loss of its monitor the next open starts it again, once, if it
   t.is((await container.state()).status, 'exited');
 });
 
-asRoot('at a boot those start whose policy says so', async t => {
-  const booted = await Runtime.open({root: own.root, run: own.runDirectory, waiting: 0});
-  t.teardown(() => booted.close());
-  const always = await detached(t, 'sleep 60', {name: 'always'});
-  const stopped = await detached(t, 'sleep 60', {name: 'unless-stopped'});
-  const well = await detached(t, 'exit 0', {name: 'on-failure'});
-  for (const container of [always, stopped]) await container.stop({timeoutMs: 0});
-  await well.wait();
-  for (const container of [always, stopped, well])
-    await booted.whenSettled(booted.readContainer(container.id));
-  const {started, failed} = await booted.boot();
-  t.true(started.includes(always.name));
-  t.false(started.includes(stopped.name) || started.includes(well.name));
-  t.deepEqual(failed, []);
-  t.is((await always.state()).status, 'running');
-});
-
 asRoot('a policy needs a monitor, and contradicts autoRemove', async t => {
   const restart = {name: 'always'} as const;
   await t.throwsAsync(own.run({command: ['true'], autoRemove: false, restart}), {code: 'ERR_INVALID_OPTION'});

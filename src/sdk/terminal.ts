@@ -2,6 +2,7 @@ import {spawn} from 'node:child_process';
 import {Writable} from 'node:stream';
 import {
   type Inputs,
+  isErrno,
   openSocketPair,
   receiveDescriptor,
   setTerminalSize,
@@ -61,8 +62,14 @@ export class Terminal {
     this.output.close();
   }
 
-  /** Of one that is still open. */
+  /** Nothing happens to one that is gone. */
   resize(size: TerminalSize): void {
-    if (!this.output.isOver) setTerminalSize(this.#fd, size);
+    if (this.output.isOver) return;
+    try {
+      setTerminalSize(this.#fd, size);
+    } catch (error) {
+      // Its descriptor is closed a turn before anybody hears of it.
+      if (!isErrno(error, 'EBADF', 'ENOTTY', 'EIO')) throw error;
+    }
   }
 }

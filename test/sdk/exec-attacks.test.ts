@@ -170,7 +170,9 @@ for (const {what, options} of CONTAINERS) {
       const {spy, report} = await startSpy(canary, options);
       for (let round = 0; round < ROUNDS; round++) {
         const user = round % 2 === 0 ? {} : {user: '1000:1000'};
-        t.is((await spy.capture(['true'], user)).exitCode, 0);
+        const end = await spy.capture(['true'], user).catch((error: CoracleError) => error.code);
+        // What the spy took for ours may by then be the container's own program, which it has overwritten.
+        if (end !== 'ERR_COMMAND_NOT_EXECUTABLE') t.like(end, {exitCode: 0});
       }
       await spy.stop();
       const [first, ...lines] = (await report).trim().split('\n');

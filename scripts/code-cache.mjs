@@ -29,6 +29,21 @@ const FLAGS = [
   '/',
 ];
 
+/** Stands for the path of a saved container in a command line. */
+const DOCUMENT = '{document}';
+const SAVED = {
+  Id: '0'.repeat(64),
+  Created: '2026-01-01T00:00:00.123456789Z',
+  Path: '/true',
+  Args: [],
+  State: {Status: 'running', Running: true, Pid: 1, ExitCode: 0, StartedAt: '2026-01-01T00:00:00Z'},
+  Name: '/web',
+  HostConfig: {NetworkMode: 'default', Memory: 0, Binds: null, PortBindings: {}},
+  Mounts: [],
+  Config: {Hostname: 'web', Image: 'web', Cmd: ['/true'], Env: ['A=b'], Labels: {a: 'b'}},
+  NetworkSettings: {IPAddress: '172.17.0.2', Ports: {}, Networks: {bridge: {IPAddress: '172.17.0.2'}}},
+};
+
 /** The command lines that are to start quickly: what they call is in the cache, other functions are compiled on use. */
 const training = {
   'cli.cjs': {
@@ -42,13 +57,19 @@ const training = {
   'ts-inspect.cjs': {
     program: 'ts-inspect.cjs',
     commandLines: [
-      ['--input', join(self, '..', '..', 'package.json'), '--format', '{{.name}} {{json .bin}}'],
+      ['--input', DOCUMENT, '--format', '{{.NetworkSettings.IPAddress}} {{json .Config.Labels}}'],
+      [
+        '--input',
+        DOCUMENT,
+        '--format',
+        '<<range $name, $network := .NetworkSettings.Networks>><<$name>><<end>>',
+      ],
     ],
   },
 };
 const TRAINING_MS = 20_000;
 
-if (process.argv[1] === self) await train(process.argv[2]);
+if (process.argv[1] === self) await train(process.argv[2], process.argv[3]);
 
 /** A CommonJS module's text as a function expression, below a line that names its contents. */
 export function asProgram(text) {
@@ -70,8 +91,10 @@ export function writeCodeCache(filename) {
   if (!Object.hasOwn(training, basename(filename))) return undefined;
   const root = mkdtempSync(join(tmpdir(), 'coracle-build-'));
   try {
+    const document = join(root, 'saved.json');
+    writeFileSync(document, JSON.stringify([SAVED]));
     const run = () =>
-      spawnSync(process.execPath, [self, filename], {
+      spawnSync(process.execPath, [self, filename, document], {
         env: {
           ...process.env,
           CORACLE_ROOT: join(root, 'root'),
@@ -90,12 +113,12 @@ export function writeCodeCache(filename) {
   return codeCacheFile(filename);
 }
 
-async function train(filename) {
+async function train(filename, document) {
   const {program, commandLines} = training[basename(filename)];
   const path = join(dirname(filename), program);
   const {main} = load(path, () => undefined);
   for (const words of commandLines) {
-    process.argv = [process.execPath, path, ...words];
+    process.argv = [process.execPath, path, ...words.map(word => (word === DOCUMENT ? document : word))];
     await main();
     if (process.exitCode) return;
   }

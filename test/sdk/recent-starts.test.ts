@@ -76,12 +76,12 @@ const own = ownRuntime();
 asRoot('the same options give containers of their own, also after the image changed', async t => {
   const runtime = await own.runtime;
   const options: RunOptions = {command: ['ls', '/etc']};
-  for (const file of ['/etc/hosts', '/etc/services']) {
+  for (const file of ['/etc/hosts', '/etc/ld.so.conf']) {
     await Image.fromHost({name: 'changing', binaries: ['/bin/sh', '/bin/ls'], files: [file]}, {runtime});
     const ids = new Set<string>();
     for (let round = 0; round < 3; round++) {
       const container = await Container.run('changing', options, {runtime});
-      t.is((await textOf(container.stdout!)).includes('services'), file === '/etc/services');
+      t.is((await textOf(container.stdout!)).includes('ld.so.conf'), file === '/etc/ld.so.conf');
       await container.settled;
       ids.add(container.id);
     }

@@ -740,7 +740,6 @@ export class RunningContainer extends Container {
     super(runtime, record);
     this.#record = record;
     this.#process = process;
-    this.#record = record;
     this.#transient = facts.transient;
     this.#announces = facts.announces;
     this.pid = process.pid;
@@ -815,7 +814,8 @@ export class RunningContainer extends Container {
   #send(signal: number, by: Sender): void {
     this.#deeds.sent = {signal, by};
     this.#process.kill(signal);
-    if (!this.#ended) this.#tell(record => [killEvent(record, signal)]);
+    if (this.#ended) return;
+    this.#tell(record => [killEvent(record, signal)]);
     this.thaw();
   }
 

@@ -46,8 +46,9 @@ static int create_file(int at, const char *path, uint32_t mode, uint32_t how, co
         return r;
 }
 
-/* A new file appears with its contents or not at all, to readers and to whoever comes after our sudden death. */
-static int create_whole_file(struct run *run, int at, const char *path, uint32_t mode, const char *bytes, uint64_t length)
+/* A file appears with its contents or not at all, to readers and to whoever comes after our sudden death.
+ * how: RENAME_NOREPLACE, or 0 to replace what is there. */
+static int create_whole_file(struct run *run, int at, const char *path, uint32_t mode, uint32_t how, const char *bytes, uint64_t length)
 {
         if (text_length(path) + 2 > sizeof run->path)
                 return -ENAMETOOLONG;
@@ -55,7 +56,7 @@ static int create_whole_file(struct run *run, int at, const char *path, uint32_t
         int r = create_file(at, run->path, mode, O_TRUNC, bytes, length);
         if (r < 0)
                 return r;
-        r = (int)sys5(__NR_renameat2, at, run->path, at, path, RENAME_NOREPLACE_);
+        r = (int)sys5(__NR_renameat2, at, run->path, at, path, how);
         if (r < 0)
                 sys3(__NR_unlinkat, at, run->path, 0);
         return r;
@@ -347,7 +348,11 @@ static int pid_file(struct run *run, const struct ct_step *step)
         while (at < n && text[at] >= '0' && text[at] <= '9')
                 *end++ = text[at++];
         *end++ = '\n';
-        return create_file(slot_fd(run, step->at), step_s1(run, step), (uint32_t)step->x, O_TRUNC, line, (uint64_t)(end - line));
+        int dir = slot_fd(run, step->at);
+        uint64_t length = (uint64_t)(end - line);
+        if (!(step->flags & CT_F_EXISTS_OK))
+                return create_file(dir, step_s1(run, step), (uint32_t)step->x, O_TRUNC, line, length);
+        return create_whole_file(run, dir, step_s1(run, step), (uint32_t)step->x, 0, line, length);
 }
 
 static int proc_write(struct run *run, const struct ct_step *step)
@@ -447,7 +452,7 @@ int step_file(struct run *run, const struct ct_step *step)
         case CT_OP_CREATE:
                 if (step->flags & CT_F_EXISTS_OK)
                         return create_file(at, s1, (uint32_t)step->x, O_TRUNC, s2, step->n2);
-                return create_whole_file(run, at, s1, (uint32_t)step->x, s2, step->n2);
+                return create_whole_file(run, at, s1, (uint32_t)step->x, RENAME_NOREPLACE_, s2, step->n2);
         case CT_OP_SYMLINK:
                 return (int)sys3(__NR_symlinkat, s2, at, s1);
         case CT_OP_MKNOD:

@@ -151,7 +151,7 @@ export function keptSteps({directory}: ContainerPlaces) {
   const forget = ['exit.json', 'state.json', 'stopped'].map(
     (name): Step => ({op: 'unlink', stage: 'record', at: HOST, s1: `${directory}/${name}`, record: true}),
   );
-  return {host, started: [...forget, pidStep(directory)], teardown: [] as Step[]};
+  return {host, started: [...forget, nextPidStep(directory)], teardown: [] as Step[]};
 }
 
 /**
@@ -204,6 +204,11 @@ export function removalSteps(
 
 function pidStep(directory: string): Step {
   return {op: 'pidFile', stage: 'record', at: HOST, s1: `${directory}/pid`, x: 0o600, record: true};
+}
+
+/** In place of that of its last run, at once: without any, the container would seem never to have run. */
+function nextPidStep(directory: string): Step {
+  return {...pidStep(directory), flags: STEP_FLAGS.existsOk};
 }
 
 /** Whether the name is reserved for this container; one that it was given while it ran has a slash behind the id. */

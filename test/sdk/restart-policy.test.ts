@@ -26,6 +26,7 @@ asRoot('always starts it again however it ended, with what it had written, until
   const container = await detached(t, 'echo ran; echo x >>/note; [ $(wc -l </note) -lt 3 ] || sleep 60', {
     name: 'always',
   });
+  await until(container, async () => (await container.inspect()).RestartCount === 2);
   await until(container, async () => (await runs(container)) === 3);
   t.like(await container.inspect(), {RestartCount: 2, State: {Running: true}});
   await container.stop({timeoutMs: 0});

@@ -82,4 +82,7 @@ CT_EXPORT int64_t ct_make_raw(int32_t terminal, void *before, int64_t size);
 CT_EXPORT int64_t ct_restore_terminal(int32_t terminal, const void *before);
 CT_EXPORT int64_t ct_readable(int32_t file);
 
+/* Netlink (library-netlink.c): one datagram of requests to the kernel, and what it answers until everything is acknowledged. */
+CT_EXPORT int64_t ct_netlink(int32_t protocol, const void *request, int64_t bytes, void *answer, int64_t size, int32_t acks);
+
 #endif

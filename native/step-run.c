@@ -52,10 +52,23 @@ static int user_namespace(struct run *run, const struct ct_step *step)
 static int netlink(struct run *run, const struct ct_step *step)
 {
         _Alignas(struct nlmsghdr) char answer[8192];
+        const char *message = step_s1(run, step);
+        if (step->z != 0) {
+                int32_t value = step->out == -1 ? run->progress->pid : slot_fd(run, step->out);
+                if (value < 0)
+                        return value;
+                if (step->n1 > sizeof answer || step->z > step->n1 - sizeof value)
+                        return -EINVAL;
+                for (uint32_t i = 0; i < step->n1; i++)
+                        answer[i] = message[i];
+                for (uint32_t i = 0; i < sizeof value; i++)
+                        answer[step->z + i] = ((char *)&value)[i];
+                message = answer;
+        }
         long fd = step->at == -1 ? sys3(__NR_socket, AF_NETLINK_, SOCK_RAW_CLOEXEC, step->x) : slot_fd(run, step->at);
         if (fd < 0)
                 return (int)fd;
-        long r = sys6(__NR_sendto, fd, SYS_ARG(step_s1(run, step)), step->n1, 0, 0, 0);
+        long r = sys6(__NR_sendto, fd, SYS_ARG(message), step->n1, 0, 0, 0);
         uint64_t left = r < 0 ? 0 : step->y;
         int result = r < 0 ? (int)r : 0;
         while (left > 0) {
@@ -303,6 +316,9 @@ int step_process(struct run *run, const struct ct_step *step)
                 return rlimit(step);
         case CT_OP_NETLINK:
                 return netlink(run, step);
+        case CT_OP_SOCKET:
+                r = sys3(__NR_socket, step->x, step->y | O_CLOEXEC, step->z);
+                return r < 0 ? (int)r : slot_set(run, step->out, (int)r);
         case CT_OP_KEYRING:
                 r = sys2(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, s1[0] ? s1 : 0);
                 return r < 0 ? (int)r : 0;

@@ -88,6 +88,7 @@ export {
   requireCore,
   type SystemLibrary,
 } from './native.js';
+export {NETLINK_NETFILTER, NETLINK_ROUTE, requestNetlink} from './netlink.js';
 export {identifyProcess, isAlive, openProcess, type ProcessIdentity, signalProcess} from './processes.js';
 export * from './steps.js';
 export {makeRaw, readableBytes, receiveDescriptor, setTerminalSize, type TerminalSize} from './terminal.js';

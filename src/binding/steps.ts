@@ -87,6 +87,7 @@ export const OPCODES = {
   enter: 70,
   fork: 71,
   terminal: 72,
+  socket: 80,
 } as const;
 
 export type OpcodeName = keyof typeof OPCODES;

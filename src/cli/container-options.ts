@@ -226,16 +226,17 @@ async function seccomp(value: string): Promise<NonNullable<RunOptions['seccomp']
   }
 }
 
-function networkOf(name: string): 'none' | 'host' {
-  if (name === 'none' || name === 'host') return name;
-  if (name === 'bridge' || name === 'default' || name.startsWith('container:')) {
+function networkOf(name: string): NonNullable<RunOptions['network']> {
+  if (name === 'none' || name === 'host' || name === 'bridge') return name;
+  if (name === 'default') return 'bridge';
+  if (name.startsWith('container:')) {
     throw new CoracleError(
       'ERR_UNSUPPORTED_OPTION',
-      `--network ${name} is not supported by this release: none and host are`,
+      `--network ${name} is not supported by this release: bridge, none and host are`,
     );
   }
   throw new CoracleError('ERR_INVALID_OPTION', `network ${name} not found`, {
-    hint: 'This release has none and host.',
+    hint: 'This release has bridge, none and host.',
   });
 }
 

@@ -2,6 +2,8 @@
  * From options to a process, for a container that lives as long as its run: described anew or like a recent one, started
  * on demand or in surroundings that wait.
  */
+import type {Endpoint} from '../network/index.js';
+import {connectNetwork, connects} from './connect-network.js';
 import type {CallOptions} from './container.js';
 import type {ContainerConfig} from './container-config.js';
 import {publishExpected, publishRecord, sharedText} from './container-files.js';
@@ -140,10 +142,13 @@ export async function startTransient<T>(
     const random = wanted === undefined && attempt > 0;
     const named = random ? {...subject, config: {...config, name: randomName(attempt)}} : subject;
     let planned: PlannedStart | undefined;
+    let endpoint: Endpoint | undefined;
     try {
-      planned = planTransientStart(runtime, named, waits);
+      endpoint = connects(named.config) ? await connectNetwork(runtime, named.config) : undefined;
+      planned = planTransientStart(runtime, named, waits, endpoint);
       return await begin(planned);
     } catch (error) {
+      if (endpoint !== undefined) runtime.networks.release(endpoint); // should the teardown not have
       if (await runtime.isWorthAnotherName(error, wanted, attempt)) {
         await runtime.makeVolumes(config, stored); // the failed start took the anonymous ones with it
         continue;

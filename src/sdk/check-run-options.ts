@@ -90,7 +90,7 @@ export const RUN_OPTION_CHECKS = {
     checkInteger(option, value, -1000, 1000);
   },
   sysctls: checkStringRecord,
-  network: (option, value) => checkOneOf(option, value, ['none', 'host']),
+  network: (option, value) => checkOneOf(option, value, ['none', 'host', 'bridge']),
   pid: (option, value) => checkNamespace(option, value, ['private', 'host'], true),
   ipc: (option, value) => checkNamespace(option, value, ['private', 'shareable', 'none', 'host'], true),
   uts: (option, value) => checkNamespace(option, value, ['private', 'host'], false),

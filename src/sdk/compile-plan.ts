@@ -30,10 +30,11 @@ import {
   type Step,
 } from '../binding/index.js';
 import type {CgroupSteps} from '../cgroup/index.js';
+import {type Endpoint, type EndpointSteps, endpointSteps} from '../network/index.js';
 import type {ContainerConfig} from './container-config.js';
 import type {Bookkeeping} from './container-files.js';
 import type {Ulimits} from './default-ulimits.js';
-import {loopbackUp} from './loopback.js';
+import {loopbackMessage, loopbackUp} from './loopback.js';
 import {cgroupMounts} from './plan-cgroup-mounts.js';
 import {
   type BoundSource,
@@ -75,6 +76,8 @@ export interface PlanInput {
   readonly devices: readonly DeviceNode[];
   readonly hosts: string;
   readonly resolvConf: string;
+  /** Its place on a network; undefined: none, or the host's own. */
+  readonly endpoint: Endpoint | undefined;
   /** Steps of the record: made before the start, removed after a run with auto-remove. */
   readonly bookkeeping: Bookkeeping;
 }
@@ -143,6 +146,7 @@ function compileStart(input: PlanInput, slots: SlotAllocator): CompiledStart {
   const idMap = shifts ? slots.next() : undefined;
   const mounts = userMounts(input.sources, root, slots, idMap);
   const shm = sharedMemory(input, slots);
+  const net = ownNetwork(input, slots);
   // Everything that needs CAP_SYS_ADMIN: the spawner does it where it has that, else the child in its own namespaces.
   const opened = [
     ...overlaySteps(input.rootfs, root, slots, idMap),
@@ -166,17 +170,18 @@ function compileStart(input: PlanInput, slots: SlotAllocator): CompiledStart {
       ...cgroup.host,
       ...etc.host,
       ...mounts.host,
+      ...net.host,
       ...(idMap === undefined || userNamespace === undefined ? [] : shiftSteps(userNamespace, input, idMap)),
       ...(byChild ? [] : opened),
       cloneStep(input),
     ],
-    parent: inUserNamespace ? idMapSteps(userNamespace) : [],
+    parent: inUserNamespace ? [...idMapSteps(userNamespace), ...net.parent] : [],
     environment: [
       ...hideFromJoined(config),
       ...cgroup.child,
       {op: 'unshare', stage: 'cgroup namespace', x: CLONE_NEWCGROUP},
       ...(shifts ? rootInside() : []),
-      ...ownNetwork(input),
+      ...net.child,
       ...processSettings(config),
       ...joinedIpc(input),
       ...(inUserNamespace ? [ownMountTree(), ...(byChild ? opened : [])] : emptyMountTree()),
@@ -335,8 +340,15 @@ function ownMountTree(): Step {
 
 export const CLOSE_RANGE_CLOEXEC = 4; // linux/close_range.h
 
-function ownNetwork({config, networkSysctls}: PlanInput): Step[] {
-  const steps: Step[] = config.network === 'host' ? [] : [loopbackUp()];
+function ownNetwork(
+  {config, networkSysctls, endpoint, userNamespace}: PlanInput,
+  slots: SlotAllocator,
+): EndpointSteps {
+  const connect: EndpointSteps =
+    endpoint === undefined
+      ? {host: [], parent: [], child: config.network === 'host' ? [] : [loopbackUp()]}
+      : endpointSteps(endpoint, loopbackMessage(), userNamespace !== undefined, slots);
+  const steps: Step[] = [...connect.child];
   const wanted = {...(config.network === 'host' ? {} : networkSysctls), ...config.sysctls};
   for (const [name, value] of Object.entries(wanted)) {
     // /proc/sys of a private procfs: the namespaces looked at are those of the writer.
@@ -348,7 +360,7 @@ function ownNetwork({config, networkSysctls}: PlanInput): Step[] {
       s2: value,
     });
   }
-  return steps;
+  return {...connect, child: steps};
 }
 
 function processSettings({hostname, domainname, oomScoreAdj, uts}: ContainerConfig): Step[] {

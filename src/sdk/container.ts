@@ -14,6 +14,7 @@ import {Attachment, type AttachOptions} from './attachment.js';
 import {beginRun, describeRun, processRequest, startTransient, subjectOf} from './begin-run.js';
 import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-output.js';
 import {checkInteger, checkRecord} from './check-option.js';
+import {connectNetwork, readEndpoint, releaseSteps, writeEndpoint} from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import {
   type ContainerRecord,
@@ -335,6 +336,9 @@ export class Container implements AsyncDisposable {
     const source = stdin ?? (config.stdin === 'content' ? 'ignore' : config.stdin);
     const places = runtime.placesOf(config);
     endRun(places.directory);
+    const endpoint = await connectNetwork(runtime, config, readEndpoint(places.directory));
+    if (endpoint !== undefined) writeEndpoint(places.directory, endpoint);
+    const steps = keptSteps(places);
     const prepared = prepareStart(runtime.facts, {
       config,
       image: runtime.store.getImage(config.image.id),
@@ -342,9 +346,14 @@ export class Container implements AsyncDisposable {
       places,
       transient: false,
       volumePath: name => runtime.volumePath(name),
-      bookkeeping: config.autoRemove
-        ? {...keptSteps(places), teardown: removalSteps(places, runtime.anonymousVolumes(config))}
-        : keptSteps(places),
+      bookkeeping: {
+        ...steps,
+        teardown: [
+          ...releaseSteps(endpoint),
+          ...(config.autoRemove ? removalSteps(places, runtime.anonymousVolumes(config)) : steps.teardown),
+        ],
+      },
+      endpoint,
       extraEnv: runtime.extraEnv(config),
     });
     using shared = runtime.openShared(config);

@@ -4,6 +4,7 @@ import {isHostRoot} from '../binding/index.js';
 import type {CgroupDriver} from '../cgroup/index.js';
 import {detectCgroups} from '../cgroup/index.js';
 import {capabilityMask, hostCapabilities} from './capabilities.js';
+import type {ContainerConfig} from './container-config.js';
 import {defaultUlimits, ownUlimits, type Ulimits} from './default-ulimits.js';
 import {hostMaskedPaths} from './docker-defaults.js';
 
@@ -71,9 +72,15 @@ export class HostFacts {
     return this.#resolvConf.text;
   }
 
-  /** /etc/hosts as Docker writes it for a container without a network, or the host's own for its network. */
-  hosts(network: 'none' | 'host'): string {
-    return network === 'host' ? readIfPresent('/etc/hosts') : LOOPBACK_HOSTS;
+  /** /etc/hosts as Docker writes it for a container with an address or without any, or the host's own for its network. */
+  hosts(
+    {network, hostname, domainname}: Pick<ContainerConfig, 'network' | 'hostname' | 'domainname'>,
+    address?: string,
+  ): string {
+    if (network === 'host') return readIfPresent('/etc/hosts');
+    if (address === undefined) return LOOPBACK_HOSTS;
+    const names = domainname === '' ? hostname : `${hostname}.${domainname} ${hostname}`;
+    return `${LOOPBACK_HOSTS}${address}\t${names}\n`;
   }
 }
 

@@ -1,4 +1,5 @@
 import type {DeviceRate, Limits} from '../cgroup/index.js';
+import type {Endpoint} from '../network/index.js';
 import type {ConfiguredMount, ContainerConfig} from './container-config.js';
 import type {ContainerState} from './container-state.js';
 import {dockerExitCode, isUp} from './container-state.js';
@@ -17,6 +18,8 @@ export interface InspectFacts {
   readonly volumeMountpoint: (name: string) => string;
   /** `private` when the container sees its own cgroup as the root of the tree. */
   readonly cgroupNamespace: 'host' | 'private';
+  /** Its place on a network, or the one it had. */
+  readonly endpoint?: Endpoint | undefined;
   /** Of the commands that run in it beside its own. */
   readonly execIds: readonly string[];
   /** How often its policy has started it again since somebody did. */
@@ -72,7 +75,7 @@ export function inspectRecord(config: ContainerConfig, state: ContainerState, fa
     ...(facts.sizes && {SizeRw: facts.sizes.writable, SizeRootFs: facts.sizes.total}),
     Mounts: mountPoints(config.mounts, facts),
     Config: containerConfig(config),
-    NetworkSettings: networkSettings(config),
+    NetworkSettings: networkSettings(config, isUp(state) ? facts.endpoint : undefined),
   };
 }
 
@@ -340,15 +343,15 @@ function containerConfig(config: ContainerConfig) {
 }
 
 /** Without a network of its own all addresses are empty; the keys are there, since scripts read them. */
-function networkSettings({network}: ContainerConfig) {
+function networkSettings({network}: ContainerConfig, endpoint: Endpoint | undefined) {
   const address = {
-    Gateway: '',
-    IPAddress: '',
-    IPPrefixLen: 0,
+    Gateway: endpoint?.gateway ?? '',
+    IPAddress: endpoint?.address ?? '',
+    IPPrefixLen: endpoint?.prefixLength ?? 0,
     IPv6Gateway: '',
     GlobalIPv6Address: '',
     GlobalIPv6PrefixLen: 0,
-    MacAddress: '',
+    MacAddress: endpoint?.mac ?? '',
   };
   return {
     Bridge: '',
@@ -360,21 +363,21 @@ function networkSettings({network}: ContainerConfig) {
     SandboxKey: '',
     SecondaryIPAddresses: null as readonly unknown[] | null,
     SecondaryIPv6Addresses: null as readonly unknown[] | null,
-    EndpointID: '',
-    Gateway: '',
+    EndpointID: endpoint?.endpointId ?? '',
+    Gateway: address.Gateway,
     GlobalIPv6Address: '',
     GlobalIPv6PrefixLen: 0,
-    IPAddress: '',
-    IPPrefixLen: 0,
+    IPAddress: address.IPAddress,
+    IPPrefixLen: address.IPPrefixLen,
     IPv6Gateway: '',
-    MacAddress: '',
+    MacAddress: address.MacAddress,
     Networks: {
       [network as string]: {
         IPAMConfig: null as Readonly<Record<string, string>> | null,
         Links: null as readonly string[] | null,
         Aliases: null as readonly string[] | null,
-        NetworkID: '',
-        EndpointID: '',
+        NetworkID: endpoint?.networkId ?? '',
+        EndpointID: endpoint?.endpointId ?? '',
         ...address,
         DriverOpts: null as Readonly<Record<string, string>> | null,
       },

@@ -11,6 +11,7 @@ import type {LogConfig} from './log-config.js';
 import type {
   Device,
   Mount,
+  NetworkMode,
   OutputTarget,
   RestartPolicy,
   RunOptions,
@@ -61,7 +62,7 @@ export interface NormalizedOptions {
   readonly userNamespace: 'host' | UserNamespaceMap;
   readonly oomScoreAdj: number;
   readonly sysctls: Readonly<Record<string, string>>;
-  readonly network: 'none' | 'host';
+  readonly network: NetworkMode;
   readonly pid: NonNullable<RunOptions['pid']>;
   readonly ipc: NonNullable<RunOptions['ipc']>;
   readonly uts: NonNullable<RunOptions['uts']>;

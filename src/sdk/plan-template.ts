@@ -93,7 +93,7 @@ export function isolatesAll({pid, ipc, uts}: Pick<ContainerConfig, 'pid' | 'ipc'
 /** Equal for starts whose plans differ in id, name and record only. @param shared as `sharedText` gives it */
 export function kindOfStart(record: LiveRecord, shared: string, facts: HostFacts): string {
   const {owner, network} = record;
-  const hosts = network === 'host' ? facts.hosts('host') : '';
+  const hosts = network === 'host' ? facts.hosts(record) : '';
   return [owner.pid, ownHostname(record) ?? '', facts.resolvConf, hosts, shared].join('\n');
 }
 

@@ -1,6 +1,8 @@
 import {encodePlan, type Plan, type ProcessIdentity} from '../binding/index.js';
+import type {Endpoint} from '../network/index.js';
 import type {StoredImage} from '../store/index.js';
 import type {PlanInput} from './compile-plan.js';
+import {endpointRecordSteps, releaseSteps} from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import {
   type Bookkeeping,
@@ -39,11 +41,12 @@ export function planTransientStart(
   runtime: Runtime,
   subject: StartSubject,
   waits: 'never' | 'before exec',
+  endpoint?: Endpoint,
 ): PlannedStart {
   const {config, shared} = subject;
   const record = {...config, owner: runtime.owner()};
   const kind = `${waits} ${kindOfStart(record, shared, runtime.facts)}`;
-  return plan(runtime, subject, record, {part: 'whole', waits, kind});
+  return plan(runtime, subject, record, {part: 'whole', waits, kind, endpoint});
 }
 
 /** All that comes before the program: see `compileInParts`. Its record says no more than what removing it takes. */
@@ -66,6 +69,7 @@ interface Wanted {
   readonly waits: PlanInput['waits'];
   /** Equal for plans that differ in id, name and record only. */
   readonly kind: string;
+  readonly endpoint?: Endpoint | undefined;
 }
 
 /** From the template of the last start of its kind, or compiled. */
@@ -73,7 +77,7 @@ function plan(
   runtime: Runtime,
   {stored, shared}: StartSubject,
   record: LiveRecord,
-  {part, waits, kind}: Wanted,
+  {part, waits, kind, endpoint}: Wanted,
 ): PlannedStart {
   const places = runtime.livePlacesOf(record);
   const extraEnv = runtime.extraEnv(record);
@@ -81,7 +85,12 @@ function plan(
   const bookkeeping = (): Bookkeeping => {
     if (part === 'rest') return {host: [], started: [], teardown: []};
     if (part === 'base') return waitingSteps(places, text);
-    return transientSteps(places, text, runtime.anonymousVolumes(record));
+    const steps = transientSteps(places, text, runtime.anonymousVolumes(record));
+    return {
+      ...steps,
+      host: [...steps.host, ...endpointRecordSteps(places.directory, endpoint)],
+      teardown: [...releaseSteps(endpoint), ...steps.teardown],
+    };
   };
   const prepare = () =>
     prepareStart(
@@ -96,10 +105,11 @@ function plan(
         volumePath: name => runtime.volumePath(name),
         bookkeeping: bookkeeping(),
         extraEnv,
+        endpoint,
       },
       part,
     );
-  if (extraEnv.length > 0 || !hasTemplate(record)) {
+  if (extraEnv.length > 0 || endpoint !== undefined || !hasTemplate(record)) {
     const prepared = prepare();
     return {...prepared, record, text, shared, encoded: encodePlan(prepared.plan)};
   }

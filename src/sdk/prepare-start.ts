@@ -4,6 +4,7 @@ import {join} from 'node:path';
 import {coreFile, type Plan, SlotAllocator} from '../binding/index.js';
 import {DEFAULT_DEVICE_RULES, type DeviceRule} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
+import type {Endpoint} from '../network/index.js';
 import type {StoredImage} from '../store/index.js';
 import {capabilityNames, resolveCapabilities} from './capabilities.js';
 import {checkPrivileges} from './check-privileges.js';
@@ -20,6 +21,7 @@ import type {Bookkeeping, ContainerPlaces} from './container-files.js';
 import {NETWORK_SYSCTLS, READONLY_PATHS} from './docker-defaults.js';
 import type {HostFacts} from './host-facts.js';
 import type {BoundSource} from './plan-mounts.js';
+import {reachableServers} from './resolv-conf.js';
 import {resolveUser} from './resolve-user.js';
 import type {IdRange} from './run-options.js';
 import {seccompFilter} from './seccomp-program.js';
@@ -33,6 +35,8 @@ export interface StartRequest {
   readonly transient: boolean;
   readonly volumePath: (name: string) => string;
   readonly bookkeeping: Bookkeeping;
+  /** Its place on a network. */
+  readonly endpoint?: Endpoint | undefined;
   /** @default 'never' */
   readonly waits?: PlanInput['waits'];
   /** Variables that this start alone adds. */
@@ -107,8 +111,9 @@ export function prepareStart(
     readOnlyPaths: READONLY_PATHS,
     networkSysctls: rootless || config.userNamespace !== 'host' ? SINGLE_ID_SYSCTLS : NETWORK_SYSCTLS,
     devices,
-    hosts: facts.hosts(config.network),
-    resolvConf: facts.resolvConf,
+    hosts: facts.hosts(config, request.endpoint?.address),
+    resolvConf: request.endpoint === undefined ? facts.resolvConf : reachableServers(facts.resolvConf),
+    endpoint: request.endpoint,
     bookkeeping: request.bookkeeping,
   };
   const plan = part === 'whole' ? compilePlan(input, slots) : compileInParts(input, slots)[part];

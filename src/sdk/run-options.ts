@@ -5,6 +5,8 @@ import type {Limits} from '../cgroup/index.js';
  * contradictions and misspelt keys with `ERR_INVALID_OPTION` before anything happens on the host. Names and meanings
  * follow Docker's; the flag of the command line stands at the end of each comment. Units are in the names.
  */
+export type NetworkMode = 'none' | 'host' | 'bridge';
+
 export interface RunOptions {
   /** What to run: replaces the image's `Cmd` and is appended to the entrypoint. @default the image's */
   readonly command?: readonly string[];
@@ -80,8 +82,11 @@ export interface RunOptions {
   /** Of the container's own namespaces: `net.*`, `fs.mqueue.*` and System V IPC. @default {} `--sysctl` */
   readonly sysctls?: Readonly<Record<string, string>>;
 
-  /** `none`: loopback only. `host`: the host's own network, not isolated. @default 'none' `--network` */
-  readonly network?: 'none' | 'host';
+  /**
+   * `none`: loopback only. `host`: the host's own network, not isolated. `bridge`: an address of its own on a bridge of the
+   * host, by which it reaches out. @default 'none'; for the command line 'bridge' `--network`
+   */
+  readonly network?: NetworkMode;
   /** Whose processes it sees and may signal: its own, the host's, or those of another container that runs. @default 'private' `--pid` */
   readonly pid?: 'private' | 'host' | OfContainer;
   /**

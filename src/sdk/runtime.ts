@@ -13,6 +13,7 @@ import {
 } from '../binding/index.js';
 import {isPaused, thawNow} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
+import {Networks} from '../network/index.js';
 import {
   containerNotFound,
   hostShell,
@@ -23,6 +24,7 @@ import {
 } from '../store/index.js';
 import {checkStart} from './check-privileges.js';
 import {type Configuration, readConfigFile} from './config-file.js';
+import {readEndpoint} from './connect-network.js';
 import {type ContainerConfig, makeContainerConfig} from './container-config.js';
 import {
   type ContainerPlaces,
@@ -103,6 +105,8 @@ export class Runtime implements AsyncDisposable {
   readonly pool: Pool;
   /** @internal */
   readonly recent = new RecentStarts();
+  /** @internal */
+  readonly networks: Networks;
   readonly #blockMs: number;
   #launcher: Launcher | undefined;
   #owner: ProcessIdentity | undefined;
@@ -120,6 +124,7 @@ export class Runtime implements AsyncDisposable {
     this.pool = new Pool(this, waiting);
     this.#configuration = configuration;
     this.facts = new HostFacts(configuration.cgroupParent);
+    this.networks = new Networks(store.root, store.live);
   }
 
   /**
@@ -195,6 +200,15 @@ export class Runtime implements AsyncDisposable {
     this.pool.drop();
     await this.#launcher?.close();
     await Promise.allSettled(this.#runs);
+    if (this.networks.isUsed) await this.networks.tidy(id => this.#mayRun(id));
+  }
+
+  /** Whether something of a container runs, or a process that lives is about to start it. */
+  #mayRun(id: string): boolean {
+    const record = this.findContainer(id);
+    if (record === undefined) return false;
+    if (record.owner !== undefined) return isAlive(record.owner);
+    return this.isWatched(record);
   }
 
   /** A v1 cgroup that stands still lets nobody die; the launcher waits for its containers. */
@@ -499,6 +513,7 @@ export class Runtime implements AsyncDisposable {
       cgroupNamespace: 'private',
       execIds: readExecs(directory),
       restarts: readMonitorState(directory)?.restarts ?? 0,
+      endpoint: readEndpoint(directory),
       logPath: config.log?.driver === 'json-file' && existsSync(log) ? log : '',
       ...(size && {sizes: {writable, total: writable + (image?.size ?? 0)}}),
     });
@@ -507,6 +522,8 @@ export class Runtime implements AsyncDisposable {
   /** @internal */
   async removeContainer(config: ContainerConfig, volumes: boolean): Promise<void> {
     await this.whenSettled(config);
+    const endpoint = readEndpoint(this.placesOf(config).directory);
+    if (endpoint !== undefined) this.networks.release(endpoint);
     await this.store.containers.remove(config.id, config.name);
     const gone = volumes ? await this.forgetVolumes(config) : [];
     this.tell(removalEvents(config, gone));
@@ -583,6 +600,7 @@ export class Runtime implements AsyncDisposable {
     const names = new Map(records.map(({id, name}) => [id, name]));
     await containers.sweepUnfinished(id => names.get(id));
     await volumes.sweepOrphans(id => containers.find(id) !== undefined);
+    if (this.networks.isUsed) await this.networks.tidy(id => this.#mayRun(id));
   }
 
   /** @internal The launcher died before it could tear this run down. After `close` that is for the next open to do. */

@@ -16,6 +16,7 @@ import {
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {replaceFile} from '../store/index.js';
+import {connectNetwork, connects, readEndpoint, releaseSteps, writeEndpoint} from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import {endRun, monitoredSteps, removalSteps, writeWatcher} from './container-files.js';
 import {compressLog} from './container-logs.js';
@@ -56,6 +57,8 @@ export async function startDetached(
   const greeting = forkMonitor(runtime, places.directory); // it settles while the plan is made
   let prepared: ReturnType<typeof preparePlan>;
   try {
+    const endpoint = await connectNetwork(runtime, config, readEndpoint(places.directory));
+    if (endpoint !== undefined) writeEndpoint(places.directory, endpoint);
     prepared = preparePlan(runtime, config);
     if (leftovers(prepared.plan)) await runtime.removeCgroups(config);
     const encoded = encodePlan(
@@ -92,6 +95,9 @@ function leftovers({host}: Plan): boolean {
 export function preparePlan(runtime: Runtime, config: ContainerConfig) {
   const places = runtime.placesOf(config);
   const steps = monitoredSteps(places);
+  const endpoint = connects(config) ? readEndpoint(places.directory) : undefined;
+  // One that is started again keeps its address between two runs.
+  const release = restartsEver(config) ? [] : releaseSteps(endpoint);
   return prepareStart(runtime.facts, {
     config,
     image: runtime.store.getImage(config.image.id),
@@ -99,11 +105,19 @@ export function preparePlan(runtime: Runtime, config: ContainerConfig) {
     places,
     transient: false,
     volumePath: name => runtime.volumePath(name),
-    bookkeeping: config.autoRemove
-      ? {...steps, teardown: removalSteps(places, runtime.anonymousVolumes(config))}
-      : steps,
+    bookkeeping: {
+      ...steps,
+      teardown: config.autoRemove
+        ? [...release, ...removalSteps(places, runtime.anonymousVolumes(config))]
+        : [...release, ...steps.teardown],
+    },
+    endpoint,
     extraEnv: runtime.extraEnv(config),
   });
+}
+
+function restartsEver({restart}: Pick<ContainerConfig, 'restart'>): boolean {
+  return restart !== undefined && restart.name !== 'no';
 }
 
 async function forkMonitor(runtime: Runtime, path: string): Promise<MonitorConnection | undefined> {

@@ -42,6 +42,8 @@ export interface RemoveImageOptions {
 export class Store {
   readonly root: string;
   readonly run: string;
+  /** What ends with the next boot: below `run`. */
+  readonly live: string;
   readonly containers: Containers;
   readonly events: EventJournal;
   readonly volumes: Volumes;
@@ -73,6 +75,7 @@ export class Store {
   private constructor({root, run}: Roots, live: string, layers: Layers, baseLayer: string) {
     this.root = root;
     this.run = run;
+    this.live = live;
     this.baseLayer = baseLayer;
     this.containers = new Containers(root, live);
     this.events = new EventJournal(live);

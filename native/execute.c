@@ -140,6 +140,12 @@ int run_step(struct run *run, const struct ct_step *step)
         case CT_OP_SETUID: case CT_OP_SECCOMP: case CT_OP_PRCTL: case CT_OP_BPF_DEVICE:
                 r = step_identity(run, step);
                 break;
+        case CT_OP_BIND:
+                r = bind_port(run, step);
+                break;
+        case CT_OP_FORWARD:
+                r = start_forwarder(run, step);
+                break;
         case CT_OP_FORK: case CT_OP_TERMINAL:
                 r = step_join(run, step);
                 break;

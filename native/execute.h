@@ -21,6 +21,8 @@ struct progress {
         int32_t error;                 /* errno of the step that failed, 0 = none */
         int32_t pid;                   /* the child, from the moment it exists */
         int32_t helper;                /* of a plan that joins a container: what joins it. Its process group has its number */
+        int32_t forwarder;             /* the process that holds the container's ports, a child of whoever watches over it; 0 = none */
+        uint32_t reserved;
         uint32_t trace[CT_STEPS_MAX];  /* nanoseconds since received_ns at which each step ended */
 };
 
@@ -49,6 +51,10 @@ struct run {
 /* Maps and checks a plan; 0 or -errno. */
 int run_open(struct run *run, int plan_fd, struct progress *progress);
 void run_close(struct run *run);
+
+/* forward.c */
+int bind_port(struct run *run, const struct ct_step *step);
+int start_forwarder(struct run *run, const struct ct_step *step);
 
 /* Carries out the steps of one phase; 0 or -errno with progress->step at the step that failed. */
 int run_phase(struct run *run, enum ct_phase phase);

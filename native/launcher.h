@@ -45,7 +45,7 @@ struct report {
         uint32_t step, steps;
         uint32_t held, flags;          /* flags: of the request */
         int32_t helper;                /* the process that joined a container: dead by now, and to be reaped; 0 = none */
-        uint32_t reserved;
+        int32_t forwarder;             /* it holds the container's ports, as long as that runs; 0 = none */
         uint32_t trace[CT_STEPS_MAX];
 };
 
@@ -81,6 +81,8 @@ _Noreturn void enter_main(void);
 int start_container(struct launcher *launcher, struct run *run);
 /* Closes every descriptor from 3 on but these. */
 void close_all_but(const int *needed, int count);
+/* forward.c: ends and reaps the process that holds a container's ports; *pid is 0 then. */
+void end_forwarder(int32_t *pid);
 /* containers.c: the exit phase of a plan, small files read before they go. */
 uint32_t read_exit_reports(int plan, char *to, uint32_t room);
 

@@ -72,3 +72,20 @@ void name_process(const char *name)
 {
         sys5(__NR_prctl, PR_SET_NAME, name, 0, 0, 0);
 }
+
+/* What is forked from a process that holds descriptors of containers must not keep them open. */
+void close_all_but(const int *needed, int count)
+{
+        int highest = 2;
+        for (int i = 0; i < count; i++)
+                if (needed[i] > highest)
+                        highest = needed[i];
+        for (int fd = 3; fd <= highest; fd++) {
+                int keep = 0;
+                for (int i = 0; i < count; i++)
+                        keep |= needed[i] == fd;
+                if (!keep)
+                        close_fd(fd);
+        }
+        sys3(__NR_close_range, highest + 1, ~0u, 0);
+}

@@ -310,6 +310,7 @@ static void starter_reported(struct monitor *m)
         m->pidfd = count > 0 ? fds[0] : -1;
         m->pid = report.pid;
         m->executed_ns = report.executed_ns;
+        m->forwarder = m->progress->forwarder;
         sys2(__NR_munmap, m->progress, sizeof *m->progress);
         m->progress = 0;
         if (report.error == 0 && m->gave_up)
@@ -401,6 +402,7 @@ static void child_ended(struct monitor *m)
         if (r == 0 && info.pid == 0)
                 return;
         close_if_open(&m->pidfd);
+        end_forwarder(&m->forwarder);
         if (m->stage == LOSING) {
                 start_failed(m);
                 return;

@@ -56,6 +56,7 @@ struct monitor {
         int terminal;                  /* 1: input and streams[0].fd are one */
         int terminal_socket;           /* over which the starting container sends it */
         struct progress *progress;     /* the starter's */
+        int32_t forwarder;             /* holds the container's ports; 0 = none */
         enum stage stage;
         int final;                     /* no restart any more */
         int gave_up;                   /* on the start */

@@ -170,7 +170,7 @@ static void serve(struct launcher *launcher, struct progress *progress, const st
         report.sent_ns = request->sent_ns;
         report.received_ns = progress->received_ns = now_ns();
         report.steps = 0;
-        progress->pid = progress->error = progress->helper = 0;
+        progress->pid = progress->error = progress->helper = progress->forwarder = 0;
         progress->step = 0;
         __atomic_store_n(&progress->id, request->id, __ATOMIC_SEQ_CST);
 
@@ -192,6 +192,7 @@ static void serve(struct launcher *launcher, struct progress *progress, const st
         report.step = progress->step;
         report.pid = progress->pid;
         report.helper = progress->helper;
+        report.forwarder = progress->forwarder;
         if (run->plan && run->tracing) {
                 report.steps = run->count;
                 for (uint32_t i = 0; i < run->count; i++)
@@ -213,23 +214,6 @@ static void serve(struct launcher *launcher, struct progress *progress, const st
                         close_fd(fds[i]);
         if (count > 0)
                 close_fd(fds[0]);
-}
-
-/* A spawner that comes later is forked from a supervisor that holds descriptors of containers; they are not ours to keep open. */
-void close_all_but(const int *needed, int count)
-{
-        int highest = 2;
-        for (int i = 0; i < count; i++)
-                if (needed[i] > highest)
-                        highest = needed[i];
-        for (int fd = 3; fd <= highest; fd++) {
-                int keep = 0;
-                for (int i = 0; i < count; i++)
-                        keep |= needed[i] == fd;
-                if (!keep)
-                        close_fd(fd);
-        }
-        sys3(__NR_close_range, highest + 1, ~0u, 0);
 }
 
 _Noreturn void spawner_main(struct launcher *launcher, int number)

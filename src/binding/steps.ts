@@ -88,6 +88,8 @@ export const OPCODES = {
   fork: 71,
   terminal: 72,
   socket: 80,
+  bind: 81,
+  forward: 82,
 } as const;
 
 export type OpcodeName = keyof typeof OPCODES;

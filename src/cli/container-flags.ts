@@ -2,24 +2,27 @@ import {
   parseDeviceRate,
   parseDeviceWeight,
   parseDuration,
+  parseExpose,
   parseMount,
+  parsePublish,
   parseSize,
   parseUlimit,
 } from '../sdk/index.js';
 import type {Flag} from './command.js';
 import {checkCpus, checkEnv, checkInteger, checkLabel, checkSysctl, checkUint16} from './flag-checks.js';
 
-const NETWORKS_LATER = 'networks come with a later release; --network none (the default) and host work';
+const NETWORKS_LATER = 'it comes with a later release; --network bridge, none and host work';
 const HEALTH_LATER = 'health checks come with the next release';
 const SHARING_LATER = 'sharing volumes and cgroup namespaces comes with a later release';
-
-const SHORT_NAMES: Readonly<Record<string, string>> = {publish: 'p'};
 
 const checkSignedSize = (text: string) => {
   if (text !== '-1') parseSize(text);
 };
 const checkBps = (text: string) => void parseDeviceRate(text, 'bytes');
 const checkIops = (text: string) => void parseDeviceRate(text, 'operations');
+
+const checkPublish = (text: string) => void parsePublish(text);
+const checkExpose = (text: string) => void parseExpose(text);
 
 /** Flags of `run` and `create`, with Docker's names and words; ours say so. */
 export const CONTAINER_FLAGS: readonly Flag[] = [
@@ -85,6 +88,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {name: 'entrypoint', type: 'string', summary: 'Overwrite the default ENTRYPOINT of the image'},
   {name: 'env', short: 'e', type: 'list', summary: 'Set environment variables', check: checkEnv},
   {name: 'env-file', type: 'list', summary: 'Read in a file of environment variables'},
+  {name: 'expose', type: 'list', summary: 'Expose a port or a range of ports', check: checkExpose},
   {name: 'group-add', type: 'list', summary: 'Add additional groups to join'},
   {name: 'hostname', short: 'h', type: 'string', summary: 'Container host name'},
   {name: 'init', summary: 'Run an init inside the container that forwards signals and reaps processes'},
@@ -113,7 +117,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {
     name: 'network',
     type: 'network',
-    summary: 'Connect a container to a network: none or host (default none)',
+    summary: 'Connect a container to a network: bridge, none or host (default none, or bridge with -p)',
   },
   {name: 'oom-kill-disable', summary: 'Disable OOM Killer'},
   {
@@ -137,6 +141,14 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     summary:
       'Pull image before running ("missing", "never"); this release has no registry (default "missing")',
   },
+  {
+    name: 'publish',
+    short: 'p',
+    type: 'list',
+    summary: "Publish a container's port(s) to the host",
+    check: checkPublish,
+  },
+  {name: 'publish-all', short: 'P', summary: 'Publish all exposed ports to random ports'},
   {name: 'read-only', summary: "Mount the container's root filesystem as read only"},
   {
     name: 'restart',
@@ -191,7 +203,6 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     'dns-opt',
     'dns-option',
     'dns-search',
-    'expose',
     'ip',
     'ip6',
     'link',
@@ -199,9 +210,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     'mac-address',
     'net-alias',
     'network-alias',
-    'publish',
   ]),
-  {name: 'publish-all', short: 'P', summary: '', unsupported: NETWORKS_LATER},
   ...unsupported(HEALTH_LATER, [
     'health-cmd',
     'health-interval',
@@ -243,6 +252,5 @@ function unsupported(instead: string, names: readonly string[]): Flag[] {
     type: 'string',
     summary: '',
     unsupported: instead,
-    ...(SHORT_NAMES[name] && {short: SHORT_NAMES[name]}),
   }));
 }

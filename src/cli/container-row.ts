@@ -1,4 +1,5 @@
 import {type ContainerState, dockerExitCode} from '../sdk/index.js';
+import {displayablePorts} from './displayable-ports.js';
 import {goQuote} from './go-quote.js';
 import {humanSize} from './human-size.js';
 import {goTime, humanDuration} from './human-time.js';
@@ -12,7 +13,7 @@ export interface RowStyle {
 
 /** A line of `docker ps`: the placeholders that its `--format` knows, in the order of its JSON. */
 export function containerRow(container: ContainerSummary, {truncate, now}: RowStyle) {
-  const {id, name, image, argv, created, state, labels, mounts, network} = container;
+  const {id, name, image, argv, created, state, labels, mounts, network, ports} = container;
   return {
     Command: goQuote(truncate ? shortened(commandLine(argv), 20) : commandLine(argv)),
     CreatedAt: goTime(new Date(created)),
@@ -26,7 +27,7 @@ export function containerRow(container: ContainerSummary, {truncate, now}: RowSt
     Names: name,
     Networks: network,
     Platform: null,
-    Ports: '',
+    Ports: displayablePorts(ports),
     RunningFor: `${humanDuration(now - Date.parse(created))} ago`,
     Size: sizeOf(container),
     State: state.status,

@@ -2,6 +2,7 @@ import {CoracleError} from '../errors.js';
 import {
   type Attachment,
   Container,
+  type ContainerInspect,
   diskUsage,
   dockerExitCode,
   Image,
@@ -13,6 +14,7 @@ import {
   runtimeInfo,
   Volume,
 } from '../sdk/index.js';
+import type {ListedPort} from './displayable-ports.js';
 import {examineHost} from './examine-host.js';
 import type {AttachedStreams, ContainerSummary, ImageSummary, RunningContainer, Sdk} from './sdk.js';
 
@@ -219,10 +221,20 @@ async function listContainers(runtime: Runtime, size: boolean): Promise<readonly
           })),
         network,
         exposedPorts,
+        ports: listedPorts(runtime.openPorts(config)),
         ...(facts && {writableBytes: facts.SizeRw ?? 0, totalBytes: facts.SizeRootFs ?? 0}),
       };
     }),
   );
+}
+
+function listedPorts(ports: ContainerInspect['NetworkSettings']['Ports']): readonly ListedPort[] {
+  return Object.entries(ports).flatMap(([port, bindings]) => {
+    const [privatePort, protocol = 'tcp'] = port.split('/');
+    const listed = {privatePort: Number(privatePort), protocol};
+    if (bindings === null) return [{...listed, address: '', publicPort: 0}];
+    return bindings.map(({HostIp, HostPort}) => ({...listed, address: HostIp, publicPort: Number(HostPort)}));
+  });
 }
 
 function summary(image: Image): ImageSummary {

@@ -130,7 +130,7 @@ function passes(
   all: readonly ContainerSummary[],
   images: readonly ImageSummary[],
 ): boolean {
-  const {id, name, imageId, state, labels, mounts, network, exposedPorts} = container;
+  const {id, name, imageId, state, labels, mounts, network, exposedPorts, ports} = container;
   const own = all.indexOf(container);
   return (
     anyOf(filters, 'id', value => id.startsWith(value)) &&
@@ -150,7 +150,12 @@ function passes(
     ) &&
     anyOf(filters, 'network', value => network === value) &&
     anyOf(filters, 'expose', value => portsOf('expose', value).some(port => exposedPorts.includes(port))) &&
-    anyOf(filters, 'publish', () => false) && // nothing is published without networks
+    anyOf(filters, 'publish', value => {
+      const wanted = portsOf('publish', value);
+      return ports.some(
+        ({publicPort, protocol}) => publicPort !== 0 && wanted.includes(`${publicPort}/${protocol}`),
+      );
+    }) &&
     booleanFilter(filters, 'is-task') !== true &&
     anyOf(filters, 'before', value => own > positionOf(all, value)) &&
     anyOf(filters, 'since', value => own < positionOf(all, value)) &&

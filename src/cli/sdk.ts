@@ -23,6 +23,7 @@ import type {
   StatsReading,
   TerminalSize,
 } from '../sdk/index.js';
+import type {ListedPort} from './displayable-ports.js';
 
 export type {DiskUsage, LogEntry};
 
@@ -174,6 +175,8 @@ export interface ContainerSummary {
   readonly network: string;
   /** What the image or the caller exposes: `80/tcp`. */
   readonly exposedPorts: readonly string[];
+  /** Of one that runs on a network. */
+  readonly ports: readonly ListedPort[];
   /** With `size`. */
   readonly writableBytes?: number;
   readonly totalBytes?: number;

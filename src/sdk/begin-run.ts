@@ -2,8 +2,7 @@
  * From options to a process, for a container that lives as long as its run: described anew or like a recent one, started
  * on demand or in surroundings that wait.
  */
-import type {Endpoint} from '../network/index.js';
-import {connectNetwork, connects} from './connect-network.js';
+import {type Connection, connectNetwork, connects} from './connect-network.js';
 import type {CallOptions} from './container.js';
 import type {ContainerConfig} from './container-config.js';
 import {publishExpected, publishRecord, sharedText} from './container-files.js';
@@ -142,7 +141,7 @@ export async function startTransient<T>(
     const random = wanted === undefined && attempt > 0;
     const named = random ? {...subject, config: {...config, name: randomName(attempt)}} : subject;
     let planned: PlannedStart | undefined;
-    let endpoint: Endpoint | undefined;
+    let endpoint: Connection | undefined;
     try {
       endpoint = connects(named.config) ? await connectNetwork(runtime, named.config) : undefined;
       planned = planTransientStart(runtime, named, waits, endpoint);

@@ -1,3 +1,4 @@
+import {isIP} from 'node:net';
 import {cleanCgroupPath} from './cgroup-path.js';
 import {checkLimits} from './check-limits.js';
 import {GREATEST_ID, normalizeDevices, normalizeMounts} from './check-mounts.js';
@@ -16,6 +17,7 @@ import {
 import {envKey} from './env-key.js';
 import {checkLog} from './log-config.js';
 import {nearestName} from './nearest-name.js';
+import {parseExpose} from './parse-port.js';
 import {parseSignal} from './parse-signal.js';
 import type {
   Device,
@@ -91,6 +93,12 @@ export const RUN_OPTION_CHECKS = {
   },
   sysctls: checkStringRecord,
   network: (option, value) => checkOneOf(option, value, ['none', 'host', 'bridge']),
+  ports: checkPorts,
+  expose: (option, value) => {
+    checkStrings(option, value);
+    for (const text of value) parseExpose(text);
+  },
+  publishAll: checkBoolean,
   pid: (option, value) => checkNamespace(option, value, ['private', 'host'], true),
   ipc: (option, value) => checkNamespace(option, value, ['private', 'shareable', 'none', 'host'], true),
   uts: (option, value) => checkNamespace(option, value, ['private', 'host'], false),
@@ -312,5 +320,23 @@ function checkPlatform(option: string, value: unknown): void {
       option,
       `${option} must be os/architecture[/variant] such as 'linux/arm64', not ${describe(value)}`,
     );
+  }
+}
+
+function checkPorts(option: string, value: unknown): void {
+  if (!Array.isArray(value)) throw invalidOption(option, `${option} must be a list, not ${describe(value)}`);
+  for (const [index, port] of value.entries()) {
+    const at = `${option}[${index}]`;
+    checkRecord(at, port, ['containerPort', 'protocol', 'hostPort', 'hostPortEnd', 'hostAddress']);
+    const {containerPort, protocol, hostPort, hostPortEnd, hostAddress} = port as Record<string, unknown>;
+    checkInteger(`${at}.containerPort`, containerPort, 0, 65_535);
+    if (protocol !== undefined) checkOneOf(`${at}.protocol`, protocol, ['tcp', 'udp', 'sctp']);
+    if (hostPort !== undefined) checkInteger(`${at}.hostPort`, hostPort, 0, 65_535);
+    if (hostPortEnd !== undefined)
+      checkInteger(`${at}.hostPortEnd`, hostPortEnd, Number(hostPort ?? 0), 65_535);
+    if (hostAddress === undefined) continue;
+    checkString(`${at}.hostAddress`, hostAddress);
+    if (isIP(hostAddress) === 0)
+      throw invalidOption(`${at}.hostAddress`, `invalid IP address: ${hostAddress}`);
   }
 }

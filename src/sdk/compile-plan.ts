@@ -30,7 +30,8 @@ import {
   type Step,
 } from '../binding/index.js';
 import type {CgroupSteps} from '../cgroup/index.js';
-import {type Endpoint, type EndpointSteps, endpointSteps} from '../network/index.js';
+import {type EndpointSteps, endpointSteps, portSteps} from '../network/index.js';
+import type {Connection} from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import type {Bookkeeping} from './container-files.js';
 import type {Ulimits} from './default-ulimits.js';
@@ -77,7 +78,7 @@ export interface PlanInput {
   readonly hosts: string;
   readonly resolvConf: string;
   /** Its place on a network; undefined: none, or the host's own. */
-  readonly endpoint: Endpoint | undefined;
+  readonly endpoint: Connection | undefined;
   /** Steps of the record: made before the start, removed after a run with auto-remove. */
   readonly bookkeeping: Bookkeeping;
 }
@@ -212,7 +213,7 @@ function compileStart(input: PlanInput, slots: SlotAllocator): CompiledStart {
       {op: 'closeRange', stage: 'close descriptors', x: 3, y: CLOSE_RANGE_CLOEXEC},
       execStep(config.init ? [INIT_PATH, '--', ...config.argv] : config.argv, input.env),
     ],
-    started: [...input.bookkeeping.started],
+    started: [...input.bookkeeping.started, ...net.started],
     exit: [...cgroup.exit],
     teardown: [...cgroup.teardown, ...input.bookkeeping.teardown],
   };
@@ -340,14 +341,20 @@ function ownMountTree(): Step {
 
 export const CLOSE_RANGE_CLOEXEC = 4; // linux/close_range.h
 
+type NetworkSteps = EndpointSteps & {readonly started: readonly Step[]};
+
 function ownNetwork(
   {config, networkSysctls, endpoint, userNamespace}: PlanInput,
   slots: SlotAllocator,
-): EndpointSteps {
-  const connect: EndpointSteps =
+): NetworkSteps {
+  const connect =
     endpoint === undefined
       ? {host: [], parent: [], child: config.network === 'host' ? [] : [loopbackUp()]}
       : endpointSteps(endpoint, loopbackMessage(), userNamespace !== undefined, slots);
+  const ports =
+    endpoint === undefined
+      ? {host: [], started: []}
+      : portSteps(endpoint.ports, endpoint.bridge, endpoint.address, slots);
   const steps: Step[] = [...connect.child];
   const wanted = {...(config.network === 'host' ? {} : networkSysctls), ...config.sysctls};
   for (const [name, value] of Object.entries(wanted)) {
@@ -360,7 +367,12 @@ function ownNetwork(
       s2: value,
     });
   }
-  return {...connect, child: steps};
+  return {
+    host: [...ports.host, ...connect.host],
+    parent: connect.parent,
+    child: steps,
+    started: ports.started,
+  };
 }
 
 function processSettings({hostname, domainname, oomScoreAdj, uts}: ContainerConfig): Step[] {

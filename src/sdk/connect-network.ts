@@ -1,12 +1,21 @@
 /** A container's place on a network: taken before each start, written down beside its record, given back when it has ended. */
 import type {Step} from '../binding/index.js';
 import {HOST} from '../binding/index.js';
-import type {Endpoint} from '../network/index.js';
+import {
+  type BoundPort,
+  choosePorts,
+  type Endpoint,
+  unpublishSteps,
+  type WantedPort,
+} from '../network/index.js';
 import {readRecord, writeRecord} from '../store/index.js';
 import type {ContainerConfig} from './container-config.js';
 import type {Runtime} from './runtime.js';
 
 const FILE = 'endpoint.json';
+
+/** A container's place on a network, and the ports of the host that lead there. */
+export type Connection = Endpoint & {readonly ports: readonly BoundPort[]};
 
 /** Whether it has a network that is neither empty nor the host's. */
 export function connects({network}: Pick<ContainerConfig, 'network'>): boolean {
@@ -19,25 +28,26 @@ export function connects({network}: Pick<ContainerConfig, 'network'>): boolean {
  */
 export async function connectNetwork(
   runtime: Runtime,
-  config: Pick<ContainerConfig, 'id' | 'network'>,
+  config: Pick<ContainerConfig, 'id' | 'network' | 'ports' | 'publishAll' | 'exposedPorts'>,
   previous?: Endpoint,
-): Promise<Endpoint | undefined> {
+): Promise<Connection | undefined> {
   if (!connects(config)) return undefined;
-  return runtime.networks.attach(config.network, config.id, previous?.address);
+  const ports = await choosePorts(wantedPorts(config));
+  return {...(await runtime.networks.attach(config.network, config.id, previous?.address)), ports};
 }
 
 /** Where a container is on its network, or was when it ran last. */
-export function readEndpoint(directory: string): Endpoint | undefined {
-  return readRecord(`${directory}/${FILE}`) as Endpoint | undefined;
+export function readEndpoint(directory: string): Connection | undefined {
+  return readRecord(`${directory}/${FILE}`) as Connection | undefined;
 }
 
 /** Of a container that stays. */
-export function writeEndpoint(directory: string, endpoint: Endpoint): void {
+export function writeEndpoint(directory: string, endpoint: Connection): void {
   writeRecord(`${directory}/${FILE}`, endpoint, {durable: false});
 }
 
 /** Of one that lives as long as its run: its directory is made by the plan. */
-export function endpointRecordSteps(directory: string, endpoint: Endpoint | undefined): Step[] {
+export function endpointRecordSteps(directory: string, endpoint: Connection | undefined): Step[] {
   if (endpoint === undefined) return [];
   const text = `${JSON.stringify(endpoint)}\n`;
   return [
@@ -45,9 +55,31 @@ export function endpointRecordSteps(directory: string, endpoint: Endpoint | unde
   ];
 }
 
+/** Nothing leads there any more. */
+export function disconnectSteps(endpoint: Connection | undefined): Step[] {
+  return endpoint === undefined ? [] : unpublishSteps(endpoint.ports, endpoint.bridge, endpoint.address);
+}
+
 /** Its address is the next one's, as soon as it has ended. */
-export function releaseSteps(endpoint: Endpoint | undefined): Step[] {
+export function releaseSteps(endpoint: Connection | undefined): Step[] {
   if (endpoint === undefined) return [];
   const {reservation, holder} = endpoint;
   return [{op: 'unlink', stage: 'release the address', at: HOST, s1: reservation, s2: holder, record: true}];
+}
+
+/** Those that it was told, and with `publishAll` the others that it listens on. */
+function wantedPorts({
+  ports = [],
+  publishAll,
+  exposedPorts,
+}: Pick<ContainerConfig, 'ports' | 'publishAll' | 'exposedPorts'>): readonly WantedPort[] {
+  if (!publishAll) return ports;
+  const told = new Set(ports.map(({containerPort, protocol}) => `${containerPort}/${protocol}`));
+  const others = exposedPorts
+    .filter(port => !told.has(port))
+    .map(port => {
+      const [containerPort, protocol] = port.split('/') as [string, WantedPort['protocol']];
+      return {containerPort: Number(containerPort), protocol, hostPort: 0, hostPortEnd: 0, hostAddress: ''};
+    });
+  return [...ports, ...others];
 }

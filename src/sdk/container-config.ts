@@ -74,6 +74,10 @@ export interface ContainerConfig extends Unchanged {
   readonly uts?: 'host';
   /** Of the image's configuration, kept for `inspect` and for later releases. */
   readonly exposedPorts: readonly string[];
+  /** Absent: none. */
+  readonly ports?: NormalizedOptions['ports'];
+  /** All of `exposedPorts` as well. Absent: no. */
+  readonly publishAll?: boolean;
   readonly imageVolumes: readonly string[];
   readonly healthcheck: Healthcheck | null;
   readonly shell: readonly string[] | null;
@@ -196,7 +200,9 @@ export function makeContainerConfig(
     ...(options.restart && {restart: options.restart}),
     ...(parent !== undefined && {cgroupParent: parent}),
     ...sharedNamespaces(options, idOf),
-    exposedPorts: Object.keys(image.config.ExposedPorts ?? {}),
+    exposedPorts: mergeExposed(options, image.config),
+    ...(options.ports.length > 0 && {ports: options.ports}),
+    ...(options.publishAll && {publishAll: true}),
     imageVolumes,
     healthcheck: image.config.Healthcheck ?? null,
     shell: image.config.Shell ?? null,
@@ -317,4 +323,14 @@ function checkImageConfig({reference, config}: ConfiguredImage): void {
   } catch {
     refuse(`unknown StopSignal ${JSON.stringify(config.StopSignal)}`);
   }
+}
+
+/** What is published is exposed as well. An image may leave the protocol out. */
+function mergeExposed(
+  {ports, expose}: Pick<ResolvedOptions, 'ports' | 'expose'>,
+  {ExposedPorts}: ContainerDefaults,
+): readonly string[] {
+  const ofImage = Object.keys(ExposedPorts ?? {}).map(port => (port.includes('/') ? port : `${port}/tcp`));
+  const published = ports.map(({containerPort, protocol}) => `${containerPort}/${protocol}`);
+  return [...new Set([...ofImage, ...expose, ...published])];
 }

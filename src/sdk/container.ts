@@ -14,7 +14,13 @@ import {Attachment, type AttachOptions} from './attachment.js';
 import {beginRun, describeRun, processRequest, startTransient, subjectOf} from './begin-run.js';
 import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-output.js';
 import {checkInteger, checkRecord} from './check-option.js';
-import {connectNetwork, readEndpoint, releaseSteps, writeEndpoint} from './connect-network.js';
+import {
+  connectNetwork,
+  disconnectSteps,
+  readEndpoint,
+  releaseSteps,
+  writeEndpoint,
+} from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import {
   type ContainerRecord,
@@ -349,6 +355,7 @@ export class Container implements AsyncDisposable {
       bookkeeping: {
         ...steps,
         teardown: [
+          ...disconnectSteps(endpoint),
           ...releaseSteps(endpoint),
           ...(config.autoRemove ? removalSteps(places, runtime.anonymousVolumes(config)) : steps.teardown),
         ],

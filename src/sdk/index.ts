@@ -52,6 +52,7 @@ export {parseDevice, parseDeviceRate, parseDeviceWeight} from './parse-device.js
 export {parseDuration} from './parse-duration.js';
 export {parseEnvFile} from './parse-env-file.js';
 export {parseMount} from './parse-mount.js';
+export {parseExpose, parsePublish} from './parse-port.js';
 export {parseSignal, signalName} from './parse-signal.js';
 export {parseSize} from './parse-size.js';
 export {parseTimestamp} from './parse-timestamp.js';

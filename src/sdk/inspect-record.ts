@@ -1,5 +1,5 @@
 import type {DeviceRate, Limits} from '../cgroup/index.js';
-import type {Endpoint} from '../network/index.js';
+import type {Connection} from './connect-network.js';
 import type {ConfiguredMount, ContainerConfig} from './container-config.js';
 import type {ContainerState} from './container-state.js';
 import {dockerExitCode, isUp} from './container-state.js';
@@ -19,7 +19,7 @@ export interface InspectFacts {
   /** `private` when the container sees its own cgroup as the root of the tree. */
   readonly cgroupNamespace: 'host' | 'private';
   /** Its place on a network, or the one it had. */
-  readonly endpoint?: Endpoint | undefined;
+  readonly endpoint?: Connection | undefined;
   /** Of the commands that run in it beside its own. */
   readonly execIds: readonly string[];
   /** How often its policy has started it again since somebody did. */
@@ -108,7 +108,7 @@ function hostConfig(config: ContainerConfig, facts: InspectFacts) {
     ContainerIDFile: '',
     LogConfig: {Type: (config.log?.driver ?? 'none') as string, Config: config.log?.options ?? {}},
     NetworkMode: config.network as string,
-    PortBindings: {} as Readonly<Record<string, readonly PortBinding[]>>,
+    PortBindings: portBindings(config),
     RestartPolicy: {
       Name: (config.restart?.name ?? 'no') as string,
       MaximumRetryCount: config.restart?.maximumRetries ?? 0,
@@ -130,7 +130,7 @@ function hostConfig(config: ContainerConfig, facts: InspectFacts) {
     OomScoreAdj: config.oomScoreAdj,
     PidMode: (config.pid ?? '') as string,
     Privileged: config.privileged,
-    PublishAllPorts: false,
+    PublishAllPorts: config.publishAll ?? false,
     ReadonlyRootfs: config.readOnly,
     SecurityOpt: orNull(securityOptions(config)),
     ...(byTmpfsFlag.length > 0 && {
@@ -159,6 +159,43 @@ function hostConfig(config: ContainerConfig, facts: InspectFacts) {
 export interface PortBinding {
   readonly HostIp: string;
   readonly HostPort: string;
+}
+
+/** `HostConfig.PortBindings`: what was asked for. */
+function portBindings({ports = []}: ContainerConfig): Readonly<Record<string, readonly PortBinding[]>> {
+  return bindingsOf(
+    ports.map(({containerPort, protocol, hostAddress, hostPort, hostPortEnd}) => ({
+      port: `${containerPort}/${protocol}`,
+      HostIp: hostAddress,
+      HostPort:
+        hostPort === 0 ? '' : hostPortEnd > hostPort ? `${hostPort}-${hostPortEnd}` : String(hostPort),
+    })),
+  );
+}
+
+/** `NetworkSettings.Ports`: what is exposed, and where it is published. */
+export function openPorts(
+  exposed: readonly string[],
+  {ports}: Connection,
+): Readonly<Record<string, readonly PortBinding[] | null>> {
+  const bound = bindingsOf(
+    ports.map(({containerPort, protocol, hostAddress, hostPort}) => ({
+      port: `${containerPort}/${protocol}`,
+      HostIp: hostAddress,
+      HostPort: String(hostPort),
+    })),
+  );
+  const only = exposed.filter(port => !(port in bound)).map(port => [port, null] as const);
+  return sortedRecord<readonly PortBinding[] | null>([...only, ...Object.entries(bound)]);
+}
+
+function bindingsOf(
+  list: readonly (PortBinding & {readonly port: string})[],
+): Readonly<Record<string, readonly PortBinding[]>> {
+  const found = new Map<string, PortBinding[]>();
+  for (const {port, HostIp, HostPort} of list)
+    found.set(port, [...(found.get(port) ?? []), {HostIp, HostPort}]);
+  return sortedRecord([...found]);
 }
 
 function resources({limits, devices, ulimits, cgroupParent}: ContainerConfig) {
@@ -343,7 +380,7 @@ function containerConfig(config: ContainerConfig) {
 }
 
 /** Without a network of its own all addresses are empty; the keys are there, since scripts read them. */
-function networkSettings({network}: ContainerConfig, endpoint: Endpoint | undefined) {
+function networkSettings({network, exposedPorts}: ContainerConfig, endpoint: Connection | undefined) {
   const address = {
     Gateway: endpoint?.gateway ?? '',
     IPAddress: endpoint?.address ?? '',
@@ -359,7 +396,7 @@ function networkSettings({network}: ContainerConfig, endpoint: Endpoint | undefi
     HairpinMode: false,
     LinkLocalIPv6Address: '',
     LinkLocalIPv6PrefixLen: 0,
-    Ports: {} as Readonly<Record<string, readonly PortBinding[] | null>>,
+    Ports: endpoint === undefined ? {} : openPorts(exposedPorts, endpoint),
     SandboxKey: '',
     SecondaryIPAddresses: null as readonly unknown[] | null,
     SecondaryIPv6Addresses: null as readonly unknown[] | null,

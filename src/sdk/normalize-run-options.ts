@@ -8,11 +8,13 @@ import type {Configuration} from './config-file.js';
 import {DEFAULT_SHM_BYTES} from './docker-defaults.js';
 import {envKey} from './env-key.js';
 import type {LogConfig} from './log-config.js';
+import {parseExpose} from './parse-port.js';
 import type {
   Device,
   Mount,
   NetworkMode,
   OutputTarget,
+  PublishedPort,
   RestartPolicy,
   RunOptions,
   SeccompDocument,
@@ -63,6 +65,10 @@ export interface NormalizedOptions {
   readonly oomScoreAdj: number;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly network: NetworkMode;
+  readonly ports: readonly Required<PublishedPort>[];
+  /** `80/tcp` each. */
+  readonly expose: readonly string[];
+  readonly publishAll: boolean;
   readonly pid: NonNullable<RunOptions['pid']>;
   readonly ipc: NonNullable<RunOptions['ipc']>;
   readonly uts: NonNullable<RunOptions['uts']>;
@@ -140,7 +146,10 @@ export function normalizeRunOptions(
     userNamespace: options.userNamespace ?? 'host',
     oomScoreAdj: options.oomScoreAdj ?? 0,
     sysctls: options.sysctls ?? {},
-    network: options.network ?? 'none',
+    network: options.network ?? (options.ports?.length || options.publishAll ? 'bridge' : 'none'),
+    ports: (options.ports ?? []).map(normalizePort),
+    expose: (options.expose ?? []).flatMap(parseExpose),
+    publishAll: options.publishAll ?? false,
     pid: options.pid ?? 'private',
     ipc: options.ipc ?? 'private',
     uts: options.uts ?? 'private',
@@ -218,6 +227,16 @@ export function normalizeEnv(env: NonNullable<RunOptions['env']>): readonly stri
     }
   }
   return [...byKey.values()];
+}
+
+function normalizePort({
+  containerPort,
+  protocol = 'tcp',
+  hostPort = 0,
+  hostPortEnd = hostPort,
+  hostAddress = '',
+}: PublishedPort): Required<PublishedPort> {
+  return {containerPort, protocol, hostPort, hostPortEnd, hostAddress};
 }
 
 function normalizeUlimits(ulimits: NonNullable<RunOptions['ulimits']>): NormalizedOptions['ulimits'] {

@@ -1,8 +1,7 @@
 import {encodePlan, type Plan, type ProcessIdentity} from '../binding/index.js';
-import type {Endpoint} from '../network/index.js';
 import type {StoredImage} from '../store/index.js';
 import type {PlanInput} from './compile-plan.js';
-import {endpointRecordSteps, releaseSteps} from './connect-network.js';
+import {type Connection, disconnectSteps, endpointRecordSteps, releaseSteps} from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import {
   type Bookkeeping,
@@ -41,7 +40,7 @@ export function planTransientStart(
   runtime: Runtime,
   subject: StartSubject,
   waits: 'never' | 'before exec',
-  endpoint?: Endpoint,
+  endpoint?: Connection,
 ): PlannedStart {
   const {config, shared} = subject;
   const record = {...config, owner: runtime.owner()};
@@ -69,7 +68,7 @@ interface Wanted {
   readonly waits: PlanInput['waits'];
   /** Equal for plans that differ in id, name and record only. */
   readonly kind: string;
-  readonly endpoint?: Endpoint | undefined;
+  readonly endpoint?: Connection | undefined;
 }
 
 /** From the template of the last start of its kind, or compiled. */
@@ -89,7 +88,7 @@ function plan(
     return {
       ...steps,
       host: [...steps.host, ...endpointRecordSteps(places.directory, endpoint)],
-      teardown: [...releaseSteps(endpoint), ...steps.teardown],
+      teardown: [...disconnectSteps(endpoint), ...releaseSteps(endpoint), ...steps.teardown],
     };
   };
   const prepare = () =>

@@ -4,7 +4,6 @@ import {join} from 'node:path';
 import {coreFile, type Plan, SlotAllocator} from '../binding/index.js';
 import {DEFAULT_DEVICE_RULES, type DeviceRule} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
-import type {Endpoint} from '../network/index.js';
 import type {StoredImage} from '../store/index.js';
 import {capabilityNames, resolveCapabilities} from './capabilities.js';
 import {checkPrivileges} from './check-privileges.js';
@@ -16,6 +15,7 @@ import {
   INIT_PATH,
   type PlanInput,
 } from './compile-plan.js';
+import type {Connection} from './connect-network.js';
 import {type ContainerConfig, processEnv, withHome} from './container-config.js';
 import type {Bookkeeping, ContainerPlaces} from './container-files.js';
 import {NETWORK_SYSCTLS, READONLY_PATHS} from './docker-defaults.js';
@@ -36,7 +36,7 @@ export interface StartRequest {
   readonly volumePath: (name: string) => string;
   readonly bookkeeping: Bookkeeping;
   /** Its place on a network. */
-  readonly endpoint?: Endpoint | undefined;
+  readonly endpoint?: Connection | undefined;
   /** @default 'never' */
   readonly waits?: PlanInput['waits'];
   /** Variables that this start alone adds. */

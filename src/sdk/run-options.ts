@@ -7,6 +7,20 @@ import type {Limits} from '../cgroup/index.js';
  */
 export type NetworkMode = 'none' | 'host' | 'bridge';
 
+/** A port of the host that leads to one of the container. */
+export interface PublishedPort {
+  /** Inside: 0 to 65535. */
+  readonly containerPort: number;
+  /** @default 'tcp' */
+  readonly protocol?: 'tcp' | 'udp' | 'sctp';
+  /** @default any that is free */
+  readonly hostPort?: number;
+  /** With it, `hostPort` is the first of a range, of which any will do. */
+  readonly hostPortEnd?: number;
+  /** An address of the host, IPv4 or IPv6. @default all of them */
+  readonly hostAddress?: string;
+}
+
 export interface RunOptions {
   /** What to run: replaces the image's `Cmd` and is appended to the entrypoint. @default the image's */
   readonly command?: readonly string[];
@@ -84,9 +98,15 @@ export interface RunOptions {
 
   /**
    * `none`: loopback only. `host`: the host's own network, not isolated. `bridge`: an address of its own on a bridge of the
-   * host, by which it reaches out. @default 'none'; for the command line 'bridge' `--network`
+   * host, by which it reaches out. @default 'none' `--network`
    */
   readonly network?: NetworkMode;
+  /** Ports of the host that lead to it; `network` is 'bridge' then unless it says otherwise. `--publish` */
+  readonly ports?: readonly PublishedPort[];
+  /** Ports that it listens on, `80/tcp`: `--expose`. Those of the image are added. */
+  readonly expose?: readonly string[];
+  /** Publish all of those. @default false `--publish-all` */
+  readonly publishAll?: boolean;
   /** Whose processes it sees and may signal: its own, the host's, or those of another container that runs. @default 'private' `--pid` */
   readonly pid?: 'private' | 'host' | OfContainer;
   /**

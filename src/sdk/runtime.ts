@@ -24,7 +24,7 @@ import {
 } from '../store/index.js';
 import {checkStart} from './check-privileges.js';
 import {type Configuration, readConfigFile} from './config-file.js';
-import {readEndpoint} from './connect-network.js';
+import {disconnectSteps, readEndpoint} from './connect-network.js';
 import {type ContainerConfig, makeContainerConfig} from './container-config.js';
 import {
   type ContainerPlaces,
@@ -47,7 +47,7 @@ import {
 } from './container-files.js';
 import {type ContainerState, isUp} from './container-state.js';
 import {HostFacts} from './host-facts.js';
-import {type ContainerInspect, inspectRecord} from './inspect-record.js';
+import {type ContainerInspect, inspectRecord, openPorts} from './inspect-record.js';
 import {DEFAULT_LOG, logNameOf} from './log-config.js';
 import {readMonitorState} from './monitor-records.js';
 import {formatNanoseconds, nowNanoseconds, parseNanoseconds} from './nanosecond-time.js';
@@ -519,6 +519,13 @@ export class Runtime implements AsyncDisposable {
     });
   }
 
+  /** @internal As `NetworkSettings.Ports`; of one that does not run none. */
+  openPorts(config: ContainerRecord): ContainerInspect['NetworkSettings']['Ports'] {
+    if (config.network === 'none' || config.network === 'host' || !isUp(this.stateOf(config))) return {};
+    const endpoint = readEndpoint(this.placesOf(config).directory);
+    return endpoint === undefined ? {} : openPorts(config.exposedPorts, endpoint);
+  }
+
   /** @internal */
   async removeContainer(config: ContainerConfig, volumes: boolean): Promise<void> {
     await this.whenSettled(config);
@@ -613,6 +620,7 @@ export class Runtime implements AsyncDisposable {
   async #removeOrphan(record: ContainerRecord | WaitingRecord): Promise<void> {
     const teardown = [
       ...this.#cgroupTeardown(record),
+      ...disconnectSteps(readEndpoint(this.placesOf(record).directory)),
       ...removalSteps(this.placesOf(record), this.anonymousVolumes(record)),
     ];
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
@@ -672,7 +680,8 @@ export class Runtime implements AsyncDisposable {
 
   async #finishRun(record: ContainerRecord, directory: string): Promise<void> {
     if (record.autoRemove) return this.#removeOrphan(record);
-    await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown: this.#cgroupTeardown(record)}));
+    const teardown = [...this.#cgroupTeardown(record), ...disconnectSteps(readEndpoint(directory))];
+    await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
     const state = this.stateOf(record);
     const at = nowNanoseconds();
     if (state.status === 'exited' && readExit(directory, record) === undefined) {

@@ -16,7 +16,14 @@ import {
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {replaceFile} from '../store/index.js';
-import {connectNetwork, connects, readEndpoint, releaseSteps, writeEndpoint} from './connect-network.js';
+import {
+  connectNetwork,
+  connects,
+  disconnectSteps,
+  readEndpoint,
+  releaseSteps,
+  writeEndpoint,
+} from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import {endRun, monitoredSteps, removalSteps, writeWatcher} from './container-files.js';
 import {compressLog} from './container-logs.js';
@@ -97,7 +104,7 @@ export function preparePlan(runtime: Runtime, config: ContainerConfig) {
   const steps = monitoredSteps(places);
   const endpoint = connects(config) ? readEndpoint(places.directory) : undefined;
   // One that is started again keeps its address between two runs.
-  const release = restartsEver(config) ? [] : releaseSteps(endpoint);
+  const release = [...disconnectSteps(endpoint), ...(restartsEver(config) ? [] : releaseSteps(endpoint))];
   return prepareStart(runtime.facts, {
     config,
     image: runtime.store.getImage(config.image.id),

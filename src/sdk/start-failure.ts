@@ -14,6 +14,7 @@ import {
   TARGET_NOT_IN_PROC,
 } from '../binding/index.js';
 import {CoracleError, NativeFailure} from '../errors.js';
+import {boundAddress, portInUse} from '../network/index.js';
 import {rootNotWritable} from '../store/index.js';
 import {namespacesForbidden} from './namespace-switches.js';
 import {WRITABLE_STAGE} from './plan-rootfs.js';
@@ -84,12 +85,20 @@ export function startFailure(
       },
     );
   }
+  if (isPortTaken(step, errno)) {
+    const {address, port} = boundAddress(step);
+    return portInUse(address, port, cause);
+  }
   const why = killed ? 'the process was killed while it was being set up' : errno;
   return new CoracleError(
     'ERR_START_FAILED',
     `cannot start ${program}: ${stage}${subject && ` (${subject})`}: ${why}`,
     {cause, details: {stage, phase, errno}},
   );
+}
+
+function isPortTaken(step: Step | undefined, errno: string): step is Step {
+  return step?.op === 'bind' && errno === 'EADDRINUSE';
 }
 
 function isCallersMount(step: Step | undefined): boolean {
@@ -188,6 +197,8 @@ function subjectOf(step: Step | undefined): string {
     step === undefined ||
     step.op === 'exec' ||
     step.op === 'netlink' ||
+    step.op === 'bind' ||
+    step.op === 'forward' ||
     step.op === 'seccomp' ||
     step.op === 'groups'
   )

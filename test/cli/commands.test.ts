@@ -21,6 +21,8 @@ const common = {
   mounts: [],
   network: 'none',
   exposedPorts: [],
+
+  ports: [],
   writableBytes: 0,
   totalBytes: 1_990_000,
 };
@@ -34,6 +36,8 @@ const running: ContainerSummary = {
   state: {status: 'running', pid: 7, startedAt: at(75)},
   labels: {role: 'front', tier: '1'},
   exposedPorts: ['80/tcp', '53/udp'],
+
+  ports: [],
   mounts: [{type: 'volume', source: 'data', target: '/data'}],
 };
 const killed: ContainerSummary = {

@@ -39,6 +39,7 @@ const web: ContainerSummary = {
   mounts: [],
   network: 'none',
   exposedPorts: [],
+  ports: [],
 };
 const made: ContainerSummary = {
   ...web,

@@ -1,0 +1,233 @@
+/** Ports of the host that lead to a container: which, and the steps that reserve them, lead there and end it. */
+import {createSocket} from 'node:dgram';
+import {existsSync} from 'node:fs';
+import {createServer, isIPv6} from 'node:net';
+import {
+  HOST,
+  NETLINK_NETFILTER,
+  type Slot,
+  type SlotAllocator,
+  STEP_FLAGS,
+  type Step,
+} from '../binding/index.js';
+import {CoracleError} from '../errors.js';
+import {PROTOCOLS, publish, unpublish} from './bridge-rules.js';
+import {addressBytes, parseAddress} from './ipv4.js';
+
+/** As somebody wants it. */
+export interface WantedPort {
+  readonly containerPort: number;
+  readonly protocol: Protocol;
+  /** 0 = any that is free. */
+  readonly hostPort: number;
+  /** The last of a range to choose from. */
+  readonly hostPortEnd: number;
+  /** '' = all of the host's, of both families. */
+  readonly hostAddress: string;
+}
+
+export type Protocol = keyof typeof PROTOCOLS;
+
+/** As it is. */
+export interface BoundPort {
+  readonly containerPort: number;
+  readonly protocol: Protocol;
+  readonly hostPort: number;
+  /** `0.0.0.0` and `::` are all of the host's. */
+  readonly hostAddress: string;
+}
+
+/**
+ * Port by port and family by family: what is left open is chosen among what is free now.
+ * @throws `ERR_PORT_IN_USE` when nothing of a range is free
+ */
+export async function choosePorts(wanted: readonly WantedPort[]): Promise<BoundPort[]> {
+  const bound: BoundPort[] = [];
+  for (const port of wanted) {
+    const addresses = port.hostAddress === '' ? allAddresses() : [port.hostAddress];
+    const hostPort = await choose(port, addresses, bound);
+    const {containerPort, protocol} = port;
+    bound.push(...addresses.map(hostAddress => ({containerPort, protocol, hostPort, hostAddress})));
+  }
+  return bound;
+}
+
+/** Those of a host without IPv6 are one. */
+function allAddresses(): readonly string[] {
+  return existsSync('/proc/net/if_inet6') ? ['0.0.0.0', '::'] : ['0.0.0.0'];
+}
+
+async function choose(
+  {protocol, hostPort, hostPortEnd}: WantedPort,
+  addresses: readonly string[],
+  taken: readonly BoundPort[],
+): Promise<number> {
+  if (hostPort !== 0 && hostPortEnd <= hostPort) return hostPort;
+  const isFree = async (port: number) => {
+    if (taken.some(other => other.protocol === protocol && other.hostPort === port)) return false;
+    const probes = await Promise.all(addresses.map(address => probe(protocol, port, address)));
+    return probes.every(found => found !== undefined);
+  };
+  if (hostPort !== 0) {
+    for (let port = hostPort; port <= hostPortEnd; port++) if (await isFree(port)) return port;
+    throw portInUse(addresses[0] as string, hostPort);
+  }
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const port = (await probe(protocol, 0, addresses[0] as string)) ?? 0;
+    if (port !== 0 && (await isFree(port))) return port;
+  }
+  throw portInUse(addresses[0] as string, 0);
+}
+
+const ATTEMPTS = 20;
+
+/** The port, or the kernel's choice for 0, if nobody has it. Sctp has none to ask: its ports are taken as they come. */
+function probe(protocol: Protocol, port: number, address: string): Promise<number | undefined> {
+  if (protocol === 'sctp')
+    return Promise.resolve(port === 0 ? 49_152 + Math.floor(Math.random() * 16_384) : port);
+  return new Promise(resolve => {
+    const options = isIPv6(address) ? {ipv6Only: true} : {};
+    if (protocol === 'tcp') {
+      const server = createServer();
+      server.once('error', () => resolve(undefined));
+      server.listen({port, host: address, ...options}, () => {
+        const found = (server.address() as {port: number}).port;
+        server.close(() => resolve(found));
+      });
+      return;
+    }
+    const socket = createSocket({type: isIPv6(address) ? 'udp6' : 'udp4', ...options});
+    socket.once('error', () => {
+      socket.close();
+      resolve(undefined);
+    });
+    socket.bind(port, address, () => {
+      const found = socket.address().port;
+      socket.close(() => resolve(found));
+    });
+  });
+}
+
+export function portInUse(address: string, port: number, cause?: unknown): CoracleError {
+  const shown = address.includes(':') ? `[${address}]` : address;
+  return new CoracleError('ERR_PORT_IN_USE', `Bind for ${shown}:${port} failed: port is already allocated`, {
+    cause,
+    hint: `See who has it: ss -lntup 'sport = :${port}'`,
+    details: {address, port},
+  });
+}
+
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCKET_TYPES = {tcp: 1, udp: 2, sctp: 1} as const;
+const BIND_STAGE = 'publish a port';
+
+export interface PortSteps {
+  /** Before anything of the container is there: somebody else may have the port. */
+  readonly host: readonly Step[];
+  /** Once it runs. */
+  readonly started: readonly Step[];
+}
+
+/** @param address of the container */
+export function portSteps(
+  ports: readonly BoundPort[],
+  bridge: string,
+  address: string,
+  slots: SlotAllocator,
+): PortSteps {
+  if (ports.length === 0) return {host: [], started: []};
+  const bound = ports.map(port => ({port, slot: slots.next()}));
+  const translated = transactionStep(
+    publish(bridge, translatedPorts(ports, address)),
+    'lead a port to the container',
+  );
+  return {
+    host: [...bound.map(({port, slot}) => bindStep(port, slot)), ...translated],
+    started: [
+      {
+        op: 'forward',
+        stage: 'hold the ports',
+        s1: Buffer.concat(bound.map(({port, slot}) => forwardEntry(port, slot, address))),
+      },
+      ...bound.map(({slot}): Step => ({op: 'close', stage: 'hold the ports', at: slot})),
+    ],
+  };
+}
+
+/** Fine with what is gone already. */
+export function unpublishSteps(ports: readonly BoundPort[], bridge: string, address: string): Step[] {
+  const [step] = transactionStep(unpublish(bridge, translatedPorts(ports, address)), 'take a port back');
+  return step === undefined ? [] : [{...step, flags: STEP_FLAGS.optional}];
+}
+
+function transactionStep({bytes, acks}: ReturnType<typeof publish>, stage: string): Step[] {
+  return acks === 0 ? [] : [{op: 'netlink', stage, at: HOST, s1: bytes, x: NETLINK_NETFILTER, y: acks}];
+}
+
+/** IPv6 of the host's has no way to an IPv4 address but the forwarder. */
+function translatedPorts(ports: readonly BoundPort[], address: string) {
+  return ports
+    .filter(({hostAddress}) => !isIPv6(hostAddress))
+    .map(({hostAddress, hostPort, protocol, containerPort}) => ({
+      hostAddress: parseAddress(hostAddress) ?? 0,
+      hostPort,
+      protocol,
+      address: parseAddress(address) ?? 0,
+      port: containerPort,
+    }));
+}
+
+function bindStep({hostAddress, hostPort, protocol}: BoundPort, out: Slot): Step {
+  return {
+    op: 'bind',
+    stage: BIND_STAGE,
+    out,
+    s1: socketAddress(hostAddress, hostPort),
+    x: SOCKET_TYPES[protocol],
+    y: PROTOCOLS[protocol],
+  };
+}
+
+/** struct ct_forward of native/forward.c. */
+function forwardEntry({protocol, containerPort}: BoundPort, slot: Slot, address: string): Buffer {
+  const entry = Buffer.alloc(12);
+  entry.writeInt32LE(slot, 0);
+  entry.writeUInt16LE(protocol === 'sctp' ? 0 : SOCKET_TYPES[protocol], 4);
+  entry.writeUInt16BE(containerPort, 6);
+  addressBytes(parseAddress(address) ?? 0).copy(entry, 8);
+  return entry;
+}
+
+/** struct sockaddr_in or sockaddr_in6. */
+function socketAddress(address: string, port: number): Buffer {
+  const ipv4 = parseAddress(address);
+  const bytes = Buffer.alloc(ipv4 === undefined ? 28 : 16);
+  bytes.writeUInt16LE(ipv4 === undefined ? AF_INET6 : AF_INET, 0);
+  bytes.writeUInt16BE(port, 2);
+  if (ipv4 === undefined) ipv6Bytes(address).copy(bytes, 8);
+  else addressBytes(ipv4).copy(bytes, 4);
+  return bytes;
+}
+
+/** Of an address that `node:net` takes for one. */
+function ipv6Bytes(address: string): Buffer {
+  const url = new URL(`http://[${address.replace(/%.*$/, '')}]/`);
+  const [head = '', tail] = url.hostname.slice(1, -1).split('::');
+  const groups = (text: string) =>
+    text === '' ? [] : text.split(':').map(group => Number.parseInt(group, 16));
+  const [first, last] = [groups(head), groups(tail ?? '')];
+  const zeros = tail === undefined ? [] : new Array<number>(8 - first.length - last.length).fill(0);
+  const bytes = Buffer.alloc(16);
+  for (const [i, group] of [...first, ...zeros, ...last].entries()) bytes.writeUInt16BE(group, 2 * i);
+  return bytes;
+}
+
+/** What a failed `bind` step was about. */
+export function boundAddress(step: Pick<Step, 's1'>): {address: string; port: number} {
+  const bytes = Buffer.from(step.s1 as Uint8Array);
+  const port = bytes.readUInt16BE(2);
+  if (bytes.readUInt16LE(0) === AF_INET) return {address: [...bytes.subarray(4, 8)].join('.'), port};
+  const groups = Array.from({length: 8}, (_, i) => bytes.readUInt16BE(8 + 2 * i).toString(16));
+  return {address: new URL(`http://[${groups.join(':')}]/`).hostname.slice(1, -1), port};
+}

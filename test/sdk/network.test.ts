@@ -1,0 +1,249 @@
+import {createSocket} from 'node:dgram';
+import {once} from 'node:events';
+import {existsSync, readdirSync, readFileSync} from 'node:fs';
+import {connect, createServer} from 'node:net';
+import {join} from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
+import type {ExecutionContext} from 'ava';
+import {Container, Image, type RunOptions, Runtime} from '../../src/index.js';
+import {ownNetwork} from '../helpers/own-network.js';
+import {ownRuntime, textOf} from '../helpers/own-runtime.js';
+import {asRoot} from '../helpers/requires.js';
+
+ownNetwork();
+const own = ownRuntime();
+const bridge = {network: 'bridge'} as const;
+
+asRoot('a container on the bridge has an address, which inspect tells and /etc/hosts names', async t => {
+  await using container = await own.start('cat /etc/hosts; cat /proc/net/route; read wait', {
+    ...bridge,
+    stdin: 'pipe',
+  });
+  const {NetworkSettings, HostConfig} = await container.inspect();
+  t.is(HostConfig.NetworkMode, 'bridge');
+  const {IPAddress, Gateway, MacAddress} = NetworkSettings;
+  const [, network] = /^(172\.\d+)\.0\.\d+$/.exec(IPAddress) ?? [];
+  t.is(Gateway, `${network}.0.1`);
+  t.is(NetworkSettings.IPPrefixLen, 16);
+  const digits = IPAddress.split('.').map(part => Number(part).toString(16).padStart(2, '0'));
+  t.is(MacAddress, ['02:42', ...digits].join(':'));
+  t.like(NetworkSettings.Networks['bridge'], {IPAddress, Gateway, MacAddress});
+  t.regex(NetworkSettings.Networks['bridge']?.NetworkID ?? '', /^[0-9a-f]{64}$/);
+  const output = textOf(container.stdout!);
+  container.stdin!.end();
+  t.regex(await output, new RegExp(`^${IPAddress}\\t${container.id.slice(0, 12)}$`, 'm'));
+  t.regex(await output, /^eth0\t00000000\t0100[0-9A-F]{2}AC\t/m);
+  await container.settled;
+});
+
+asRoot('it reaches the host by the gateway, and not what the host has bound to 127.0.0.1', async t => {
+  const greet = async (host: string, port = 0) => {
+    const server = createServer(socket => socket.end('greetings\n')).listen(port, host);
+    await once(server, 'listening');
+    t.teardown(() => server.close());
+    return (server.address() as {port: number}).port;
+  };
+  const script =
+    'read gateway port private; cat </dev/tcp/$gateway/$port; ' +
+    'for host in 127.0.0.1 $gateway; do timeout 1 cat </dev/tcp/$host/$private; done';
+  await using container = await own.run({...bridge, stdin: 'pipe', command: ['bash', '-c', script]});
+  const {NetworkSettings} = await container.inspect();
+  const open = await greet(NetworkSettings.Gateway);
+  const hidden = await greet('127.0.0.1');
+  container.stdin!.end(`${NetworkSettings.Gateway} ${open} ${hidden}\n`);
+  t.is(await textOf(container.stdout!), 'greetings\n');
+});
+
+asRoot('many at once have different addresses, and nothing of them is left', async t => {
+  const runtime = await own.runtime;
+  const containers = await Promise.all(
+    Array.from({length: 30}, () => own.start('read wait', {...bridge, stdin: 'pipe'})),
+  );
+  const addresses = await Promise.all(
+    containers.map(async container => (await container.inspect()).NetworkSettings.IPAddress),
+  );
+  t.is(new Set(addresses).size, 30);
+  for (const container of containers) container.stdin!.end();
+  await Promise.all(containers.map(container => container.settled));
+  t.deepEqual(runtime.networks.holders('bridge'), []);
+});
+
+asRoot('bridge and rules go with the runtime that was the last to have a container there', async t => {
+  const roots = {root: join(own.folder, 'last'), run: join(own.folder, 'last-run')};
+  const runtime = await Runtime.open({...roots, waiting: 0});
+  await Image.hostShell({runtime});
+  const container = await Container.run('host-shell', {...bridge, command: ['true']}, {runtime});
+  await container.settled;
+  const {bridge: link} = runtime.networks.stateOf('bridge')!;
+  t.true(links().includes(link));
+  await runtime.close();
+  t.false(links().includes(link));
+});
+
+asRoot('a name server on the loopback of the host is of no use inside: others take its place', async t => {
+  const text = await own.output('cat /etc/resolv.conf', bridge);
+  t.regex(text, /^nameserver /m);
+  t.notRegex(text, /^nameserver (127\.|::1)/m);
+});
+
+asRoot('a published port leads to the container from every address of the host, IPv6 included', async t => {
+  await using web = await serve(t, {ports: [{containerPort: 80}]});
+  const {NetworkSettings} = await web.inspect();
+  const [ipv4, ipv6] = NetworkSettings.Ports['80/tcp'] ?? [];
+  t.like(ipv4, {HostIp: '0.0.0.0'});
+  t.like(ipv6, {HostIp: '::', HostPort: ipv4?.HostPort});
+  const port = Number(ipv4?.HostPort);
+  for (const address of ['127.0.0.1', NetworkSettings.Gateway, '::1'])
+    t.is(await ask(address, port), 'who? echo: who?', address);
+  await web.stop({timeoutMs: 0});
+  await web.settled;
+  await t.throwsAsync(ask('127.0.0.1', port), {code: 'ECONNREFUSED'});
+});
+
+asRoot('a port published on one address of the host leads in from there alone', async t => {
+  await using web = await serve(t, {
+    ports: [{containerPort: 80, hostPort: 8081, hostAddress: '127.0.0.1'}],
+  });
+  const {NetworkSettings} = await web.inspect();
+  t.deepEqual(NetworkSettings.Ports, {'80/tcp': [{HostIp: '127.0.0.1', HostPort: '8081'}]});
+  t.is(await ask('127.0.0.1', 8081), 'who? echo: who?');
+  await t.throwsAsync(ask(NetworkSettings.Gateway, 8081), {code: 'ECONNREFUSED'});
+  await t.throwsAsync(ask('::1', 8081), {code: 'ECONNREFUSED'});
+});
+
+asRoot('datagrams find their way in and their answers back', async t => {
+  await using echo = await serve(t, {ports: [{containerPort: 80, protocol: 'udp', hostPort: 5353}]});
+  t.truthy(echo.id);
+  for (const [family, address] of [
+    ['udp4', '127.0.0.1'],
+    ['udp6', '::1'],
+  ] as const) {
+    const socket = createSocket(family);
+    t.teardown(() => socket.close());
+    socket.send('datagram', 5353, address);
+    const [answer] = (await once(socket, 'message')) as [Buffer];
+    t.is(answer.toString(), 'echo: datagram', address);
+  }
+});
+
+asRoot('a port that somebody has is not published twice, and the failed start leaves nothing', async t => {
+  await using web = await serve(t, {ports: [{containerPort: 80, hostPort: 8082}]});
+  t.truthy(web.id);
+  const again = own.run({command: ['true'], ports: [{containerPort: 80, hostPort: 8082}]});
+  await t.throwsAsync(again, {
+    code: 'ERR_PORT_IN_USE',
+    message: 'Bind for 0.0.0.0:8082 failed: port is already allocated',
+  });
+  const server = createServer().listen(8083, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  const taken = own.run({command: ['true'], ports: [{containerPort: 80, hostPort: 8083}]});
+  await t.throwsAsync(taken, {code: 'ERR_PORT_IN_USE'});
+  const runtime = await own.runtime;
+  const holders = runtime.networks.holders('bridge');
+  t.true(holders.every(({containerId}) => runtime.findContainer(containerId) !== undefined));
+});
+
+asRoot('a host program cannot take a published port while its container runs', async t => {
+  await using web = await serve(t, {ports: [{containerPort: 80, hostPort: 8084}]});
+  t.truthy(web.id);
+  for (const host of ['0.0.0.0', '::']) {
+    const server = createServer().listen(8084, host);
+    const [error] = (await once(server, 'error')) as [NodeJS.ErrnoException];
+    t.is(error.code, 'EADDRINUSE', host);
+  }
+});
+
+asRoot('who holds the ports has no privileges and nothing of ours open', async t => {
+  await using web = await serve(t, {ports: [{containerPort: 80}]});
+  const holder = childrenOf(await launcherOf(web.pid)).find(pid => nameOf(pid) === 'coracle-port')!;
+  const status = readFileSync(`/proc/${holder}/status`, 'utf8');
+  t.regex(status, /^Uid:\t65534\t65534/m);
+  t.regex(status, /^CapEff:\t0+$/m);
+  t.regex(status, /^CapBnd:\t[0-9a-f]+$/m);
+  t.regex(status, /^NoNewPrivs:\t1$/m);
+  // Standard streams, a socket for each family, the container's pidfd.
+  t.is(readdirSync(`/proc/${holder}/fd`).length, 6);
+});
+
+asRoot(
+  'a detached container keeps its address and its ports over a restart, and gives them back',
+  async t => {
+    const runtime = await own.runtime;
+    const container = await Container.runDetached(
+      'host-shell',
+      {command: ['sleep', '60'], ports: [{containerPort: 80, hostPort: 8085}]},
+      {runtime},
+    );
+    t.teardown(() => container[Symbol.asyncDispose]());
+    const before = (await container.inspect()).NetworkSettings;
+    await container.restart({timeoutMs: 0});
+    const after = (await container.inspect()).NetworkSettings;
+    t.is(after.IPAddress, before.IPAddress);
+    t.deepEqual(after.Ports, before.Ports);
+    await container.stop({timeoutMs: 0});
+    t.like((await container.inspect()).NetworkSettings, {IPAddress: '', Ports: {}});
+    await container.remove();
+    t.false(runtime.networks.holders('bridge').some(({containerId}) => containerId === container.id));
+  },
+);
+
+asRoot('with a user namespace of its own it is connected as well', async t => {
+  const ids = [{inside: 0, outside: 100_000, count: 65_536}];
+  const text = await own.output('cat /proc/net/route', {...bridge, userNamespace: {uids: ids, gids: ids}});
+  t.regex(text, /^eth0\t00000000\t/m);
+});
+
+/** A server on port 80 that answers what it is asked, on tcp and udp. */
+async function serve(t: ExecutionContext, options: RunOptions) {
+  const runtime = await own.runtime;
+  await Image.fromHost({name: 'node-worker', binaries: [process.execPath]}, {runtime});
+  const script = `
+    require('net').createServer(s => s.once('data', d => s.end(d + ' echo: ' + d))).listen(80, '0.0.0.0', ready);
+    const udp = require('dgram').createSocket('udp4');
+    udp.on('message', (m, from) => udp.send('echo: ' + m, from.port, from.address));
+    udp.bind(80, ready);
+    let left = 2;
+    function ready() { if (--left === 0) console.log('ready'); }
+  `;
+  const server = await own.run(
+    {
+      ...options,
+      command: [process.execPath, '-e', script],
+      sysctls: {'net.ipv4.ip_unprivileged_port_start': '0'},
+    },
+    'node-worker',
+  );
+  t.teardown(() => server[Symbol.asyncDispose]());
+  await once(server.stdout!, 'data');
+  return server;
+}
+
+async function ask(address: string, port: number): Promise<string> {
+  const socket = connect(port, address);
+  socket.write('who?');
+  return textOf(socket);
+}
+
+function links(): string[] {
+  return readFileSync('/proc/net/dev', 'latin1')
+    .split('\n')
+    .slice(2)
+    .map(line => line.split(':')[0]!.trim());
+}
+
+async function launcherOf(pid: number): Promise<number> {
+  for (let waited = 0; ; waited += 5) {
+    const parent = Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+    if (childrenOf(parent).some(child => nameOf(child) === 'coracle-port') || waited > 5000) return parent;
+    await sleep(5);
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
+}
+
+function nameOf(pid: number): string {
+  return existsSync(`/proc/${pid}/comm`) ? readFileSync(`/proc/${pid}/comm`, 'latin1').trim() : '';
+}

@@ -71,6 +71,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   'image prune': {summary: 'Remove unused images', load: () => import('./image-prune.js')},
   'image rm': {summary: 'Remove one or more images', load: () => import('./image-rm.js')},
+  'network inspect': {
+    summary: 'Display detailed information on networks',
+    load: () => import('./network-inspect.js'),
+  },
+  'network ls': {summary: 'List networks', load: () => import('./network-ls.js')},
   'volume create': {summary: 'Create a volume', load: () => import('./volume-create.js')},
   'volume inspect': {
     summary: 'Display detailed information on volumes',
@@ -106,6 +111,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
   load: 'image load',
   rmi: 'image rm',
   'image remove': 'image rm',
+  'network list': 'network ls',
   'volume list': 'volume ls',
   'volume remove': 'volume rm',
   'container ls': 'ps',
@@ -126,6 +132,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   container: 'Manage containers',
   generate: 'Generate files for other programs',
   image: 'Manage images',
+  network: 'Manage networks',
   system: 'Manage Coracle',
   volume: 'Manage volumes',
 };

@@ -70,10 +70,7 @@ export async function containerOptions(call: Call, world: World): Promise<RunOpt
     ...security,
     oomScoreAdj: mapped(call.value('oom-score-adj'), Number),
     sysctls: Object.fromEntries(call.values('sysctl').map(splitPair)),
-    network: mapped(call.value('network') ?? call.value('net'), networkOf),
-    ports: call.values('publish').flatMap(text => asClient(() => parsePublish(text))),
-    expose: call.values('expose').flatMap(text => asClient(() => parseExpose(text))),
-    publishAll: call.has('publish-all') || undefined,
+    ...networkingOf(call),
     ...namespacesOf(call),
     cgroupParent: call.value('cgroup-parent') || undefined,
     log: logOf(call),
@@ -229,6 +226,18 @@ async function seccomp(value: string): Promise<NonNullable<RunOptions['seccomp']
       `compacting json for seccomp profile (${value}) failed: ${(cause as Error).message}`,
     );
   }
+}
+
+function networkingOf(call: Call): Pick<RunOptions, 'network' | 'ports' | 'expose' | 'publishAll'> {
+  const ports = call.values('publish').flatMap(text => asClient(() => parsePublish(text)));
+  const expose = call.values('expose').flatMap(text => asClient(() => parseExpose(text)));
+  const publishes = ports.length > 0 || call.has('publish-all');
+  return {
+    network: networkOf(call.value('network') ?? call.value('net') ?? (publishes ? 'bridge' : 'none')),
+    ...(ports.length > 0 && {ports}),
+    ...(expose.length > 0 && {expose}),
+    ...(call.has('publish-all') && {publishAll: true}),
+  };
 }
 
 function networkOf(name: string): NonNullable<RunOptions['network']> {

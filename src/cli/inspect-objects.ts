@@ -32,8 +32,11 @@ async function lookUp({type, size}: Arguments, name: string, io: InspectIo): Pro
 }
 
 function notFound(kind: ObjectKind, name: string): string {
-  const said = kind === 'volume' ? `get ${name}: no such volume` : `No such ${kind}: ${name}`;
-  return `Error response from daemon: ${said}`;
+  const said: Partial<Record<ObjectKind, string>> = {
+    network: `network ${name} not found`,
+    volume: `get ${name}: no such volume`,
+  };
+  return `Error response from daemon: ${said[kind] ?? `No such ${kind}: ${name}`}`;
 }
 
 /** Objects of a saved document: all of them, or those with the given names or ids. */

@@ -37,15 +37,17 @@ export function inspectWithSdk(argv: readonly string[], world: InspectWorld): Pr
 const LOOK_AGAIN_MS = 200;
 
 async function namesOf(sdk: Sdk): Promise<string[]> {
-  const [containers, images, volumes] = await Promise.all([
+  const [containers, images, volumes, networks] = await Promise.all([
     sdk.list({size: false}),
     sdk.listImages(),
     sdk.listVolumes(),
+    sdk.listNetworks(),
   ]);
   return [
     ...containers.map(({name}) => name),
     ...images.flatMap(({references}) => references),
     ...volumes.map(({name}) => name),
+    ...networks.map(({name}) => name),
   ];
 }
 
@@ -89,7 +91,8 @@ async function documentOf(
     if (kind === 'container') return goJson(await sdk.inspect(name, options));
     if (kind === 'image') return goJson(await sdk.inspectImage(name));
     if (kind === 'volume') return goJson(await sdk.inspectVolume(name));
-    return undefined; // there are no networks to ask for yet
+    if (kind === 'network') return goJson(await sdk.inspectNetwork(name));
+    return kind satisfies never;
   } catch (error) {
     // Every name may be a container's; not every one is a reference of an image.
     const {code} = error as {code?: unknown};
@@ -98,8 +101,9 @@ async function documentOf(
   }
 }
 
-const ABSENT: Partial<Record<ObjectKind, string>> = {
+const ABSENT: Record<ObjectKind, string> = {
   container: 'ERR_CONTAINER_NOT_FOUND',
   image: 'ERR_IMAGE_NOT_FOUND',
+  network: 'ERR_NETWORK_NOT_FOUND',
   volume: 'ERR_VOLUME_NOT_FOUND',
 };

@@ -42,7 +42,7 @@ const MORE_FLAGS: readonly Flag[] = [
 export const command: Command = {
   name: 'inspect',
   usage: '[OPTIONS] NAME|ID [NAME|ID...]',
-  summary: 'Return low-level information on containers, images and volumes',
+  summary: 'Return low-level information on containers, images, networks and volumes',
   flags: [
     FORMAT_FLAG,
     {name: 'size', short: 's', summary: 'Display total file sizes if the type is container'},
@@ -152,6 +152,7 @@ async function find(sdk: Sdk, name: string, type: string | undefined, size: bool
   const lookups = [
     {kind: 'container', absent: 'ERR_CONTAINER_NOT_FOUND', look: () => sdk.inspect(name, {size})},
     {kind: 'image', absent: 'ERR_IMAGE_NOT_FOUND', look: () => sdk.inspectImage(name)},
+    {kind: 'network', absent: 'ERR_NETWORK_NOT_FOUND', look: () => sdk.inspectNetwork(name)},
     {kind: 'volume', absent: 'ERR_VOLUME_NOT_FOUND', look: () => sdk.inspectVolume(name)},
   ] as const;
   for (const {kind, absent, look} of lookups) {

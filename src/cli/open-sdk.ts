@@ -6,6 +6,7 @@ import {
   diskUsage,
   dockerExitCode,
   Image,
+  Network,
   pruneContainers,
   pruneImages,
   pruneVolumes,
@@ -107,6 +108,9 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     loadImages: source => Image.load(source, {}, here),
     imageFromHost: async options => (await Image.fromHost(options, here)).id,
     removeImage: (name, options) => Image.remove(name, options, here),
+
+    listNetworks: async () => Network.list(here),
+    inspectNetwork: async name => (await Network.get(name, here)).inspect(),
 
     createVolume: async options => (await Volume.create(options, here)).name,
     listVolumes: async () =>

@@ -90,6 +90,9 @@ export interface Sdk {
   imageFromHost(options: FromHostOptions): Promise<string>;
   removeImage(image: string, options: {readonly force: boolean}): Promise<RemovedImage>;
 
+  listNetworks(): Promise<readonly NetworkSummary[]>;
+  inspectNetwork(name: string): Promise<unknown>;
+
   createVolume(options: {
     readonly name?: string;
     readonly labels: Readonly<Record<string, string>>;
@@ -216,6 +219,14 @@ export interface FromHostOptions {
 export interface RemovedImage {
   readonly untagged: readonly string[];
   readonly deleted: readonly string[];
+}
+
+export interface NetworkSummary {
+  readonly id: string;
+  readonly name: string;
+  readonly driver: string;
+  /** RFC 3339. */
+  readonly created: string;
 }
 
 export interface VolumeSummary {

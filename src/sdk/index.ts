@@ -48,6 +48,7 @@ export type {ExplainedStep} from './explain-plan.js';
 export {Image, type ImageImportOptions, type InRuntime} from './image.js';
 export {type ImageInspect, inspectArchivedImages} from './inspect-image.js';
 export type {ContainerInspect} from './inspect-record.js';
+export {Network} from './network.js';
 export {parseDevice, parseDeviceRate, parseDeviceWeight} from './parse-device.js';
 export {parseDuration} from './parse-duration.js';
 export {parseEnvFile} from './parse-env-file.js';
@@ -78,6 +79,8 @@ export type {
   Device,
   LogOptions,
   Mount,
+  NetworkMode,
+  PublishedPort,
   RestartPolicy,
   RunOptions,
   SeccompDocument,

@@ -288,6 +288,7 @@ const withoutAnything: Partial<Sdk> = {
   inspect: noContainer,
   inspectImage: absent('ERR_IMAGE_NOT_FOUND', name => `No such image: ${name}:latest`),
   removeImage: absent('ERR_IMAGE_NOT_FOUND', name => `No such image: ${name}:latest`),
+  inspectNetwork: absent('ERR_NETWORK_NOT_FOUND', name => `network ${name} not found`),
   inspectVolume: absent('ERR_VOLUME_NOT_FOUND', name => `get ${name}: no such volume`),
   removeVolume: absent('ERR_VOLUME_NOT_FOUND', name => `get ${name}: no such volume`),
   list: async () => [],

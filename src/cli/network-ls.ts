@@ -1,0 +1,67 @@
+import type {Call, Command, Context} from './command.js';
+import {anyOf, booleanFilter, hasLabels, parseFilters} from './filters.js';
+import {checkFilter} from './flag-checks.js';
+import {goTime} from './human-time.js';
+import {printList} from './print-list.js';
+import type {NetworkSummary} from './sdk.js';
+
+export const command: Command = {
+  name: 'network ls',
+  usage: '[OPTIONS]',
+  summary: 'List networks',
+  aliases: ['network list'],
+  flags: [
+    {
+      name: 'filter',
+      short: 'f',
+      type: 'filter',
+      summary: 'Provide filter values (e.g. "driver=bridge")',
+      check: checkFilter,
+    },
+    {
+      name: 'format',
+      type: 'string',
+      summary: "Format output: 'table' (default), 'json', 'table TEMPLATE' or a Go template",
+    },
+    {name: 'no-trunc', summary: 'Do not truncate the output'},
+    {name: 'quiet', short: 'q', summary: 'Only display network IDs'},
+  ],
+  least: 0,
+  most: 0,
+  examples: ['coracle network ls', 'coracle network ls -q --filter driver=bridge'],
+  run,
+};
+
+const FILTERS = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'];
+
+async function run(call: Call, {sdk, stdout}: Context): Promise<number> {
+  const filters = parseFilters(call.values('filter'), FILTERS);
+  const dangling = booleanFilter(filters, 'dangling');
+  const networks = (await (await sdk()).listNetworks())
+    .filter(() => dangling !== true) // those that are always there are never in the way
+    .filter(({id}) => anyOf(filters, 'id', value => id.startsWith(value)))
+    .filter(({name}) => anyOf(filters, 'name', value => name.includes(value)))
+    .filter(({driver}) => anyOf(filters, 'driver', value => driver === value))
+    .filter(() => anyOf(filters, 'scope', value => value === 'local'))
+    .filter(() => anyOf(filters, 'type', value => value === 'builtin'))
+    .filter(() => hasLabels(filters, {}))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const truncate = !call.has('no-trunc');
+  const rows = networks.map(network => ({labels: {}, values: networkRow(network, truncate)}));
+  await printList('network', rows, call.value('format'), stdout, {quiet: call.has('quiet')});
+  return 0;
+}
+
+function networkRow({id, name, driver, created}: NetworkSummary, truncate: boolean) {
+  return {
+    CreatedAt: goTime(new Date(created)),
+    Driver: driver,
+    ID: truncate ? id.slice(0, 12) : id,
+    IPv4: 'true',
+    IPv6: 'false',
+    Internal: 'false',
+    Labels: '',
+    Name: name,
+    Scope: 'local',
+  };
+}

@@ -1,6 +1,7 @@
+import {execFileSync, spawn} from 'node:child_process';
 import {createSocket} from 'node:dgram';
 import {once} from 'node:events';
-import {existsSync, readdirSync, readFileSync} from 'node:fs';
+import {existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync} from 'node:fs';
 import {connect, createServer} from 'node:net';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
@@ -8,7 +9,7 @@ import type {ExecutionContext} from 'ava';
 import {Container, Image, type RunOptions, Runtime} from '../../src/index.js';
 import {ownNetwork} from '../helpers/own-network.js';
 import {ownRuntime, textOf} from '../helpers/own-runtime.js';
-import {asRoot} from '../helpers/requires.js';
+import {asRoot, requires} from '../helpers/requires.js';
 
 ownNetwork();
 const own = ownRuntime();
@@ -194,6 +195,81 @@ asRoot('with a user namespace of its own it is connected as well', async t => {
   t.regex(text, /^eth0\t00000000\t/m);
 });
 
+const withIp = requires('/usr/sbin/ip', 'iproute2');
+
+withIp('a neighbour that makes itself a route reaches published ports alone, as itself', async t => {
+  await using web = await serve(t, {ports: [{containerPort: 80, hostPort: 8086}]});
+  await using inner = await serve(t, {
+    ports: [{containerPort: 80, hostPort: 8087, hostAddress: '127.0.0.1'}],
+  });
+  const {IPAddress, Gateway} = (await web.inspect()).NetworkSettings;
+  const neighbour = await aNeighbour(t);
+  neighbour.run('ip', 'route', 'add', `${Gateway}/16`.replace('.0.1/', '.0.0/'), 'via', neighbour.us);
+  const asks = (address: string, port: number) =>
+    neighbour.run(process.execPath, '-e', ASK, address, String(port));
+  t.is(asks(neighbour.us, 8086), 'who? echo: who?');
+  // The container is there, and its port is open: from the host it can be asked.
+  t.is(await ask(IPAddress, 80), 'who? echo: who?');
+  t.is(asks(IPAddress, 80), 'nobody');
+  t.is(asks(neighbour.us, 8087), 'nobody');
+  t.truthy(inner.id);
+});
+
+withIp('what a neighbour sends to 127.0.0.1 does not reach a port that is published there', async t => {
+  await using inner = await serve(t, {
+    ports: [{containerPort: 80, hostPort: 8088, hostAddress: '127.0.0.1', protocol: 'udp'}],
+  });
+  let heard = '';
+  inner.stdout!.on('data', (bytes: Buffer) => {
+    heard += bytes;
+  });
+  const neighbour = await aNeighbour(t);
+  // Its 127.0.0.1 is ours.
+  neighbour.run('sh', '-c', 'echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet');
+  neighbour.run('ip', 'route', 'del', 'table', 'local', 'local', '127.0.0.0/8', 'dev', 'lo');
+  neighbour.run('ip', 'route', 'del', 'table', 'local', 'local', '127.0.0.1', 'dev', 'lo');
+  neighbour.run('ip', 'route', 'add', '127.0.0.1', 'via', neighbour.us);
+  writeFileSync(`/proc/sys/net/ipv4/conf/${neighbour.link}/route_localnet`, '1');
+  neighbour.run('bash', '-c', 'for i in 1 2 3; do echo theirs >/dev/udp/127.0.0.1/8088; done');
+  const socket = createSocket('udp4');
+  t.teardown(() => socket.close());
+  while (!heard.includes('ours')) {
+    socket.send('ours', 8088, '127.0.0.1');
+    await sleep(20);
+  }
+  t.notRegex(heard, /theirs/);
+});
+
+const ASK = `
+  const [address, port] = process.argv.slice(1);
+  const socket = require('net').connect({host: address, port}, () => socket.write('who?'));
+  const nobody = () => { console.log('nobody'); process.exit(); };
+  socket.setTimeout(1000, nobody).on('error', nobody).on('data', data => process.stdout.write(data));
+  socket.on('end', () => process.exit());
+`;
+
+let neighbours = 0;
+
+/** Another host, at the other end of a cable. */
+async function aNeighbour(t: ExecutionContext) {
+  const number = ++neighbours;
+  const [us, them, link] = [`10.9.${number}.1`, `10.9.${number}.2`, `cable${number}`];
+  const holder = spawn('unshare', ['--net', 'sleep', '1000'], {stdio: 'ignore'});
+  t.teardown(() => holder.kill('SIGKILL'));
+  const own = readlinkSync('/proc/thread-self/ns/net');
+  while (readlinkSync(`/proc/${holder.pid}/ns/net`) === own) await sleep(5);
+  const ip = (...args: string[]) => execFileSync('ip', args, {stdio: 'pipe'});
+  ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(holder.pid));
+  ip('address', 'add', `${us}/24`, 'dev', link);
+  ip('link', 'set', link, 'up');
+  const run = (...args: string[]) =>
+    execFileSync('nsenter', ['-t', String(holder.pid), '-n', ...args], {encoding: 'utf8'}).trim();
+  run('ip', 'link', 'set', 'lo', 'up');
+  run('ip', 'address', 'add', `${them}/24`, 'dev', 'eth0');
+  run('ip', 'link', 'set', 'eth0', 'up');
+  return {us, them, link, run};
+}
+
 /** A server on port 80 that answers what it is asked, on tcp and udp. */
 async function serve(t: ExecutionContext, options: RunOptions) {
   const runtime = await own.runtime;
@@ -201,7 +277,10 @@ async function serve(t: ExecutionContext, options: RunOptions) {
   const script = `
     require('net').createServer(s => s.once('data', d => s.end(d + ' echo: ' + d))).listen(80, '0.0.0.0', ready);
     const udp = require('dgram').createSocket('udp4');
-    udp.on('message', (m, from) => udp.send('echo: ' + m, from.port, from.address));
+    udp.on('message', (m, from) => {
+      console.log(String(m));
+      udp.send('echo: ' + m, from.port, from.address);
+    });
     udp.bind(80, ready);
     let left = 2;
     function ready() { if (--left === 0) console.log('ready'); }

@@ -335,8 +335,8 @@ test(
 test(
   refuses,
   'a network that does not exist yet',
-  {network: 'bridge'},
-  /network must be one of 'none', 'host', not "bridge"/,
+  {network: 'bridg'},
+  /network must be one of 'none', 'host', 'bridge', not "bridg"/,
   'network',
 );
 test(

@@ -17,6 +17,7 @@ for (const name of [
   'burst',
   'whole-process',
   'exec-latency',
+  'detached',
   'inspect',
 ]) {
   console.log(`\n== ${name}`);

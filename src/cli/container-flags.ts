@@ -1,10 +1,11 @@
 import {
+  checkNameServer,
+  checkSearchDomain,
   parseDeviceRate,
   parseDeviceWeight,
   parseDuration,
-  parseExpose,
+  parseExtraHost,
   parseMount,
-  parsePublish,
   parseSize,
   parseUlimit,
 } from '../sdk/index.js';
@@ -21,11 +22,14 @@ const checkSignedSize = (text: string) => {
 const checkBps = (text: string) => void parseDeviceRate(text, 'bytes');
 const checkIops = (text: string) => void parseDeviceRate(text, 'operations');
 
-const checkPublish = (text: string) => void parsePublish(text);
-const checkExpose = (text: string) => void parseExpose(text);
-
 /** Flags of `run` and `create`, with Docker's names and words; ours say so. */
 export const CONTAINER_FLAGS: readonly Flag[] = [
+  {
+    name: 'add-host',
+    type: 'list',
+    summary: 'Add a custom host-to-IP mapping (host:ip)',
+    check: text => void parseExtraHost(text),
+  },
   {name: 'attach', short: 'a', type: 'list', summary: 'Attach to STDIN, STDOUT or STDERR'},
   {
     name: 'blkio-weight',
@@ -85,10 +89,14 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     check: checkIops,
   },
   {name: 'domainname', type: 'string', summary: 'Container NIS domain name'},
+  {name: 'dns', type: 'list', summary: 'Set custom DNS servers', check: checkNameServer},
+  {name: 'dns-option', type: 'list', summary: 'Set DNS options'},
+  {name: 'dns-opt', type: 'list', summary: '', hidden: true},
+  {name: 'dns-search', type: 'list', summary: 'Set custom DNS search domains', check: checkSearchDomain},
   {name: 'entrypoint', type: 'string', summary: 'Overwrite the default ENTRYPOINT of the image'},
   {name: 'env', short: 'e', type: 'list', summary: 'Set environment variables', check: checkEnv},
   {name: 'env-file', type: 'list', summary: 'Read in a file of environment variables'},
-  {name: 'expose', type: 'list', summary: 'Expose a port or a range of ports', check: checkExpose},
+  {name: 'expose', type: 'list', summary: 'Expose a port or a range of ports'},
   {name: 'group-add', type: 'list', summary: 'Add additional groups to join'},
   {name: 'hostname', short: 'h', type: 'string', summary: 'Container host name'},
   {name: 'init', summary: 'Run an init inside the container that forwards signals and reaps processes'},
@@ -146,7 +154,6 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     short: 'p',
     type: 'list',
     summary: "Publish a container's port(s) to the host",
-    check: checkPublish,
   },
   {name: 'publish-all', short: 'P', summary: 'Publish all exposed ports to random ports'},
   {name: 'read-only', summary: "Mount the container's root filesystem as read only"},
@@ -198,11 +205,6 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {name: 'quiet', short: 'q', summary: '', hidden: true},
   {name: 'net', type: 'network', summary: '', hidden: true},
   ...unsupported(NETWORKS_LATER, [
-    'add-host',
-    'dns',
-    'dns-opt',
-    'dns-option',
-    'dns-search',
     'ip',
     'ip6',
     'link',

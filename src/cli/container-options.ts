@@ -228,7 +228,7 @@ async function seccomp(value: string): Promise<NonNullable<RunOptions['seccomp']
   }
 }
 
-function networkingOf(call: Call): Pick<RunOptions, 'network' | 'ports' | 'expose' | 'publishAll'> {
+function networkingOf(call: Call): Partial<RunOptions> {
   const ports = call.values('publish').flatMap(text => asClient(() => parsePublish(text)));
   const expose = call.values('expose').flatMap(text => asClient(() => parseExpose(text)));
   const publishes = ports.length > 0 || call.has('publish-all');
@@ -237,7 +237,15 @@ function networkingOf(call: Call): Pick<RunOptions, 'network' | 'ports' | 'expos
     ...(ports.length > 0 && {ports}),
     ...(expose.length > 0 && {expose}),
     ...(call.has('publish-all') && {publishAll: true}),
+    ...listed('extraHosts', call.values('add-host')),
+    ...listed('dns', call.values('dns')),
+    ...listed('dnsSearch', call.values('dns-search')),
+    ...listed('dnsOptions', [...call.values('dns-option'), ...call.values('dns-opt')]),
   };
+}
+
+function listed<Key extends keyof RunOptions>(key: Key, values: readonly string[]): Partial<RunOptions> {
+  return values.length > 0 ? {[key]: values} : {};
 }
 
 function networkOf(name: string): NonNullable<RunOptions['network']> {

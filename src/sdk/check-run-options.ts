@@ -16,6 +16,7 @@ import {
 } from './check-option.js';
 import {envKey} from './env-key.js';
 import {checkLog} from './log-config.js';
+import {checkNameServer, checkSearchDomain, parseExtraHost} from './name-resolution.js';
 import {nearestName} from './nearest-name.js';
 import {parseExpose} from './parse-port.js';
 import {parseSignal} from './parse-signal.js';
@@ -99,6 +100,22 @@ export const RUN_OPTION_CHECKS = {
     for (const text of value) parseExpose(text);
   },
   publishAll: checkBoolean,
+  extraHosts: (option, value) => {
+    checkStrings(option, value);
+    for (const text of value) parseExtraHost(text);
+  },
+  dns: (option, value) => {
+    checkStrings(option, value);
+    for (const text of value) checkNameServer(text);
+  },
+  dnsSearch: (option, value) => {
+    checkStrings(option, value);
+    for (const text of value) checkSearchDomain(text);
+  },
+  dnsOptions: (option, value) => {
+    checkStrings(option, value);
+    for (const text of value) if (/\s/.test(text)) throw invalidOption(option, `invalid DNS option: ${text}`);
+  },
   pid: (option, value) => checkNamespace(option, value, ['private', 'host'], true),
   ipc: (option, value) => checkNamespace(option, value, ['private', 'shareable', 'none', 'host'], true),
   uts: (option, value) => checkNamespace(option, value, ['private', 'host'], false),

@@ -5,6 +5,7 @@ import {cleanPath, refusalInProc} from './check-mounts.js';
 import {DEFAULT_PATH} from './docker-defaults.js';
 import {envKey} from './env-key.js';
 import type {LogConfig} from './log-config.js';
+import type {NameResolution} from './name-resolution.js';
 import {formatNanoseconds} from './nanosecond-time.js';
 import type {NormalizedOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
@@ -76,6 +77,10 @@ export interface ContainerConfig extends Unchanged {
   readonly exposedPorts: readonly string[];
   /** Absent: none. */
   readonly ports?: NormalizedOptions['ports'];
+  /** `db:10.0.0.1` each. Absent: none. */
+  readonly extraHosts?: readonly string[];
+  /** Absent: as the host has it. */
+  readonly dns?: NameResolution;
   /** All of `exposedPorts` as well. Absent: no. */
   readonly publishAll?: boolean;
   readonly imageVolumes: readonly string[];
@@ -203,6 +208,8 @@ export function makeContainerConfig(
     exposedPorts: mergeExposed(options, image.config),
     ...(options.ports.length > 0 && {ports: options.ports}),
     ...(options.publishAll && {publishAll: true}),
+    ...(options.extraHosts.length > 0 && {extraHosts: options.extraHosts}),
+    ...(Object.values(options.dns).some(list => list.length > 0) && {dns: options.dns}),
     imageVolumes,
     healthcheck: image.config.Healthcheck ?? null,
     shell: image.config.Shell ?? null,

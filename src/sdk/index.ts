@@ -48,6 +48,7 @@ export type {ExplainedStep} from './explain-plan.js';
 export {Image, type ImageImportOptions, type InRuntime} from './image.js';
 export {type ImageInspect, inspectArchivedImages} from './inspect-image.js';
 export type {ContainerInspect} from './inspect-record.js';
+export {checkNameServer, checkSearchDomain, parseExtraHost} from './name-resolution.js';
 export {Network} from './network.js';
 export {parseDevice, parseDeviceRate, parseDeviceWeight} from './parse-device.js';
 export {parseDuration} from './parse-duration.js';

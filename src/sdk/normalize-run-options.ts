@@ -8,6 +8,7 @@ import type {Configuration} from './config-file.js';
 import {DEFAULT_SHM_BYTES} from './docker-defaults.js';
 import {envKey} from './env-key.js';
 import type {LogConfig} from './log-config.js';
+import {type NameResolution, parseExtraHost} from './name-resolution.js';
 import {parseExpose} from './parse-port.js';
 import type {
   Device,
@@ -69,6 +70,8 @@ export interface NormalizedOptions {
   /** `80/tcp` each. */
   readonly expose: readonly string[];
   readonly publishAll: boolean;
+  readonly extraHosts: readonly string[];
+  readonly dns: NameResolution;
   readonly pid: NonNullable<RunOptions['pid']>;
   readonly ipc: NonNullable<RunOptions['ipc']>;
   readonly uts: NonNullable<RunOptions['uts']>;
@@ -150,6 +153,12 @@ export function normalizeRunOptions(
     ports: (options.ports ?? []).map(normalizePort),
     expose: (options.expose ?? []).flatMap(parseExpose),
     publishAll: options.publishAll ?? false,
+    extraHosts: (options.extraHosts ?? []).map(normalizeHost),
+    dns: {
+      servers: options.dns ?? [],
+      search: options.dnsSearch ?? [],
+      options: options.dnsOptions ?? [],
+    },
     pid: options.pid ?? 'private',
     ipc: options.ipc ?? 'private',
     uts: options.uts ?? 'private',
@@ -227,6 +236,11 @@ export function normalizeEnv(env: NonNullable<RunOptions['env']>): readonly stri
     }
   }
   return [...byKey.values()];
+}
+
+function normalizeHost(text: string): string {
+  const {name, address} = parseExtraHost(text);
+  return `${name}:${address}`;
 }
 
 function normalizePort({

@@ -169,7 +169,7 @@ export function withIdentity(config: ContainerConfig, id: string, name: string):
 
 /** Nothing of the host's that somebody might want back meanwhile, and no user namespace: its maps take another way. */
 function canWait(config: ContainerConfig, {facts}: Runtime): boolean {
-  const {mounts, devices, privileged, init, userNamespace, network, image} = config;
+  const {mounts, devices, privileged, init, userNamespace, network, image, extraHosts, dns} = config;
   return (
     facts.isRoot &&
     !privileged &&
@@ -177,6 +177,8 @@ function canWait(config: ContainerConfig, {facts}: Runtime): boolean {
     devices.length === 0 &&
     userNamespace === 'host' &&
     network === 'none' &&
+    extraHosts === undefined &&
+    dns === undefined &&
     isolatesAll(config) &&
     image.reference !== 'hello-world' &&
     mounts.every(({type}) => type === 'tmpfs')

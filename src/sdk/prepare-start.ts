@@ -20,6 +20,7 @@ import {type ContainerConfig, processEnv, withHome} from './container-config.js'
 import type {Bookkeeping, ContainerPlaces} from './container-files.js';
 import {NETWORK_SYSCTLS, READONLY_PATHS} from './docker-defaults.js';
 import type {HostFacts} from './host-facts.js';
+import {extraHostLines, resolvConfWith} from './name-resolution.js';
 import type {BoundSource} from './plan-mounts.js';
 import {reachableServers} from './resolv-conf.js';
 import {resolveUser} from './resolve-user.js';
@@ -111,13 +112,25 @@ export function prepareStart(
     readOnlyPaths: READONLY_PATHS,
     networkSysctls: rootless || config.userNamespace !== 'host' ? SINGLE_ID_SYSCTLS : NETWORK_SYSCTLS,
     devices,
-    hosts: facts.hosts(config, request.endpoint?.address),
-    resolvConf: request.endpoint === undefined ? facts.resolvConf : reachableServers(facts.resolvConf),
+    hosts: hostsFile(config, facts, request.endpoint),
+    resolvConf: resolvConf(config, facts, request.endpoint),
     endpoint: request.endpoint,
     bookkeeping: request.bookkeeping,
   };
   const plan = part === 'whole' ? compilePlan(input, slots) : compileInParts(input, slots)[part];
   return {plan, warnings: cgroup.warnings};
+}
+
+function hostsFile(config: ContainerConfig, facts: HostFacts, endpoint: Connection | undefined): string {
+  const text = facts.hosts(config, endpoint?.address);
+  const {extraHosts = []} = config;
+  return extraHosts.length === 0 ? text : text + extraHostLines(extraHosts, endpoint?.gateway ?? '127.0.0.1');
+}
+
+function resolvConf({dns}: ContainerConfig, facts: HostFacts, endpoint: Connection | undefined): string {
+  const text = dns === undefined ? facts.resolvConf : resolvConfWith(facts.resolvConf, dns);
+  const said = dns !== undefined && dns.servers.length > 0;
+  return endpoint === undefined || said ? text : reachableServers(text);
 }
 
 export function idMaps({userNamespace}: ContainerConfig, rootless: boolean): IdMaps | undefined {

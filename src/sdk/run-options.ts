@@ -105,6 +105,14 @@ export interface RunOptions {
   readonly ports?: readonly PublishedPort[];
   /** Ports that it listens on, `80/tcp`: `--expose`. Those of the image are added. */
   readonly expose?: readonly string[];
+  /** Lines for /etc/hosts: `db:10.0.0.1`; `host-gateway` stands for the address of the way out. `--add-host` */
+  readonly extraHosts?: readonly string[];
+  /** Addresses of name servers. @default the host's, as far as they can be reached `--dns` */
+  readonly dns?: readonly string[];
+  /** Domains that names are looked up in; `.` alone: none. @default the host's `--dns-search` */
+  readonly dnsSearch?: readonly string[];
+  /** resolv.conf(5), `ndots:2`. @default the host's `--dns-option` */
+  readonly dnsOptions?: readonly string[];
   /** Publish all of those. @default false `--publish-all` */
   readonly publishAll?: boolean;
   /** Whose processes it sees and may signal: its own, the host's, or those of another container that runs. @default 'private' `--pid` */

@@ -66,7 +66,9 @@ asRoot('many at once have different addresses, and nothing of them is left', asy
   t.is(new Set(addresses).size, 30);
   for (const container of containers) container.stdin!.end();
   await Promise.all(containers.map(container => container.settled));
-  t.deepEqual(runtime.networks.holders('bridge'), []);
+  const ids = containers.map(({id}) => id);
+  const left = runtime.networks.holders('bridge').filter(({containerId}) => ids.includes(containerId));
+  t.deepEqual(left, []);
 });
 
 asRoot('bridge and rules go with the runtime that was the last to have a container there', async t => {
@@ -85,6 +87,21 @@ asRoot('a name server on the loopback of the host is of no use inside: others ta
   const text = await own.output('cat /etc/resolv.conf', bridge);
   t.regex(text, /^nameserver /m);
   t.notRegex(text, /^nameserver (127\.|::1)/m);
+});
+
+asRoot('names and name servers are those that it was told', async t => {
+  const options = {
+    ...bridge,
+    extraHosts: ['db:10.0.0.1', 'out:host-gateway'],
+    dns: ['10.0.0.53'],
+    dnsSearch: ['a.example'],
+    dnsOptions: ['ndots:2'],
+  };
+  const text = await own.output('grep -E "(db|out)$" /etc/hosts; cat /etc/resolv.conf', options);
+  t.regex(text, /^10\.0\.0\.1\tdb\n172\.\d+\.0\.1\tout\n/);
+  t.regex(text, /\nsearch a\.example\nnameserver 10\.0\.0\.53\noptions ndots:2\n$/);
+  const {HostConfig} = await (await own.create({...options, command: ['true']})).inspect();
+  t.like(HostConfig, {ExtraHosts: options.extraHosts, Dns: ['10.0.0.53'], DnsSearch: ['a.example']});
 });
 
 asRoot('a published port leads to the container from every address of the host, IPv6 included', async t => {
@@ -157,7 +174,7 @@ asRoot('a host program cannot take a published port while its container runs', a
 
 asRoot('who holds the ports has no privileges and nothing of ours open', async t => {
   await using web = await serve(t, {ports: [{containerPort: 80}]});
-  const holder = childrenOf(await launcherOf(web.pid)).find(pid => nameOf(pid) === 'coracle-port')!;
+  const holder = await holderOf(web.pid);
   const status = readFileSync(`/proc/${holder}/status`, 'utf8');
   t.regex(status, /^Uid:\t65534\t65534/m);
   t.regex(status, /^CapEff:\t0+$/m);
@@ -311,12 +328,19 @@ function links(): string[] {
     .map(line => line.split(':')[0]!.trim());
 }
 
-async function launcherOf(pid: number): Promise<number> {
-  for (let waited = 0; ; waited += 5) {
-    const parent = Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
-    if (childrenOf(parent).some(child => nameOf(child) === 'coracle-port') || waited > 5000) return parent;
+/** The process that holds the ports of a container: it has a pidfd of that. */
+async function holderOf(pid: number): Promise<number> {
+  const parent = Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  const knows = (child: number) =>
+    readdirSync(`/proc/${child}/fdinfo`).some(fd =>
+      readFileSync(`/proc/${child}/fdinfo/${fd}`, 'latin1').includes(`\nPid:\t${pid}\n`),
+    );
+  for (let waited = 0; waited < 5000; waited += 5) {
+    const found = childrenOf(parent).find(child => nameOf(child) === 'coracle-port' && knows(child));
+    if (found !== undefined) return found;
     await sleep(5);
   }
+  throw new Error('nobody holds the ports');
 }
 
 function childrenOf(pid: number): number[] {

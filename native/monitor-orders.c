@@ -39,7 +39,8 @@ int read_orders(int plan)
         else if (!text_is_within(bytes, found->log_name, size) || !text_is_within(bytes, found->log_attributes, size))
                 r = -EINVAL;
         else if (!text_is_within(bytes, found->journal, size) || !text_is_within(bytes, found->started_events, size) ||
-                 !text_is_within(bytes, found->ended_events, size) || !text_is_within(bytes, found->removed_events, size))
+                 !text_is_within(bytes, found->ended_events, size) || !text_is_within(bytes, found->removed_events, size) ||
+                 !text_is_within(bytes, found->oom_events, size))
                 r = -EINVAL;
         else if (found->log != CT_LOG_NONE && (found->log_name == 0 || !is_file_name(bytes + found->log_name)))
                 r = -EINVAL;

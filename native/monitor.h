@@ -129,6 +129,8 @@ void write_state(struct monitor *m, const char *status);
 void note_stopped(const struct monitor *m);
 void reserve_exit(const struct monitor *m);
 void write_exit(struct monitor *m, const struct ending *ending);
+/* Whether the kernel killed somebody for memory. */
+int struck_for_memory(const struct ending *ending);
 /* Lines of the orders, by one write; what cannot be written is lost. */
 void write_events(uint32_t lines, int exit_code);
 /* RFC 3339 in UTC with nanoseconds as Go prints them, without trailing zeros. */

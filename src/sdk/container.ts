@@ -44,6 +44,7 @@ import type {ExecOptions} from './exec-options.js';
 import {exitOf, isRefusal, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
 import type {ContainerInspect} from './inspect-record.js';
+import type {UpdateOptions} from './merge-update.js';
 import {MonitorConnection} from './monitor-connection.js';
 import {exitOfRecord, type Sender, senderNumber} from './monitor-records.js';
 import {nowNanoseconds} from './nanosecond-time.js';
@@ -61,6 +62,7 @@ import {type DetachedStart, type DetachedStartOptions, startDetached} from './st
 import {isLauncherLoss, prepareProcess, type StartedProcess, startProcess} from './start-process.js';
 import {feedStdin} from './stdin-source.js';
 import {listProcesses, type ProcessList} from './top.js';
+import {updateContainer} from './update-container.js';
 import type {RuntimeEvent} from './watch-events.js';
 
 /** How the SDK's functions are told what is not about the container: which runtime, and who asks. */
@@ -433,6 +435,16 @@ export class Container implements AsyncDisposable {
   }
 
   /**
+   * Other limits and another restart policy, running or not: from now on, and for its next starts. All of it or nothing.
+   * @returns limits that this host does not enforce, with `whenUnavailable: 'warn'`
+   * @throws `ERR_INVALID_OPTION`, `ERR_LIMIT_UNSUPPORTED`, `ERR_LIMIT_REFUSED`, `ERR_MONITOR_VERSION`, `ERR_CONTAINER_NOT_FOUND`
+   * @example await container.update({limits: {memoryBytes: 512 * 2 ** 20, memorySwapBytes: 2 ** 30}, restart: {name: 'always'}});
+   */
+  async update(options: UpdateOptions): Promise<readonly string[]> {
+    return updateContainer(this.runtime, this.id, options);
+  }
+
+  /**
    * A file or a directory of it as a tar archive, running or not, as `docker cp` reads it: volumes and binds included, what
    * is mounted in memory or for the kernel's sake left out. A path that ends in "/." is the directory's contents. Symlinks
    * on the way are followed inside; whatever the container does meanwhile, nothing outside of it is read. One that does
@@ -732,7 +744,7 @@ export class RunningContainer extends Container {
   readonly #deeds: OwnDeeds = {aborted: false, sent: undefined};
   readonly #transient: boolean;
   readonly #announces: boolean;
-  readonly #record: ContainerRecord;
+  #record: ContainerRecord;
   #ended = false;
 
   /** @internal */
@@ -801,6 +813,17 @@ export class RunningContainer extends Container {
     await this.settled;
   }
 
+  override async rename(name: string): Promise<void> {
+    await super.rename(name);
+    this.#present();
+  }
+
+  override async update(options: UpdateOptions): Promise<readonly string[]> {
+    const warnings = await super.update(options);
+    this.#present();
+    return warnings;
+  }
+
   override async [Symbol.asyncDispose](): Promise<void> {
     this.#send(SIGKILL, 'dispose');
     await this.settled.catch(() => {});
@@ -840,14 +863,21 @@ export class RunningContainer extends Container {
   }
 
   #tell(events: (record: ContainerRecord) => readonly RuntimeEvent[]): void {
-    if (this.announces) this.runtime.tell(events(this.#record));
+    if (this.announces) this.runtime.tell(events(this.#present()));
+  }
+
+  /** Renamed or updated meanwhile, maybe by another process. */
+  #present(): ContainerRecord {
+    const record = this.runtime.store.containers.read(this.id, 'config.json');
+    if (record !== undefined) this.#record = record as ContainerRecord;
+    return this.#record;
   }
 
   async #settle(record: ContainerRecord): Promise<void> {
     await this.exit;
     const gone = await this.#process.removed.catch(error => this.#tidyLost(record, error));
     if (gone.errno !== 0) this.runtime.reportLeftover(record, gone);
-    if (this.#transient) this.#tell(() => removalEvents(record, anonymousVolumesOf(record)));
+    if (this.#transient) this.#tell(now => removalEvents(now, anonymousVolumesOf(now)));
     // Also then: whoever waits for the end of this run to start the next would wait for ever.
     if (!this.#transient) endRun(this.runtime.placesOf(record).directory);
   }
@@ -873,8 +903,10 @@ export class RunningContainer extends Container {
         ? await refusedSystemCall(this.pid, Number(wallClock(started, event.exitedNs).startedNs) / 1e6)
         : undefined;
       const lastOutput = lastOutputOf(stdout, stderr);
-      const exit = exitOf(event, facts, record, this.#deeds, lastOutput, refusedCall);
-      this.#tell(() => endEvents(record, exit));
+      const isLimited = (facts.oomKills ?? 0) + (facts.pidsLimitHits ?? 0) > 0;
+      const limited = isLimited ? this.#present() : record;
+      const exit = exitOf(event, facts, limited, this.#deeds, lastOutput, refusedCall);
+      this.#tell(now => endEvents(now, exit, facts));
       this.#ended = true;
       if (!this.#transient) {
         const {startedNs, finishedNs} = wallClock(started, event.exitedNs);

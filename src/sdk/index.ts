@@ -48,6 +48,7 @@ export type {ExplainedStep} from './explain-plan.js';
 export {Image, type ImageImportOptions, type InRuntime} from './image.js';
 export {type ImageInspect, inspectArchivedImages} from './inspect-image.js';
 export type {ContainerInspect} from './inspect-record.js';
+export type {UpdatableLimits, UpdateOptions} from './merge-update.js';
 export {parseDevice, parseDeviceRate, parseDeviceWeight} from './parse-device.js';
 export {parseDuration} from './parse-duration.js';
 export {parseEnvFile} from './parse-env-file.js';

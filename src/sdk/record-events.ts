@@ -1,5 +1,6 @@
 /** What the SDK does to the objects of a store, told to whoever watches: Docker's types, actions and attributes. */
 import type {Orders} from '../binding/index.js';
+import type {ExitFacts} from '../cgroup/index.js';
 import {encodeEventToCome, type JournalEvent, type StoredImage} from '../store/index.js';
 import type {ContainerConfig} from './container-config.js';
 import {dockerExitCode, type Exit} from './container-state.js';
@@ -47,11 +48,15 @@ function runEvents(config: ContainerConfig): JournalEvent[] {
   ];
 }
 
-/** The end of a run, before anybody can see it in the container's state. */
-export function endEvents(config: ContainerConfig, exit: Exit): JournalEvent[] {
+/** The end of a run, before anybody can see it in the container's state. @param facts what its cgroup counted */
+export function endEvents(
+  config: ContainerConfig,
+  exit: Exit,
+  {oomKills = 0}: Partial<Pick<ExitFacts, 'oomKills'>> = {},
+): JournalEvent[] {
   const exitCode = String(dockerExitCode(exit));
   return [
-    ...(exit.cause.kind === 'memory' ? [containerEvent(config, 'oom')] : []),
+    ...(oomKills > 0 ? [containerEvent(config, 'oom')] : []),
     containerEvent(config, 'die', {exitCode}),
     ...unmountEvents(config),
   ];
@@ -67,11 +72,12 @@ function unmountEvents({id, mounts}: ContainerConfig): JournalEvent[] {
 export function eventsToCome(
   config: ContainerConfig,
   journal: string,
-): Pick<Orders, 'journal' | 'startedEvents' | 'endedEvents' | 'removedEvents'> {
+): Pick<Orders, 'journal' | 'startedEvents' | 'endedEvents' | 'removedEvents' | 'oomEvents'> {
   const lines = (events: readonly JournalEvent[]) => events.map(each => encodeEventToCome(each)).join('');
   return {
     journal,
     startedEvents: lines(runEvents(config)),
+    oomEvents: lines([containerEvent(config, 'oom')]),
     endedEvents: encodeEventToCome(containerEvent(config, 'die'), true) + lines(unmountEvents(config)),
     removedEvents: config.autoRemove ? lines(removalEvents(config, anonymousVolumesOf(config))) : '',
   };

@@ -405,7 +405,7 @@ export class Runtime implements AsyncDisposable {
       });
       return {record: renamed, oldName: record.name};
     };
-    const renamed = await (isLive ? containers.whileRenaming(rename) : containers.withLock(id, rename));
+    const renamed = await (isLive ? containers.withLiveLock(rename) : containers.withLock(id, rename));
     this.tell([containerEvent(renamed.record, 'rename', {oldName: `/${renamed.oldName}`})]);
     return renamed.record;
   }

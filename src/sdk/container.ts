@@ -56,6 +56,7 @@ import {PreparedContainer} from './prepared-container.js';
 import type {LogEntry} from './read-log.js';
 import {anonymousVolumesOf, containerEvent, endEvents, removalEvents, startEvents} from './record-events.js';
 import {refusedSystemCall} from './refused-system-call.js';
+import {renameContainer} from './rename-container.js';
 import type {RunOptions, StdinSource} from './run-options.js';
 import {Runtime} from './runtime.js';
 import {type DetachedStart, type DetachedStartOptions, startDetached} from './start-detached.js';
@@ -294,7 +295,12 @@ export class Container implements AsyncDisposable {
   async #attachTo(connection: MonitorConnection, options: AttachOptions): Promise<Attachment> {
     const {stdout = true, stderr = true, stdin, whenSlow, stdinOnce, signal} = options;
     const config = this.runtime.readContainer(this.id);
-    const attachment = new Attachment(connection, options, event => this.#exitAfter(event, config));
+    const attachment = new Attachment(connection, options, {
+      exitOf: event => this.#exitAfter(event, config),
+      resized: (rows, columns) =>
+        this.#announce(config, 'resize', {height: String(rows), width: String(columns)}),
+    });
+    this.#announce(config, 'attach');
     const flags = {stdout, stderr, hold: whenSlow === 'wait', onlyInput: stdin && stdinOnce};
     await connection.attach(...ATTACH_NAMES.filter(name => flags[name]));
     signal?.throwIfAborted();
@@ -380,7 +386,7 @@ export class Container implements AsyncDisposable {
    * `ERR_CGROUP_FROZEN`; or the reason of the aborted `signal`
    */
   async exec(command: readonly string[], options: ExecOptions = {}): Promise<RunningExec> {
-    return startExec(this.runtime, this.runtime.readContainer(this.id), command, options);
+    return startExec(this.runtime, this.runtime.readContainer(this.id), command, options, this.announces);
   }
 
   /** As `exec`, until the command has ended: with its output as text. A code other than 0 is no error. @throws as `exec` */
@@ -405,7 +411,10 @@ export class Container implements AsyncDisposable {
    * @throws `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_NOT_FOUND`, `ERR_TOP_FAILED`
    */
   async top(...options: readonly string[]): Promise<ProcessList> {
-    return listProcesses(this.runtime, this.runtime.readContainer(this.id), options);
+    const record = this.runtime.readContainer(this.id);
+    const list = await listProcesses(this.runtime, record, options);
+    this.#announce(record, 'top');
+    return list;
   }
 
   /** Where it is in its life, from its files: the same for every process. @throws `ERR_CONTAINER_NOT_FOUND` */
@@ -431,7 +440,7 @@ export class Container implements AsyncDisposable {
    * @throws `ERR_NAME_IN_USE`, `ERR_INVALID_NAME`, `ERR_CONTAINER_NOT_FOUND`
    */
   async rename(name: string): Promise<void> {
-    await this.runtime.renameContainer(this.id, name);
+    await renameContainer(this.runtime, this.id, name);
   }
 
   /**
@@ -494,7 +503,7 @@ export class Container implements AsyncDisposable {
       await this.deliver(SIGKILL, 'stop');
       await this.#ends(-1, signal);
     }
-    if (wasRunning && this.announces) this.runtime.tell([containerEvent(config, 'stop')]);
+    if (wasRunning) this.#announce(config, 'stop');
   }
 
   /**
@@ -537,6 +546,7 @@ export class Container implements AsyncDisposable {
       if (!isUp(this.#stateOf(record))) throw notRunning(record.id, error);
       throw error;
     });
+    this.#announce(record, 'pause');
   }
 
   /** Lets them go on. @throws `ERR_CONTAINER_NOT_PAUSED`, `ERR_CONTAINER_NOT_FOUND` */
@@ -545,6 +555,7 @@ export class Container implements AsyncDisposable {
     if (this.#stateOf(record).status !== 'paused')
       throw new CoracleError('ERR_CONTAINER_NOT_PAUSED', `Container ${record.id} is not paused`);
     await thaw(this.runtime.cgroupsOf(record));
+    this.#announce(record, 'unpause');
   }
 
   /**
@@ -613,6 +624,14 @@ export class Container implements AsyncDisposable {
     return true;
   }
 
+  #announce(
+    record: ContainerRecord,
+    action: string,
+    attributes: Readonly<Record<string, string>> = {},
+  ): void {
+    if (this.announces) this.runtime.tell([containerEvent(record, action, attributes)]);
+  }
+
   /**
    * @internal Whatever runs it hands it on.
    * @param isFinal it is not to be started again by its policy
@@ -621,14 +640,14 @@ export class Container implements AsyncDisposable {
     const directory = this.runtime.store.containers.find(this.id);
     if (directory === undefined) return;
     const record = this.runtime.findContainer(this.id);
-    const tell = () => record && this.runtime.tell([killEvent(record, signal)]);
+    // Before it can end of it: its monitor tells of that.
+    if (record !== undefined && isUp(this.#stateOf(record))) this.runtime.tell([killEvent(record, signal)]);
     using connection = isWatched(directory) ? await MonitorConnection.open(directory) : undefined;
     if (connection !== undefined) {
       await connection.ask(encodeSignal(signal, senderNumber(by), isFinal));
-      tell();
     } else {
       const identity = readPid(directory);
-      if (identity !== undefined && signalProcess(identity, signal)) tell();
+      if (identity !== undefined) signalProcess(identity, signal);
     }
     this.thaw();
   }

@@ -62,6 +62,19 @@ export function endEvents(
   ];
 }
 
+/** dockerd tells both before it tries; of one that fails there is nothing more. */
+export function execStartEvents(config: Subject, execID: string, argv: readonly string[]): JournalEvent[] {
+  const [program = '', ...args] = argv;
+  const command = `${program} ${args.join(' ')}`;
+  return ['exec_create', 'exec_start'].map(action =>
+    containerEvent(config, `${action}: ${command}`, {execID}),
+  );
+}
+
+export function execDieEvent(config: Subject, execID: string, exit: Exit): JournalEvent {
+  return containerEvent(config, 'exec_die', {execID, exitCode: String(dockerExitCode(exit))});
+}
+
 function unmountEvents({id, mounts}: ContainerConfig): JournalEvent[] {
   return mounts.flatMap(mount =>
     mount.type === 'volume' ? [event('volume', 'unmount', mount.name, {container: id, driver: 'local'})] : [],

@@ -1,7 +1,36 @@
-/** Tells the monitor of a container that its `plan.bin` was replaced. */
-import {encodeAsk, errnoName} from '../binding/index.js';
+/** A monitor whose container was changed: what it is given to read, and how it is told. */
+import {readFileSync} from 'node:fs';
+import {encodeAsk, encodeOrders, encodePlan, errnoName, withOrders} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
+import type {ContainerRecord} from './container-files.js';
 import type {MonitorConnection} from './monitor-connection.js';
+import {ordersOf} from './monitor-orders.js';
+import type {Runtime} from './runtime.js';
+import {preparePlan} from './start-detached.js';
+
+/** The whole of `plan.bin` for one whose steps have changed. @throws `ERR_MONITOR_VERSION` and what a start throws before it begins */
+export function planFor(runtime: Runtime, record: ContainerRecord, monitor: MonitorConnection): Buffer {
+  const {plan} = preparePlan(runtime, record);
+  if (!monitor.takes(plan)) {
+    throw new CoracleError(
+      'ERR_MONITOR_VERSION',
+      `Cannot update container ${record.id}: its monitor is of an older release, and cannot start it by this one's plan`,
+      {hint: 'Stop the container, update it, and start it again.'},
+    );
+  }
+  return encodePlan(plan, encodedOrders(runtime, record));
+}
+
+/** For one that has another name: that is in its events, and for one that removes itself in a step of its teardown. */
+export function planWithName(runtime: Runtime, record: ContainerRecord, monitor: MonitorConnection): Buffer {
+  if (record.autoRemove && monitor.reloadsTeardown) return planFor(runtime, record, monitor);
+  const present = readFileSync(`${runtime.placesOf(record).directory}/plan.bin`);
+  return withOrders(present, encodedOrders(runtime, record));
+}
+
+function encodedOrders(runtime: Runtime, record: ContainerRecord): Buffer {
+  return encodeOrders(ordersOf(record, runtime.store.events.places.current));
+}
 
 const ESRCH = 3;
 const EAGAIN = 11;

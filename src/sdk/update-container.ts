@@ -3,19 +3,15 @@
  * plan for restarts, then its monitor is told. What the kernel refuses changes nothing.
  */
 import {readFileSync} from 'node:fs';
-import {encodeOrders, encodePlan} from '../binding/index.js';
 import {applyUpdate, isGone, type LimitUpdate} from '../cgroup/index.js';
-import {CoracleError} from '../errors.js';
 import {replaceFile} from '../store/index.js';
 import {type ContainerRecord, isWatched} from './container-files.js';
 import {isUp} from './container-state.js';
 import {cannotUpdate, checkUpdate, mergeUpdate, type UpdateOptions} from './merge-update.js';
 import {MonitorConnection} from './monitor-connection.js';
-import {ordersOf} from './monitor-orders.js';
 import {containerEvent} from './record-events.js';
-import {reload} from './reload-monitor.js';
+import {planFor, reload} from './reload-monitor.js';
 import type {Runtime} from './runtime.js';
-import {preparePlan} from './start-detached.js';
 
 /** @returns limits that are not enforced, with `whenUnavailable: 'warn'` */
 export async function updateContainer(
@@ -53,7 +49,7 @@ async function change(runtime: Runtime, before: ContainerRecord, options: Update
     const undoLimits = await apply(runtime, record, update, monitor);
     let undoFiles = () => {};
     try {
-      undoFiles = replaceFiles(directory, record, monitor && encodedPlan(runtime, record, monitor));
+      undoFiles = replaceFiles(directory, record, monitor && planFor(runtime, record, monitor));
       if (monitor !== undefined) await reload(monitor, () => apply(runtime, record, update, monitor));
     } catch (error) {
       undoFiles();
@@ -68,19 +64,6 @@ async function change(runtime: Runtime, before: ContainerRecord, options: Update
 
 function limitsSwap({facts}: Runtime): boolean {
   return facts.cgroups.capabilities().some(({controller, available}) => controller === 'swap' && available);
-}
-
-/** @throws `ERR_MONITOR_VERSION` and what a start throws before it begins */
-function encodedPlan(runtime: Runtime, updated: ContainerRecord, monitor: MonitorConnection): Buffer {
-  const {plan} = preparePlan(runtime, updated);
-  if (!monitor.takes(plan)) {
-    throw new CoracleError(
-      'ERR_MONITOR_VERSION',
-      `Cannot update container ${updated.id}: its monitor is of an older release, and cannot start it by this one's plan`,
-      {hint: 'Stop the container, update it, and start it again.'},
-    );
-  }
-  return encodePlan(plan, encodeOrders(ordersOf(updated, runtime.store.events.places.current)));
 }
 
 /** Nothing is done to one that does not run, or that ends meanwhile. @throws `ERR_LIMIT_REFUSED`, `ERR_LIMIT_UNSUPPORTED` */

@@ -127,10 +127,7 @@ test('limits that the kernel has no more are refused by name', async t => {
   for (const flag of ['--kernel-memory', '--cpu-rt-period', '--cpu-rt-runtime']) {
     const {exitCode, stderr, asked} = await command(['update', flag, '1000', 'web']);
     t.is(exitCode, 1);
-    t.regex(
-      stderr,
-      new RegExp(`^${flag} is not supported by this release: the kernel has no such limit`),
-    );
+    t.regex(stderr, new RegExp(`^${flag} is not supported by this release: the kernel has no such limit`));
     t.deepEqual(asked, []);
   }
 });

@@ -109,7 +109,7 @@ export function encodeOrders(orders: Orders): Buffer {
   bytes.writeBigUInt64LE(BigInt(orders.logBytes), 16);
   u32(orders.logFiles, 24);
   let offset = ORDERS_BYTES;
-  for (const [index, at] of [28, 32, 112, 116, 120, 124, 92].entries()) {
+  for (const [index, at] of [28, 32, 112, 116, 120, 124, 108].entries()) {
     u32(offset, at);
     offset += strings[index]!.length;
   }

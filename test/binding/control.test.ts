@@ -86,8 +86,8 @@ test('orders are encoded where struct ct_orders has them, with their strings beh
   t.is(bytes.toString('utf8', bytes.readUInt32LE(28), bytes.readUInt32LE(28) + 5), 'a.log');
   t.is(bytes.toString('utf8', bytes.readUInt32LE(32), bytes.readUInt32LE(112)), ',"attrs":{}\0');
   t.is(bytes.toString('utf8', bytes.readUInt32LE(112), bytes.readUInt32LE(116)), '/events/current\0');
-  t.is(bytes.toString('utf8', bytes.readUInt32LE(124), bytes.readUInt32LE(92)), '\0');
-  t.is(bytes.toString('utf8', bytes.readUInt32LE(92)), '\n\x01 container oom a ;\n\0');
+  t.is(bytes.toString('utf8', bytes.readUInt32LE(124), bytes.readUInt32LE(108)), '\0');
+  t.is(bytes.toString('utf8', bytes.readUInt32LE(108)), '\n\x01 container oom a ;\n\0');
   t.is(bytes.readUInt32LE(28), ORDERS_BYTES);
   t.is(bytes.readBigUInt64LE(48), 100_000_000n);
   t.is(bytes.readUInt16LE(90), 80);

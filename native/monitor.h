@@ -9,6 +9,7 @@
 #define CHUNK_SIZE 61440               /* what is read at once; a record has room for it */
 #define ORDERS_SIZE 32768
 #define TIME_SIZE 40
+#define JOURNAL_PATH_SIZE 108          /* of an address: unix(7) */
 
 enum stage {
         BORN,                          /* waits for START */
@@ -113,6 +114,10 @@ void say_output(struct monitor *m, int stream, const char *bytes, uint32_t lengt
 int is_held(const struct monitor *m);
 int clients_unread(const struct monitor *m);
 void tell_losses(struct monitor *m);
+
+/* monitor-journal.c: a descriptor, or -errno; whether the journal took it */
+int open_journal(void);
+int send_to_journal(int fd, int stream, const char *bytes, uint32_t length, int whole);
 
 /* monitor-log.c: output on its way into the log */
 int open_log(struct monitor *m);

@@ -43,7 +43,7 @@ export const ORDERS_BYTES = 128;
 /** Of the whole, strings included. */
 export const ORDERS_BYTES_MAX = 32_768;
 export const ORDER = {stdin: 1, terminal: 2} as const;
-export const LOG_FORMAT = {none: 0, json: 1, binary: 2} as const;
+export const LOG_FORMAT = {none: 0, json: 1, binary: 2, journal: 3} as const;
 export const RESTART = {never: 0, onFailure: 1, always: 2} as const;
 /** Of `LOG_FORMAT.binary`: length, stream, time; then the bytes, then the length once more. */
 export const LOG_ENTRY = {headBytes: 16, tailBytes: 4, partial: 16} as const;
@@ -53,10 +53,10 @@ export interface Orders {
   readonly stdin: boolean;
   readonly terminal: boolean;
   readonly log: keyof typeof LOG_FORMAT;
-  /** In the container's directory. */
+  /** In the container's directory; `journal`: path of the socket. */
   readonly logName: string;
-  /** Stands in each line behind the stream's name: `,"attrs":{…}`, or nothing. */
-  readonly logAttributes: string;
+  /** Stands in each line behind the stream's name: `,"attrs":{…}`, or nothing. `journal`: fields of each datagram. */
+  readonly logAttributes: string | Uint8Array;
   /** 0 = never rotated. */
   readonly logBytes: number;
   readonly logFiles: number;
@@ -89,7 +89,7 @@ export const EVENT_EXIT_CODE = '\x02';
 export function encodeOrders(orders: Orders): Buffer {
   const {logName, logAttributes, journal, startedEvents, endedEvents, removedEvents, oomEvents} = orders;
   const texts = [logName, logAttributes, journal, startedEvents, endedEvents, removedEvents, oomEvents];
-  const strings = texts.map(text => Buffer.from(`${text}\0`));
+  const strings = texts.map(text => Buffer.concat([Buffer.from(text), Buffer.alloc(1)]));
   const bytes = Buffer.concat([Buffer.alloc(ORDERS_BYTES), ...strings]);
   if (bytes.length > ORDERS_BYTES_MAX) {
     throw new CoracleError(
@@ -121,6 +121,7 @@ export function encodeOrders(orders: Orders): Buffer {
   nanoseconds(orders.pauseResetMs, 64);
   nanoseconds(orders.startDeadlineMs, 72);
   nanoseconds(orders.deadlineMs, 80);
+  u32(Buffer.byteLength(logAttributes), 104);
   bytes.writeUInt16LE(orders.rows, 88);
   bytes.writeUInt16LE(orders.columns, 90);
   return bytes;

@@ -50,6 +50,6 @@ int send_to_journal(int fd, int stream, const char *bytes, uint32_t length, int 
                         continue;
                 ignores_us = n == -EAGAIN && (ignores_us || sys5(__NR_ppoll, &polled, 1, &patience, 0, 8) <= 0);
                 if (n != -EAGAIN || ignores_us)
-                        return n >= 0;
+                        return n < 0 ? (int)n : 0;
         }
 }

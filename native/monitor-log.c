@@ -128,8 +128,11 @@ static void log_to_journal(struct monitor *m, int stream, const char *bytes, uin
         for (int attempt = 0; attempt < 2; attempt++) {
                 if (log_fd < 0 && open_file(m->directory, 0) < 0)
                         break;
-                if (send_to_journal(log_fd, stream, bytes, length, whole))
+                int r = send_to_journal(log_fd, stream, bytes, length, whole);
+                if (r == 0)
                         return;
+                if (r == -EAGAIN)
+                        break;
                 close_log();
         }
         lost++;

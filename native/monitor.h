@@ -115,7 +115,7 @@ int is_held(const struct monitor *m);
 int clients_unread(const struct monitor *m);
 void tell_losses(struct monitor *m);
 
-/* monitor-journal.c: a descriptor, or -errno; whether the journal took it */
+/* monitor-journal.c: a descriptor, or -errno; 0, or -errno: -EAGAIN when the journal does not read */
 int open_journal(void);
 int send_to_journal(int fd, int stream, const char *bytes, uint32_t length, int whole);
 

@@ -10,14 +10,13 @@ import {entryOf} from '../../src/sdk/read-journal.js';
 import {ownRuntime} from '../helpers/own-runtime.js';
 import {asRoot, requires} from '../helpers/requires.js';
 
-const withJournald = requires('/lib/systemd/systemd-journald', 'systemd');
+const withJournald = process.getuid?.() === 0 ? requires('/lib/systemd/systemd-journald', 'systemd') : asRoot;
 const own = ownRuntime();
 const helper = (name: string) => fileURLToPath(new URL(`../helpers/${name}`, import.meta.url));
 
 withJournald(
   "a container's lines are entries of the journal, with Docker's fields, and logs reads them back",
   async t => {
-    if (process.getuid?.() !== 0) return t.pass();
     const folder = mkdtempSync(join(tmpdir(), 'coracle-test-'));
     t.teardown(() => rmSync(folder, {recursive: true, force: true}));
     const program = [

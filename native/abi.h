@@ -12,6 +12,7 @@ enum ct_op {
 #define STEP(number, name, text) CT_OP_##name = number,
 #include "steps.def"
 #undef STEP
+        CT_OPCODES                     /* those of this core are below */
 };
 
 enum { CT_F_EXISTS_OK = 1, CT_F_OPTIONAL = 2, CT_F_FILE = 4, CT_F_CLAMP = 8, CT_F_MAKE = 16, CT_F_NO_SYMLINKS = 32, CT_F_LIKE = 64,
@@ -50,7 +51,8 @@ struct ct_step {
 #define CT_ORDERS 1u
 
 enum { CT_ORDER_STDIN = 1 /* a pipe that stays open, else the null device */, CT_ORDER_TERMINAL = 2 };
-enum { CT_LOG_NONE = 0, CT_LOG_JSON = 1 /* Docker's json-file */, CT_LOG_BINARY = 2 /* struct ct_log_entry */ };
+enum { CT_LOG_NONE = 0, CT_LOG_JSON = 1 /* Docker's json-file */, CT_LOG_BINARY = 2 /* struct ct_log_entry */,
+       CT_LOG_JOURNAL = 3 /* datagrams to systemd-journald */ };
 enum { CT_RESTART_NEVER = 0, CT_RESTART_ON_FAILURE = 1, CT_RESTART_ALWAYS = 2 };
 
 struct ct_orders {
@@ -59,8 +61,9 @@ struct ct_orders {
         uint32_t log;                  /* CT_LOG_* */
         uint64_t log_size;             /* a file is put aside before a line when it has so many bytes; 0 = never */
         uint32_t log_files;            /* how many there are at most, the present one included */
-        uint32_t log_name;             /* of the file in the container's directory */
-        uint32_t log_attributes;       /* JSON that follows the stream's name in each line: `,"attrs":{...}`, or "" */
+        uint32_t log_name;             /* of the file in the container's directory; CT_LOG_JOURNAL: path of the socket */
+        uint32_t log_attributes;       /* JSON that follows the stream's name in each line: `,"attrs":{...}`, or ""; CT_LOG_JOURNAL: the
+                                        * fields of each datagram that are always the same, with their newlines, log_fields bytes */
         uint32_t restart;              /* CT_RESTART_* */
         uint32_t restart_most;         /* of CT_RESTART_ON_FAILURE; 0 = no bound */
         uint32_t pause_factor;         /* each pause before a restart is so many times the one before, */
@@ -70,7 +73,9 @@ struct ct_orders {
         uint64_t start_deadline_ns;    /* a start that takes longer is undone; 0 = never */
         uint64_t deadline_ns;          /* a run that takes longer is killed; 0 = never */
         uint16_t rows, columns;        /* of the terminal, at first */
-        uint32_t reserved[5];
+        uint32_t reserved[3];
+        uint32_t log_fields;           /* of CT_LOG_JOURNAL: they may hold anything */
+        uint32_t oom_events;           /* lines for the journal, told at the end of a run in which the kernel killed somebody for memory */
         uint32_t journal;              /* path of the file that events are appended to; "" = none */
         uint32_t started_events;       /* lines for it, told at each start, */
         uint32_t ended_events;         /* at each end, before anybody can see it, */

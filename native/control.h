@@ -23,7 +23,7 @@ enum {
         CT_ASK_INPUT = 4,              /* the bytes for stdin; the client is not read on while nobody takes them */
         CT_ASK_END_INPUT = 5,          /* no more input: end of file for the container, unless it has a terminal */
         CT_ASK_RESIZE = 6,             /* * struct ct_ask_resize */
-        CT_ASK_RELOAD = 7,             /* * plan.bin was replaced: take its orders */
+        CT_ASK_RELOAD = 7,             /* * plan.bin was replaced: take its orders, and its teardown for the present run */
         CT_ASK_GIVE_UP = 8,            /* undo a start that is under way */
 };
 
@@ -59,10 +59,13 @@ enum {
 struct ct_said_hello {
         uint32_t version;
         int32_t pid;                   /* the monitor's */
+        uint32_t abi;                  /* CT_ABI of the plans that it takes; a monitor of the first release ends here: 1 */
+        uint32_t opcodes;              /* it knows those below this number */
 };
 
 struct ct_said_done {
-        int32_t error;                 /* errno, positive; 0 = done. ESRCH: nothing runs */
+        int32_t error;                 /* errno, positive; 0 = done. ESRCH: nothing runs. EAGAIN, of RELOAD: done, and a start is under way with
+                                        * the plan as it was */
 };
 
 struct ct_said_started {

@@ -146,7 +146,7 @@ void tell_losses(struct monitor *m)
 
 void add_client(struct monitor *m, int fd)
 {
-        struct ct_said_hello hello = {CT_CONTROL_VERSION, (int32_t)sys0(__NR_getpid)};
+        struct ct_said_hello hello = {CT_CONTROL_VERSION, (int32_t)sys0(__NR_getpid), CT_ABI, CT_OPCODES};
         int i = 0;
         while (i < CLIENTS_MAX && m->clients[i].fd >= 0)
                 i++;

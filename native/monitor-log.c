@@ -14,6 +14,10 @@ static uint64_t log_size, lost;
 /* Also when the disk was full before: the next line tries again. */
 static int open_file(int directory, int flags)
 {
+        if (orders()->log == CT_LOG_JOURNAL) {
+                log_fd = open_journal();
+                return log_fd < 0 ? log_fd : 0;
+        }
         long fd = sys4(__NR_openat, directory, orders_text(orders()->log_name),
                        O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | flags, 0640);
         if (fd < 0)
@@ -118,6 +122,22 @@ static void log_binary(int stream, const char *bytes, uint32_t length, int whole
         put(&entry.length, sizeof entry.length);
 }
 
+/* At once, each on its own. A journal that was started anew has another socket at the same place. */
+static void log_to_journal(struct monitor *m, int stream, const char *bytes, uint32_t length, int whole)
+{
+        for (int attempt = 0; attempt < 2; attempt++) {
+                if (log_fd < 0 && open_file(m->directory, 0) < 0)
+                        break;
+                int r = send_to_journal(log_fd, stream, bytes, length, whole);
+                if (r == 0)
+                        return;
+                if (r == -EAGAIN)
+                        break;
+                close_log();
+        }
+        lost++;
+}
+
 /* A line, or a piece of one that is too long. */
 static void log_piece(struct monitor *m, int stream, const char *bytes, uint32_t length, int whole, const char *now)
 {
@@ -125,6 +145,11 @@ static void log_piece(struct monitor *m, int stream, const char *bytes, uint32_t
         uint64_t limit = orders()->log_size;
         if (orders()->log == CT_LOG_NONE)
                 return;
+        if (orders()->log == CT_LOG_JOURNAL) {
+                log_to_journal(m, stream, bytes, length, whole);
+                from->goes_on = !whole;
+                return;
+        }
         if (used > OUT_SIZE - 6 * LINE_SIZE - ORDERS_SIZE - 256)
                 flush_log();
         if (log_fd < 0)

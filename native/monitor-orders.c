@@ -23,6 +23,13 @@ static int is_file_name(const char *name)
         return length > 0 && length < 240 && !text_equal(name, ".") && !text_equal(name, "..");
 }
 
+/* An address has room for it, and the fields are within. */
+static int is_journal(const char *bytes, const struct ct_orders *found, uint32_t size)
+{
+        return found->log_name != 0 && bytes[found->log_name] == '/' && text_length(bytes + found->log_name) < JOURNAL_PATH_SIZE &&
+               (uint64_t)found->log_attributes + found->log_fields <= size;
+}
+
 int read_orders(int plan)
 {
         struct run *run = &scratch.run;
@@ -39,9 +46,12 @@ int read_orders(int plan)
         else if (!text_is_within(bytes, found->log_name, size) || !text_is_within(bytes, found->log_attributes, size))
                 r = -EINVAL;
         else if (!text_is_within(bytes, found->journal, size) || !text_is_within(bytes, found->started_events, size) ||
-                 !text_is_within(bytes, found->ended_events, size) || !text_is_within(bytes, found->removed_events, size))
+                 !text_is_within(bytes, found->ended_events, size) || !text_is_within(bytes, found->removed_events, size) ||
+                 !text_is_within(bytes, found->oom_events, size))
                 r = -EINVAL;
-        else if (found->log != CT_LOG_NONE && (found->log_name == 0 || !is_file_name(bytes + found->log_name)))
+        else if (found->log == CT_LOG_JOURNAL && !is_journal(bytes, found, size))
+                r = -EINVAL;
+        else if (found->log != CT_LOG_NONE && found->log != CT_LOG_JOURNAL && (found->log_name == 0 || !is_file_name(bytes + found->log_name)))
                 r = -EINVAL;
         for (uint32_t i = 0; r == 0 && i < size; i++)
                 orders_bytes[i] = bytes[i];

@@ -169,6 +169,20 @@ void write_state(struct monitor *m, const char *status)
         replace(m, "state.json", "state.json~", end);
 }
 
+/* memory.oom_control (v1) and memory.events (v2) have a line "oom_kill N"; no other file of the reports has one. */
+int struck_for_memory(const struct ending *ending)
+{
+        static const char line[] = "oom_kill ";
+        uint32_t matched = 0;
+        for (uint32_t i = 0; i < ending->reports_size; i++) {
+                char c = ending->reports[i];
+                if (matched == sizeof line - 1 && c >= '1' && c <= '9')
+                        return 1;
+                matched = c == line[matched] ? matched + 1 : c == line[0];
+        }
+        return 0;
+}
+
 /* The reports are text, read from the cgroup's files. */
 void write_exit(struct monitor *m, const struct ending *ending)
 {

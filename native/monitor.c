@@ -418,6 +418,8 @@ static void child_ended(struct monitor *m)
         read_rest(m);
         ending.reports_size = read_exit_reports(m->plan, ending.reports, sizeof ending.reports);
         ending.restarts = (uint32_t)restart_is_due(m, &ending);
+        if (struck_for_memory(&ending))
+                write_events(orders()->oom_events, 0);
         write_events(orders()->ended_events, info.code == CLD_EXITED_ ? info.status : 128 + info.status);
         if (ending.restarts)
                 write_state(m, "restarting");
@@ -524,15 +526,21 @@ int ask_to_resize(struct monitor *m, const struct ct_ask_resize *ask)
         return (int)-sys3(__NR_ioctl, m->input, TIOCSWINSZ_, size);
 }
 
-/* The steps are read at the next start. */
+/* The steps of a start are read at the next one; those of the teardown at once: an update may have put the container into one more
+ * cgroup. */
 int ask_to_reload(struct monitor *m)
 {
         int plan = (int)sys4(__NR_openat, m->directory, "plan.bin", O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
         if (plan < 0)
                 return -plan;
         int r = read_orders(plan);
+        if (r == 0 && m->stage == RUNNING) {
+                int before = m->plan;
+                m->plan = plan;
+                plan = before;
+        }
         close_fd(plan);
-        return -r;
+        return r == 0 && m->stage == STARTING ? EAGAIN : -r;
 }
 
 void ask_to_give_up(struct monitor *m)

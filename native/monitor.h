@@ -9,6 +9,7 @@
 #define CHUNK_SIZE 61440               /* what is read at once; a record has room for it */
 #define ORDERS_SIZE 32768
 #define TIME_SIZE 40
+#define JOURNAL_PATH_SIZE 108          /* of an address: unix(7) */
 
 enum stage {
         BORN,                          /* waits for START */
@@ -115,6 +116,10 @@ int is_held(const struct monitor *m);
 int clients_unread(const struct monitor *m);
 void tell_losses(struct monitor *m);
 
+/* monitor-journal.c: a descriptor, or -errno; 0, or -errno: -EAGAIN when the journal does not read */
+int open_journal(void);
+int send_to_journal(int fd, int stream, const char *bytes, uint32_t length, int whole);
+
 /* monitor-log.c: output on its way into the log */
 int open_log(struct monitor *m);
 void close_log(void);
@@ -130,6 +135,8 @@ void write_state(struct monitor *m, const char *status);
 void note_stopped(const struct monitor *m);
 void reserve_exit(const struct monitor *m);
 void write_exit(struct monitor *m, const struct ending *ending);
+/* Whether the kernel killed somebody for memory. */
+int struck_for_memory(const struct ending *ending);
 /* Lines of the orders, by one write; what cannot be written is lost. */
 void write_events(uint32_t lines, int exit_code);
 /* RFC 3339 in UTC with nanoseconds as Go prints them, without trailing zeros. */

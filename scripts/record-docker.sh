@@ -252,6 +252,137 @@ record_events() {
   docker events --since "$since" --until "$(date +%s.%N)" --format json >"$out/events.jsonl"
 }
 
+# Commands in a container, and what else is done to one that runs. script(1) gives a client a terminal of 24 rows.
+record_exec_events() {
+  echo 'events of exec' >&2
+  since=$(date +%s.%N)
+  docker run --detach --name box --label color=blue --network none $image sh -c 'while :; do sleep 1; done' >/dev/null
+  docker exec box sh -c 'exit 3' || true
+  docker exec --detach box true
+  until docker events --since "$since" --until "$(date +%s.%N)" --format json --filter event=exec_die | grep -q '"exitCode":"0"'; do sleep 0.1; done
+  docker exec box nope || true
+  docker exec --workdir relative box true || true
+  docker exec --user nobody-here box true || true
+  docker exec box sh -c 'kill -9 $$' || true
+  docker exec box with\ spaces 'a "b"' || true
+  docker top box >/dev/null
+  docker top box -zz || true
+  docker update --cpu-shares 300 box >/dev/null
+  docker update --memory 1m box || true
+  docker cp box:/etc/passwd $work/passwd
+  docker cp $work/passwd box:/tmp/passwd
+  docker cp box:/nope $work/passwd || true
+  docker pause box >/dev/null
+  docker exec box true || true
+  docker unpause box >/dev/null
+  docker rename box renamed
+  docker exec renamed true
+  docker kill --signal HUP renamed >/dev/null
+  docker rm --force renamed >/dev/null
+  docker exec renamed true || true
+  docker run --detach --name eats --network none --memory 8m $image \
+    sh -c '(x=1234567890; while :; do x=$x$x; done); exit 4' >/dev/null
+  docker wait eats >/dev/null
+  docker rm eats >/dev/null
+  docker run --detach --tty --interactive --name tty --network none $image sh >/dev/null
+  (sleep 1; printf '\020\021'; sleep 1) | script -qec 'stty rows 24 cols 80; docker attach tty' /dev/null >/dev/null || true
+  (sleep 1; printf '\020\021'; sleep 1) | script -qec 'stty rows 24 cols 80; docker exec -it tty sleep 100' /dev/null >/dev/null || true
+  docker rm --force tty >/dev/null
+  (sleep 1; printf '\020\021'; sleep 1) | script -qec "stty rows 24 cols 80; docker run -it --name tty --network none $image" /dev/null >/dev/null || true
+  docker rm --force tty >/dev/null
+  docker events --since "$since" --until "$(date +%s.%N)" --format json >"$out/events-exec.jsonl"
+}
+
+# `docker update` of containers that run and of one that does not, and what is refused.
+record_update() {
+  echo update >&2
+  record_commands >"$out/update.jsonl" <<'CASES'
+["run", "--detach", "--name", "web", "--network", "none", "record/busybox:1.35", "sleep", "1000"]
+["run", "--detach", "--name", "mem", "--network", "none", "--memory", "64m", "record/busybox:1.35", "sleep", "1000"]
+["create", "--name", "made", "--network", "none", "record/busybox:1.35", "sleep", "1000"]
+["run", "--detach", "--rm", "--name", "gone", "--network", "none", "record/busybox:1.35", "sleep", "1000"]
+["update"]
+["update", "web"]
+["update", "--memory"]
+["update", "--nope", "web"]
+["update", "--memory", "nope", "web"]
+["update", "--memory", "", "web"]
+["update", "--memory", "0", "web"]
+["update", "--memory", "1m", "web"]
+["update", "--memory", "1m", "web", "made"]
+["update", "--memory", "64m", "web"]
+["update", "--memory", "64m", "--memory-swap", "128m", "web"]
+["update", "--memory", "128m", "web"]
+["update", "--memory", "256m", "--memory-swap", "32m", "web"]
+["update", "--memory-swap", "10m", "web"]
+["update", "--memory-swap", "-1", "web"]
+["update", "--memory", "300m", "web"]
+["update", "--memory", "32m", "web"]
+["update", "--memory-reservation", "100m", "web"]
+["update", "--memory-reservation", "16m", "web"]
+["update", "--memory-reservation", "1m", "web"]
+["update", "--memory", "128m", "mem"]
+["update", "--memory", "256m", "mem"]
+["update", "--memory", "256m", "--memory-swap", "256m", "mem"]
+["update", "--memory", "6m", "--memory-swap", "512m", "mem"]
+["update", "--memory-swap", "64m", "made"]
+["update", "--memory", "64m", "made"]
+["update", "--memory", "256m", "made"]
+["update", "--cpus", "1", "web"]
+["update", "--cpus", "nope", "web"]
+["update", "--cpus", "-1", "web"]
+["update", "--cpus", "1000", "web"]
+["update", "--cpu-quota", "50000", "web"]
+["update", "--cpu-period", "100000", "web"]
+["update", "--cpus", "0.5", "mem"]
+["update", "--cpu-quota", "50000", "--cpu-period", "100000", "mem"]
+["update", "--cpu-quota", "50000", "--cpus", "1", "mem"]
+["update", "--cpu-quota", "10", "made"]
+["update", "--cpu-period", "10", "made"]
+["update", "--cpu-shares", "1", "web"]
+["update", "--cpu-shares", "512", "web"]
+["update", "--cpu-shares", "-1", "web"]
+["update", "--cpu-shares", "nope", "web"]
+["update", "--cpu-shares", "262145", "web"]
+["update", "--cpuset-cpus", "99", "web"]
+["update", "--cpuset-cpus", "0", "web"]
+["update", "--cpuset-cpus", "nope", "web"]
+["update", "--cpuset-mems", "0", "web"]
+["update", "--cpuset-mems", "9", "web"]
+["update", "--pids-limit", "20", "web"]
+["update", "--pids-limit", "-1", "web"]
+["update", "--pids-limit", "0", "web"]
+["update", "--pids-limit", "nope", "web"]
+["update", "--blkio-weight", "5", "web"]
+["update", "--blkio-weight", "nope", "web"]
+["update", "--restart", "nope", "web"]
+["update", "--restart", "always", "web"]
+["update", "--restart", "always:3", "web"]
+["update", "--restart", "on-failure:3", "web"]
+["update", "--restart", "on-failure:-1", "web"]
+["update", "--restart", "on-failure:x", "web"]
+["update", "--restart", ":3", "web"]
+["update", "--restart", "no", "web"]
+["update", "--restart", "always", "gone"]
+["update", "--restart", "no", "gone"]
+["update", "--memory", "64m", "nope"]
+["update", "--cpu-shares", "300", "web", "nope", "made"]
+["inspect", "--format", "{{with .HostConfig}}{{.Memory}} {{.MemorySwap}} {{.MemoryReservation}} {{.NanoCpus}} {{.CpuShares}} {{.CpusetCpus}} {{.CpusetMems}} {{.RestartPolicy.Name}}{{end}}", "web", "mem", "made", "gone"]
+["stop", "--timeout", "0", "mem"]
+["update", "--memory", "512m", "--memory-swap", "-1", "mem"]
+["update", "--cpus", "1000", "mem"]
+["update", "--cpuset-cpus", "99", "mem"]
+["update", "--pids-limit", "5", "mem"]
+["update", "--restart", "always", "mem"]
+["pause", "web"]
+["update", "--cpu-shares", "700", "web"]
+["unpause", "web"]
+["container", "update", "--pids-limit", "9", "web"]
+["inspect", "--format", "{{with .HostConfig}}{{.Memory}} {{.MemorySwap}} {{.MemoryReservation}} {{.NanoCpus}} {{.CpuShares}} {{.PidsLimit}} {{.RestartPolicy.Name}}{{end}}", "web", "mem", "made"]
+CASES
+  docker rm --force web mem made gone >/dev/null
+}
+
 # Runs each command line that it reads from standard input (a JSON array of arguments per line) and writes
 # {args, exitCode, stdout, stderr} per line. Uses the containers that record_inspect leaves.
 record_commands() {
@@ -668,6 +799,7 @@ CASES
 ["rm", "--help"]
 ["inspect", "--help"]
 ["exec", "--help"]
+["update", "--help"]
 ["logs", "--help"]
 ["attach", "--help"]
 ["image", "--help"]
@@ -702,6 +834,7 @@ The engine had no network beyond its own bridge, the name server 192.0.2.53 (whi
   engines do themselves (they also know PERFMON, BPF and CHECKPOINT_RESTORE).
 - \`inspect/\`: \`docker inspect\` of a container in each state, an image, volumes and networks.
 - \`events.jsonl\`: what \`docker events --format json\` told of the commands in \`record_events\`.
+- \`events-exec.jsonl\`: the same of \`record_exec_events\`. \`update.jsonl\`: the command lines of \`record_update\`, in order.
 - \`cli-errors.jsonl\`, \`cli-output.jsonl\`, \`cli-help.jsonl\`: one command line per line: args, exitCode, stdout, stderr.
   Run in order, on the containers created, exited (code 3), killed, oom, no-such-command, paused and running.
 README
@@ -712,6 +845,8 @@ start
 write_readme
 build_image
 record_events
+record_exec_events
+record_update
 record_containers
 record_inspect
 record_command_line

@@ -68,6 +68,8 @@ export {
   type TerminalSize,
   type TmpfsMount,
   type Ulimit,
+  type UpdatableLimits,
+  type UpdateOptions,
   Volume,
   type VolumeMount,
   type VolumeOptions,

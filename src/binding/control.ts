@@ -43,7 +43,7 @@ export const ORDERS_BYTES = 128;
 /** Of the whole, strings included. */
 export const ORDERS_BYTES_MAX = 32_768;
 export const ORDER = {stdin: 1, terminal: 2} as const;
-export const LOG_FORMAT = {none: 0, json: 1, binary: 2} as const;
+export const LOG_FORMAT = {none: 0, json: 1, binary: 2, journal: 3} as const;
 export const RESTART = {never: 0, onFailure: 1, always: 2} as const;
 /** Of `LOG_FORMAT.binary`: length, stream, time; then the bytes, then the length once more. */
 export const LOG_ENTRY = {headBytes: 16, tailBytes: 4, partial: 16} as const;
@@ -53,10 +53,10 @@ export interface Orders {
   readonly stdin: boolean;
   readonly terminal: boolean;
   readonly log: keyof typeof LOG_FORMAT;
-  /** In the container's directory. */
+  /** In the container's directory; `journal`: path of the socket. */
   readonly logName: string;
-  /** Stands in each line behind the stream's name: `,"attrs":{…}`, or nothing. */
-  readonly logAttributes: string;
+  /** Stands in each line behind the stream's name: `,"attrs":{…}`, or nothing. `journal`: fields of each datagram. */
+  readonly logAttributes: string | Uint8Array;
   /** 0 = never rotated. */
   readonly logBytes: number;
   readonly logFiles: number;
@@ -78,6 +78,7 @@ export interface Orders {
   readonly startedEvents: string;
   readonly endedEvents: string;
   readonly removedEvents: string;
+  readonly oomEvents: string;
 }
 
 /** Characters that stand for what is known only when an event is written. */
@@ -86,9 +87,9 @@ export const EVENT_EXIT_CODE = '\x02';
 
 /** @throws `ERR_INVALID_OPTION` when labels and variables for log and events are too long */
 export function encodeOrders(orders: Orders): Buffer {
-  const {logName, logAttributes, journal, startedEvents, endedEvents, removedEvents} = orders;
-  const texts = [logName, logAttributes, journal, startedEvents, endedEvents, removedEvents];
-  const strings = texts.map(text => Buffer.from(`${text}\0`));
+  const {logName, logAttributes, journal, startedEvents, endedEvents, removedEvents, oomEvents} = orders;
+  const texts = [logName, logAttributes, journal, startedEvents, endedEvents, removedEvents, oomEvents];
+  const strings = texts.map(text => Buffer.concat([Buffer.from(text), Buffer.alloc(1)]));
   const bytes = Buffer.concat([Buffer.alloc(ORDERS_BYTES), ...strings]);
   if (bytes.length > ORDERS_BYTES_MAX) {
     throw new CoracleError(
@@ -108,7 +109,7 @@ export function encodeOrders(orders: Orders): Buffer {
   bytes.writeBigUInt64LE(BigInt(orders.logBytes), 16);
   u32(orders.logFiles, 24);
   let offset = ORDERS_BYTES;
-  for (const [index, at] of [28, 32, 112, 116, 120, 124].entries()) {
+  for (const [index, at] of [28, 32, 112, 116, 120, 124, 108].entries()) {
     u32(offset, at);
     offset += strings[index]!.length;
   }
@@ -120,13 +121,24 @@ export function encodeOrders(orders: Orders): Buffer {
   nanoseconds(orders.pauseResetMs, 64);
   nanoseconds(orders.startDeadlineMs, 72);
   nanoseconds(orders.deadlineMs, 80);
+  u32(Buffer.byteLength(logAttributes), 104);
   bytes.writeUInt16LE(orders.rows, 88);
   bytes.writeUInt16LE(orders.columns, 90);
   return bytes;
 }
 
 export type MonitorEvent =
-  | {readonly type: 'hello'; readonly version: number; readonly pid: number}
+  | {
+      readonly type: 'hello';
+      readonly version: number;
+      readonly pid: number;
+      /** Of the plans that it takes. */
+      readonly abi: number;
+      /** It knows those below this number. */
+      readonly opcodes: number;
+      /** False of 0.1, which says nothing of plans. */
+      readonly saysOpcodes: boolean;
+    }
   | {readonly type: 'done'; readonly errno: number}
   | {
       readonly type: 'started';
@@ -168,13 +180,23 @@ export function encodeResize(rows: number, columns: number): Buffer {
   return encodeAsk('resize', 0, body);
 }
 
+/** What a monitor of 0.1, which does not say so, knows. */
+const FIRST_RELEASE = {abi: 1, opcodes: 73, saysOpcodes: false};
+
 /** What was dropped between two of a stream's records; `undefined` for an event of a later release. */
 export function decodeSaid(record: Buffer): MonitorEvent | undefined {
   const body = record.subarray(RECORD_HEAD_BYTES);
   const stream = record.readUInt16LE(6) === 2 ? 'stderr' : 'stdout';
   switch (record.readUInt16LE(4)) {
     case SAID.hello:
-      return {type: 'hello', version: body.readUInt32LE(0), pid: body.readInt32LE(4)};
+      return {
+        type: 'hello',
+        version: body.readUInt32LE(0),
+        pid: body.readInt32LE(4),
+        ...(body.length < 16
+          ? FIRST_RELEASE
+          : {abi: body.readUInt32LE(8), opcodes: body.readUInt32LE(12), saysOpcodes: true}),
+      };
     case SAID.done:
       return {type: 'done', errno: body.readInt32LE(0)};
     case SAID.started:

@@ -40,6 +40,17 @@ export function encodePlan(plan: Plan, orders?: Uint8Array): Buffer {
   return encoder.finish();
 }
 
+/** A stored plan with other orders: the steps are as they were. Its orders are what comes last in it. Pure. */
+export function withOrders(encoded: Uint8Array, orders: Uint8Array): Buffer {
+  const bytes = Buffer.from(encoded);
+  const strings = bytes.readUInt32LE(12);
+  const offset = bytes.readUInt32LE(STEP_LAYOUT.ordersOffset);
+  bytes.writeUInt32LE(orders.length, STEP_LAYOUT.ordersOffset + 4);
+  const replaced = Buffer.concat([bytes.subarray(0, strings + offset), orders, Buffer.alloc(1)]);
+  replaced.writeUInt32LE(replaced.length, 8);
+  return replaced;
+}
+
 /**
  * Every start of a container passes here, on the main thread of the program that hosts us: words and characters are
  * written straight into typed arrays, which takes a third of the time of Buffer's checked writers. Our architectures

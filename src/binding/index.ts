@@ -1,4 +1,5 @@
 export {
+  ABI,
   CLD,
   CLONE_FORK,
   type ExitedEvent,
@@ -26,7 +27,7 @@ export {
   RECORD_BYTES_MAX,
   RECORD_HEAD_BYTES,
 } from './control.js';
-export {encodePlan, stepAt} from './encode-plan.js';
+export {encodePlan, stepAt, withOrders} from './encode-plan.js';
 export {
   chmodBelow,
   chownBelow,

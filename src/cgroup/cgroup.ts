@@ -1,4 +1,5 @@
 import type {Slot, SlotAllocator, Step} from '../binding/steps.js';
+import type {LimitUpdate} from './update-limits.js';
 
 /**
  * Resource limits of one container. Every field is optional: absent means no limit of our own. Names follow Docker's
@@ -71,6 +72,12 @@ export interface CgroupRequest {
   readonly whenUnavailable?: 'error' | 'warn';
 }
 
+/** Other limits for a container that has a cgroup, or will have one. */
+export interface UpdateRequest extends Pick<CgroupRequest, 'name' | 'parent' | 'limits' | 'whenUnavailable'> {
+  /** Those that it has. */
+  readonly before: Limits;
+}
+
 /** The steps that make, join, read and remove one container's cgroup. */
 export interface CgroupSteps {
   /** Host phase: directories, limits, descriptors opened for the child. */
@@ -140,6 +147,10 @@ export interface CgroupDriver {
    * @throws CoracleError `ERR_LIMIT_UNSUPPORTED`, `ERR_INVALID_OPTION`, `ERR_CGROUP_FROZEN`
    */
   compile(request: CgroupRequest, slots: SlotAllocator): CgroupSteps;
+  /** What changes with other limits; changes nothing: see `applyUpdate`. @throws CoracleError `ERR_LIMIT_UNSUPPORTED` */
+  compileUpdate(request: UpdateRequest): LimitUpdate;
+  /** Limits that are to replace some others: each on its own, as dockerd judges an update. @throws `ERR_INVALID_OPTION` */
+  checkUpdate(limits: Limits): void;
   /** What `compile` looks at anew each time. @throws CoracleError `ERR_CGROUP_FROZEN` */
   refuseFrozen(parent?: string): void;
   decodeExitReports(reports: ReadonlyMap<number, Uint8Array>): ExitFacts;

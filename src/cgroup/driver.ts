@@ -1,12 +1,20 @@
 import type {SlotAllocator} from '../binding/steps.js';
 import {CoracleError} from '../errors.js';
-import type {CgroupCapability, CgroupDriver, CgroupRequest, CgroupSteps, Limits} from './cgroup.js';
+import type {
+  CgroupCapability,
+  CgroupDriver,
+  CgroupRequest,
+  CgroupSteps,
+  Limits,
+  UpdateRequest,
+} from './cgroup.js';
 import {DEFAULT_PARENT} from './cgroup.js';
 import {resolveDeviceRules} from './device-rules.js';
 import {decodeExitReports, killCounters} from './exit-facts.js';
-import type {Controller} from './limit-writes.js';
+import type {Controller, LimitWrite} from './limit-writes.js';
 import {askedLimits, CONTROLLER_OF} from './limit-writes.js';
 import type {CgroupPart, FileWrite, Refusal} from './part.js';
+import type {LimitUpdate} from './update-limits.js';
 import type {HostResources} from './validate-limits.js';
 import {checkLimits} from './validate-limits.js';
 
@@ -25,11 +33,9 @@ export function makeDriver({layout, parts, host, nothing}: DriverFacts): CgroupD
     parts.find(part => part.controllers(parent).has(controller));
   const whyNot = (controller: Controller, parent: string) => parts[0]?.whyNot(controller, parent) ?? nothing;
 
-  function compile(request: CgroupRequest, slots: SlotAllocator): CgroupSteps {
-    const parent = checkPath(request.parent ?? DEFAULT_PARENT, 'parent');
-    const name = checkPath(request.name, 'name');
-    const warnings = checkLimits(request.limits, host);
-    const refuse = (what: string, controller: Controller, {reason, remedy}: Refusal) => {
+  /** Which part writes what, and what of it this host cannot enforce. */
+  function assign(request: LimitRequest, parent: string, warnings: string[]): Assigned {
+    const refuse: Refuse = (what, controller, {reason, remedy}) => {
       if (request.whenUnavailable === 'warn') {
         warnings.push(`${what} is not enforced: ${reason}`);
         return;
@@ -40,7 +46,9 @@ export function makeDriver({layout, parts, host, nothing}: DriverFacts): CgroupD
       });
     };
 
-    const writesOf = new Map<CgroupPart, FileWrite[]>(parts.map(part => [part, []]));
+    const writesOf = new Map<CgroupPart, (FileWrite & Pick<LimitWrite, 'limit'>)[]>(
+      parts.map(part => [part, []]),
+    );
     const served = new Map<CgroupPart, Partial<Record<keyof Limits, unknown>>>(parts.map(part => [part, {}]));
     for (const limit of askedLimits(request.limits)) {
       const controller = CONTROLLER_OF[limit];
@@ -49,20 +57,28 @@ export function makeDriver({layout, parts, host, nothing}: DriverFacts): CgroupD
       else served.get(owner)![limit] = request.limits[limit];
     }
     for (const part of parts) {
-      for (const write of part.limitWrites(served.get(part) as Limits)) {
-        const choice = write.choices.find(({file}) => part.hasFile(parent, write.controller, file));
-        if (choice !== undefined) writesOf.get(part)!.push({controller: write.controller, ...choice});
-        else if (!write.implied)
+      for (const {limit, controller, choices, implied} of part.limitWrites(served.get(part) as Limits)) {
+        const choice = choices.find(({file}) => part.hasFile(parent, controller, file));
+        if (choice !== undefined) writesOf.get(part)!.push({limit, controller, ...choice});
+        else if (!implied)
           refuse(
-            write.limit,
-            write.controller,
+            limit,
+            controller,
             whyNoFile(
-              write.choices.map(({file}) => file),
+              choices.map(({file}) => file),
               layout,
             ),
           );
       }
     }
+    return {writesOf, refuse};
+  }
+
+  function compile(request: CgroupRequest, slots: SlotAllocator): CgroupSteps {
+    const parent = checkPath(request.parent ?? DEFAULT_PARENT, 'parent');
+    const name = checkPath(request.name, 'name');
+    const warnings = checkLimits(request.limits, host);
+    const {writesOf, refuse} = assign(request, parent, warnings);
 
     const devices = request.devices === undefined ? undefined : resolveDeviceRules(request.devices);
     const deviceOwner = devices === undefined ? undefined : ownerOf('devices', parent);
@@ -93,9 +109,27 @@ export function makeDriver({layout, parts, host, nothing}: DriverFacts): CgroupD
     };
   }
 
+  function compileUpdate({name, parent: asked, before, limits, whenUnavailable}: UpdateRequest): LimitUpdate {
+    const parent = checkPath(asked ?? DEFAULT_PARENT, 'parent');
+    const container = {parent, name: checkPath(name, 'name')};
+    const warnings: string[] = [];
+    const wanted = assign({limits, ...(whenUnavailable && {whenUnavailable})}, parent, warnings);
+    const present = assign({limits: before, whenUnavailable: 'warn'}, parent, []);
+    const writes = parts.flatMap(part => {
+      const had = new Set(present.writesOf.get(part)!.map(keyOf));
+      const changed = wanted.writesOf.get(part)!.filter(write => !had.has(keyOf(write)));
+      return [...changed, ...liftedLimits(before, limits)]
+        .filter(({controller}) => part === ownerOf(controller, parent))
+        .map(write => ({...write, part, directory: part.directoryFor(container, write.controller)}));
+    });
+    return {writes, warnings, container};
+  }
+
   return {
     layout,
     compile,
+    compileUpdate,
+    checkUpdate: limits => checkLimits(limits, host, {update: true}),
     decodeExitReports,
     refuseFrozen: (parent = DEFAULT_PARENT) => refuseFrozenIn(parts, checkPath(parent, 'parent')),
     directoriesOf(name, parent = DEFAULT_PARENT) {
@@ -136,6 +170,24 @@ export function makeDriver({layout, parts, host, nothing}: DriverFacts): CgroupD
       });
     },
   };
+}
+
+/** Only this one can be lifted again: Docker's words for "none" mean "as it was" in an update of the others. */
+function liftedLimits(before: Limits, {processes = 0}: Limits): (FileWrite & Pick<LimitWrite, 'limit'>)[] {
+  if (processes > 0 || (before.processes ?? 0) <= 0) return [];
+  return [{limit: 'processes', controller: 'pids', file: 'pids.max', value: 'max'}];
+}
+
+function keyOf({file, value}: FileWrite): string {
+  return `${file} ${value}`;
+}
+
+type Refuse = (what: string, controller: Controller, refusal: Refusal) => void;
+type LimitRequest = Pick<CgroupRequest, 'limits' | 'whenUnavailable'>;
+
+interface Assigned {
+  readonly writesOf: ReadonlyMap<CgroupPart, readonly (FileWrite & Pick<LimitWrite, 'limit'>)[]>;
+  readonly refuse: Refuse;
 }
 
 function refuseFrozenIn(parts: readonly CgroupPart[], parent: string): void {

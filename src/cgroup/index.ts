@@ -8,6 +8,7 @@ export type {
   DeviceRule,
   ExitFacts,
   Limits,
+  UpdateRequest,
 } from './cgroup.js';
 export {DEFAULT_PARENT, EXIT_REPORT} from './cgroup.js';
 export type {DetectOptions} from './detect.js';
@@ -18,3 +19,4 @@ export {freeze, isFrozen, isPaused, thaw, thawNow} from './freezer.js';
 export {killCgroup, processesIn, removeCgroup} from './kill-cgroup.js';
 export type {CgroupStatistics} from './statistics.js';
 export {cpuPercent, readStatistics} from './statistics.js';
+export {applyUpdate, isGone, type LimitUpdate} from './update-limits.js';

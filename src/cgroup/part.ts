@@ -29,6 +29,10 @@ export interface CgroupPart {
   removal(parent: string, name: string): Step[];
   /** A container's cgroups that are there, by controller; '' = the unified tree. */
   directories(parent: string, name: string): Readonly<Record<string, string>>;
+  /** Where a controller's files of a container are, or would be. */
+  directoryFor(container: Pick<PartRequest, 'parent' | 'name'>, controller: Controller): string;
+  /** Host-phase steps that make the cgroups that these writes need, with their limits: `mkdir` and `write` alone. */
+  extend(container: PartRequest): Step[];
   /** How one more process gets into these. */
   joining(directories: readonly string[], slots: SlotAllocator): JoinSteps;
 }

@@ -80,6 +80,11 @@ export function v1Part(
       })),
       cloneInto: -1,
     }),
+    directoryFor: ({parent, name}, controller) => `${usable.get(controller)}/${parent}/${name}`,
+    extend(request) {
+      const needed = new Set(request.writes.map(({controller}) => controller));
+      return makeSteps(usable, directoriesFor(usable, needed, request), request);
+    },
     settle: () => hierarchies.map(mountPoint => joinStep(`${mountPoint}/tasks`)),
     removal(parent, name) {
       const directories: Record<string, string> = {};
@@ -108,7 +113,8 @@ export const V1_NAMES: Readonly<Partial<Record<Controller, string>>> = {io: 'blk
 
 /**
  * The order matters: memsw may not be under memory's limit, so memory comes first; the CFS period comes before the
- * quota that it is checked against. (A new cgroup has no limits, so lowering is all that ever happens here.)
+ * quota that it is checked against. (A new cgroup has no limits, so lowering is all that ever happens there; an update
+ * tries again later what is refused at first.)
  */
 function v1LimitWrites(limits: Limits): LimitWrite[] {
   const writes: LimitWrite[] = [];
@@ -168,35 +174,13 @@ function build(
   request: PartRequest,
   slots: SlotAllocator,
 ): PartSteps {
-  const {parent, name, devices} = request;
+  const {devices} = request;
   const needed = new Set<Controller>([...ALWAYS, ...request.writes.map(write => write.controller)]);
   if (devices !== undefined) needed.add('devices');
-  const directories: Record<string, string> = {};
-  for (const controller of needed) {
-    const base = usable.get(controller);
-    if (base !== undefined) directories[controller] = `${base}/${parent}/${name}`;
-  }
+  const directories = directoriesFor(usable, needed, request);
   // Co-mounted controllers share a directory: make, join and remove it once.
   const unique = [...new Set(Object.values(directories))];
-  const host: Step[] = [];
-  for (const directory of unique) {
-    const base = directory.slice(0, -`/${parent}/${name}`.length);
-    for (const level of levelsOf(parent)) {
-      host.push({
-        op: 'mkdir',
-        stage: 'cgroup parent',
-        s1: `${base}/${level}`,
-        x: 0o755,
-        flags: STEP_FLAGS.existsOk,
-      });
-    }
-    host.push({op: 'mkdir', stage: 'cgroup directory', s1: directory, x: 0o755});
-  }
-  const cpusetBase = usable.get('cpuset');
-  if (needed.has('cpuset') && cpusetBase !== undefined) host.push(...cpusetSteps(cpusetBase, request));
-  for (const {controller, file, value} of request.writes) {
-    host.push({op: 'write', stage: `limit ${file}`, s1: `${directories[controller]}/${file}`, s2: value});
-  }
+  const host = makeSteps(usable, directories, request);
   const devicesDirectory = directories['devices'];
   if (devices !== undefined && devicesDirectory !== undefined)
     host.push(...deviceSteps(devicesDirectory, devices, slots));
@@ -222,6 +206,50 @@ function build(
     teardown: teardownSteps(directories, unique),
     directories,
   };
+}
+
+/** Where a container's cgroups of some controllers are, or will be. */
+function directoriesFor(
+  usable: ReadonlyMap<Controller, string>,
+  controllers: Iterable<Controller>,
+  {parent, name}: Pick<PartRequest, 'parent' | 'name'>,
+): Partial<Record<Controller, string>> {
+  const directories: Partial<Record<Controller, string>> = {};
+  for (const controller of controllers) {
+    const base = usable.get(controller);
+    if (base !== undefined) directories[controller] = `${base}/${parent}/${name}`;
+  }
+  return directories;
+}
+
+/** Makes these cgroups, and writes the limits. */
+function makeSteps(
+  usable: ReadonlyMap<Controller, string>,
+  directories: Readonly<Partial<Record<Controller, string>>>,
+  request: PartRequest,
+): Step[] {
+  const {parent, name} = request;
+  const steps: Step[] = [];
+  for (const directory of new Set(Object.values(directories))) {
+    const base = directory.slice(0, -`/${parent}/${name}`.length);
+    for (const level of levelsOf(parent)) {
+      steps.push({
+        op: 'mkdir',
+        stage: 'cgroup parent',
+        s1: `${base}/${level}`,
+        x: 0o755,
+        flags: STEP_FLAGS.existsOk,
+      });
+    }
+    steps.push({op: 'mkdir', stage: 'cgroup directory', s1: directory, x: 0o755});
+  }
+  const cpusetBase = usable.get('cpuset');
+  if (directories.cpuset !== undefined && cpusetBase !== undefined)
+    steps.push(...cpusetSteps(cpusetBase, request));
+  for (const {controller, file, value} of request.writes) {
+    steps.push({op: 'write', stage: `limit ${file}`, s1: `${directories[controller]}/${file}`, s2: value});
+  }
+  return steps;
 }
 
 /** octal 02000000 on every architecture we run on; node:fs does not export it. */

@@ -79,6 +79,8 @@ export function v2Part(tree: V2Tree): CgroupPart {
       const slot = slots.next();
       return {host: [openStep(directory, slot)], child: [], cloneInto: slot};
     },
+    directoryFor: ({parent, name}) => `${base}/${parent}/${name}`,
+    extend: () => [], // one directory has them all
     settle(parent) {
       const directory = `${base}/${parent}/${MONITORS}`;
       const flags = STEP_FLAGS.existsOk | STEP_FLAGS.optional;

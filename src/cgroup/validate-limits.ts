@@ -16,12 +16,13 @@ const MINIMUM_MEMORY_BYTES = 6 * 1024 * 1024;
 /**
  * Refuses limits that no host could take or that contradict each other, with the words of dockerd 20.10 (and of runc
  * where dockerd leaves it to runc). 0 means "not set", as in Docker's API.
+ * @param update they go together with others that are not known here
  * @returns warnings, as Docker prints them
  * @throws CoracleError `ERR_INVALID_OPTION`
  */
-export function checkLimits(limits: Limits, host: HostResources): string[] {
+export function checkLimits(limits: Limits, host: HostResources, {update = false} = {}): string[] {
   checkNumbers(limits);
-  checkMemory(limits);
+  checkMemory(limits, update);
   checkCpu(limits, host);
   checkCpuset(limits, host);
   checkIo(limits);
@@ -59,13 +60,13 @@ function checkNumbers(limits: Limits): void {
     refuse(`invalid value for cpus: ${limits.cpus}`);
 }
 
-function checkMemory(limits: Limits): void {
+function checkMemory(limits: Limits, update: boolean): void {
   const {memoryBytes = 0, memorySwapBytes = 0, memoryReservationBytes = 0, memorySwappiness} = limits;
   if (memoryBytes !== 0 && memoryBytes < MINIMUM_MEMORY_BYTES) refuse('Minimum memory limit allowed is 6MB');
   if (memoryBytes > 0 && memorySwapBytes > 0 && memorySwapBytes < memoryBytes) {
     refuse('Minimum memoryswap limit should be larger than memory limit, see usage');
   }
-  if (memoryBytes === 0 && memorySwapBytes > 0) {
+  if (memoryBytes === 0 && memorySwapBytes > 0 && !update) {
     refuse('You should always set the Memory limit when using Memoryswap limit, see usage');
   }
   if (memorySwappiness !== undefined && (memorySwappiness < 0 || memorySwappiness > 100)) {

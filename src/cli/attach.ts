@@ -27,6 +27,7 @@ async function run(call: Call, context: Context): Promise<number> {
     return await attend(container, context, {
       proxySignals: call.value('sig-proxy') === undefined || call.has('sig-proxy'),
       detachKeys,
+      redraws: true,
     });
   } catch (error) {
     if (!(error instanceof Detached)) throw error;

@@ -14,6 +14,8 @@ export interface Attendance {
   readonly detachKeys?: Buffer;
   /** Something between the terminal and the program: what is typed goes through it. */
   readonly typing?: Duplex;
+  /** What has drawn to its terminal before draws it again. @default false */
+  readonly redraws?: boolean;
   /** What ended, when its end is put into words. @default 'container' */
   readonly what?: string;
 }
@@ -32,7 +34,7 @@ export type Attended = Pick<
 export async function attend(
   container: Attended,
   context: Context,
-  {proxySignals, detachKeys, typing, what = 'container'}: Attendance,
+  {proxySignals, detachKeys, typing, redraws = false, what = 'container'}: Attendance,
 ): Promise<number> {
   const {terminal} = container;
   // Outputs are asked for at their first byte: see standard-streams.ts.
@@ -44,7 +46,8 @@ export async function attend(
   let giveBack = () => {};
   if (terminal !== undefined) {
     const {connectTerminal} = await import('./terminal.js');
-    giveBack = connectTerminal(context, terminal, container.stdin, detachKeys ?? parseDetachKeys());
+    const keys = detachKeys ?? parseDetachKeys();
+    giveBack = connectTerminal(context, terminal, container.stdin, {keys, redraws});
   } else if (container.stdin !== null) {
     if (typing === undefined) stdin?.pipe(container.stdin);
     else stdin?.pipe(typing).pipe(container.stdin);

@@ -40,6 +40,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "Inspect changes to files or directories on a container's filesystem",
     load: () => import('./diff.js'),
   },
+  update: {
+    summary: 'Update configuration of one or more containers',
+    load: () => import('./update.js'),
+  },
   rename: {summary: 'Rename a container', load: () => import('./rename.js')},
   port: {
     summary: 'List port mappings or a specific mapping for the container',
@@ -121,7 +125,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'system events': 'events',
   'system info': 'info',
   ...Object.fromEntries(
-    'attach cp create diff exec kill logs pause port rename restart rm run start stats stop top unpause wait'
+    'attach cp create diff exec kill logs pause port rename restart rm run start stats stop top unpause update wait'
       .split(' ')
       .map(name => [`container ${name}`, name]),
   ),

@@ -104,7 +104,11 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {name: 'ipc', type: 'string', summary: 'IPC mode to use'},
   {name: 'label', short: 'l', type: 'list', summary: 'Set meta data on a container', check: checkLabel},
   {name: 'label-file', type: 'list', summary: 'Read in a line delimited file of labels'},
-  {name: 'log-driver', type: 'string', summary: 'Logging driver for the container: json-file, local, none'},
+  {
+    name: 'log-driver',
+    type: 'string',
+    summary: 'Logging driver for the container: json-file, local, journald, none',
+  },
   {name: 'log-opt', type: 'list', summary: 'Log driver options'},
   {name: 'memory', short: 'm', type: 'bytes', summary: 'Memory limit', check: parseSize},
   {name: 'memory-reservation', type: 'bytes', summary: 'Memory soft limit', check: parseSize},

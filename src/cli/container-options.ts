@@ -119,7 +119,7 @@ function asClientList(text: string, path: string): string[] {
   return asClient(() => parseEnvFile(text, path));
 }
 
-function limitsOf(call: Call): Limits {
+export function limitsOf(call: Call): Limits {
   const number = (flag: string) => mapped(call.value(flag), Number) || undefined;
   const size = (flag: string) => mapped(call.value(flag), parseSize) || undefined;
   const rates = (flag: string, unit: 'bytes' | 'operations') => {
@@ -339,7 +339,7 @@ function logOf(call: Call): RunOptions['log'] {
 }
 
 /** `on-failure:3`. */
-function restartOf(call: Call): RunOptions['restart'] {
+export function restartOf(call: Call): RunOptions['restart'] {
   const text = call.value('restart') ?? '';
   if (text === '') return undefined;
   const [name = '', count = ''] = text.split(/:(.*)/s);

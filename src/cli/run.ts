@@ -60,7 +60,11 @@ async function run(call: Call, context: Context): Promise<number> {
     return 0;
   }
   // What nobody can come back to needs no monitor; and the steps of a start are told by the launcher.
-  const passes = (options.autoRemove ?? false) && !options.tty && options.attach === undefined;
+  const passes =
+    (options.autoRemove ?? false) &&
+    !options.tty &&
+    options.attach === undefined &&
+    options.log?.driver !== 'journald'; // what it wrote outlives it
   const container = await interruptibly(context, image, call, signal =>
     passes || call.has('explain')
       ? sdk.run(image, {...options, signal}, call.has('explain'))

@@ -22,6 +22,7 @@ import type {
   runtimeInfo,
   StatsReading,
   TerminalSize,
+  UpdateOptions,
 } from '../sdk/index.js';
 import type {ListedPort} from './displayable-ports.js';
 
@@ -66,6 +67,8 @@ export interface Sdk {
   /** A command in a running container; resolves once it has been executed. */
   exec(container: string, command: readonly string[], options: ExecOptions): Promise<RunningExec>;
   rename(container: string, name: string): Promise<void>;
+  /** @returns warnings */
+  update(container: string, options: UpdateOptions): Promise<readonly string[]>;
   statPath(container: string, path: string): Promise<PathStatus>;
   getArchive(container: string, path: string): AsyncIterable<Uint8Array>;
   putArchive(

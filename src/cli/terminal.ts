@@ -22,7 +22,7 @@ export function connectTerminal(
   context: Context,
   terminal: Terminal,
   stdin: Writable | null,
-  keys: Buffer,
+  {keys, redraws}: {readonly keys: Buffer; readonly redraws: boolean},
 ): () => void {
   const output = context.stdout as ResizableOutput;
   const resize = () => {
@@ -30,7 +30,7 @@ export function connectTerminal(
     if (rows !== undefined && columns !== undefined) void terminal.resize(rows, columns);
   };
   // A program that has drawn its prompt draws it again when the size changes.
-  if (output.rows !== undefined) void terminal.resize(output.rows + 1, (output.columns ?? 0) + 1);
+  if (redraws && output.rows !== undefined) void terminal.resize(output.rows + 1, (output.columns ?? 0) + 1);
   resize();
   output.on?.('resize', resize);
   const stop = stdin === null ? () => {} : typeInto(context.stdin, stdin, terminal, keys);

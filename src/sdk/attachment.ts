@@ -25,6 +25,13 @@ export interface AttachOptions {
 /** How a run ended that somebody stayed with. */
 type Ended = Extract<MonitorEvent, {type: 'exited'}>;
 
+/** What of it only its container knows. */
+export interface Attached {
+  /** Reads how it ended, once the monitor has said that it did. */
+  readonly exitOf: (event: Ended) => Exit;
+  readonly resized: (rows: number, columns: number) => void;
+}
+
 /**
  * Streams of a container that lives on its own. They end with its run; leaving them before leaves it as it is.
  */
@@ -34,19 +41,21 @@ export class Attachment implements Disposable {
   /** How the run ended; undefined when this side detached before. Settles when all output was handed on. */
   readonly exit: Promise<Exit | undefined>;
   readonly #connection: MonitorConnection;
+  readonly #resized: Attached['resized'];
   readonly #lost = {stdout: 0, stderr: 0};
   readonly #pending: OutputChunk[] = [];
   #pendingBytes = 0;
   #write: ((chunk: OutputChunk) => Promise<void> | undefined) | undefined;
   readonly #ended: Promise<Ended | undefined>;
 
-  /** @internal @param exitOf reads how it ended, once the monitor has said that it did */
+  /** @internal */
   constructor(
     connection: MonitorConnection,
     {stdin = false, signal}: Pick<AttachOptions, 'stdin' | 'signal'>,
-    exitOf: (event: Ended) => Exit,
+    {exitOf, resized}: Attached,
   ) {
     this.#connection = connection;
+    this.#resized = resized;
     connection.listen(event => this.#hear(event));
     this.stdin = stdin ? stdinOf(connection) : null;
     const detach = () => this.detach();
@@ -113,7 +122,7 @@ export class Attachment implements Disposable {
 
   /** Of its terminal. Without one, or when it has ended, nothing happens. */
   async resize(rows: number, columns: number): Promise<void> {
-    await this.#connection.ask(encodeResize(rows, columns));
+    if ((await this.#connection.ask(encodeResize(rows, columns))) === 0) this.#resized(rows, columns);
   }
 
   /** Sends a signal by number, as `kill`. */

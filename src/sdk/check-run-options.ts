@@ -244,7 +244,7 @@ function checkNamespace(option: string, value: unknown, words: readonly string[]
 }
 
 /** dockerd's words: moby, container.ValidateRestartPolicy */
-function checkRestart(option: string, value: unknown): void {
+export function checkRestart(option: string, value: unknown): void {
   checkRecord(option, value, ['name', 'maximumRetries']);
   const {name, maximumRetries = 0} = value as Partial<RestartPolicy>;
   if (!['no', 'on-failure', 'always', 'unless-stopped'].includes(name ?? '')) {

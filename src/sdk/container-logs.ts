@@ -4,6 +4,7 @@ import type {ContainerRecord} from './container-files.js';
 import {type LogConfig, logNameOf, rotationOf} from './log-config.js';
 import {nowNanoseconds, parseNanoseconds} from './nanosecond-time.js';
 import {compressRotated, isWithin, type LogEntry, type LogFiles, readLog} from './read-log.js';
+import {readJournal} from './read-journal.js';
 import type {Runtime} from './runtime.js';
 
 export interface LogsOptions {
@@ -37,17 +38,21 @@ export async function* containerLogs(
     throw invalidOption('tail', 'tail must be a whole number, 0 or more');
   }
   const [from, to] = [nanoseconds('since', since), nanoseconds('until', until)];
-  const files = logFiles(runtime.placesOf(record).directory, record, log);
   const goesOn = () => {
     const present = runtime.findContainer(record.id);
     return present !== undefined && runtime.stateOf(present).status === 'running';
   };
   const isToCome = follow && (to === undefined || to > nowNanoseconds());
-  for await (const entry of readLog(files, {
+  const options = {
     ...(tail !== undefined && {tail}),
     ...(isToCome && {follow: goesOn}),
     ...(signal && {signal}),
-  })) {
+  };
+  const entries =
+    log.driver === 'journald'
+      ? readJournal(record.id, options)
+      : readLog(logFiles(runtime.placesOf(record).directory, record, log), options);
+  for await (const entry of entries) {
     if (to !== undefined && !isWithin(entry, undefined, to)) return;
     if (!isWithin(entry, from, undefined)) continue;
     if (entry.stream === 'stdout' ? stdout : stderr) yield entry;
@@ -66,7 +71,8 @@ function logFiles(directory: string, record: ContainerRecord, log: LogConfig): L
 /** Before its next start. */
 export async function compressLog(directory: string, record: ContainerRecord): Promise<void> {
   const {log} = record;
-  if (log === undefined || log.driver === 'none' || !rotationOf(log).compress) return;
+  if (log === undefined || log.driver === 'none' || log.driver === 'journald') return;
+  if (!rotationOf(log).compress) return;
   await compressRotated(logFiles(directory, record, log));
 }
 

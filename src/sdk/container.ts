@@ -51,6 +51,7 @@ import type {ExecOptions} from './exec-options.js';
 import {exitOf, isRefusal, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
 import type {ContainerInspect} from './inspect-record.js';
+import type {UpdateOptions} from './merge-update.js';
 import {MonitorConnection} from './monitor-connection.js';
 import {exitOfRecord, type Sender, senderNumber} from './monitor-records.js';
 import {nowNanoseconds} from './nanosecond-time.js';
@@ -62,12 +63,14 @@ import {PreparedContainer} from './prepared-container.js';
 import type {LogEntry} from './read-log.js';
 import {anonymousVolumesOf, containerEvent, endEvents, removalEvents, startEvents} from './record-events.js';
 import {refusedSystemCall} from './refused-system-call.js';
+import {renameContainer} from './rename-container.js';
 import type {RunOptions, StdinSource} from './run-options.js';
 import {Runtime} from './runtime.js';
 import {type DetachedStart, type DetachedStartOptions, startDetached} from './start-detached.js';
 import {isLauncherLoss, prepareProcess, type StartedProcess, startProcess} from './start-process.js';
 import {feedStdin} from './stdin-source.js';
 import {listProcesses, type ProcessList} from './top.js';
+import {updateContainer} from './update-container.js';
 import type {RuntimeEvent} from './watch-events.js';
 
 /** How the SDK's functions are told what is not about the container: which runtime, and who asks. */
@@ -299,7 +302,12 @@ export class Container implements AsyncDisposable {
   async #attachTo(connection: MonitorConnection, options: AttachOptions): Promise<Attachment> {
     const {stdout = true, stderr = true, stdin, whenSlow, stdinOnce, signal} = options;
     const config = this.runtime.readContainer(this.id);
-    const attachment = new Attachment(connection, options, event => this.#exitAfter(event, config));
+    const attachment = new Attachment(connection, options, {
+      exitOf: event => this.#exitAfter(event, config),
+      resized: (rows, columns) =>
+        this.#announce(config, 'resize', {height: String(rows), width: String(columns)}),
+    });
+    this.#announce(config, 'attach');
     const flags = {stdout, stderr, hold: whenSlow === 'wait', onlyInput: stdin && stdinOnce};
     await connection.attach(...ATTACH_NAMES.filter(name => flags[name]));
     signal?.throwIfAborted();
@@ -394,7 +402,7 @@ export class Container implements AsyncDisposable {
    * `ERR_CGROUP_FROZEN`; or the reason of the aborted `signal`
    */
   async exec(command: readonly string[], options: ExecOptions = {}): Promise<RunningExec> {
-    return startExec(this.runtime, this.runtime.readContainer(this.id), command, options);
+    return startExec(this.runtime, this.runtime.readContainer(this.id), command, options, this.announces);
   }
 
   /** As `exec`, until the command has ended: with its output as text. A code other than 0 is no error. @throws as `exec` */
@@ -419,7 +427,10 @@ export class Container implements AsyncDisposable {
    * @throws `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_NOT_FOUND`, `ERR_TOP_FAILED`
    */
   async top(...options: readonly string[]): Promise<ProcessList> {
-    return listProcesses(this.runtime, this.runtime.readContainer(this.id), options);
+    const record = this.runtime.readContainer(this.id);
+    const list = await listProcesses(this.runtime, record, options);
+    this.#announce(record, 'top');
+    return list;
   }
 
   /** Where it is in its life, from its files: the same for every process. @throws `ERR_CONTAINER_NOT_FOUND` */
@@ -445,7 +456,17 @@ export class Container implements AsyncDisposable {
    * @throws `ERR_NAME_IN_USE`, `ERR_INVALID_NAME`, `ERR_CONTAINER_NOT_FOUND`
    */
   async rename(name: string): Promise<void> {
-    await this.runtime.renameContainer(this.id, name);
+    await renameContainer(this.runtime, this.id, name);
+  }
+
+  /**
+   * Other limits and another restart policy, running or not: from now on, and for its next starts. All of it or nothing.
+   * @returns limits that this host does not enforce, with `whenUnavailable: 'warn'`
+   * @throws `ERR_INVALID_OPTION`, `ERR_LIMIT_UNSUPPORTED`, `ERR_LIMIT_REFUSED`, `ERR_MONITOR_VERSION`, `ERR_CONTAINER_NOT_FOUND`
+   * @example await container.update({limits: {memoryBytes: 512 * 2 ** 20, memorySwapBytes: 2 ** 30}, restart: {name: 'always'}});
+   */
+  async update(options: UpdateOptions): Promise<readonly string[]> {
+    return updateContainer(this.runtime, this.id, options);
   }
 
   /**
@@ -498,7 +519,7 @@ export class Container implements AsyncDisposable {
       await this.deliver(SIGKILL, 'stop');
       await this.#ends(-1, signal);
     }
-    if (wasRunning && this.announces) this.runtime.tell([containerEvent(config, 'stop')]);
+    if (wasRunning) this.#announce(config, 'stop');
   }
 
   /**
@@ -541,6 +562,7 @@ export class Container implements AsyncDisposable {
       if (!isUp(this.#stateOf(record))) throw notRunning(record.id, error);
       throw error;
     });
+    this.#announce(record, 'pause');
   }
 
   /** Lets them go on. @throws `ERR_CONTAINER_NOT_PAUSED`, `ERR_CONTAINER_NOT_FOUND` */
@@ -549,6 +571,7 @@ export class Container implements AsyncDisposable {
     if (this.#stateOf(record).status !== 'paused')
       throw new CoracleError('ERR_CONTAINER_NOT_PAUSED', `Container ${record.id} is not paused`);
     await thaw(this.runtime.cgroupsOf(record));
+    this.#announce(record, 'unpause');
   }
 
   /**
@@ -617,6 +640,14 @@ export class Container implements AsyncDisposable {
     return true;
   }
 
+  #announce(
+    record: ContainerRecord,
+    action: string,
+    attributes: Readonly<Record<string, string>> = {},
+  ): void {
+    if (this.announces) this.runtime.tell([containerEvent(record, action, attributes)]);
+  }
+
   /**
    * @internal Whatever runs it hands it on.
    * @param isFinal it is not to be started again by its policy
@@ -625,14 +656,14 @@ export class Container implements AsyncDisposable {
     const directory = this.runtime.store.containers.find(this.id);
     if (directory === undefined) return;
     const record = this.runtime.findContainer(this.id);
-    const tell = () => record && this.runtime.tell([killEvent(record, signal)]);
+    // Before it can end of it: its monitor tells of that.
+    if (record !== undefined && isUp(this.#stateOf(record))) this.runtime.tell([killEvent(record, signal)]);
     using connection = isWatched(directory) ? await MonitorConnection.open(directory) : undefined;
     if (connection !== undefined) {
       await connection.ask(encodeSignal(signal, senderNumber(by), isFinal));
-      tell();
     } else {
       const identity = readPid(directory);
-      if (identity !== undefined && signalProcess(identity, signal)) tell();
+      if (identity !== undefined) signalProcess(identity, signal);
     }
     this.thaw();
   }
@@ -748,7 +779,7 @@ export class RunningContainer extends Container {
   readonly #deeds: OwnDeeds = {aborted: false, sent: undefined};
   readonly #transient: boolean;
   readonly #announces: boolean;
-  readonly #record: ContainerRecord;
+  #record: ContainerRecord;
   #ended = false;
 
   /** @internal */
@@ -817,6 +848,17 @@ export class RunningContainer extends Container {
     await this.settled;
   }
 
+  override async rename(name: string): Promise<void> {
+    await super.rename(name);
+    this.#present();
+  }
+
+  override async update(options: UpdateOptions): Promise<readonly string[]> {
+    const warnings = await super.update(options);
+    this.#present();
+    return warnings;
+  }
+
   override async [Symbol.asyncDispose](): Promise<void> {
     this.#send(SIGKILL, 'dispose');
     await this.settled.catch(() => {});
@@ -856,14 +898,21 @@ export class RunningContainer extends Container {
   }
 
   #tell(events: (record: ContainerRecord) => readonly RuntimeEvent[]): void {
-    if (this.announces) this.runtime.tell(events(this.#record));
+    if (this.announces) this.runtime.tell(events(this.#present()));
+  }
+
+  /** Renamed or updated meanwhile, maybe by another process. */
+  #present(): ContainerRecord {
+    const record = this.runtime.store.containers.read(this.id, 'config.json');
+    if (record !== undefined) this.#record = record as ContainerRecord;
+    return this.#record;
   }
 
   async #settle(record: ContainerRecord): Promise<void> {
     await this.exit;
     const gone = await this.#process.removed.catch(error => this.#tidyLost(record, error));
     if (gone.errno !== 0) this.runtime.reportLeftover(record, gone);
-    if (this.#transient) this.#tell(() => removalEvents(record, anonymousVolumesOf(record)));
+    if (this.#transient) this.#tell(now => removalEvents(now, anonymousVolumesOf(now)));
     // Also then: whoever waits for the end of this run to start the next would wait for ever.
     if (!this.#transient) endRun(this.runtime.placesOf(record).directory);
   }
@@ -889,8 +938,10 @@ export class RunningContainer extends Container {
         ? await refusedSystemCall(this.pid, Number(wallClock(started, event.exitedNs).startedNs) / 1e6)
         : undefined;
       const lastOutput = lastOutputOf(stdout, stderr);
-      const exit = exitOf(event, facts, record, this.#deeds, lastOutput, refusedCall);
-      this.#tell(() => endEvents(record, exit));
+      const isLimited = (facts.oomKills ?? 0) + (facts.pidsLimitHits ?? 0) > 0;
+      const limited = isLimited ? this.#present() : record;
+      const exit = exitOf(event, facts, limited, this.#deeds, lastOutput, refusedCall);
+      this.#tell(now => endEvents(now, exit, facts));
       this.#ended = true;
       if (!this.#transient) {
         const {startedNs, finishedNs} = wallClock(started, event.exitedNs);

@@ -13,6 +13,7 @@ import {killSession} from './kill-session.js';
 import {onAbort} from './on-abort.js';
 import {parseSignal} from './parse-signal.js';
 import {prepareExec} from './prepare-exec.js';
+import {execDieEvent, execStartEvents} from './record-events.js';
 import type {Runtime} from './runtime.js';
 import {type ProcessRequest, type StartedProcess, startProcess} from './start-process.js';
 import {feedStdin} from './stdin-source.js';
@@ -30,12 +31,13 @@ export interface ExecResult {
   readonly exit: Exit;
 }
 
-/** Resolves once the command has been executed in the container. @throws as `Container.exec` */
+/** Resolves once the command has been executed in the container. @param announces whether it is told @throws as `Container.exec` */
 export async function startExec(
   runtime: Runtime,
   record: ContainerRecord,
   command: readonly string[],
   options: ExecOptions,
+  announces: boolean,
 ): Promise<RunningExec> {
   const request = normalizeExec(command, options);
   request.signal?.throwIfAborted();
@@ -45,6 +47,7 @@ export async function startExec(
   const cgroups = runtime.facts.cgroups.directoriesOf(record.id, record.cgroupParent);
   await refuseFrozen(record, cgroups);
   const id = runtime.store.containers.newId();
+  if (announces) runtime.tell(execStartEvents(record, id, request.argv));
   const {plan, pidfd} = await prepareExec(runtime.facts, record, init, {id, request, directory, cgroups});
   const before = readCounters(plan.exit);
   const launcher = runtime.launcher();
@@ -70,7 +73,15 @@ export async function startExec(
         ),
     });
     const terminal = socket?.receive(launcher.inputs, request.outputLimitBytes);
-    const running = new RunningExec(runtime, record, {id, request, process, terminal, before, cgroups});
+    const running = new RunningExec(runtime, record, {
+      id,
+      request,
+      process,
+      terminal,
+      before,
+      cgroups,
+      announces,
+    });
     feedStdin(request.stdin, running.stdin);
     return running;
   } finally {
@@ -117,6 +128,7 @@ interface ExecFacts {
   /** Of the container's counters, before it began. */
   readonly before: ExitFacts;
   readonly cgroups: Readonly<Record<string, string>>;
+  readonly announces: boolean;
 }
 
 /** A command that runs in a container beside the container's own program. */
@@ -225,7 +237,16 @@ export class RunningExec implements AsyncDisposable {
     await this.settled.catch(() => {});
   }
 
-  async #watch(runtime: Runtime, record: ContainerRecord, {request, before}: ExecFacts): Promise<Exit> {
+  async #watch(runtime: Runtime, record: ContainerRecord, facts: ExecFacts): Promise<Exit> {
+    const exit = await this.#ending(runtime, record, facts);
+    if (facts.announces) {
+      const present = runtime.store.containers.read(record.id, 'config.json') as ContainerRecord | undefined;
+      runtime.tell([execDieEvent(present ?? record, this.id, exit)]); // renamed meanwhile, maybe
+    }
+    return exit;
+  }
+
+  async #ending(runtime: Runtime, record: ContainerRecord, {request, before}: ExecFacts): Promise<Exit> {
     const {signal, deadlineMs} = request;
     const abort = () => {
       this.#deeds.aborted = true;

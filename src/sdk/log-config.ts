@@ -5,12 +5,13 @@ import {checkOneOf, checkRecord, checkStringRecord, invalidOption} from './check
 import type {ContainerConfig} from './container-config.js';
 import {processEnv} from './container-config.js';
 import {envKey} from './env-key.js';
+import {JOURNAL_SOCKET, journalFields} from './journal-fields.js';
 import {parseSize} from './parse-size.js';
 import type {LogOptions} from './run-options.js';
 
 /** As the record has it. */
 export interface LogConfig {
-  readonly driver: 'json-file' | 'local' | 'none';
+  readonly driver: 'json-file' | 'local' | 'journald' | 'none';
   /** As Docker names and writes them: `max-size`, `max-file`, … */
   readonly options: Readonly<Record<string, string>>;
 }
@@ -24,15 +25,16 @@ const ELSEWHERE = new Set([
   'fluentd',
   'gcplogs',
   'gelf',
-  'journald',
   'logentries',
   'splunk',
   'syslog',
 ]);
 
 const ROTATION = ['compress', 'max-file', 'max-size'];
+const ATTRIBUTES = ['env', 'env-regex', 'labels', 'labels-regex', 'tag'];
 const KNOWN: Readonly<Record<LogConfig['driver'], readonly string[]>> = {
-  'json-file': [...ROTATION, 'env', 'env-regex', 'labels', 'labels-regex', 'tag'],
+  'json-file': [...ROTATION, ...ATTRIBUTES],
+  journald: ATTRIBUTES,
   local: ROTATION,
   none: [],
 };
@@ -46,7 +48,7 @@ export function checkLog(option: string, value: unknown): void {
       'ERR_UNSUPPORTED_OPTION',
       `the log driver ${driver} is not supported by this release`,
       {
-        hint: 'json-file, local and none are; ship their files with a program of your own.',
+        hint: 'json-file, local, journald and none are; ship their files with a program of your own.',
         details: {option: `${option}.driver`},
       },
     );
@@ -119,6 +121,10 @@ export function logOrders(
 ): Pick<Orders, 'log' | 'logName' | 'logAttributes' | 'logBytes' | 'logFiles'> {
   const {log = DEFAULT_LOG} = config;
   if (log.driver === 'none') return {log: 'none', logName: '', logAttributes: '', logBytes: 0, logFiles: 1};
+  if (log.driver === 'journald') {
+    const fields = journalFields(config, logAttributes(config, log.options));
+    return {log: 'journal', logName: JOURNAL_SOCKET, logAttributes: fields, logBytes: 0, logFiles: 1};
+  }
   const {bytes, files} = rotationOf(log);
   const attributes = log.driver === 'json-file' ? logAttributes(config, log.options) : {};
   const written = Object.keys(attributes).length > 0 ? `,"attrs":${goMap(attributes)}` : '';

@@ -5,11 +5,15 @@
 import {closeSync, openSync} from 'node:fs';
 import {Socket} from 'node:net';
 import {
+  ABI,
   ATTACH,
   CONTROL_VERSION,
   decodeSaid,
   encodeAsk,
   type MonitorEvent,
+  OPCODES,
+  PHASES,
+  type Plan,
   RECORD_BYTES_MAX,
   RECORD_HEAD_BYTES,
 } from '../binding/index.js';
@@ -19,6 +23,8 @@ import {CoracleError} from '../errors.js';
 const ADDRESS_BYTES = 108;
 /** What of an input fits in one record. */
 const INPUT_BYTES = RECORD_BYTES_MAX - RECORD_HEAD_BYTES;
+
+type Hello = Extract<MonitorEvent, {type: 'hello'}>;
 
 export type Listener = (event: MonitorEvent) => Promise<void> | undefined | void;
 
@@ -30,7 +36,7 @@ export class MonitorConnection implements Disposable {
   readonly #listeners = new Set<Listener>();
   #partial: Buffer | undefined;
   #isClosed = false;
-  #pid = 0;
+  #hello: Hello | undefined;
 
   private constructor(socket: Socket) {
     this.#socket = socket;
@@ -72,7 +78,7 @@ export class MonitorConnection implements Disposable {
     const connection = new MonitorConnection(socket);
     const hello = await connection.next(event => (event.type === 'hello' ? event : undefined));
     if (hello === undefined) return undefined;
-    connection.#pid = hello.pid;
+    connection.#hello = hello;
     if (hello.version === CONTROL_VERSION) return connection;
     connection.close();
     throw new CoracleError('ERR_MONITOR_VERSION', 'the container has a monitor of another release', {
@@ -82,7 +88,18 @@ export class MonitorConnection implements Disposable {
 
   /** Of the monitor. */
   get pid(): number {
-    return this.#pid;
+    return this.#hello?.pid ?? 0;
+  }
+
+  /** Whether it tears the present run down by the plan that it was last told of. */
+  get reloadsTeardown(): boolean {
+    return this.#hello?.saysOpcodes ?? false;
+  }
+
+  /** Whether it can carry out a plan of this release: its own may be older. */
+  takes(plan: Plan): boolean {
+    const {abi = 0, opcodes = 0} = this.#hello ?? {};
+    return abi === ABI && PHASES.every(phase => plan[phase].every(({op}) => OPCODES[op] < opcodes));
   }
 
   get isClosed(): boolean {

@@ -1,5 +1,6 @@
 /** What the SDK does to the objects of a store, told to whoever watches: Docker's types, actions and attributes. */
 import type {Orders} from '../binding/index.js';
+import type {ExitFacts} from '../cgroup/index.js';
 import {encodeEventToCome, type JournalEvent, type StoredImage} from '../store/index.js';
 import type {ContainerConfig} from './container-config.js';
 import {dockerExitCode, type Exit} from './container-state.js';
@@ -47,14 +48,31 @@ function runEvents(config: ContainerConfig): JournalEvent[] {
   ];
 }
 
-/** The end of a run, before anybody can see it in the container's state. */
-export function endEvents(config: ContainerConfig, exit: Exit): JournalEvent[] {
+/** The end of a run, before anybody can see it in the container's state. @param facts what its cgroup counted */
+export function endEvents(
+  config: ContainerConfig,
+  exit: Exit,
+  {oomKills = 0}: Partial<Pick<ExitFacts, 'oomKills'>> = {},
+): JournalEvent[] {
   const exitCode = String(dockerExitCode(exit));
   return [
-    ...(exit.cause.kind === 'memory' ? [containerEvent(config, 'oom')] : []),
+    ...(oomKills > 0 ? [containerEvent(config, 'oom')] : []),
     containerEvent(config, 'die', {exitCode}),
     ...unmountEvents(config),
   ];
+}
+
+/** dockerd tells both before it tries; of one that fails there is nothing more. */
+export function execStartEvents(config: Subject, execID: string, argv: readonly string[]): JournalEvent[] {
+  const [program = '', ...args] = argv;
+  const command = `${program} ${args.join(' ')}`;
+  return ['exec_create', 'exec_start'].map(action =>
+    containerEvent(config, `${action}: ${command}`, {execID}),
+  );
+}
+
+export function execDieEvent(config: Subject, execID: string, exit: Exit): JournalEvent {
+  return containerEvent(config, 'exec_die', {execID, exitCode: String(dockerExitCode(exit))});
 }
 
 function unmountEvents({id, mounts}: ContainerConfig): JournalEvent[] {
@@ -67,11 +85,12 @@ function unmountEvents({id, mounts}: ContainerConfig): JournalEvent[] {
 export function eventsToCome(
   config: ContainerConfig,
   journal: string,
-): Pick<Orders, 'journal' | 'startedEvents' | 'endedEvents' | 'removedEvents'> {
+): Pick<Orders, 'journal' | 'startedEvents' | 'endedEvents' | 'removedEvents' | 'oomEvents'> {
   const lines = (events: readonly JournalEvent[]) => events.map(each => encodeEventToCome(each)).join('');
   return {
     journal,
     startedEvents: lines(runEvents(config)),
+    oomEvents: lines([containerEvent(config, 'oom')]),
     endedEvents: encodeEventToCome(containerEvent(config, 'die'), true) + lines(unmountEvents(config)),
     removedEvents: config.autoRemove ? lines(removalEvents(config, anonymousVolumesOf(config))) : '',
   };

@@ -157,8 +157,8 @@ export type StdinContent = Uint8Array | {readonly text: string} | AsyncIterable<
 
 /** Docker's log drivers: `json-file` and `local` write files that rotate, `none` keeps nothing. */
 export interface LogOptions {
-  readonly driver: 'json-file' | 'local' | 'none';
-  /** `max-size`, `max-file`, `compress`; json-file: `labels`, `labels-regex`, `env`, `env-regex`, `tag`. @default {} */
+  readonly driver: 'json-file' | 'local' | 'journald' | 'none';
+  /** `max-size`, `max-file`, `compress`; json-file and journald: `labels`, `labels-regex`, `env`, `env-regex`, `tag`. @default {} */
   readonly options?: Readonly<Record<string, string>>;
 }
 

@@ -14,14 +14,7 @@ import {
 import {isPaused, thawNow} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
 import {Networks} from '../network/index.js';
-import {
-  containerNotFound,
-  hostShell,
-  type ImageUse,
-  Store,
-  type StoredImage,
-  writeRecord,
-} from '../store/index.js';
+import {containerNotFound, hostShell, type ImageUse, Store, type StoredImage} from '../store/index.js';
 import {checkStart} from './check-privileges.js';
 import {type Configuration, readConfigFile} from './config-file.js';
 import {disconnectSteps, readEndpoint} from './connect-network.js';
@@ -395,33 +388,6 @@ export class Runtime implements AsyncDisposable {
       if (this.stateOf(holder).status !== 'removing') return false;
       await sleep(1);
     }
-  }
-
-  /** @internal Another name for it. @throws `ERR_NAME_IN_USE`, `ERR_INVALID_NAME`, `ERR_CONTAINER_NOT_FOUND` */
-  async renameContainer(id: string, wanted: string): Promise<ContainerRecord> {
-    const {containers} = this.store;
-    const name = wanted.replace(/^\//, '');
-    await containers.dropStaleName(name);
-    const isLive = this.readContainer(id).owner !== undefined;
-    const rename = () => {
-      const record = this.readContainer(id);
-      if (record.name === name) {
-        throw new CoracleError(
-          'ERR_INVALID_NAME',
-          'Renaming a container with the same name as its current name',
-          {details: {name}},
-        );
-      }
-      const renamed = {...record, name};
-      const {directory} = this.placesOf(record);
-      containers.rename(id, record.name, name, isLive, () => {
-        writeRecord(`${directory}/config.json`, renamed, {durable: !isLive});
-      });
-      return {record: renamed, oldName: record.name};
-    };
-    const renamed = await (isLive ? containers.whileRenaming(rename) : containers.withLock(id, rename));
-    this.tell([containerEvent(renamed.record, 'rename', {oldName: `/${renamed.oldName}`})]);
-    return renamed.record;
   }
 
   /** @internal @throws `ERR_CONTAINER_NOT_FOUND`, `ERR_AMBIGUOUS_ID` */

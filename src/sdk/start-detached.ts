@@ -27,6 +27,7 @@ import {
 import type {ContainerConfig} from './container-config.js';
 import {endRun, monitoredSteps, removalSteps, writeWatcher} from './container-files.js';
 import {compressLog} from './container-logs.js';
+import {JOURNAL_SOCKET} from './journal-fields.js';
 import {MonitorConnection} from './monitor-connection.js';
 import {ordersOf} from './monitor-orders.js';
 import {onAbort} from './on-abort.js';
@@ -58,6 +59,7 @@ export async function startDetached(
   {signal, before}: DetachedStartOptions = {},
 ): Promise<DetachedStart> {
   signal?.throwIfAborted();
+  if (config.log?.driver === 'journald') refuseWithoutJournal();
   const places = runtime.placesOf(config);
   endRun(places.directory);
   await compressLog(places.directory, config);
@@ -89,6 +91,16 @@ export async function startDetached(
     connection.close();
     throw error;
   }
+}
+
+/** In dockerd's words. */
+function refuseWithoutJournal(): void {
+  if (existsSync(JOURNAL_SOCKET)) return;
+  throw new CoracleError(
+    'ERR_LOG_UNAVAILABLE',
+    'failed to initialize logging driver: journald is not enabled on this host',
+    {hint: `systemd-journald would listen at ${JOURNAL_SOCKET}; json-file and local need nothing.`},
+  );
 }
 
 /** A starter that was killed with its monitor may have made a cgroup after the next open had looked for one. */

@@ -147,8 +147,8 @@ export class Containers {
     return isStale() && (await withLock(join(this.#live, 'rename.lock'), () => isStale() && removed(path)));
   }
 
-  /** Holds off other renamings of containers that live as long as their runs. */
-  whileRenaming<T>(work: () => T): Promise<T> {
+  /** Holds off other changes of containers that live as long as their runs. */
+  withLiveLock<T>(work: () => T | Promise<T>): Promise<T> {
     return withLock(join(this.#live, 'rename.lock'), work);
   }
 

@@ -79,13 +79,15 @@ test('orders are encoded where struct ct_orders has them, with their strings beh
     startedEvents: '\n\x01 container start a ;\n',
     endedEvents: '',
     removedEvents: '',
+    oomEvents: '\n\x01 container oom a ;\n',
   };
   const bytes = encodeOrders(orders);
   t.is(bytes.readUInt32LE(4), bytes.length);
   t.is(bytes.toString('utf8', bytes.readUInt32LE(28), bytes.readUInt32LE(28) + 5), 'a.log');
   t.is(bytes.toString('utf8', bytes.readUInt32LE(32), bytes.readUInt32LE(112)), ',"attrs":{}\0');
   t.is(bytes.toString('utf8', bytes.readUInt32LE(112), bytes.readUInt32LE(116)), '/events/current\0');
-  t.is(bytes.toString('utf8', bytes.readUInt32LE(124)), '\0');
+  t.is(bytes.toString('utf8', bytes.readUInt32LE(124), bytes.readUInt32LE(108)), '\0');
+  t.is(bytes.toString('utf8', bytes.readUInt32LE(108)), '\n\x01 container oom a ;\n\0');
   t.is(bytes.readUInt32LE(28), ORDERS_BYTES);
   t.is(bytes.readBigUInt64LE(48), 100_000_000n);
   t.is(bytes.readUInt16LE(90), 80);
@@ -108,6 +110,15 @@ test('an event of a later release is passed over, and so is what it added to one
   done.writeUInt16LE(SAID.done, 4);
   done.writeInt32LE(3, 8);
   t.deepEqual(decodeSaid(done), {type: 'done', errno: 3});
+});
+
+test('a monitor says which plans it takes; one of 0.1 did not, and takes those of its time', t => {
+  const hello = Buffer.alloc(24);
+  hello.writeUInt16LE(SAID.hello, 4);
+  for (const [index, value] of [1, 77, 1, 90].entries()) hello.writeUInt32LE(value, 8 + index * 4);
+  const said = {type: 'hello', version: 1, pid: 77, abi: 1} as const;
+  t.deepEqual(decodeSaid(hello), {...said, opcodes: 90, saysOpcodes: true});
+  t.deepEqual(decodeSaid(hello.subarray(0, 16)), {...said, opcodes: 73, saysOpcodes: false});
 });
 
 /** `endInput` is declared as `…END_INPUT`. */

@@ -27,6 +27,20 @@ test('log options are handed on as docker names them', async t => {
   t.like(alone.asked[0]![2], {log: {driver: 'json-file', options: {tag: '{{.ID}}'}}});
 });
 
+test('what goes to the journal goes there by a monitor, also of a container that removes itself', async t => {
+  const refusal = async () => Promise.reject(new Error('asked'));
+  const withLog = await command(['run', '--rm', '--log-driver', 'journald', 'job'], {runAttached: refusal});
+  t.deepEqual(
+    withLog.asked.map(([name]) => name),
+    ['runAttached'],
+  );
+  const without = await command(['run', '--rm', 'job'], {run: refusal});
+  t.deepEqual(
+    without.asked.map(([name]) => name),
+    ['run'],
+  );
+});
+
 const refuses = test.macro({
   async exec(t, args: string, message: string) {
     const {exitCode, stderr, asked} = await command(['run', ...args.split(' '), 'job']);

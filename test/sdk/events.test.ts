@@ -35,13 +35,15 @@ interface DockersMessage {
   readonly Actor: {readonly ID: string; readonly Attributes: Readonly<Record<string, string>>};
 }
 
-const recorded: readonly DockersMessage[] = readFileSync(
-  new URL('../fixtures/docker/events.jsonl', import.meta.url),
-  'utf8',
-)
-  .trim()
-  .split('\n')
-  .map(line => JSON.parse(line));
+function recordedIn(file: string): readonly DockersMessage[] {
+  const text = readFileSync(new URL(`../fixtures/docker/${file}`, import.meta.url), 'utf8');
+  return text
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line));
+}
+
+const recorded = recordedIn('events.jsonl');
 
 /** Ids by the order of their first mention; the image and its label are those of the recording. */
 function comparable(messages: readonly DockersMessage[]): string[] {
@@ -105,6 +107,115 @@ asRoot('an everyday life is told as Docker tells it', async t => {
   const ours = events.map(event => JSON.parse(eventJson(event)) as DockersMessage);
   const dockers = recorded.filter(({Type}) => Type !== 'network');
   t.deepEqual(comparable(ours), comparable(dockers));
+});
+
+asRoot(
+  'commands in a container, and what else is done to one that runs, are told as Docker tells them',
+  async t => {
+    const alone = new OwnRuntime();
+    t.teardown(() => alone.close());
+    const runtime = await alone.runtime;
+    const here = {runtime, door: 'docker'} as const;
+    const image = 'record/busybox:1.35';
+    await (await Image.hostShell({runtime})).tag(image);
+    const events = await told(async () => {
+      const sleeps = {
+        name: 'box',
+        labels: {color: 'blue'},
+        command: ['sh', '-c', 'while :; do sleep 1; done'],
+      };
+      const box = await Container.runDetached(image, sleeps, here);
+      const fails = (doing: Promise<unknown>) => t.throwsAsync(doing);
+      await box.capture(['sh', '-c', 'exit 3']);
+      await (await box.exec(['true'], {detached: true})).exit;
+      await fails(box.exec(['nope']));
+      await fails(box.exec(['true'], {workdir: '/nope'}));
+      await fails(box.exec(['true'], {user: 'nobody-here'}));
+      await box.capture(['sh', '-c', 'kill -9 $$']);
+      await fails(box.exec(['with spaces', 'a "b"']));
+      await box.top();
+      await fails(box.top('-zz'));
+      await box.update({limits: {cpuShares: 300}});
+      await fails(box.update({limits: {memoryBytes: 2 ** 20}}));
+      const archive: Buffer[] = [];
+      for await (const bytes of box.getArchive('/etc/passwd')) archive.push(bytes);
+      await box.putArchive('/tmp', Readable.from(archive));
+      await fails(box.getArchive('/nope').next());
+      await box.pause();
+      await fails(box.exec(['true']));
+      await box.unpause();
+      await box.rename('renamed');
+      await box.capture(['true']);
+      await box.kill('SIGHUP');
+      await box.remove({force: true});
+      await fails(box.exec(['true']));
+      const eats = await Container.runDetached(
+        image,
+        {
+          name: 'eats',
+          limits: {memoryBytes: 8 * 2 ** 20},
+          command: ['sh', '-c', '(x=1234567890; while :; do x=$x$x; done); exit 4'],
+        },
+        here,
+      );
+      await eats.wait();
+      await eats.remove();
+    }, alone);
+    const ours = events.map(event => JSON.parse(eventJson(event)) as DockersMessage);
+    const dockers = recordedIn('events-exec.jsonl').filter(({Type}) => Type !== 'network');
+    const terminals = dockers.findIndex(({Actor}) => Actor.Attributes['name'] === 'tty');
+    t.deepEqual(comparable(ours), comparable(dockers.slice(0, terminals)));
+  },
+);
+
+asRoot('who attaches, and each new size of a terminal, is told', async t => {
+  const runtime = await own.runtime;
+  const options = {name: 'terminal', tty: true, stdin: 'pipe', command: ['sh']} as const;
+  const events = await told(async () => {
+    const container = await Container.create('host-shell', options, {runtime});
+    const {attachment} = await container.startAttached({stdin: true});
+    await attachment.resize(24, 80);
+    attachment.detach();
+    const again = await container.attach();
+    await again.resize(25, 81);
+    again.detach();
+    await container.remove({force: true});
+    await container.wait({condition: 'removed'});
+  });
+  const ofIt = events.filter(({attributes}) => attributes['name'] === 'terminal');
+  t.deepEqual(
+    ofIt.map(({action}) => action),
+    ['create', 'attach', 'start', 'resize', 'attach', 'resize', 'kill', 'die', 'destroy'],
+  );
+  const [first, second] = ofIt.filter(({action}) => action === 'resize');
+  t.like(first!.attributes, {height: '24', width: '80'});
+  t.like(second!.attributes, {height: '25', width: '81'});
+  const dockers = recordedIn('events-exec.jsonl').find(({Action}) => Action === 'resize')!;
+  t.deepEqual(
+    Object.keys(dockers.Actor.Attributes).filter(key => !(key in first!.attributes)),
+    ['org.example.purpose'],
+  );
+});
+
+asRoot('a monitor tells of a container that was renamed by its new name', async t => {
+  const runtime = await own.runtime;
+  for (const autoRemove of [false, true]) {
+    const options = {name: 'old-name', autoRemove, command: ['sh', '-c', 'exec sleep 1000']};
+    const container = await Container.runDetached('host-shell', options, {runtime});
+    const events = await told(async () => {
+      await container.rename('new-name');
+      await container.kill();
+      await container.wait();
+      await (autoRemove ? container.wait({condition: 'removed'}) : container.remove());
+    });
+    const ofIt = events.filter(({id}) => id === container.id);
+    t.deepEqual(
+      ofIt.map(({action, attributes}) => [action, attributes['name']]),
+      ['rename', 'kill', 'die', 'destroy'].map(action => [action, 'new-name']),
+    );
+    const again = await own.create({name: 'new-name'});
+    await again.remove();
+  }
 });
 
 asRoot('a message has the keys of Docker, and times to the nanosecond', async t => {

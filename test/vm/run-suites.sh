@@ -14,7 +14,7 @@ fi
 # A kernel of its own beside the one that the other scripts boot.
 cache=${VM_RUN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vm-run}-6.1
 [ $# -gt 0 ] || set -- $(grep -l own-runtime.js test/sdk/*.test.ts |
-  xargs grep -L -e report-inside -e busy-program -e ordinary-user)
+  xargs grep -L -e report-inside -e busy-program -e ordinary-user -e journal-program)
 # Stores lie on ext4, as on most hosts: tmpfs takes no user.* attributes before Linux 6.6.
 exec test/vm/boot --cache "$cache" --kernel-package "$kernel" --timeout 1800 --disk 2048 --env TMPDIR=/mnt/disk --modules "loop fuse" \
   ${CORACLE_TEST_LONG:+--env CORACLE_TEST_LONG=1} ${VM_OPTIONS:-} -- \

@@ -1,0 +1,53 @@
+/** Another name for a container, running or not. Its monitor tells of it by the new one from then on. */
+import {readFileSync} from 'node:fs';
+import {CoracleError} from '../errors.js';
+import {replaceFile, writeRecord} from '../store/index.js';
+import {type ContainerRecord, isWatched} from './container-files.js';
+import {MonitorConnection} from './monitor-connection.js';
+import {containerEvent} from './record-events.js';
+import {planWithName, reload} from './reload-monitor.js';
+import type {Runtime} from './runtime.js';
+
+/** @throws `ERR_NAME_IN_USE`, `ERR_INVALID_NAME`, `ERR_CONTAINER_NOT_FOUND` */
+export async function renameContainer(runtime: Runtime, id: string, wanted: string): Promise<void> {
+  const {containers} = runtime.store;
+  const name = wanted.replace(/^\//, '');
+  await containers.dropStaleName(name);
+  const isLive = runtime.readContainer(id).owner !== undefined;
+  const rename = async () => {
+    const before = runtime.readContainer(id);
+    if (before.name === name) {
+      throw new CoracleError(
+        'ERR_INVALID_NAME',
+        'Renaming a container with the same name as its current name',
+        {details: {name}},
+      );
+    }
+    const record = {...before, name};
+    const {directory} = runtime.placesOf(before);
+    using monitor = isWatched(directory) ? await MonitorConnection.open(directory) : undefined;
+    containers.rename(id, before.name, name, isLive, () => {
+      const restore = monitor && replacePlan(directory, planWithName(runtime, record, monitor));
+      try {
+        writeRecord(`${directory}/config.json`, record, {durable: !isLive});
+      } catch (error) {
+        restore?.();
+        throw error;
+      }
+    });
+    if (monitor !== undefined) await reload(monitor);
+    return {record, oldName: before.name};
+  };
+  const renamed: {readonly record: ContainerRecord; readonly oldName: string} = await (isLive
+    ? containers.withLiveLock(rename)
+    : containers.withLock(id, rename));
+  runtime.tell([containerEvent(renamed.record, 'rename', {oldName: `/${renamed.oldName}`})]);
+}
+
+/** @returns how to take it back */
+function replacePlan(directory: string, plan: Buffer): () => void {
+  const path = `${directory}/plan.bin`;
+  const before = readFileSync(path);
+  replaceFile(path, plan, {durable: false});
+  return () => replaceFile(path, before, {durable: false});
+}

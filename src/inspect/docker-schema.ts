@@ -46,20 +46,11 @@ function schemaOf(compat: Compat): Schema {
 
 const schemas = new Map<Compat, Schema>();
 
-const BASIC: ReadonlyMap<string, Type> = new Map([
+const NAMED = [BOOL, DURATION, INT, INT64, STRING, TIME, UINT, UINT8, UINT16, UINT32, UINT64];
+const BASIC: ReadonlyMap<string, Type> = new Map<string, Type>([
+  ...NAMED.map(type => [type.name, type] as const),
   ['any', ANY],
-  ['bool', BOOL],
-  ['int', INT],
-  ['int64', INT64],
-  ['string', STRING],
-  ['struct{}', {kind: 'struct', name: 'struct {}', named: false, fields: []} satisfies Type],
-  ['time.Duration', DURATION],
-  ['time.Time', TIME],
-  ['uint', UINT],
-  ['uint8', UINT8],
-  ['uint16', UINT16],
-  ['uint32', UINT32],
-  ['uint64', UINT64],
+  ['struct{}', {kind: 'struct', name: 'struct {}', named: false, fields: []}],
 ]);
 
 /** Types by the names that `%T` prints. */

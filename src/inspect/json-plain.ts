@@ -35,8 +35,7 @@ export function parsePlain(text: string): unknown {
   }
   const structure = text.replace(STRINGS, '');
   if (UNUSUAL_NUMBER.test(structure)) return undefined;
-  const opened = structure.match(/[[{]/g)?.length ?? 0;
-  return opened > MAX_DEPTH ? undefined : data;
+  return structure.split(/[[{]/, MAX_DEPTH + 1).length > MAX_DEPTH ? undefined : data;
 }
 
 /** A Go value for what {@link parsePlain} gave; members are converted when they are first read. */

@@ -4,8 +4,7 @@ import {type ByteString, encodeRune, fromBytes, isAscii, isDigit, isLetter, rune
  * strings.ToUpper, ToLower and Title. Go maps rune by rune; JavaScript applies the mappings that change the length
  * (ß to SS), which Go does not have.
  */
-export const toUpper = (text: ByteString): ByteString =>
-  isAscii(text) ? text.toUpperCase() : mapRunes(text, upperRune);
+export const toUpper = (text: ByteString): ByteString => mapRunes(text, upperRune);
 export const toLower = (text: ByteString): ByteString =>
   isAscii(text) ? text.toLowerCase() : mapRunes(text, lowerRune);
 

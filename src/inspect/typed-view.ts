@@ -90,20 +90,21 @@ function checkList(type: Type, json: Value, place: Place): void {
     const source = json.data as Elements;
     const count = type.length === undefined ? source.length : Math.min(source.length, type.length);
     for (let i = 0; i < count; i++) check(elem, source.at(i) as Value | null, place);
-  } else if (json.type !== STRING || !(elem === UINT8 || isStringOrStrings(type)))
+    return;
+  }
+  // strslice.StrSlice also takes a lone string.
+  if (json.type !== STRING || !(elem === UINT8 || type.name === 'strslice.StrSlice'))
     mismatch(type, json, place);
-  else if (elem === UINT8) atob(json.data as ByteString);
+  if (elem === UINT8) atob(json.data as ByteString);
 }
-
-/** strslice.StrSlice also takes a lone string. */
-const isStringOrStrings = (type: Type): boolean => type.name === 'strslice.StrSlice';
 
 function isIntegerOf(type: Type, json: Value): boolean {
   if (json.type !== JSON_NUMBER || !isInteger(type.kind)) return false;
   const literal = json.data as ByteString;
+  if (/^\d{1,4}$/.test(literal) && type !== UINT8) return true; // what nearly all are needs no BigInt
   if (!/^-?\d+$/.test(literal)) return false;
   const value = BigInt(literal);
-  const bits = Number(/\d+$/.exec(type.kind)?.[0] ?? 64);
+  const bits = Number(type.kind.replace(/\D+/, '')) || 64;
   return value === (isUnsignedInteger(type.kind) ? BigInt.asUintN(bits, value) : BigInt.asIntN(bits, value));
 }
 
@@ -226,23 +227,22 @@ const JSON_NAMES: Readonly<Record<string, string>> = {
 
 const tables = new WeakMap<Type, ReadonlyMap<ByteString, Field>>();
 
-/** The field where the value of a JSON key goes, by the exact key, or else by the key in lower case. */
-const fieldFor = (struct: Type, key: ByteString): Field | undefined =>
-  fieldsByKey(struct).get(key) ?? fieldsByKey(struct).get(toLower(key));
+/** The field where the value of a JSON key goes, by the exact key, or else whatever the case. */
+function fieldFor(struct: Type, key: ByteString): Field | undefined {
+  const fields = fieldsByKey(struct);
+  const exact = fields.get(key);
+  if (exact !== undefined) return exact;
+  const folded = toLower(key);
+  return [...fields].find(([name]) => toLower(name) === folded)?.[1];
+}
 
 /** Those of embedded structs included. */
 export function fieldsByKey(struct: Type): ReadonlyMap<ByteString, Field> {
-  let table = tables.get(struct);
-  if (table === undefined) {
-    const all = new Map<ByteString, Field>();
-    collect(struct, all);
-    for (const [key, field] of [...all]) {
-      const folded = toLower(key);
-      if (!all.has(folded)) all.set(folded, field);
-    }
-    table = all;
-    tables.set(struct, table);
-  }
+  const known = tables.get(struct);
+  if (known !== undefined) return known;
+  const table = new Map<ByteString, Field>();
+  collect(struct, table);
+  tables.set(struct, table);
   return table;
 }
 

@@ -16,6 +16,7 @@ const parts = [
   {imported: '../inspect/index.js', name: 'cli-templates', entry: 'src/inspect/index.ts'},
   {imported: 'pino', name: 'cli-log', entry: 'pino'},
   {imported: './inspect-with-sdk.js', name: 'cli-inspect-more', entry: 'src/cli/inspect-with-sdk.ts'},
+  {imported: './inspect-extras.js', name: 'inspect-extras', entry: 'src/cli/inspect-extras.ts'},
   {imported: './inspect-jsonpath.js', name: 'inspect-jsonpath', entry: 'src/cli/inspect-jsonpath.ts'},
   {imported: './inspect-report.js', name: 'inspect-report', entry: 'src/cli/inspect-report.ts'},
   {imported: './open-sdk.js', by: 'ts-inspect-main.ts', name: 'ts-inspect-sdk', entry: 'src/cli/open-sdk.ts'},

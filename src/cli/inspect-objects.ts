@@ -70,20 +70,39 @@ interface SavedObject extends Found {
   readonly names: readonly string[];
 }
 
+/** @throws JsonSyntaxError */
 function readSaved(text: string): SavedObject[] {
-  parseJson(text);
-  return splitJsonArray(text).map(item => {
-    const data: unknown = JSON.parse(item);
-    const facts = typeof data === 'object' && data !== null ? (data as Record<string, unknown>) : {};
-    const names = [facts['Name'], ...(Array.isArray(facts['RepoTags']) ? facts['RepoTags'] : [])];
+  const saved = parsed(text);
+  const objects: readonly unknown[] = Array.isArray(saved) ? saved : [saved];
+  const texts = textsOf(text, objects.length);
+  return objects.map((object, i) => {
+    const facts = (typeof object === 'object' ? object : null) as Record<string, unknown> | null;
+    const id = facts?.['Id'];
+    const tags = facts?.['RepoTags'];
+    const names = [facts?.['Name'], ...(Array.isArray(tags) ? tags : [])];
     return {
-      kind: guessKind(item),
+      kind: guessKind(object),
       name: '',
-      text: item,
-      id: typeof facts['Id'] === 'string' ? facts['Id'] : '',
+      text: texts[i]!,
+      id: typeof id === 'string' ? id : '',
       names: names.filter(name => typeof name === 'string').map(name => name.replace(/^\//, '')),
     };
   });
+}
+
+/** @throws JsonSyntaxError where JavaScript's parser, which is the faster one, finds anything wrong */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return parseJson(text);
+  }
+}
+
+/** The texts of a document's objects. That of the only one of an array is what lies between the brackets. */
+function textsOf(text: string, count: number): readonly string[] {
+  const only = /^\s*\[(.*)\]\s*$/s.exec(text)?.[1];
+  return count === 1 && only !== undefined ? [only.trim()] : splitJsonArray(text);
 }
 
 function isCalled({id, names}: SavedObject, name: string): boolean {

@@ -47,10 +47,12 @@ export const compileFormat = ({delims, compat}: Arguments, format: string): Insp
 /** An error as it is printed: Docker's client puts two words before one of a template. */
 export function describeError(error: unknown): string {
   const {message} = error as Error;
-  return error instanceof TemplateError && error.kind !== 'data'
-    ? `template parsing error: ${message}`
-    : message;
+  return isTemplateError(error) && error.kind !== 'data' ? `template parsing error: ${message}` : message;
 }
+
+/** Not by its class: parts of the program have classes of their own. */
+export const isTemplateError = (error: unknown): error is TemplateError =>
+  error instanceof Error && String((error as {code?: unknown}).code).startsWith('ERR_TEMPLATE_');
 
 function documents(print: (texts: readonly string[]) => string): Output {
   const texts: string[] = [];

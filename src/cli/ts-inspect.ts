@@ -1,16 +1,7 @@
-import {explainTemplate, guessDelims, type ObjectKind, TemplateError} from '../inspect/index.js';
-import {
-  type Arguments,
-  checkArguments,
-  HELP,
-  KINDS,
-  parseArguments,
-  SEE_HELP,
-  USAGE,
-} from './inspect-arguments.js';
+import {type Arguments, checkArguments, parseArguments, SEE_HELP, USAGE} from './inspect-arguments.js';
 import type {InspectIo} from './inspect-io.js';
 import {objects} from './inspect-objects.js';
-import {describeError, type Output, prepareOutput} from './inspect-output.js';
+import {describeError, isTemplateError, type Output, prepareOutput} from './inspect-output.js';
 
 export type {InspectIo} from './inspect-io.js';
 
@@ -21,7 +12,7 @@ const EXIT_BAD_FLAG = 125;
 /** `ts-inspect`: everything of `docker inspect` but the objects themselves. Resolves to the exit code. */
 export async function main(argv: readonly string[], io: InspectIo): Promise<number> {
   if (argv[0] === '__complete') {
-    const {complete} = await import('./inspect-completion.js');
+    const {complete} = await import('./inspect-extras.js');
     return complete(argv.slice(1), io);
   }
   const args = parseArguments(argv);
@@ -30,6 +21,7 @@ export async function main(argv: readonly string[], io: InspectIo): Promise<numb
     return EXIT_BAD_FLAG;
   }
   if (args.help) {
+    const {HELP} = await import('./inspect-extras.js');
     io.stdout(HELP.trimStart());
     return 0;
   }
@@ -38,7 +30,7 @@ export async function main(argv: readonly string[], io: InspectIo): Promise<numb
     return 0;
   }
   if (args.completion !== undefined) {
-    const {printScript} = await import('./inspect-completion.js');
+    const {printScript} = await import('./inspect-extras.js');
     return printScript(args.completion, io);
   }
   const problem = checkArguments(args);
@@ -47,10 +39,13 @@ export async function main(argv: readonly string[], io: InspectIo): Promise<numb
     return 1;
   }
   try {
-    if (args.explain) return await explain(args, io);
+    if (args.explain) {
+      const {explain} = await import('./inspect-extras.js');
+      return await explain(args, io);
+    }
     const newOutput = await prepareOutput(args, io);
     if (!args.watch && args.waitFor === undefined) return print(await inspect(args, io, newOutput()), io);
-    const {waitFor, watch} = await import('./inspect-watch.js');
+    const {waitFor, watch} = await import('./inspect-extras.js');
     const once = () => inspect(args, io, newOutput());
     if (args.watch) return await watch(once, io);
     const exitCode = await waitFor(args, io);
@@ -65,7 +60,7 @@ export async function main(argv: readonly string[], io: InspectIo): Promise<numb
 
 /** What --format, --jsonpath or --template say cannot be done, with words for the user. */
 const isAboutOutput = (error: unknown): boolean =>
-  error instanceof TemplateError || (error as {code?: unknown}).code === 'ERR_INSPECT_OUTPUT';
+  isTemplateError(error) || (error as {code?: unknown}).code === 'ERR_INSPECT_OUTPUT';
 
 interface Inspection {
   readonly stdout: string;
@@ -91,32 +86,4 @@ function print({stdout, errors}: Inspection, io: InspectIo): number {
   if (errors.length === 0) return 0;
   io.stderr(`${errors.join('\n')}\n`);
   return 1;
-}
-
-/** The parsed tree, and what would have been the right name of a field that does not exist. */
-async function explain(args: Arguments, io: InspectIo): Promise<number> {
-  const {format, compat, delims = guessDelims(format)} = args;
-  const kinds = new Set<ObjectKind | undefined>();
-  for await (const found of objects(args, io)) {
-    if (found instanceof Error) {
-      io.stderr(`${found.message}\n`);
-      return 1;
-    }
-    kinds.add(found.kind);
-  }
-  if (kinds.size === 0) for (const kind of args.type === undefined ? KINDS : [args.type]) kinds.add(kind);
-  const explanations = [...kinds].map(kind => ({kind, ...explainTemplate(format, kind, {delims, compat})}));
-  // Without an object, the kind that knows most of the fields is the one that is meant.
-  const fewest = Math.min(...explanations.map(({unknown}) => unknown.length));
-  const meant = args.names.length > 0 || args.input !== undefined;
-  const shown = meant ? explanations : [explanations.find(({unknown}) => unknown.length === fewest)!];
-  io.stdout(shown[0]!.tree);
-  const complaints = shown.flatMap(({kind, unknown}) =>
-    unknown.map(({path, nearest}) => {
-      const meantPerhaps = nearest.length === 0 ? '' : `; nearest: ${nearest.join(', ')}`;
-      return `${/^[aeiou]/.test(kind ?? '') ? 'an' : 'a'} ${kind} has no field ${path}${meantPerhaps}\n`;
-    }),
-  );
-  io.stderr(complaints.join(''));
-  return complaints.length === 0 ? 0 : 1;
 }

@@ -17,7 +17,7 @@ export const DEFAULT_COMPAT: Compat = '28';
 
 const fields = (type: string, names: string): string[] => names.split(' ').map(name => `${type}.${name}`);
 
-const SINCE_25 = [
+const since25 = () => [
   'container.InspectResponse.ImageManifestDescriptor',
   ...fields('network.EndpointSettings', 'DNSNames GwPriority'),
   'v1.HealthcheckConfig.StartInterval',
@@ -29,14 +29,14 @@ const SINCE_25 = [
   ...fields('image.InspectResponse', 'Descriptor Manifests'),
 ];
 
-const SINCE_23 = [
+const since23 = () => [
   'container.HostConfig.Annotations',
   'mount.Mount.ClusterOptions',
   'mount.BindOptions.CreateMountpoint',
   'volume.Volume.ClusterVolume',
 ];
 
-const UNTIL_28 = [
+const until28 = () => [
   ...fields(
     'container.NetworkSettingsBase',
     'Bridge HairpinMode LinkLocalIPv6Address LinkLocalIPv6PrefixLen SecondaryIPAddresses SecondaryIPv6Addresses',
@@ -52,13 +52,14 @@ const UNTIL_28 = [
 
 const OLD_IMAGE = {'image.InspectResponse.Config': '*container.Config'};
 
-const PROFILES: Readonly<Record<Compat, Profile>> = {
-  '20.10': {absent: new Set([...SINCE_25, ...SINCE_23]), retyped: OLD_IMAGE},
-  '24': {absent: new Set(SINCE_25), retyped: OLD_IMAGE},
-  '28': {absent: new Set(), retyped: {}},
-  '29': {absent: new Set(UNTIL_28), retyped: {}},
+/** Made when they are asked for: hardly anybody does. */
+const PROFILES: Readonly<Record<Compat, () => Profile>> = {
+  '20.10': () => ({absent: new Set([...since25(), ...since23()]), retyped: OLD_IMAGE}),
+  '24': () => ({absent: new Set(since25()), retyped: OLD_IMAGE}),
+  '28': () => ({absent: new Set(), retyped: {}}),
+  '29': () => ({absent: new Set(until28()), retyped: {}}),
 };
 
 export const COMPATS = Object.keys(PROFILES) as readonly Compat[];
 
-export const profileOf = (compat: Compat): Profile => PROFILES[compat];
+export const profileOf = (compat: Compat): Profile => PROFILES[compat]();

@@ -3,11 +3,14 @@ import {toLower} from './letter-case.js';
 import {defined, INT, type Method, type MethodTable, pointerTo, STRING, type Type, UINT64} from './types.js';
 import {field, ofBool, ofInt, ofString, type Value} from './value.js';
 
-/** What Docker's types can be asked in a template: `{{.HostConfig.NetworkMode.IsHost}}`. By type name. */
-export const DOCKER_METHODS: Readonly<
-  Record<string, Pick<Type, 'methods' | 'pointerMethods' | 'unmarshal'>>
-> = {
-  'container.NetworkMode': {
+type Methods = Pick<Type, 'methods' | 'pointerMethods'>;
+
+/** What one of Docker's types can be asked in a template: `{{.HostConfig.NetworkMode.IsHost}}`. */
+export const methodsOf = (type: string): Methods => (Object.hasOwn(METHODS, type) ? METHODS[type]!() : {});
+
+/** By type name. Made when they are asked for, as most templates ask for none. */
+const METHODS: Readonly<Record<string, () => Methods>> = {
+  'container.NetworkMode': () => ({
     methods: {
       IsNone: is('none'),
       IsDefault: is('default'),
@@ -20,16 +23,16 @@ export const DOCKER_METHODS: Readonly<
       UserDefined: say(mode => (isUserDefined(mode) ? mode : '')),
       NetworkName: say(mode => (isContainer(mode) ? 'container' : mode)),
     },
-  },
-  'container.CgroupnsMode': {
+  }),
+  'container.CgroupnsMode': () => ({
     methods: {
       IsPrivate: is('private'),
       IsHost: is('host'),
       IsEmpty: is(''),
       Valid: test(mode => ['', 'private', 'host'].includes(mode)),
     },
-  },
-  'container.IpcMode': {
+  }),
+  'container.IpcMode': () => ({
     methods: {
       IsPrivate: is('private'),
       IsHost: is('host'),
@@ -40,15 +43,15 @@ export const DOCKER_METHODS: Readonly<
       Valid: test(mode => ['', 'none', 'private', 'host', 'shareable'].includes(mode) || isContainer(mode)),
       Container: say(containerOf),
     },
-  },
-  'container.CgroupSpec': {
+  }),
+  'container.CgroupSpec': () => ({
     methods: {
       IsContainer: test(isContainer),
       Valid: test(spec => spec === '' || isContainer(spec)),
       Container: say(containerOf),
     },
-  },
-  'container.PidMode': {
+  }),
+  'container.PidMode': () => ({
     methods: {
       IsPrivate: test(mode => mode !== 'host' && !isContainer(mode)),
       IsHost: is('host'),
@@ -56,34 +59,34 @@ export const DOCKER_METHODS: Readonly<
       Valid: test(mode => mode === '' || mode === 'host' || containerOf(mode) !== ''),
       Container: say(containerOf),
     },
-  },
-  'container.UTSMode': {methods: hostMode()},
-  'container.UsernsMode': {methods: hostMode()},
-  'container.Isolation': {
+  }),
+  'container.UTSMode': () => ({methods: hostMode()}),
+  'container.UsernsMode': () => ({methods: hostMode()}),
+  'container.Isolation': () => ({
     methods: {
       IsDefault: test(mode => ['', 'default'].includes(toLower(mode))),
       IsValid: test(mode => ['', 'default'].includes(toLower(mode))),
       IsHyperV: test(mode => toLower(mode) === 'hyperv'),
       IsProcess: test(mode => toLower(mode) === 'process'),
     },
-  },
-  'container.RestartPolicy': {
+  }),
+  'container.RestartPolicy': () => ({
     pointerMethods: {
       IsNone: policy(name => name === 'no' || name === ''),
       IsAlways: policy(name => name === 'always'),
       IsOnFailure: policy(name => name === 'on-failure'),
       IsUnlessStopped: policy(name => name === 'unless-stopped'),
     },
-  },
-  'nat.Port': {
+  }),
+  'nat.Port': () => ({
     methods: {
       Proto: say(port => splitPort(port).protocol),
       Port: say(port => splitPort(port).number),
       Int: {params: [], call: self => ofInt(portNumber(splitPort(text(self)).number))},
       Range: {params: [], badResults: 3, call: self => self},
     },
-  },
-  'digest.Digest': {
+  }),
+  'digest.Digest': () => ({
     methods: {
       String: say(digest => digest),
       Algorithm: {
@@ -93,30 +96,30 @@ export const DOCKER_METHODS: Readonly<
       Encoded: say(digest => splitDigest(digest)[1]),
       Hex: say(digest => splitDigest(digest)[1]),
     },
-  },
-  'units.Ulimit': {
+  }),
+  'units.Ulimit': () => ({
     pointerMethods: {
       String: describe(self => `${member(self, 0)}=${member(self, 2)}:${member(self, 1)}`),
       GetRlimit: {params: [], call: resourceLimit},
     },
-  },
-  'network.EndpointSettings': {pointerMethods: {Copy: {params: [], call: copied}}},
-  'network.EndpointIPAMConfig': {pointerMethods: {Copy: {params: [], call: copied}}},
-  'blkiodev.WeightDevice': {
+  }),
+  'network.EndpointSettings': () => ({pointerMethods: {Copy: {params: [], call: copied}}}),
+  'network.EndpointIPAMConfig': () => ({pointerMethods: {Copy: {params: [], call: copied}}}),
+  'blkiodev.WeightDevice': () => ({
     pointerMethods: {String: describe(self => `${member(self, 0)}:${member(self, 1)}`)},
-  },
-  'blkiodev.ThrottleDevice': {
+  }),
+  'blkiodev.ThrottleDevice': () => ({
     pointerMethods: {String: describe(self => `${member(self, 0)}:${member(self, 1)}`)},
-  },
-  'swarm.Version': {methods: {String: describe(self => `${member(self, 0)}`)}},
-  'fs.FileMode': {
+  }),
+  'swarm.Version': () => ({methods: {String: describe(self => `${member(self, 0)}`)}}),
+  'fs.FileMode': () => ({
     methods: {
       String: describe(self => describeMode(self.data as bigint)),
       IsDir: {params: [], call: self => ofBool(((self.data as bigint) & (1n << 31n)) !== 0n)},
       IsRegular: {params: [], call: self => ofBool(((self.data as bigint) & 0x8f280000n) === 0n)},
       Perm: {params: [], call: self => ({type: self.type, data: (self.data as bigint) & 0o777n})},
     },
-  },
+  }),
 };
 
 const text = (value: Value): ByteString => value.data as ByteString;

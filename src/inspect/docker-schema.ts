@@ -1,7 +1,6 @@
-import {type Compat, DEFAULT_COMPAT, type Profile, profileOf} from './compat.js';
-import {DOCKER_METHODS} from './docker-methods.js';
+import {type Compat, type Profile, profileOf} from './compat.js';
+import {methodsOf} from './docker-methods.js';
 import {DOCKER_TYPES} from './docker-types.js';
-import {SYSTEM_TYPES} from './system-types.js';
 import {DURATION, TIME} from './time.js';
 import {
   ANY,
@@ -34,88 +33,124 @@ const ROOTS: Readonly<Record<ObjectKind, string>> = {
 };
 
 /** Docker's Go type of an object, in one release's version. Types are made when they are first asked for. */
-export const dockerType = (kind: ObjectKind, compat: Compat): Type => dockerStruct(ROOTS[kind], compat);
+export const dockerType = (kind: ObjectKind, compat: Compat): Type => schemaOf(compat).type(ROOTS[kind]);
 
-/** Any of the described types, by the name that `%T` prints. */
-export function dockerStruct(name: string, compat: Compat = DEFAULT_COMPAT): Type {
+function schemaOf(compat: Compat): Schema {
   let schema = schemas.get(compat);
   if (schema === undefined) {
-    schema = new Schema(profileOf(compat));
+    schema = new Schema([DOCKER_TYPES], profileOf(compat));
     schemas.set(compat, schema);
   }
-  return schema.named(name);
+  return schema;
 }
 
 const schemas = new Map<Compat, Schema>();
 
-const BASIC: ReadonlyMap<string, Type> = new Map([
+const NAMED = [BOOL, DURATION, INT, INT64, STRING, TIME, UINT, UINT8, UINT16, UINT32, UINT64];
+const BASIC: ReadonlyMap<string, Type> = new Map<string, Type>([
+  ...NAMED.map(type => [type.name, type] as const),
   ['any', ANY],
-  ['bool', BOOL],
-  ['int', INT],
-  ['int64', INT64],
-  ['string', STRING],
-  ['struct{}', {kind: 'struct', name: 'struct {}', named: false, fields: []} satisfies Type],
-  ['time.Duration', DURATION],
-  ['time.Time', TIME],
-  ['uint', UINT],
-  ['uint8', UINT8],
-  ['uint16', UINT16],
-  ['uint32', UINT32],
-  ['uint64', UINT64],
+  ['struct{}', {kind: 'struct', name: 'struct {}', named: false, fields: []}],
 ]);
 
-class Schema {
+/** Types by the names that `%T` prints. */
+export class Schema {
+  readonly #descriptions: readonly string[];
   readonly #profile: Profile;
   readonly #made = new Map<string, Type>();
 
-  constructor(profile: Profile) {
+  /** @param descriptions in the notation of docker-types.ts */
+  constructor(descriptions: readonly string[], profile: Profile) {
+    this.#descriptions = descriptions;
     this.#profile = profile;
   }
 
-  named(name: string): Type {
-    const known = BASIC.get(name) ?? this.#made.get(name);
+  /** `*T`, `[]T`, `[2]T`, `map[K]T` or a name. */
+  type(text: string): Type {
+    const known = BASIC.get(text) ?? this.#made.get(text);
     if (known !== undefined) return known;
-    const type = this.#declare(name);
-    this.#made.set(name, type);
+    const type = this.#read(text);
+    this.#made.set(text, type);
     return type;
   }
 
-  /** `*T`, `[]T`, `[2]T`, `map[K]T` or a name. */
-  #parse(text: string): Type {
-    if (text.startsWith('*')) return pointerTo(this.#parse(text.slice(1)));
-    const list = /^\[(\d*)\](.+)$/.exec(text);
+  #read(text: string): Type {
+    if (text.startsWith('*')) return pointerTo(this.type(text.slice(1)));
+    const list = text.startsWith('[') ? /^\[(\d*)\](.+)$/.exec(text) : null;
     if (list !== null) {
-      const elem = this.#parse(list[2]!);
+      const elem = this.type(list[2]!);
       return list[1] === '' ? sliceOf(elem) : arrayOf(Number(list[1]), elem);
     }
-    const map = /^map\[([^\]]+)\](.+)$/.exec(text);
-    return map === null ? this.named(text) : mapOf(this.#parse(map[1]!), this.#parse(map[2]!));
+    const map = text.startsWith('map[') ? /^map\[([^\]]+)\](.+)$/.exec(text) : null;
+    return map === null ? this.#declare(text) : mapOf(this.type(map[1]!), this.type(map[2]!));
   }
 
   #declare(name: string): Type {
-    const described = [DOCKER_TYPES, SYSTEM_TYPES].find(types => types.includes(`\n${name} `));
+    const described = this.#descriptions.find(types => types.includes(`\n${name} `));
     if (described === undefined) throw new Error(`no such Docker type: ${name}`);
     const rest = described.slice(described.indexOf(`\n${name} `) + name.length + 2);
-    const methods = DOCKER_METHODS[name] ?? {};
+    const methods = methodsOf(name);
     if (!rest.startsWith('{')) {
-      return {...defined(name, this.#parse(rest.slice(0, rest.indexOf('\n')))), ...methods};
+      return {...defined(name, this.type(rest.slice(0, rest.indexOf('\n')))), ...methods};
     }
-    const lines = rest.slice(rest.indexOf('\n') + 1, rest.indexOf('\n}')).split('\n');
-    const fields = lines.filter(line => line.startsWith('  ')).flatMap(line => this.#field(name, line));
-    return {kind: 'struct', name, named: true, fields, ...methods};
+    const body = rest.slice(rest.indexOf('\n') + 1, rest.indexOf('\n}'));
+    return structOf(name, () => this.#fields(name, body), methods);
   }
 
-  #field(struct: string, line: string): Field[] {
-    const [name = '', typeText, ...rest] = line.trim().split(' ');
-    if (typeText === undefined) {
-      return [{name: name.replace(/^.*\./, ''), type: this.#parse(name), json: '', embedded: true}];
-    }
+  #fields(struct: string, body: string): Field[] {
     const {absent, retyped} = this.#profile;
-    const path = `${struct}.${name}`;
-    if (absent.has(path)) return [];
-    const json = rest.find(word => word.startsWith('"'))?.slice(1, -1) ?? name;
-    return [
-      {name, type: this.#parse(retyped[path] ?? typeText), json, omitEmpty: rest.includes('omitempty')},
-    ];
+    const fields: Field[] = [];
+    for (const line of body.split('\n')) {
+      if (!line.startsWith('  ')) continue;
+      const [, , name = '', typeText, third = '', fourth] = line.split(' ');
+      if (typeText === undefined) {
+        fields.push(new TypedField(this, name, name.replace(/^.*\./, ''), '', false));
+        continue;
+      }
+      const path = absent.size === 0 ? '' : `${struct}.${name}`;
+      if (absent.has(path)) continue;
+      const json = third.startsWith('"') ? third.slice(1, -1) : name;
+      const omitEmpty = third === 'omitempty' || fourth === 'omitempty';
+      fields.push(new TypedField(this, retyped[path] ?? typeText, name, json, omitEmpty));
+    }
+    return fields;
+  }
+}
+
+/** A struct whose fields are read from the description when they are first asked for: most templates touch few. */
+function structOf(name: string, describe: () => readonly Field[], methods: Partial<Type>): Type {
+  let fields: readonly Field[] | undefined;
+  return {
+    kind: 'struct',
+    name,
+    named: true,
+    get fields() {
+      fields ??= describe();
+      return fields;
+    },
+    ...methods,
+  };
+}
+
+/** Likewise for its type. A class, since an object with a getter of its own takes ten times the memory. */
+class TypedField implements Field {
+  readonly #schema: Schema;
+  readonly #typeText: string;
+  readonly name: string;
+  readonly json: string;
+  readonly omitEmpty: boolean;
+  readonly embedded: boolean;
+
+  constructor(schema: Schema, typeText: string, name: string, json: string, omitEmpty: boolean) {
+    this.#schema = schema;
+    this.#typeText = typeText;
+    this.name = name;
+    this.json = json;
+    this.omitEmpty = omitEmpty;
+    this.embedded = json === '';
+  }
+
+  get type(): Type {
+    return this.#schema.type(this.#typeText);
   }
 }

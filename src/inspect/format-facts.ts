@@ -1,12 +1,15 @@
 import {fromBytes} from './byte-string.js';
-import {dockerStruct} from './docker-schema.js';
+import {DEFAULT_COMPAT, profileOf} from './compat.js';
+import {Schema} from './docker-schema.js';
+import {DOCKER_TYPES} from './docker-types.js';
 import {readJson} from './json-read.js';
+import {SYSTEM_TYPES} from './system-types.js';
 import {compileForValues, type TemplateOptions} from './template.js';
 import {TemplateError} from './template-error.js';
 import {formatTime} from './time-format.js';
 import {typedView} from './typed-view.js';
-import {pointerTo} from './types.js';
-import {field, type Value, zeroData} from './value.js';
+import {pointerTo, type Type} from './types.js';
+import {field, mapIndex, sortedKeys, type Value, zeroData} from './value.js';
 
 /** `docker events`, `info` and `version` with `--format`: one struct, one attempt. */
 export type FactsKind = 'event' | 'info' | 'version';
@@ -68,7 +71,7 @@ export function compileFacts(
   };
   const render = named(prefix, () => compileForValues(format === 'json' ? '{{json .}}' : format, options));
   if (triesFirst) {
-    const type = dockerStruct(struct);
+    const type = systemType(struct);
     named(prefix, () => asParseError(() => render({type: pointerTo(type), data: {data: zeroData(type)}})));
   }
   return text => named('', () => `${render(viewOf(struct, text))}\n`);
@@ -87,9 +90,15 @@ function asParseError(run: () => unknown): void {
 const withName = (message: string, name: string): string =>
   message.replace(/^template: :/, `template: ${name}:`).replace('executing ""', `executing "${name}"`);
 
+let types: Schema | undefined;
+function systemType(name: string): Type {
+  types ??= new Schema([SYSTEM_TYPES, DOCKER_TYPES], profileOf(DEFAULT_COMPAT));
+  return types.type(name);
+}
+
 function viewOf(struct: string, jsonText: string): Value {
   try {
-    return typedView(dockerStruct(struct), readJson(jsonText, 'number'));
+    return typedView(systemType(struct), readJson(jsonText, 'number'));
   } catch (error) {
     throw new TemplateError('data', (error as Error).message, {cause: error});
   }
@@ -109,8 +118,8 @@ function eventLine(event: Value): string {
   const moment = nanoseconds === 0n ? seconds * 1_000_000_000n : nanoseconds;
   const time = formatTime({nanoseconds: moment, offset: undefined}, '2006-01-02T15:04:05.000000000Z07:00');
   const actor = get('Actor');
-  const attributes = get('Attributes', actor).data as ReadonlyMap<string, string> | null;
-  const listed = [...(attributes ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)).map(pair => pair.join('='));
+  const attributes = get('Attributes', actor);
+  const listed = sortedKeys(attributes).map(key => `${key}=${mapIndex(attributes, key).data}`);
   const words = [get('Type').data, get('Action').data, get('ID', actor).data];
   return `${moment === 0n ? '' : `${time} `}${words.join(' ')}${listed.length === 0 ? '' : ` (${listed.join(', ')})`}\n`;
 }

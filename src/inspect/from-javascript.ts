@@ -1,6 +1,6 @@
-import {type ByteString, fromBytes, toBytes} from './byte-string.js';
+import {fromBytes, toBytes} from './byte-string.js';
 import {ANY_MAP, ANYS, FLOAT64, INT, type Type} from './types.js';
-import {type Elements, type Entries, NOTHING, ofBool, ofString, type Value} from './value.js';
+import {type Elements, type Entries, LazyEntries, NOTHING, ofBool, ofString, type Value} from './value.js';
 
 /**
  * A plain JavaScript value as a Go value: integers are `int`, other numbers `float64`, arrays `[]interface {}`,
@@ -46,7 +46,7 @@ function convertObject(data: object): Value {
   if (Array.isArray(data)) return container(ANYS, arrayElements(data));
   if (data instanceof Map) return container(ANY_MAP, mapEntries(data));
   if (data instanceof Date) return ofString(data.toISOString());
-  return container(ANY_MAP, new ObjectEntries(data));
+  return container(ANY_MAP, objectEntries(data));
 }
 
 const arrayElements = (items: readonly unknown[]): Elements => ({
@@ -57,38 +57,23 @@ const arrayElements = (items: readonly unknown[]): Elements => ({
 
 const mapEntries = (map: ReadonlyMap<unknown, unknown>): Entries => {
   const entries = new Map([...map].map(([key, value]) => [toBytes(String(key)), value]));
-  return {
-    size: entries.size,
-    get: key => (entries.has(key) ? convert(entries.get(key)) : undefined),
-    keys: () => entries.keys(),
-  };
+  return new LazyEntries(
+    () => entries.keys(),
+    key => (entries.has(key) ? convert(entries.get(key)) : undefined),
+  );
 };
 
-/** A class and not a literal with getters: one is made for each object that a template passes through. */
-class ObjectEntries implements Entries {
-  readonly #object: object;
-  #names: ByteString[] | undefined;
-
-  constructor(object: object) {
-    this.#object = object;
-  }
-
-  get size(): number {
-    return this.keys().length;
-  }
-
-  get(key: ByteString): unknown {
-    const name = fromBytes(key);
-    return hasData(this.#object, name) ? convert((this.#object as Record<string, unknown>)[name]) : undefined;
-  }
-
-  keys(): ByteString[] {
-    this.#names ??= Object.keys(this.#object)
-      .filter(name => hasData(this.#object, name))
-      .map(toBytes);
-    return this.#names;
-  }
-}
+const objectEntries = (object: object): Entries =>
+  new LazyEntries(
+    () =>
+      Object.keys(object)
+        .filter(name => hasData(object, name))
+        .map(toBytes),
+    key => {
+      const name = fromBytes(key);
+      return hasData(object, name) ? convert((object as Record<string, unknown>)[name]) : undefined;
+    },
+  );
 
 /** Whether the object itself has a value there that is data: no getter, no function, not undefined. */
 function hasData(object: object, name: string): boolean {

@@ -5,7 +5,7 @@ import type {MissingKey} from './evaluate.js';
 import {readJson} from './json-read.js';
 import {compileForValues, type TemplateOptions} from './template.js';
 import {TemplateError} from './template-error.js';
-import {typedView} from './typed-view.js';
+import {fieldsByKey, typedView} from './typed-view.js';
 import type {Type} from './types.js';
 import {type Elements, type Entries, elements, NOTHING, type Value} from './value.js';
 
@@ -80,22 +80,27 @@ export function inspectFormat(
 ): string {
   const text = typeof object === 'string' ? object : JSON.stringify(object);
   const render = compileInspect(template, options);
-  return render(type ?? guessKind(text), text);
+  return render(type ?? guessKind(typeof object === 'string' ? parsed(text) : object), text);
 }
 
-/** By the keys that each kind has and no other; undefined for JSON of something else, or for what is no JSON. */
-export function guessKind(jsonText: string): ObjectKind | undefined {
-  let facts: unknown;
-  try {
-    facts = JSON.parse(jsonText);
-  } catch {
-    return undefined; // whoever reads it says where it is broken
-  }
-  const has = (key: string) => typeof facts === 'object' && facts !== null && Object.hasOwn(facts, key);
+/**
+ * By the keys that each kind has and no other; undefined for something else.
+ * @param object as JSON.parse gives it
+ */
+export function guessKind(object: unknown): ObjectKind | undefined {
+  const has = (key: string) => typeof object === 'object' && object !== null && Object.hasOwn(object, key);
   if (has('HostConfig') && has('State')) return 'container';
   if (has('RootFS') || has('RepoTags')) return 'image';
   if (has('IPAM')) return 'network';
   return has('Mountpoint') ? 'volume' : undefined;
+}
+
+function parsed(jsonText: string): unknown {
+  try {
+    return JSON.parse(jsonText);
+  } catch {
+    return undefined; // whoever reads it says where it is broken
+  }
 }
 
 function parseDocument(jsonText: string): Value | null {
@@ -133,22 +138,11 @@ function withoutAbsent(full: Type, known: Type, document: Value): Value {
   const narrowFields = fieldsByKey(narrow);
   for (const key of source.keys()) {
     const value = source.get(key) as Value | null;
-    const wideType = wide.kind === 'map' ? wide.elem : wideFields.get(key);
-    const narrowType = narrow.kind === 'map' ? narrow.elem : narrowFields.get(key);
+    const wideType = wide.kind === 'map' ? wide.elem : wideFields.get(key)?.type;
+    const narrowType = narrow.kind === 'map' ? narrow.elem : narrowFields.get(key)?.type;
     if (wideType !== undefined && narrowType === undefined) continue;
     const both = wideType !== undefined && narrowType !== undefined && value !== null;
     entries.set(key, both ? withoutAbsent(wideType, narrowType, value) : value);
   }
   return {type: document.type, data: entries};
-}
-
-function fieldsByKey(type: Type): ReadonlyMap<string, Type> {
-  const fields = new Map<string, Type>();
-  for (const {json, type: inner, embedded} of type.fields ?? []) {
-    if (!embedded) fields.set(json, inner);
-    else
-      for (const [key, deep] of fieldsByKey(inner.kind === 'pointer' ? inner.elem! : inner))
-        fields.set(key, deep);
-  }
-  return fields;
 }

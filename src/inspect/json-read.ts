@@ -1,7 +1,8 @@
 import {type ByteString, encodeRune, toBytes} from './byte-string.js';
 import {JSON_NUMBER} from './json-number.js';
+import {MAX_DEPTH, parsePlain, plainValue} from './json-plain.js';
 import {ANY_MAP, ANYS, FLOAT64, INT, STRING, STRING_MAP, STRINGS} from './types.js';
-import {type Entries, elements, ofBool, ofString, type Value} from './value.js';
+import {type Entries, elements, grownCapacity, ofBool, ofString, type Value} from './value.js';
 
 /**
  * What JSON becomes. 'number' is Docker's raw attempt (json.Number keeps the literal, so `1.0` prints as `1.0`),
@@ -9,11 +10,12 @@ import {type Entries, elements, ofBool, ofString, type Value} from './value.js';
  */
 export type JsonDecoding = 'number' | 'float64' | 'typed';
 
-/** Go allows 10,000 levels; ours stays clear of the end of the stack wherever a value is walked. */
-const MAX_DEPTH = 1000;
-
 /** Reads one JSON document. Objects become Go maps that hold nothing but the document's own keys. */
 export function readJson(text: string, decoding: JsonDecoding): Value | null {
+  if (decoding !== 'typed') {
+    const data = parsePlain(text);
+    if (data !== undefined) return plainValue(data, decoding === 'number' ? JSON_NUMBER : FLOAT64);
+  }
   return new Reader(toBytes(text), decoding).document();
 }
 
@@ -240,6 +242,3 @@ function decodeNumber(literal: ByteString, decoding: JsonDecoding): Value {
   }
   return {type: FLOAT64, data: Number(literal)};
 }
-
-/** The space Go's append leaves: doubling from 1. Reslicing can reach it. */
-export const grownCapacity = (count: number): number => (count === 0 ? 0 : 2 ** Math.ceil(Math.log2(count)));

@@ -1,11 +1,12 @@
-import {type ByteString, encodeRune, fromBytes, isDigit, isLetter, runes} from './byte-string.js';
+import {type ByteString, encodeRune, fromBytes, isAscii, isDigit, isLetter, runes} from './byte-string.js';
 
 /**
  * strings.ToUpper, ToLower and Title. Go maps rune by rune; JavaScript applies the mappings that change the length
  * (ß to SS), which Go does not have.
  */
 export const toUpper = (text: ByteString): ByteString => mapRunes(text, upperRune);
-export const toLower = (text: ByteString): ByteString => mapRunes(text, lowerRune);
+export const toLower = (text: ByteString): ByteString =>
+  isAscii(text) ? text.toLowerCase() : mapRunes(text, lowerRune);
 
 /** Upper-cases the first letter of each word; letters, digits, `_` and most marks do not end a word. */
 export function toTitle(text: ByteString): ByteString {

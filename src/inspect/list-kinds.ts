@@ -30,8 +30,6 @@ export interface ListDescription {
   readonly triesFirst?: Readonly<Record<string, string | null>>;
 }
 
-const CREATED_SINCE = '{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}';
-
 export const LISTS: Readonly<Record<ListKind, ListDescription>> = {
   container: {
     context: 'formatter.ContainerContext',
@@ -95,7 +93,8 @@ export const LISTS: Readonly<Record<ListKind, ListDescription>> = {
       SharedSize: 'SHARED SIZE',
       UniqueSize: 'UNIQUE SIZE',
     },
-    table: `table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t${CREATED_SINCE}\t{{.Size}}`,
+    table:
+      'table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}',
     raw:
       'repository: {{ .Repository }}\ntag: {{.Tag}}\nimage_id: {{.ID}}\ncreated_at: {{.CreatedAt}}\n' +
       'virtual_size: {{.Size}}\n',
@@ -173,7 +172,8 @@ export const LISTS: Readonly<Record<ListKind, ListDescription>> = {
       Size: 'SIZE',
       Comment: 'COMMENT',
     },
-    table: `table {{.ID}}\t${CREATED_SINCE}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}`,
+    table:
+      'table {{.ID}}\t{{if .CreatedSince }}{{.CreatedSince}}{{else}}N/A{{end}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}',
     quiet: '{{.ID}}',
   },
   search: {

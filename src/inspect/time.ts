@@ -17,6 +17,7 @@ import {
   INT,
   INT64,
   type Method,
+  type MethodTable,
   pointerTo,
   STRING,
   sliceOf,
@@ -127,7 +128,14 @@ export const TIME: Type = {
   zero: () => ({nanoseconds: ZERO_SECONDS * SECOND, offset: undefined}) satisfies GoTime,
   marshal: value => `"${formatTime(timeOf(value), RFC3339_NANO)}"`,
   unmarshal: json => parseTime(json),
+  get methods() {
+    timeMethods ??= makeTimeMethods();
+    return timeMethods;
+  },
 };
+
+/** Made when they are asked for: few templates calculate with times. */
+let timeMethods: MethodTable | undefined;
 
 /** To a multiple of the duration, counted from Go's zero time. */
 const rounding = (round: (nanoseconds: bigint, unit: bigint) => bigint): Method => ({
@@ -148,8 +156,8 @@ const compare = (holds: (a: bigint, b: bigint) => boolean): Method => ({
   call: (self, [other]) => ofBool(holds(timeOf(self).nanoseconds, timeOf(other).nanoseconds)),
 });
 
-Object.assign(TIME, {
-  methods: {
+function makeTimeMethods(): MethodTable {
+  return {
     Year: part(date => date.getUTCFullYear()),
     Month: ask(time => ({type: MONTH, data: BigInt(localDate(time).getUTCMonth() + 1)})),
     Day: part(date => date.getUTCDate()),
@@ -210,8 +218,8 @@ Object.assign(TIME, {
         return {type: TIME, data: {nanoseconds: nanoseconds + (duration!.data as bigint), offset}};
       },
     },
-  } satisfies Record<string, Method>,
-});
+  };
+}
 
 const clampInt64 = (n: bigint): bigint =>
   n > MAX_INT64 ? MAX_INT64 : n < -MAX_INT64 - 1n ? -MAX_INT64 - 1n : n;

@@ -1,5 +1,5 @@
 import type {ByteString} from './byte-string.js';
-import type {Value} from './value.js';
+import type {Fields, Value} from './value.js';
 
 /** Go's types as data: as much of reflect.Type as templates, fmt and encoding/json can tell apart. */
 export type Kind =
@@ -36,7 +36,7 @@ export interface Type {
   readonly length?: number;
   readonly fields?: readonly Field[];
   /** The fields' data, of a struct that keeps its data in another shape. */
-  readonly parts?: (data: unknown) => readonly unknown[];
+  readonly parts?: (data: unknown) => Fields;
   readonly methods?: MethodTable;
   /** Methods with a pointer receiver, seen on pointers and on what can be addressed. */
   readonly pointerMethods?: MethodTable;

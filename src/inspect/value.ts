@@ -16,7 +16,7 @@ import {
 /**
  * A Go value with its static type, as reflect.Value has it. What `data` is follows from `type.kind`:
  * bool → boolean; integers → bigint; float64 → number; complex128 → Complex; string → ByteString;
- * interface → the Value inside, or null; pointer → Box or null; struct → the fields' data in order;
+ * interface → the Value inside, or null; pointer → Box or null; struct → Fields, in order;
  * slice → Elements or null; array → Elements; map → Entries or null; value → Value; invalid → undefined.
  */
 export interface Value {
@@ -29,6 +29,11 @@ export interface Value {
 /** What a pointer points at. Its identity is the address. */
 export interface Box {
   readonly data: unknown;
+}
+
+/** Data of a struct; an array serves. */
+export interface Fields {
+  at(index: number): unknown;
 }
 
 /** Data of a slice or array; elements past `length` up to `capacity` are reachable by reslicing. */
@@ -63,6 +68,56 @@ export const ofStrings = (data: readonly ByteString[]): Value => ({type: STRINGS
 /** Array-backed elements. Go's append doubles the space of small slices, and templates can tell: `capacity`. */
 export function elements(items: readonly unknown[], capacity = items.length, zero: unknown = null): Elements {
   return {length: items.length, capacity, at: i => (i < items.length ? items[i] : zero)};
+}
+
+/** The space Go's append leaves: doubling from 1. Reslicing can reach it. */
+export const grownCapacity = (count: number): number => (count === 0 ? 0 : 2 ** Math.ceil(Math.log2(count)));
+
+/** Elements that are each made when they are first asked for, and kept: what is in memory twice has two addresses. */
+export class LazyElements implements Elements {
+  readonly length: number;
+  readonly capacity: number;
+  readonly #zero: unknown;
+  readonly #make: (i: number) => unknown;
+  readonly #made: unknown[] = [];
+
+  constructor(length: number, capacity: number, zero: unknown, make: (i: number) => unknown) {
+    this.length = length;
+    this.capacity = capacity;
+    this.#zero = zero;
+    this.#make = make;
+  }
+
+  at(i: number): unknown {
+    if (i >= this.length) return this.#zero;
+    if (!(i in this.#made)) this.#made[i] = this.#make(i);
+    return this.#made[i];
+  }
+}
+
+/** Entries likewise. */
+export class LazyEntries implements Entries {
+  readonly keys: () => Iterable<ByteString>;
+  readonly #make: (key: ByteString) => unknown;
+  readonly #made = new Map<ByteString, unknown>();
+
+  /** @param make undefined for a key that is not there */
+  constructor(keys: () => Iterable<ByteString>, make: (key: ByteString) => unknown) {
+    this.keys = keys;
+    this.#make = make;
+  }
+
+  get size(): number {
+    return [...this.keys()].length;
+  }
+
+  get(key: ByteString): unknown {
+    let data = this.#made.get(key);
+    if (data !== undefined) return data;
+    data = this.#make(key);
+    this.#made.set(key, data);
+    return data;
+  }
 }
 
 export function reslice(data: Elements, low: number, high: number, max: number): Elements {
@@ -136,7 +191,7 @@ const byBytes = (a: ByteString, b: ByteString): number => (a < b ? -1 : a > b ? 
 /** Field i of a struct. */
 export const field = (value: Value, i: number): Value => ({
   type: value.type.fields![i]!.type,
-  data: (value.type.parts?.(value.data) ?? (value.data as readonly unknown[]))[i],
+  data: (value.type.parts?.(value.data) ?? (value.data as Fields)).at(i),
   ...(value.addressable ? {addressable: true} : {}),
 });
 

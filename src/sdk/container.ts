@@ -323,7 +323,7 @@ export class Container implements AsyncDisposable {
       if (isRunning(this.#stateOf(config))) this.#refuseRunning(config);
     };
     refuseRunning();
-    await runtime.whenSettled(config);
+    await runtime.settle(config);
     refuseRunning();
     return config;
   }

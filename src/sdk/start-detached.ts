@@ -62,7 +62,7 @@ export async function startDetached(
       prepared.plan,
       encodeOrders(ordersOf(config, runtime.store.events.places.current)),
     );
-    replaceFile(`${places.directory}/plan.bin`, encoded, {durable: false});
+    replaceFile(`${places.directory}/plan.bin`, encoded, {durable: false, work: runtime.store.work});
   } catch (error) {
     (await greeting)?.close();
     throw error;

@@ -42,6 +42,8 @@ export interface RemoveImageOptions {
 export class Store {
   readonly root: string;
   readonly run: string;
+  /** Where half-done things lie: those of dead processes are removed at open. */
+  readonly work: string;
   readonly containers: Containers;
   readonly events: EventJournal;
   readonly volumes: Volumes;
@@ -73,15 +75,16 @@ export class Store {
   private constructor({root, run}: Roots, live: string, layers: Layers, baseLayer: string) {
     this.root = root;
     this.run = run;
+    this.work = join(root, 'work');
     this.baseLayer = baseLayer;
     this.containers = new Containers(root, live);
     this.events = new EventJournal(live);
-    this.volumes = new Volumes(join(root, 'volumes'), join(root, 'work'));
+    this.volumes = new Volumes(join(root, 'volumes'), this.work);
     this.#shelves = {
       layers,
       images: new Images(root, layers),
-      blobs: new Blobs(join(root, 'blobs', 'sha256')),
-      work: join(root, 'work'),
+      blobs: new Blobs(join(root, 'blobs', 'sha256'), this.work),
+      work: this.work,
     };
   }
 
@@ -148,7 +151,8 @@ function makeLayout(root: string): void {
     if (!present.has(directory.split('/')[0]!))
       mkdirSync(join(root, directory), {recursive: true, mode: 0o700});
   }
-  if (!present.has('oci-layout')) replaceFile(join(root, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+  if (!present.has('oci-layout'))
+    replaceFile(join(root, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}', {work: join(root, 'work')});
 }
 
 const DIRECTORIES = [

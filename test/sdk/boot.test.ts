@@ -14,7 +14,7 @@ asRoot('at a boot those start whose policy says so', async t => {
   for (const container of [always, stopped]) await container.stop({timeoutMs: 0});
   await well.wait();
   for (const container of [always, stopped, well])
-    await booted.whenSettled(booted.readContainer(container.id));
+    await booted.settle(booted.readContainer(container.id));
   const {started, failed} = await booted.boot();
   t.deepEqual(started, [always.name]);
   t.deepEqual(failed, []);

@@ -139,14 +139,22 @@ export class Containers {
     throw nameInUse(name, other);
   }
 
-  /** A name that a container was given while it ran, and that outlived it, is free. @returns whether it was one */
+  /**
+   * A name whose container is gone is free: one that removes itself takes only its first name along. @returns whether it was
+   * one
+   */
   async dropStaleName(name: string): Promise<boolean> {
-    const path = join(this.#live, 'names', name);
-    const isStale = () => {
-      const target = rawTarget(path);
-      return target?.endsWith(RENAMED) === true && !existsSync(join(this.#live, 'containers', target));
-    };
-    return isStale() && (await withLock(join(this.#live, 'rename.lock'), () => isStale() && removed(path)));
+    let dropped = false;
+    for (const place of [this.#live, this.#root]) {
+      const path = join(place, 'names', name);
+      const isStale = () => {
+        const id = linkTarget(path);
+        return id !== undefined && !existsSync(join(place, 'containers', id));
+      };
+      // Under a lock: a moment later the name may be another's.
+      if (isStale() && (await this.whileRenaming(() => isStale() && removed(path)))) dropped = true;
+    }
+    return dropped;
   }
 
   /** Holds off other renamings of containers that live as long as their runs. */
@@ -246,8 +254,8 @@ export class Containers {
 
   /**
    * What processes that died may have left: directories without a record, names that a container has no more, names without
-   * a container, and writable layers whose launcher is gone and whose record as well. What somebody may be about to finish
-   * gets a minute. May be done twice at once.
+   * a container, and writable layers whose launcher is gone and whose record as well. A directory that somebody may be about
+   * to finish gets a minute. May be done twice at once.
    */
   async sweepUnfinished(): Promise<void> {
     await this.#sweepTransient();
@@ -287,13 +295,8 @@ export class Containers {
 
   async #sweepName(place: string, name: string): Promise<void> {
     const path = join(place, 'names', name);
-    const id = linkTarget(path) ?? '';
-    const isThere = id !== '' && existsSync(join(place, 'containers', id));
-    if (!isThere) {
-      const dropped = place === this.#live && (await this.dropStaleName(name));
-      if (!dropped && isOld(path)) rmSync(path, {force: true});
-      return;
-    }
+    const id = linkTarget(path);
+    if (id === undefined || (await this.dropStaleName(name))) return;
     if (this.#nameOf(id) === name) return;
     // Whoever renames it has both names for a moment, and a lock.
     const drop = () => {

@@ -3,7 +3,7 @@
  * which has a container or none, to one of the three; what they share are names, images and volumes. A model says what
  * each deed should come to, and after each batch what everybody should see: states, names, exit codes, logs, events.
  *
- * CORACLE_TEST_SEED repeats the choices of a run.
+ * CORACLE_TEST_SEED repeats the choices of a run; CORACLE_TEST_DEEDS says how many there are.
  */
 import {once} from 'node:events';
 import {existsSync, readFileSync, writeFileSync} from 'node:fs';
@@ -22,7 +22,8 @@ import {
 import {asRoot} from '../helpers/requires.js';
 import {Dice, type Started, until, World} from '../helpers/world.js';
 
-const DEEDS = process.env['CORACLE_TEST_LONG'] === undefined ? 150 : 10_000;
+const LONG = process.env['CORACLE_TEST_LONG'] !== undefined;
+const DEEDS = Number(process.env['CORACLE_TEST_DEEDS'] ?? (LONG ? 10_000 : 150));
 const SEED = Number(process.env['CORACLE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 const SLOTS = 8;
 const DEEDS_IN_A_BATCH = 4;

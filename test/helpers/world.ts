@@ -3,7 +3,12 @@
  * launchers and monitors have a UTS namespace of their own, whatever becomes of their parents, and all containers a parent
  * cgroup of their own. What is found there and should not be is told in words.
  */
-import {type ChildProcess, type ChildProcessWithoutNullStreams, spawn} from 'node:child_process';
+import {
+  type ChildProcess,
+  type ChildProcessWithoutNullStreams,
+  execFileSync,
+  spawn,
+} from 'node:child_process';
 import {once} from 'node:events';
 import {
   existsSync,
@@ -141,7 +146,7 @@ export class World {
       ...this.#strayFiles(containers),
       ...this.#strayCgroups(monitored, containers),
       ...mountPoints()
-        .filter(path => path.startsWith(this.folder))
+        .filter(path => path.startsWith(this.folder) && path !== this.root)
         .map(path => `a mount at ${path}`),
     ];
   }
@@ -198,18 +203,23 @@ export class World {
     return [base, ...list(base).map(name => join(base, name))].map(path => join(path, this.cgroupParent));
   }
 
-  /** Ends and removes whatever there is. */
-  async end(): Promise<void> {
+  /** All that works and all that runs. */
+  async endProcesses(): Promise<void> {
     for (let left = this.#everybody(); left.length > 0; left = this.#everybody()) {
       for (const pid of left) kill(pid);
       for (const parent of this.#cgroups()) for (const name of list(parent)) thaw(join(parent, name));
       await sleep(20);
     }
-    this.#holder.kill('SIGKILL');
-    for (const parent of this.#cgroups()) {
+    for (const parent of this.#cgroups())
       for (const name of list(parent)) removeDirectory(join(parent, name));
-      removeDirectory(parent);
-    }
+  }
+
+  /** Ends and removes whatever there is. */
+  async end(): Promise<void> {
+    await this.endProcesses();
+    this.#holder.kill('SIGKILL');
+    for (const parent of this.#cgroups()) removeDirectory(parent);
+    if (mountPoints().includes(this.root)) execFileSync('umount', [this.root]);
     rmSync(this.folder, {recursive: true, force: true});
   }
 

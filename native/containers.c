@@ -3,6 +3,7 @@
 #include <linux/wait.h>
 
 #define CONTAINERS_MAX 8192
+#define JANITORS_MOST 3                /* that one removal may cost */
 
 enum state { FREE, HELD /* before exec, until told */, RUNNING, FAILED /* reap only */, WAITING /* for the janitor */, REMOVING };
 
@@ -17,6 +18,7 @@ struct container {
         uint32_t detached;             /* it outlives us */
         int32_t forwarder;
         uint32_t forced;               /* its teardown was asked for while it runs */
+        uint32_t deserted;             /* so many janitors died while they had its removal */
         enum state state;
 };
 
@@ -84,9 +86,7 @@ static void send_removals(struct launcher *launcher)
                 struct removal removal = {.id = container->id, .index = i};
                 if (send_message(launcher->removals[0], &removal, sizeof removal, &container->plan, 1, MSG_DONTWAIT_) < 0)
                         return;
-                close_fd(container->plan);
-                container->plan = -1;
-                container->state = REMOVING;
+                container->state = REMOVING; /* its plan is kept, should the janitor die */
                 waiting--;
                 removals_sent++;
         }
@@ -295,11 +295,39 @@ void take_reports(struct launcher *launcher)
                 ;
 }
 
+/* Another janitor goes on with what this one had not answered; one that never comes to an end is given up. */
+static void janitor_died(struct launcher *launcher)
+{
+        close_watched(launcher->removals[0]);
+        sys4(__NR_wait4, launcher->janitor, 0, __WALL, 0);
+        if (start_janitor(launcher) < 0)
+                quit(111);             /* no processes to be had: the next open removes */
+        watch(launcher->removals[0], WATCH_REMOVALS, 0, EPOLLIN);
+        removals_sent = 0;
+        for (uint32_t i = 0; i < used; i++) {
+                struct container *container = &containers[i];
+                container->forced = 0;
+                if (container->state != REMOVING)
+                        continue;
+                if (++container->deserted < JANITORS_MOST) {
+                        container->state = WAITING;
+                        waiting++;
+                } else {
+                        emit_removed(launcher, container->id, 0, ECHILD);
+                        release_container(container);
+                }
+        }
+        send_removals(launcher);
+}
+
 void take_removal(struct launcher *launcher)
 {
         struct removal removal;
         int fds[CT_PASSED_MAX], count;
-        if (receive_message(launcher->removals[0], &removal, sizeof removal, fds, &count, MSG_DONTWAIT_) != sizeof removal)
+        long n = receive_message(launcher->removals[0], &removal, sizeof removal, fds, &count, MSG_DONTWAIT_);
+        if (n == 0 || n == -ECONNRESET)
+                janitor_died(launcher);
+        if (n != sizeof removal)
                 return;
         removals_sent--;
         /* Otherwise it was forced, and is removed once more when it has ended. */

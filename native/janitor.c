@@ -77,16 +77,11 @@ static void attempt_put_off(const struct launcher *launcher)
 
 _Noreturn void janitor_main(struct launcher *launcher)
 {
+        const int needed[] = {launcher->proc, launcher->removals[1]};
         name_process("coracle-clean");
         sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
         sys3(__NR_setpriority, 0, 0, 5);
-        close_fd(launcher->requests);
-        close_fd(launcher->control);
-        close_fd(launcher->events);
-        close_fd(launcher->reports[0]);
-        close_fd(launcher->reports[1]);
-        close_fd(launcher->removals[0]);
-        close_fd(launcher->life[1]);
+        close_all_but(needed, sizeof needed / sizeof *needed);
         for (;;) {
                 attempt_new(launcher);
                 if (put_off_count > 0)

@@ -154,6 +154,20 @@ int start_spawner(struct launcher *launcher, int number)
         return (int)pid;
 }
 
+int start_janitor(struct launcher *launcher)
+{
+        long r = sys4(__NR_socketpair, AF_UNIX_, SOCK_SEQPACKET_CLOEXEC, 0, launcher->removals);
+        if (r < 0)
+                return (int)r;
+        r = fork_process();
+        if (r == 0)
+                janitor_main(launcher);
+        close_fd(launcher->removals[1]);
+        launcher->removals[1] = -1;
+        launcher->janitor = (int)r;
+        return (int)r;
+}
+
 /* Keeps 0, 1 and 2 occupied by the null device: no descriptor that we receive may ever be one of them. */
 static void occupy_stdio(void)
 {
@@ -190,15 +204,7 @@ int main(int argc, char **argv, char **envp)
         launcher.shared = (struct shared *)shared;
         launcher.empty_namespace = empty_namespace(launcher.proc);
         if (sys4(__NR_socketpair, AF_UNIX_, SOCK_SEQPACKET_CLOEXEC, 0, launcher.reports) < 0 ||
-            sys4(__NR_socketpair, AF_UNIX_, SOCK_SEQPACKET_CLOEXEC, 0, launcher.removals) < 0 ||
-            sys2(__NR_pipe2, launcher.life, O_CLOEXEC) < 0)
+            sys2(__NR_pipe2, launcher.life, O_CLOEXEC) < 0 || start_janitor(&launcher) < 0)
                 return 111;
-        launcher.janitor = (int)fork_process();
-        if (launcher.janitor == 0)
-                janitor_main(&launcher);
-        if (launcher.janitor < 0)
-                return 111;
-        close_fd(launcher.removals[1]);
-        launcher.removals[1] = -1;
         return supervisor_main(&launcher);
 }

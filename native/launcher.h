@@ -61,6 +61,8 @@ _Noreturn void janitor_main(struct launcher *launcher);
 /* fds: the plan whose host phase it settles by, the container's directory, the first client. */
 _Noreturn void monitor_main(struct launcher *launcher, const int *fds);
 int supervisor_main(struct launcher *launcher);
+/* Forks the janitor with a new socket to it; its pid or -errno. */
+int start_janitor(struct launcher *launcher);
 /* Forks a spawner for a free progress page; its pid or -errno. */
 int start_spawner(struct launcher *launcher, int number);
 

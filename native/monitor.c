@@ -64,14 +64,22 @@ static void open_slots(const struct monitor *m, struct run *run)
         run->slots[CT_SLOT_LIFE] = m->life[0];
 }
 
+/* Dies with its monitor, also with one that died before this could be asked for. */
+static void follow(int monitor)
+{
+        sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
+        if (sys0(__NR_getppid) != monitor)
+                quit(111);
+}
+
 /* The container becomes the monitor's child: clone has CLONE_PARENT. */
-static _Noreturn void starter_main(struct monitor *m, int socket, const int *stdio)
+static _Noreturn void starter_main(struct monitor *m, int socket, const int *stdio, int monitor)
 {
         static struct run run;
         static struct report report;
         const int needed[] = {m->plan, socket, m->life[0], m->launcher->empty_namespace, m->launcher->proc, stdio[0], stdio[1], stdio[2]};
         name_process("coracle-start");
-        sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
+        follow(monitor);
         close_all_but(needed, sizeof needed / sizeof *needed);
         int r = run_open(&run, m->plan, m->progress);
         if (r == 0) {
@@ -89,7 +97,7 @@ static _Noreturn void starter_main(struct monitor *m, int socket, const int *std
 }
 
 /* Every step is fine with what an earlier attempt removed already. */
-static _Noreturn void cleaner_main(struct monitor *m, int socket)
+static _Noreturn void cleaner_main(struct monitor *m, int socket, int monitor)
 {
         static struct run run;
         static struct progress progress;
@@ -97,7 +105,7 @@ static _Noreturn void cleaner_main(struct monitor *m, int socket)
         const int needed[] = {m->plan, socket, m->launcher->proc};
         uint64_t until = now_ns() + CLEANING_NS;
         name_process("coracle-clean");
-        sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
+        follow(monitor);
         close_all_but(needed, sizeof needed / sizeof *needed);
         do {
                 ended.error = -run_open(&run, m->plan, &progress);
@@ -114,12 +122,12 @@ static _Noreturn void cleaner_main(struct monitor *m, int socket)
 
 static void clean(struct monitor *m)
 {
-        int ends[2];
+        int ends[2], self = (int)sys0(__NR_getpid);
         long pid = sys4(__NR_socketpair, AF_UNIX_, SOCK_SEQPACKET_CLOEXEC, 0, ends);
         if (pid == 0)
                 pid = fork_process();
         if (pid == 0)
-                cleaner_main(m, ends[1]);
+                cleaner_main(m, ends[1], self);
         if (pid < 0)
                 quit(111);             /* no processes to be had: the next open cleans */
         close_fd(ends[1]);
@@ -201,6 +209,8 @@ static void start_failed(struct monitor *m)
 {
         struct ct_said_failed failed = {m->failed_step, (int32_t)m->failed_error};
         close_streams(m);
+        if (m->restarts > 0)           /* it is not to be restarted any more */
+                write_state(m, "exited");
         say(m, CT_SAID_FAILED, &failed, sizeof failed);
         m->final = 1;
         if (m->plan >= 0) {
@@ -213,7 +223,7 @@ static void start_failed(struct monitor *m)
 
 static int fork_starter(struct monitor *m, const int *stdio)
 {
-        int ends[2];
+        int ends[2], self = (int)sys0(__NR_getpid);
         long page = sys6(__NR_mmap, 0, sizeof(struct progress), 3, 0x21 /* MAP_SHARED | MAP_ANONYMOUS */, -1, 0);
         if (page < 0 && page > -4096)
                 return (int)page;
@@ -222,7 +232,7 @@ static int fork_starter(struct monitor *m, const int *stdio)
         if (pid == 0) {
                 pid = fork_process();
                 if (pid == 0)
-                        starter_main(m, ends[1], stdio);
+                        starter_main(m, ends[1], stdio, self);
                 close_fd(ends[1]);
                 if (pid < 0)
                         close_fd(ends[0]);
@@ -286,6 +296,8 @@ static void started(struct monitor *m)
         m->idle = 0;
         format_time(m->started, wall_ns() - (now_ns() - m->executed_ns));
         reserve_exit(m);
+        if (m->final)                  /* somebody wanted its end meanwhile: the start has forgotten the one before */
+                note_stopped(m);
         write_events(orders()->started_events, 0);
         write_state(m, "running");
         say(m, CT_SAID_STARTED, &said, sizeof said);
@@ -492,8 +504,32 @@ static void time_is_over(struct monitor *m)
 
 /* --- requests of clients --- */
 
+/* A relative name: the directory's path may be longer than an address. */
+static int listen_here(void)
+{
+        struct {
+                uint16_t family;
+                char path[14];
+        } address = {AF_UNIX_, "control"};
+        long fd = sys3(__NR_socket, AF_UNIX_, SOCK_STREAM_NONBLOCK, 0);
+        if (fd < 0)
+                return (int)fd;
+        sys3(__NR_unlinkat, AT_FDCWD, "control", 0);
+        sys1(__NR_umask, 0077);
+        long r = sys3(__NR_bind, fd, &address, 2 + 8);
+        sys1(__NR_umask, 0);
+        if (r == 0)
+                r = sys2(__NR_listen, fd, 16);
+        return r < 0 ? (int)r : (int)fd;
+}
+
+/* The caller may have died meanwhile, and its lock with it: a monitor that nobody starts leaves no trace, and disturbs none of
+ * another's. */
 void ask_to_start(struct monitor *m)
 {
+        m->listener = listen_here();
+        if (m->listener < 0)
+                quit(111);
         start(m);
 }
 
@@ -505,6 +541,7 @@ int ask_to_signal(struct monitor *m, const struct ct_ask_signal *ask, int final)
                 note_stopped(m);
         }
         if (m->stage == PAUSING && final) {
+                write_state(m, "exited");
                 end(m, &nothing);
                 return 0;
         }
@@ -661,25 +698,6 @@ static void settle(struct launcher *launcher, int plan)
         close_fd(plan);
 }
 
-/* A relative name: the directory's path may be longer than an address. */
-static int listen_here(void)
-{
-        struct {
-                uint16_t family;
-                char path[14];
-        } address = {AF_UNIX_, "control"};
-        long fd = sys3(__NR_socket, AF_UNIX_, SOCK_STREAM_NONBLOCK, 0);
-        if (fd < 0)
-                return (int)fd;
-        sys3(__NR_unlinkat, AT_FDCWD, "control", 0);
-        sys1(__NR_umask, 0077);
-        long r = sys3(__NR_bind, fd, &address, 2 + 8);
-        sys1(__NR_umask, 0);
-        if (r == 0)
-                r = sys2(__NR_listen, fd, 16);
-        return r < 0 ? (int)r : (int)fd;
-}
-
 _Noreturn void monitor_main(struct launcher *launcher, const int *fds)
 {
         static struct monitor m;
@@ -691,15 +709,12 @@ _Noreturn void monitor_main(struct launcher *launcher, const int *fds)
         forget_memory();
         close_all_but(needed, sizeof needed / sizeof *needed);
         m = (struct monitor){.launcher = launcher, .directory = given[1], .plan = -1, .pidfd = -1, .helper = -1, .input = -1,
-                             .terminal_socket = -1, .idle = 1};
+                             .listener = -1, .terminal_socket = -1, .idle = 1};
         for (int i = 0; i < CLIENTS_MAX; i++)
                 m.clients[i].fd = -1;
         m.streams[0].fd = m.streams[1].fd = -1;
         settle(launcher, given[0]);
         if (sys1(__NR_fchdir, m.directory) < 0 || sys2(__NR_pipe2, m.life, O_CLOEXEC) < 0)
-                quit(111);
-        m.listener = listen_here();
-        if (m.listener < 0)
                 quit(111);
         set_nonblocking(given[2]);
         add_client(&m, given[2]);

@@ -42,8 +42,8 @@ export function readEndpoint(directory: string): Connection | undefined {
 }
 
 /** Of a container that stays. */
-export function writeEndpoint(directory: string, endpoint: Connection): void {
-  writeRecord(`${directory}/${FILE}`, endpoint, {durable: false});
+export function writeEndpoint(runtime: Runtime, directory: string, endpoint: Connection): void {
+  writeRecord(`${directory}/${FILE}`, endpoint, {durable: false, work: runtime.store.work});
 }
 
 /** Of one that lives as long as its run: its directory is made by the plan. */

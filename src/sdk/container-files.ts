@@ -123,12 +123,13 @@ function liveSteps(
 ): Bookkeeping {
   const {id, directory, name, otherName, writable} = places;
   const stage = 'record';
+  // What its launcher can be told by comes first, and goes last; the name comes last.
   const host: Step[] = [
-    {op: 'symlink', stage: NAME_STAGE, at: HOST, s1: name, s2: id, record: true},
-    {op: 'absent', stage: NAME_STAGE, at: HOST, s1: otherName, record: true},
+    ...writableSteps(writable),
     {op: 'mkdir', stage, at: HOST, s1: directory, x: 0o700},
     {op: 'create', stage, at: HOST, s1: `${directory}/${file}`, s2: record, x: 0o600, record: true},
-    ...writableSteps(writable),
+    {op: 'symlink', stage: NAME_STAGE, at: HOST, s1: name, s2: id, record: true},
+    {op: 'absent', stage: NAME_STAGE, at: HOST, s1: otherName, record: true},
   ];
   return {host, started: [pidStep(directory)], teardown: removalSteps(places, volumes)};
 }
@@ -178,18 +179,22 @@ function watcher(): ProcessIdentity {
 
 /**
  * The name goes first: whoever takes it again must not find it gone a moment later. Only this container's is released: a
- * start that found its name taken is torn down like any other. The record goes last, and stays when something else did:
- * while it is there, the next open removes the rest.
+ * start that found its name taken is torn down like any other. The record stays when a volume did: while it is there, the
+ * next open removes the rest. The writable layer of one that lives as long as its run goes last: its path tells whose it is.
+ * A volume is none any more before its files go, one after the other.
  * @param volumes directories of its anonymous volumes
  */
 export function removalSteps(
   {id, directory, writable, name}: ContainerPlaces,
   volumes: readonly string[],
 ): Step[] {
-  const own = [...new Set([writable, directory])];
+  const own = [...new Set([directory, writable])];
   return [
     {op: 'unlink', stage: 'release the name', at: HOST, s1: name, s2: id, record: true},
-    ...volumes.map((path): Step => ({op: 'removeTree', stage: 'remove a volume', at: HOST, s1: path})),
+    ...volumes.flatMap((path): Step[] => [
+      {op: 'unlink', stage: 'remove a volume', at: HOST, s1: `${path}/volume.json`},
+      {op: 'removeTree', stage: 'remove a volume', at: HOST, s1: path},
+    ]),
     ...own.map(
       (path): Step => ({
         op: 'removeTree',
@@ -229,6 +234,15 @@ export function isWatched(directory: string): boolean {
 /** Whether somebody wanted the end of its last run. */
 export function wasStopped(directory: string): boolean {
   return existsSync(`${directory}/stopped`);
+}
+
+/**
+ * Of one whose monitor died: whether it ran, or its monitor would have started it again. A start that had not come to a
+ * run is nobody's to repeat, nor is one that had ended for good.
+ */
+export function wasRunning(directory: string, record: StateFacts): boolean {
+  if (readMonitorState(directory)?.status === 'restarting') return true;
+  return readPid(directory) !== undefined && readExit(directory, record) === undefined;
 }
 
 /** The process that the `pid` file names; undefined before a start. */
@@ -365,6 +379,13 @@ export function writeExit(directory: string, startedNs: bigint, finishedNs: bigi
     writeRecord(`${directory}/exit.json`, record, {durable: false});
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // somebody removed it by force meanwhile
+  }
+}
+
+/** What only a process that died would have gone on with: its socket, files that were to replace others. */
+export function removeHalfWritten(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    if (name === 'control' || name === 'held' || /(~|\.tmp)$/.test(name)) rmSync(`${directory}/${name}`);
   }
 }
 

@@ -3,8 +3,8 @@ import {invalidOption} from './check-option.js';
 import type {ContainerRecord} from './container-files.js';
 import {type LogConfig, logNameOf, rotationOf} from './log-config.js';
 import {nowNanoseconds, parseNanoseconds} from './nanosecond-time.js';
-import {compressRotated, isWithin, type LogEntry, type LogFiles, readLog} from './read-log.js';
 import {readJournal} from './read-journal.js';
+import {compressRotated, isWithin, type LogEntry, type LogFiles, readLog} from './read-log.js';
 import type {Runtime} from './runtime.js';
 
 export interface LogsOptions {

@@ -64,7 +64,7 @@ async function openStopped(runtime: Runtime, record: ContainerRecord): Promise<C
         resolve(running);
         return;
       }
-      await runtime.whenSettled(record);
+      await runtime.settle(record);
       const surroundings = await startSurroundings(runtime, record);
       try {
         const root = surroundings.root;

@@ -338,7 +338,7 @@ export class Container implements AsyncDisposable {
       if (isRunning(this.#stateOf(config))) this.#refuseRunning(config);
     };
     refuseRunning();
-    await runtime.whenSettled(config);
+    await runtime.settle(config);
     refuseRunning();
     return config;
   }
@@ -351,7 +351,7 @@ export class Container implements AsyncDisposable {
     const places = runtime.placesOf(config);
     endRun(places.directory);
     const endpoint = await connectNetwork(runtime, config, readEndpoint(places.directory));
-    if (endpoint !== undefined) writeEndpoint(places.directory, endpoint);
+    if (endpoint !== undefined) writeEndpoint(runtime, places.directory, endpoint);
     const steps = keptSteps(places);
     const prepared = prepareStart(runtime.facts, {
       config,

@@ -18,7 +18,8 @@ export function senderNumber(sender: Sender): number {
 }
 
 export interface MonitorState {
-  readonly status: 'running' | 'restarting';
+  /** Of the last run also when it has ended; 'exited': it was to be started again, and is not any more. */
+  readonly status: 'running' | 'restarting' | 'exited';
   readonly startedAt: string;
   /** How often it was started again by its policy. */
   readonly restarts: number;

@@ -38,6 +38,7 @@ export async function pruneContainers(
         if (record === undefined || !['created', 'exited'].includes(runtime.stateOf(record).status)) return;
         if (!fits(options, Date.parse(record.created), record.labels)) return;
         const bytes = await treeSize(`${runtime.placesOf(record).writable}/upper`);
+        await runtime.settle(record);
         await runtime.removeContainer(record, false);
         deleted.push(id);
         reclaimedBytes += bytes;

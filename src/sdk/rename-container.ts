@@ -27,9 +27,11 @@ export async function renameContainer(runtime: Runtime, id: string, wanted: stri
     const {directory} = runtime.placesOf(before);
     using monitor = isWatched(directory) ? await MonitorConnection.open(directory) : undefined;
     containers.rename(id, before.name, name, isLive, () => {
-      const restore = monitor && replacePlan(directory, planWithName(runtime, record, monitor));
+      const restore = monitor && replacePlan(runtime, directory, planWithName(runtime, record, monitor));
       try {
-        writeRecord(`${directory}/config.json`, record, {durable: !isLive});
+        // What lives as long as its run is on another file system, and goes with all that is in its directory.
+        const work = isLive ? undefined : runtime.store.work;
+        writeRecord(`${directory}/config.json`, record, {durable: !isLive, work});
       } catch (error) {
         restore?.();
         throw error;
@@ -45,9 +47,10 @@ export async function renameContainer(runtime: Runtime, id: string, wanted: stri
 }
 
 /** @returns how to take it back */
-function replacePlan(directory: string, plan: Buffer): () => void {
+function replacePlan(runtime: Runtime, directory: string, plan: Buffer): () => void {
   const path = `${directory}/plan.bin`;
+  const {work} = runtime.store;
   const before = readFileSync(path);
-  replaceFile(path, plan, {durable: false});
-  return () => replaceFile(path, before, {durable: false});
+  replaceFile(path, plan, {durable: false, work});
+  return () => replaceFile(path, before, {durable: false, work});
 }

@@ -4,10 +4,13 @@ import {type ContainerState, dockerExitCode} from './container-state.js';
 
 /**
  * After the loss of its monitor: what its policy says of an end that nobody wanted.
- * @param stopped somebody wanted it
+ * @param run whether it ran, or was about to run again; whether somebody wanted its end
  */
-export function restartsAfterLoss({restart}: Pick<ContainerRecord, 'restart'>, stopped: boolean): boolean {
-  return restart !== undefined && restart.name !== 'no' && !stopped;
+export function restartsAfterLoss(
+  {restart}: Pick<ContainerRecord, 'restart'>,
+  {ran, stopped}: {readonly ran: boolean; readonly stopped: boolean},
+): boolean {
+  return restart !== undefined && restart.name !== 'no' && ran && !stopped;
 }
 
 /** After a boot, as dockerd at its start: `always` also when it was stopped, `on-failure` when it had failed. */

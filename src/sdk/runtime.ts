@@ -1,5 +1,4 @@
-import {existsSync, readFileSync, rmSync} from 'node:fs';
-import {mkdir} from 'node:fs/promises';
+import {existsSync, readFileSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {
   encodePlan,
@@ -15,6 +14,7 @@ import {isPaused, thawNow} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
 import {Networks} from '../network/index.js';
 import {containerNotFound, hostShell, type ImageUse, Store, type StoredImage} from '../store/index.js';
+import {awaitHelpers} from './await-helpers.js';
 import {checkStart} from './check-privileges.js';
 import {type Configuration, readConfigFile} from './config-file.js';
 import {disconnectSteps, readEndpoint} from './connect-network.js';
@@ -33,8 +33,10 @@ import {
   readState,
   readWatcher,
   removalSteps,
+  removeHalfWritten,
   type StateFacts,
   type WaitingRecord,
+  wasRunning,
   wasStopped,
   writeExit,
 } from './container-files.js';
@@ -103,6 +105,8 @@ export class Runtime implements AsyncDisposable {
   readonly #blockMs: number;
   #launcher: Launcher | undefined;
   #owner: ProcessIdentity | undefined;
+  /** Pids of launchers that died before their time. */
+  readonly #lost = new Set<number>();
   #closed = false;
   readonly #runs = new Set<Promise<unknown>>();
   #starting = 0;
@@ -256,6 +260,7 @@ export class Runtime implements AsyncDisposable {
       });
     }
     if (this.#launcher?.alive) return this.#launcher;
+    if (this.#owner !== undefined) this.#lost.add(this.#owner.pid);
     void this.facts.cgroups; // the parent cgroup is made before a process of ours could stand in the way (cgroup v2)
     this.#launcher = new Launcher(this.#blockMs);
     this.#owner = identifyProcess(this.#launcher.pid);
@@ -341,18 +346,13 @@ export class Runtime implements AsyncDisposable {
 
   /** @internal A container that stays: its record is on disk when this resolves. */
   async createContainer(reference: string, options: NormalizedOptions): Promise<ContainerConfig> {
-    let {config} = await this.describeContainer(reference, {...options, log: options.log ?? DEFAULT_LOG});
-    checkStart(config, this.facts);
-    const {containers} = this.store;
+    const described = await this.describeContainer(reference, {...options, log: options.log ?? DEFAULT_LOG});
+    checkStart(described.config, this.facts);
+    let config: ContainerConfig;
     try {
-      config = await this.#reserveName(config, options.name);
-      containers.create(config.id, config);
-      const {writable} = this.placesOf(config);
-      await mkdir(`${writable}/upper`, {mode: 0o755});
-      await mkdir(`${writable}/work`, {mode: 0o700});
+      config = await this.#createNamed(described.config, options.name);
     } catch (error) {
-      await containers.remove(config.id, config.name);
-      await this.forgetVolumes(config);
+      await this.forgetVolumes(described.config);
       throw error;
     }
     this.tell([containerEvent(config, 'create')]);
@@ -360,11 +360,11 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** @param wanted the name that was asked for; without, others are tried until one is free */
-  async #reserveName(config: ContainerConfig, wanted: string | undefined): Promise<ContainerConfig> {
+  async #createNamed(config: ContainerConfig, wanted: string | undefined): Promise<ContainerConfig> {
     for (let attempt = 0; ; attempt++) {
       const named = wanted !== undefined || attempt === 0 ? config : {...config, name: randomName(attempt)};
       try {
-        this.store.containers.reserveName(named.name, named.id);
+        await this.store.containers.create(named.id, named.name, named);
         return named;
       } catch (error) {
         if (!(await this.isWorthAnotherName(error, wanted, attempt))) throw error;
@@ -422,10 +422,17 @@ export class Runtime implements AsyncDisposable {
   ): ContainerState {
     const places = this.placesOf(record);
     // Its removal begins with the name; from then on its files go, one after the other.
-    if (record.owner !== undefined && !holdsName(places)) return {status: 'removing'};
+    if (this.#isNameless(record)) return {status: 'removing'};
     const state = readState(places.directory, record, startedAt);
     if (state.status !== 'running') return state;
     return isPaused(this.cgroupsOf(record)) ? {...state, status: 'paused'} : state;
+  }
+
+  /** One that was renamed since its record was read has another name. */
+  #isNameless(record: Pick<ContainerRecord, 'id' | 'name' | 'owner'>): boolean {
+    if (holdsName(this.placesOf(record))) return false;
+    const now = this.store.containers.read(record.id, 'config.json') as ContainerRecord | undefined;
+    return now === undefined || now.name === record.name || !holdsName(this.placesOf(now));
   }
 
   /** @internal A container's cgroups that are there, by controller. */
@@ -449,8 +456,19 @@ export class Runtime implements AsyncDisposable {
     return isWatched(this.placesOf(record).directory);
   }
 
-  /** @internal Resolves when nothing of the last run of a container that stays is left to be done. */
-  async whenSettled(record: ContainerRecord): Promise<void> {
+  /**
+   * @internal With its lock held: resolves when nothing of the last run of a container that stays is left to be done.
+   * @throws `ERR_CONTAINER_NOT_FOUND` when that was to remove it
+   */
+  async settle(record: ContainerRecord): Promise<void> {
+    await this.#whenUnwatched(record);
+    const {directory} = this.placesOf(record);
+    if (readWatcher(directory) !== undefined) await this.#finishRun(record, directory);
+    this.readContainer(record.id);
+  }
+
+  /** Nobody is at it any more; whoever was may have died before it was done. */
+  async #whenUnwatched(record: ContainerRecord): Promise<void> {
     const {directory} = this.placesOf(record);
     for (;;) {
       if (!isWatched(directory)) return;
@@ -494,7 +512,8 @@ export class Runtime implements AsyncDisposable {
 
   /** @internal */
   async removeContainer(config: ContainerConfig, volumes: boolean): Promise<void> {
-    await this.whenSettled(config);
+    await this.#whenUnwatched(config);
+    await this.#finishLostRun(config, false);
     const endpoint = readEndpoint(this.placesOf(config).directory);
     if (endpoint !== undefined) this.networks.release(endpoint);
     await this.store.containers.remove(config.id, config.name);
@@ -556,29 +575,42 @@ export class Runtime implements AsyncDisposable {
   }
 
   /**
-   * Undoes and finishes what processes left that died: containers that were to remove themselves, runs whose end nobody
-   * wrote down, names without containers. Everything it does may be done twice, by two processes at once.
+   * Undoes and finishes what processes left that died: containers that were to remove themselves or that have no name, and
+   * runs whose end nobody wrote down. Everything it does may be done twice, by two processes at once.
    * What there is, is read synchronously: that takes 0.1 ms, and Node's promises of files 2 ms before the first one.
    */
   async #repair(): Promise<void> {
     const {containers, volumes} = this.store;
-    const records = this.listContainers();
-    for (const record of records) {
-      if (record.owner === undefined) await this.#finishLostRun(record);
-      else if (!isAlive(record.owner)) await this.#removeOrphan(record);
-    }
-    for (const record of containers.waiting() as WaitingRecord[]) {
-      if (!isAlive(record.owner)) await this.#removeOrphan(record);
-    }
-    const names = new Map(records.map(({id, name}) => [id, name]));
-    await containers.sweepUnfinished(id => names.get(id));
+    const kept: ContainerRecord[] = [];
+    const orphans: (ContainerRecord | WaitingRecord)[] = containers.waiting() as WaitingRecord[];
+    for (const record of this.listContainers()) (record.owner === undefined ? kept : orphans).push(record);
+    await awaitHelpers(containers.deadLaunchers());
+    for (const record of orphans) if (!isAlive(record.owner!)) await this.#removeOrphan(record);
+    for (const record of kept) await this.#repairKept(record);
+    await containers.sweepUnfinished();
     await volumes.sweepOrphans(id => containers.find(id) !== undefined);
     if (this.networks.isUsed) await this.networks.tidy(id => this.#mayRun(id));
+  }
+
+  async #repairKept(record: ContainerRecord): Promise<void> {
+    const {directory} = this.placesOf(record);
+    const watcher = readWatcher(directory);
+    if (watcher !== undefined && isAlive(watcher)) return;
+    if (this.#isNameless(record)) await this.#removeNameless(record);
+    else if (watcher !== undefined) await this.#finishLostRun(record);
+  }
+
+  /** Unless somebody is about to give it its name. */
+  async #removeNameless(record: ContainerRecord): Promise<void> {
+    using lock = this.store.containers.tryLock(record.id);
+    if (lock !== undefined && this.#isNameless(record)) await this.#removeOrphan(record);
   }
 
   /** @internal The launcher died before it could tear this run down. After `close` that is for the next open to do. */
   async tidyLost(record: ContainerRecord): Promise<void> {
     if (this.#closed) return;
+    this.launcher();
+    await awaitHelpers(this.#lost);
     if (record.autoRemove) await this.#removeOrphan(record);
     else await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown: this.#cgroupTeardown(record)}));
   }
@@ -593,7 +625,7 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** A run, or a start that did not come to one, whose program or monitor died before it could write the end. */
-  async #finishLostRun(record: ContainerRecord): Promise<void> {
+  async #finishLostRun(record: ContainerRecord, mayRestart = true): Promise<void> {
     const {directory} = this.placesOf(record);
     const isLost = () => readWatcher(directory) !== undefined && !isWatched(directory);
     if (!isLost()) return;
@@ -601,11 +633,17 @@ export class Runtime implements AsyncDisposable {
       // Nobody starts it meanwhile, which would begin anew what is removed here.
       await this.store.containers.withLock(record.id, async () => {
         if (!isLost()) return;
+        const restarts = restartsAfterLoss(record, {
+          ran: wasRunning(directory, record),
+          stopped: wasStopped(directory),
+        });
         await this.#finishRun(record, directory);
-        if (restartsAfterLoss(record, wasStopped(directory))) await this.#startAgain(record);
+        if (restarts && mayRestart) await this.#startAgain(record);
       });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // somebody else removed it
+      const {code} = error as NodeJS.ErrnoException;
+      // Somebody else removed it, or holds it: whoever starts it next begins with what is left here.
+      if (code !== 'ENOENT' && code !== 'ERR_STORE_BUSY') throw error;
     }
   }
 
@@ -645,6 +683,8 @@ export class Runtime implements AsyncDisposable {
   }
 
   async #finishRun(record: ContainerRecord, directory: string): Promise<void> {
+    const watcher = readWatcher(directory);
+    if (watcher !== undefined) await awaitHelpers([watcher.pid]);
     if (record.autoRemove) return this.#removeOrphan(record);
     const teardown = [...this.#cgroupTeardown(record), ...disconnectSteps(readEndpoint(directory))];
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
@@ -655,7 +695,7 @@ export class Runtime implements AsyncDisposable {
       this.tell(endEvents(record, state.exit));
       writeExit(directory, startedNs, at, state.exit);
     }
-    rmSync(`${directory}/control`, {force: true});
+    removeHalfWritten(directory);
     endRun(directory);
   }
 

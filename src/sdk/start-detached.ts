@@ -67,14 +67,14 @@ export async function startDetached(
   let prepared: ReturnType<typeof preparePlan>;
   try {
     const endpoint = await connectNetwork(runtime, config, readEndpoint(places.directory));
-    if (endpoint !== undefined) writeEndpoint(places.directory, endpoint);
+    if (endpoint !== undefined) writeEndpoint(runtime, places.directory, endpoint);
     prepared = preparePlan(runtime, config);
     if (leftovers(prepared.plan)) await runtime.removeCgroups(config);
     const encoded = encodePlan(
       prepared.plan,
       encodeOrders(ordersOf(config, runtime.store.events.places.current)),
     );
-    replaceFile(`${places.directory}/plan.bin`, encoded, {durable: false});
+    replaceFile(`${places.directory}/plan.bin`, encoded, {durable: false, work: runtime.store.work});
   } catch (error) {
     (await greeting)?.close();
     throw error;

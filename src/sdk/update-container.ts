@@ -49,7 +49,7 @@ async function change(runtime: Runtime, before: ContainerRecord, options: Update
     const undoLimits = await apply(runtime, record, update, monitor);
     let undoFiles = () => {};
     try {
-      undoFiles = replaceFiles(directory, record, monitor && planFor(runtime, record, monitor));
+      undoFiles = replaceFiles(runtime, directory, record, monitor && planFor(runtime, record, monitor));
       if (monitor !== undefined) await reload(monitor, () => apply(runtime, record, update, monitor));
     } catch (error) {
       undoFiles();
@@ -84,21 +84,27 @@ async function apply(
 }
 
 /** All of them, or none. @returns how to take it back */
-function replaceFiles(directory: string, record: ContainerRecord, plan: Buffer | undefined): () => void {
+function replaceFiles(
+  runtime: Runtime,
+  directory: string,
+  record: ContainerRecord,
+  plan: Buffer | undefined,
+): () => void {
   const durable = record.owner === undefined;
+  const work = durable ? runtime.store.work : undefined;
   const contents: readonly (readonly [name: string, content: string | Buffer])[] = [
     ...(plan === undefined ? [] : [['plan.bin', plan] as const]),
     ['config.json', `${JSON.stringify(record)}\n`],
   ];
   const before: [path: string, content: Buffer][] = [];
   const undo = () => {
-    for (const [path, content] of before) replaceFile(path, content, {durable});
+    for (const [path, content] of before) replaceFile(path, content, {durable, work});
   };
   try {
     for (const [name, content] of contents) {
       const path = `${directory}/${name}`;
       const old = readFileSync(path);
-      replaceFile(path, content, {durable});
+      replaceFile(path, content, {durable, work});
       before.push([path, old]);
     }
   } catch (error) {

@@ -17,10 +17,15 @@ export interface StagedBlob {
 
 export class Blobs {
   readonly #directory: string;
+  readonly #work: string;
 
-  /** @param directory `blobs/sha256`, existing */
-  constructor(directory: string) {
+  /**
+   * @param directory `blobs/sha256`, existing
+   * @param work where half-done things lie
+   */
+  constructor(directory: string, work: string) {
     this.#directory = directory;
+    this.#work = work;
   }
 
   path(digest: Digest): string {
@@ -35,7 +40,7 @@ export class Blobs {
   put(content: Buffer): StagedBlob {
     const digest = digestOf(content);
     const path = this.path(digest);
-    if (!this.has(digest)) replaceFile(path, content);
+    if (!this.has(digest)) replaceFile(path, content, {work: this.#work});
     return {path, digest, size: content.length};
   }
 

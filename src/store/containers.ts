@@ -2,6 +2,9 @@
  * The containers of a store: `containers/ID/config.json` each, and `names/NAME`, a symlink to the id. Those that stay are
  * below the root, those that live as long as their run in the live directory, made and removed by the plan of their run.
  * A name is reserved by making its symlink, which only one process can; then none of that name may be in the other place.
+ *
+ * A container has its record before it has its name, and loses the name first: whoever dies in between leaves one without
+ * a name, which nobody sees and the next open removes, and never a name that nobody has.
  */
 import {
   closeSync,
@@ -17,10 +20,10 @@ import {
   symlinkSync,
 } from 'node:fs';
 import {join} from 'node:path';
-import {isAlive, openDirectory, type ProcessIdentity, removeTree} from '../binding/index.js';
+import {type Descriptor, isAlive, openDirectory, type ProcessIdentity, removeTree} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import {withLock} from './lock.js';
-import {readRecord, type WriteOptions, writeRecord} from './records.js';
+import {tryAcquire, withLock} from './lock.js';
+import {readRecord, syncDirectory, type WriteOptions, writeRecord} from './records.js';
 import {explainRefusal} from './roots.js';
 import {Workspace} from './workspace.js';
 
@@ -76,11 +79,10 @@ export class Containers {
   }
 
   /**
-   * Takes a name for a container until `releaseName` or `remove`. A name whose container was never finished, because
-   * its process died, is free.
+   * Takes a name for a container until `releaseName` or `remove`.
    * @throws `ERR_INVALID_NAME`, `ERR_NAME_IN_USE` with Docker's messages; `ERR_ROOT_NOT_WRITABLE`
    */
-  reserveName(name: string, id: string): void {
+  #reserveName(name: string, id: string): void {
     checkName(name);
     const names = join(this.#root, 'names');
     try {
@@ -91,12 +93,12 @@ export class Containers {
     }
     const other = linkTarget(join(this.#live, 'names', name));
     if (other === undefined) return;
-    this.releaseName(name, id);
+    this.#releaseName(name, id);
     throw nameInUse(name, other);
   }
 
   /** Only if it is this container's. */
-  releaseName(name: string, id: string): void {
+  #releaseName(name: string, id: string): void {
     releaseLink(this.keptName(name), id);
   }
 
@@ -104,11 +106,11 @@ export class Containers {
    * Gives a container another name. Whoever dies in between leaves two names, of which the next open drops the wrong one.
    * @param live whether it lives as long as its run: then the plan of that run knows the first name only
    * @param publish writes the record under the new name
-   * @throws as `reserveName`
+   * @throws as `create`
    */
   rename(id: string, from: string, to: string, live: boolean, publish: () => void): void {
     if (live) this.#reserveLiveName(to, id);
-    else this.reserveName(to, id);
+    else this.#reserveName(to, id);
     const places = live ? join(this.#live, 'names') : join(this.#root, 'names');
     try {
       publish();
@@ -137,14 +139,22 @@ export class Containers {
     throw nameInUse(name, other);
   }
 
-  /** A name that a container was given while it ran, and that outlived it, is free. @returns whether it was one */
+  /**
+   * A name whose container is gone is free: one that removes itself takes only its first name along. @returns whether it was
+   * one
+   */
   async dropStaleName(name: string): Promise<boolean> {
-    const path = join(this.#live, 'names', name);
-    const isStale = () => {
-      const target = rawTarget(path);
-      return target?.endsWith(RENAMED) === true && !existsSync(join(this.#live, 'containers', target));
-    };
-    return isStale() && (await withLock(join(this.#live, 'rename.lock'), () => isStale() && removed(path)));
+    let dropped = false;
+    for (const place of [this.#live, this.#root]) {
+      const path = join(place, 'names', name);
+      const isStale = () => {
+        const id = linkTarget(path);
+        return id !== undefined && !existsSync(join(place, 'containers', id));
+      };
+      // Under a lock: a moment later the name may be another's.
+      if (isStale() && (await this.withLiveLock(() => isStale() && removed(path)))) dropped = true;
+    }
+    return dropped;
   }
 
   /** Holds off other changes of containers that live as long as their runs. */
@@ -152,11 +162,31 @@ export class Containers {
     return withLock(join(this.#live, 'rename.lock'), work);
   }
 
-  /** The container becomes visible: its directory with `config.json`, on disk when the call returns. */
-  create(id: string, config: unknown, options?: WriteOptions): void {
+  /**
+   * One that stays, with a place for what it writes. It becomes visible with its name; its record is on disk when this
+   * resolves.
+   * @throws `ERR_INVALID_NAME`, `ERR_NAME_IN_USE` with Docker's messages; `ERR_ROOT_NOT_WRITABLE`
+   */
+  async create(id: string, name: string, config: unknown, options?: WriteOptions): Promise<void> {
+    checkName(name);
+    const holder = this.#holder(name);
+    if (holder !== undefined) throw nameInUse(name, holder); // before anything is made
+    await using work = Workspace.open(this.#work);
+    const made = join(work.path, 'container');
     const directory = this.keptDirectory(id);
-    mkdirSync(directory, {mode: 0o700});
-    writeRecord(join(directory, 'config.json'), config, options);
+    mkdirSync(made, {mode: 0o700});
+    mkdirSync(join(made, 'upper'), {mode: 0o755});
+    mkdirSync(join(made, 'work'), {mode: 0o700});
+    writeRecord(join(made, 'config.json'), config, options);
+    using _lock = tryAcquire(join(made, 'lock')); // nobody takes it for abandoned before it has its name
+    renameSync(made, directory);
+    try {
+      this.#reserveName(name, id);
+      if (options?.durable !== false) syncDirectory(join(this.#root, 'containers'));
+    } catch (error) {
+      renameSync(directory, made);
+      throw error;
+    }
   }
 
   /**
@@ -207,45 +237,90 @@ export class Containers {
     return withLock(join(this.keptDirectory(id), 'lock'), work);
   }
 
+  /** Whether a container that stays holds its name; one that does not is being made or removed, or was when somebody died. */
+  holdsName(id: string, name: string): boolean {
+    return linkTarget(this.keptName(name)) === id;
+  }
+
+  /** The lock of one that stays if nobody has it. */
+  tryLock(id: string): Descriptor | undefined {
+    try {
+      return tryAcquire(join(this.keptDirectory(id), 'lock'));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined; // removed meanwhile
+      throw error;
+    }
+  }
+
   /**
-   * What processes that died may have left: directories without a record and names without a container that have been
-   * so for a minute, names that a container has no more, and writable layers whose launcher is gone and whose record as
-   * well. May be done twice at once.
-   * @param nameOf what the record of a container says; undefined for one that came later
+   * What processes that died may have left: directories without a record, names that a container has no more, names without
+   * a container, and writable layers whose launcher is gone and whose record as well. A directory that somebody may be about
+   * to finish gets a minute. May be done twice at once.
    */
-  async sweepUnfinished(nameOf: (id: string) => string | undefined): Promise<void> {
-    for (const place of [this.#live, this.#root]) {
+  async sweepUnfinished(): Promise<void> {
+    await this.#sweepTransient();
+    for (const place of [this.#root, this.#live]) {
       const directory = join(place, 'containers');
       for (const id of readdirSync(directory)) {
         const path = join(directory, id);
         const isRecorded = this.find(id) !== undefined || existsSync(join(path, 'waiting.json'));
-        if (!isRecorded && isOld(path)) await removeIn(directory, id);
+        // One that stays comes with its record: without, it was removed half.
+        if (!isRecorded && (place === this.#root || isOld(path))) await removeIn(directory, id);
       }
-      for (const name of readdirSync(join(place, 'names'))) {
-        const path = join(place, 'names', name);
-        const id = linkTarget(path) ?? '';
-        const isThere = id !== '' && existsSync(join(directory, id));
-        const isIts = isThere && (nameOf(id) ?? name) === name;
-        if (!isIts && isOld(path)) rmSync(path, {force: true});
-      }
-    }
-    const transient = join(this.#root, 'transient');
-    for (const name of readdirSync(transient)) {
-      const [, pid, startTime, id] = /^(\d+)-(\d+)-([a-f0-9]{64})$/.exec(name) ?? [];
-      if (id === undefined || isAlive({pid: Number(pid), startTime: Number(startTime)})) continue;
-      if (this.find(id) === undefined) await removeIn(transient, name);
+      for (const name of readdirSync(join(place, 'names'))) await this.#sweepName(place, name);
     }
   }
 
-  /** One that stays: the directory with all that is in it, at once for everybody who looks; then the name. Absent is fine. */
+  /** Pids of launchers that died before all that they had begun was removed. */
+  deadLaunchers(): Set<number> {
+    return new Set(this.#abandoned().map(({pid}) => pid));
+  }
+
+  async #sweepTransient(): Promise<void> {
+    for (const {name, id} of this.#abandoned()) {
+      if (this.find(id) !== undefined) continue;
+      await removeIn(join(this.#live, 'containers'), id);
+      await removeIn(join(this.#root, 'transient'), name);
+    }
+  }
+
+  /** Writable layers whose launcher is dead. */
+  #abandoned(): {readonly name: string; readonly pid: number; readonly id: string}[] {
+    return readdirSync(join(this.#root, 'transient')).flatMap(name => {
+      const [, pid, startTime, id] = /^(\d+)-(\d+)-([a-f0-9]{64})$/.exec(name) ?? [];
+      if (id === undefined || isAlive({pid: Number(pid), startTime: Number(startTime)})) return [];
+      return [{name, pid: Number(pid), id}];
+    });
+  }
+
+  async #sweepName(place: string, name: string): Promise<void> {
+    const path = join(place, 'names', name);
+    const id = linkTarget(path);
+    if (id === undefined || (await this.dropStaleName(name))) return;
+    if (this.#nameOf(id) === name) return;
+    // Whoever renames it has both names for a moment, and a lock.
+    const drop = () => {
+      const now = this.#nameOf(id);
+      if (now !== undefined && now !== name) releaseLink(path, id);
+    };
+    if (place === this.#live) return this.withLiveLock(drop);
+    using lock = this.tryLock(id);
+    if (lock !== undefined) drop();
+  }
+
+  #nameOf(id: string): string | undefined {
+    return (this.read(id, 'config.json') as {name?: string} | undefined)?.name;
+  }
+
+  /** One that stays: its name; then the directory with all that is in it, at once for everybody who looks. Absent is fine. */
   async remove(id: string, name: string): Promise<void> {
     await using work = Workspace.open(this.#work);
+    this.#releaseName(name, id);
     try {
       renameSync(this.keptDirectory(id), join(work.path, 'container'));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
-    this.releaseName(name, id);
     await removeTree(work.directory.fd, 'container');
   }
 

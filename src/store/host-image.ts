@@ -65,7 +65,10 @@ export async function imageFromHost(
     message: 'Made of programs of this host',
     ...(options.signal && {signal: options.signal}),
   });
-  writeRecord(remembered, {id: image.id, files: tree.identities()} satisfies Remembered, {durable: false});
+  writeRecord(remembered, {id: image.id, files: tree.identities()} satisfies Remembered, {
+    durable: false,
+    work: shelves.work,
+  });
   return image;
 }
 

@@ -98,6 +98,7 @@ const REF_ANNOTATION = 'org.opencontainers.image.ref.name';
 
 export class Images {
   readonly #root: string;
+  readonly #work: string;
   readonly #layers: Layers;
   readonly #records = new Map<Digest, ImageRecord>();
   readonly #images = new Map<Digest, StoredImage>();
@@ -105,6 +106,7 @@ export class Images {
 
   constructor(root: string, layers: Layers) {
     this.#root = root;
+    this.#work = join(root, 'work');
     this.#layers = layers;
   }
 
@@ -146,7 +148,7 @@ export class Images {
     return this.#locked(() => {
       if (!record.diffIds.every(diffId => this.#layers.has(diffId))) return undefined;
       prepare();
-      writeRecord(this.#recordPath(record.id), record);
+      writeRecord(this.#recordPath(record.id), record, {work: this.#work});
       const names = references.map(reference => canonicalString(withDefaultTag(reference)));
       this.#rename(record, names);
       return this.#image(record.id);
@@ -286,11 +288,12 @@ export class Images {
       const record = this.#record(id);
       return own.size === 0 ? [entryOf(record)] : [...own].map(name => entryOf(record, name));
     });
-    writeRecord(join(this.#root, 'index.json'), {
+    const index = {
       schemaVersion: 2,
       mediaType: MEDIA_TYPES.ociIndex,
       manifests: [...this.#load().foreign, ...entries],
-    });
+    };
+    writeRecord(join(this.#root, 'index.json'), index, {work: this.#work});
     this.#index = undefined;
   }
 

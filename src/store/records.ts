@@ -1,41 +1,58 @@
 /** Records: JSON files that are replaced whole, so that a reader sees the old one or the new one and nothing between. */
 import {randomBytes} from 'node:crypto';
 import {closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
-import {dirname} from 'node:path';
+import {dirname, join} from 'node:path';
+import {LOCK_EXCLUSIVE, tryLock} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
+import {isStillAt} from './lock.js';
 
 export interface WriteOptions {
   /** On disk before the call returns: for what must survive a power cut. @default true */
   readonly durable?: boolean;
   /** @default 0o600 */
   readonly mode?: number;
+  /**
+   * The store's `work`: the new file lies there until it is whole, and is swept there should this process die.
+   * @default beside the file, where nobody sweeps
+   */
+  readonly work?: string | undefined;
 }
 
 export function writeRecord(path: string, value: unknown, options: WriteOptions = {}): void {
   replaceFile(path, `${JSON.stringify(value)}\n`, options);
 }
 
-/** Replaces a file by writing another one beside it and renaming that. */
+/** Replaces a file by writing another one and renaming that. */
 export function replaceFile(
   path: string,
   content: string | Uint8Array,
-  {durable = true, mode = 0o600}: WriteOptions = {},
+  {durable = true, mode = 0o600, work}: WriteOptions = {},
 ): void {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  const random = randomBytes(6).toString('hex');
+  const temporary = work === undefined ? `${path}.${random}.tmp` : join(work, `file-${random}`);
   try {
-    const file = openSync(temporary, 'wx', mode);
+    const file = work === undefined ? openSync(temporary, 'wx', mode) : openLocked(temporary, mode);
     try {
       writeFileSync(file, content);
       if (durable) fsyncSync(file);
+      renameSync(temporary, path);
     } finally {
       closeSync(file);
     }
-    renameSync(temporary, path);
   } catch (error) {
     rmSync(temporary, {force: true});
     throw error;
   }
   if (durable) syncDirectory(dirname(path));
+}
+
+/** As a workspace is: whose owner lives, nobody sweeps. */
+function openLocked(path: string, mode: number): number {
+  for (;;) {
+    const file = openSync(path, 'wx', mode);
+    if (tryLock(file, LOCK_EXCLUSIVE) && isStillAt(file, path)) return file;
+    closeSync(file); // swept before it was locked
+  }
 }
 
 /** A rename is on disk once its directory is. */

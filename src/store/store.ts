@@ -44,6 +44,8 @@ export class Store {
   readonly run: string;
   /** What ends with the next boot: below `run`. */
   readonly live: string;
+  /** Where half-done things lie: those of dead processes are removed at open. */
+  readonly work: string;
   readonly containers: Containers;
   readonly events: EventJournal;
   readonly volumes: Volumes;
@@ -76,15 +78,16 @@ export class Store {
     this.root = root;
     this.run = run;
     this.live = live;
+    this.work = join(root, 'work');
     this.baseLayer = baseLayer;
     this.containers = new Containers(root, live);
     this.events = new EventJournal(live);
-    this.volumes = new Volumes(join(root, 'volumes'), join(root, 'work'));
+    this.volumes = new Volumes(join(root, 'volumes'), this.work);
     this.#shelves = {
       layers,
       images: new Images(root, layers),
-      blobs: new Blobs(join(root, 'blobs', 'sha256')),
-      work: join(root, 'work'),
+      blobs: new Blobs(join(root, 'blobs', 'sha256'), this.work),
+      work: this.work,
     };
   }
 
@@ -151,7 +154,8 @@ function makeLayout(root: string): void {
     if (!present.has(directory.split('/')[0]!))
       mkdirSync(join(root, directory), {recursive: true, mode: 0o700});
   }
-  if (!present.has('oci-layout')) replaceFile(join(root, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+  if (!present.has('oci-layout'))
+    replaceFile(join(root, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}', {work: join(root, 'work')});
 }
 
 const DIRECTORIES = [

@@ -3,7 +3,7 @@
  * does.
  */
 import {randomBytes} from 'node:crypto';
-import {mkdirSync, readdirSync, renameSync} from 'node:fs';
+import {existsSync, mkdirSync, readdirSync, renameSync} from 'node:fs';
 import {join} from 'node:path';
 import {
   chmodBelow,
@@ -142,9 +142,17 @@ export class Volumes {
     await removeTree(work.directory.fd, 'volume');
   }
 
-  /** Removes those whose owner died before it could, unless `isThere` says that their container is. */
+  /**
+   * Removes those whose owner died before it could, unless `isThere` says that their container is, and what is left of those
+   * that were removed half.
+   */
   async sweepOrphans(isThere: (containerId: string) => boolean): Promise<void> {
     for (const name of readdirSync(this.#directory)) {
+      if (!existsSync(join(this.#directory, name, 'volume.json'))) {
+        using volumes = openDirectory(this.#directory);
+        await removeTree(volumes.fd, name);
+        continue;
+      }
       const owner = readRecord(join(this.#directory, name, 'owner.json')) as VolumeOwner | undefined;
       if (owner === undefined || isAlive(owner) || isThere(owner.id)) continue;
       if (this.find(name) !== undefined) await this.remove(name);

@@ -1,11 +1,11 @@
 /**
- * Directories for half-done things. What is complete is renamed out of one; what remains is removed: at the end of the
- * scope, or, when the process died, by the next one that opens the store. A live owner is known by its lock on the
- * directory, which the kernel drops with the process: no pid that could be somebody else's by now.
+ * Directories for half-done things, and files, the records that `replaceFile` writes. What is complete is renamed out of
+ * one; what remains is removed: at the end of the scope, or, when the process died, by the next one that opens the store. A
+ * live owner is known by its lock, which the kernel drops with the process: no pid that could be somebody else's by now.
  */
-import {mkdirSync, mkdtempSync, readdirSync} from 'node:fs';
+import {constants, mkdirSync, mkdtempSync, openSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
-import {type Descriptor, LOCK_EXCLUSIVE, openDirectory, removeTree, tryLock} from '../binding/index.js';
+import {Descriptor, LOCK_EXCLUSIVE, openDirectory, removeTree, tryLock} from '../binding/index.js';
 import {isStillAt} from './lock.js';
 import {explainRefusal} from './roots.js';
 
@@ -67,7 +67,7 @@ export async function sweepWorkspaces(parent: string): Promise<void> {
 
 function tryOpen(path: string): Descriptor | undefined {
   try {
-    return openDirectory(path);
+    return new Descriptor(openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK));
   } catch {
     return undefined; // gone meanwhile: its owner lives
   }

@@ -211,6 +211,25 @@ asRoot('all that a teardown waits for has two seconds together, and what comes a
   await launcher.close();
 });
 
+test('a janitor that is killed is replaced, and what it was at is done by the next', async t => {
+  const launcher = new Launcher();
+  const janitor = () =>
+    processesBelow(launcher.pid).find(
+      pid => readFileSync(`/proc/${pid}/comm`, 'latin1') === 'coracle-clean\n',
+    );
+  while (janitor() === undefined) await sleep(10); // the launcher begins by forking it
+  const first = janitor()!;
+  process.kill(first, 'SIGSTOP'); // it has what it is sent, and does nothing
+  const places = ['one', 'other'].map(name => join(folder, `of a janitor, ${name}`));
+  for (const place of places) mkdirSync(place);
+  const removals = places.map(place => launcher.teardown(encodePlan(removal(place))));
+  process.kill(first, 'SIGKILL');
+  for (const {errno} of await Promise.all(removals)) t.is(errno, 0);
+  for (const place of places) t.false(existsSync(place));
+  t.not(janitor(), first);
+  await launcher.close();
+});
+
 withStrace(
   'a spawner that dies when it is about to report fails its start at once, and the program ends',
   async t => {

@@ -13,8 +13,7 @@ asRoot('at a boot those start whose policy says so', async t => {
   const well = await detached(['true'], 'on-failure');
   for (const container of [always, stopped]) await container.stop({timeoutMs: 0});
   await well.wait();
-  for (const container of [always, stopped, well])
-    await booted.whenSettled(booted.readContainer(container.id));
+  for (const container of [always, stopped, well]) await booted.settle(booted.readContainer(container.id));
   const {started, failed} = await booted.boot();
   t.deepEqual(started, [always.name]);
   t.deepEqual(failed, []);

@@ -1,6 +1,6 @@
 import {existsSync, readdirSync, readlinkSync} from 'node:fs';
 import {join} from 'node:path';
-import {Container} from '../../src/index.js';
+import {Container, Runtime} from '../../src/index.js';
 import {ownRuntime} from '../helpers/own-runtime.js';
 import {asRoot} from '../helpers/requires.js';
 
@@ -49,6 +49,24 @@ asRoot('one that removes itself takes its new name along, and leaves it free', a
   t.is(await own.output('echo again', {name: 'second'}), 'again\n');
   await using kept = await own.create({name: 'second'});
   t.is((await named('second')).id, kept.id);
+});
+
+asRoot('so does a detached one, at once for whoever wants the name and at the next open', async t => {
+  const runtime = await own.runtime;
+  for (const next of ['taken', 'swept'] as const) {
+    const container = await Container.runDetached(
+      'host-shell',
+      {command: ['sleep', '1000'], autoRemove: true, name: 'detached'},
+      {runtime},
+    );
+    await container.rename(next);
+    await container.kill();
+    await container.wait({condition: 'removed'});
+  }
+  await using taker = await own.create({name: 'taken'});
+  t.is((await named('taken')).id, taker.id);
+  await (await Runtime.open({root: own.root, run: own.runDirectory})).close();
+  t.false(readdirSync(join(own.root, 'names')).includes('swept'));
 });
 
 asRoot('renamings at once leave each container one name', async t => {

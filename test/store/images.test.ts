@@ -259,7 +259,7 @@ test("an image that a container uses stays; Docker's words say so", async t => {
   const {store} = place;
   const image = await store.importImage(inChunks(lower), {reference: parseReference('used')});
   const container = store.containers.newId();
-  store.containers.create(container, {image: {id: image.id}});
+  await store.containers.create(container, 'user', {image: {id: image.id}});
   const [shortImage, shortContainer] = [hexOf(image.id).slice(0, 12), container.slice(0, 12)];
   await t.throwsAsync(store.removeImage('used'), {
     code: 'ERR_IMAGE_IN_USE',

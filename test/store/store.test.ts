@@ -1,6 +1,15 @@
 import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {chmodSync, existsSync, mkdirSync, readdirSync, readlinkSync, rmSync, writeFileSync} from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import {homedir} from 'node:os';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
@@ -202,8 +211,7 @@ test('a container is found by name, id and unambiguous beginning', async t => {
     [a, 'first'],
     [b, 'second'],
   ] as const) {
-    containers.reserveName(name, id);
-    containers.create(id, {id});
+    await containers.create(id, name, {id});
   }
   for (const text of [a, 'first', '/first', 'ab12', 'ab1']) t.is(containers.resolve(text), a, text);
   t.throws(() => containers.resolve('ab'), {
@@ -222,31 +230,32 @@ test('a name wins over the beginning of an id', async t => {
   using place = await openStore();
   const {containers} = place;
   const [a, b] = [containers.newId(), containers.newId()];
-  containers.reserveName(b.slice(0, 12), a);
-  containers.create(a, {});
-  containers.create(b, {});
+  await containers.create(a, b.slice(0, 12), {});
+  await containers.create(b, 'other', {});
   t.is(containers.resolve(b.slice(0, 12)), a);
 });
 
-test("a name is reserved once, in Docker's words", async t => {
+test("a name is given once, in Docker's words", async t => {
   using place = await openStore();
   const {containers} = place;
-  const id = containers.newId();
-  containers.reserveName('web', id);
-  t.throws(() => containers.reserveName('web', containers.newId()), {
+  const [id, other] = [containers.newId(), containers.newId()];
+  await containers.create(id, 'web', {name: 'web'});
+  await t.throwsAsync(containers.create(other, 'web', {name: 'web'}), {
     code: 'ERR_NAME_IN_USE',
     message: `Conflict. The container name "/web" is already in use by container "${id}". You have to remove (or rename) that container to be able to reuse that name.`,
   });
-  containers.releaseName('web', containers.newId());
-  t.throws(() => containers.reserveName('web', id), {code: 'ERR_NAME_IN_USE'});
-  containers.releaseName('web', id);
-  containers.reserveName('web', id);
+  t.deepEqual(containers.ids(), [id]);
+  await containers.remove(other, 'web');
+  t.is(containers.resolve('web'), id);
+  await containers.remove(id, 'web');
+  await containers.create(other, 'web', {name: 'web'});
+  t.is(containers.resolve('web'), other);
 });
 
 for (const name of ['a', '-dash', 'bad name', '../up', 'a/b', '.hidden']) {
   test(`a container cannot be called "${name}"`, async t => {
     using place = await openStore();
-    t.throws(() => place.containers.reserveName(name, place.containers.newId()), {
+    await t.throwsAsync(place.containers.create(place.containers.newId(), name, {}), {
       code: 'ERR_INVALID_NAME',
       message: `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`,
     });
@@ -257,8 +266,7 @@ test('removing a container takes its directory and its name, and may be repeated
   using place = await openStore();
   const {containers} = place;
   const id = containers.newId();
-  containers.reserveName('gone', id);
-  containers.create(id, {});
+  await containers.create(id, 'gone', {});
   mkdirSync(join(containers.keptDirectory(id), 'upper/deep'), {recursive: true});
   await containers.remove(id, 'gone');
   await containers.remove(id, 'gone');
@@ -267,10 +275,26 @@ test('removing a container takes its directory and its name, and may be repeated
   t.deepEqual(readdirSync(join(place.store.root, 'work')), []);
 });
 
+test('a name that a killed renaming left, and a container that was removed half, are swept at once', async t => {
+  using place = await openStore();
+  const {containers, store} = place;
+  const [id, half] = [containers.newId(), containers.newId()];
+  await containers.create(id, 'before', {name: 'before'});
+  await containers.create(half, 'half', {name: 'half'});
+  symlinkSync(id, join(store.root, 'names/after')); // renaming takes the new name, writes the record, drops the old name
+  rmSync(join(store.root, 'names/half'));
+  rmSync(join(containers.keptDirectory(half), 'config.json'));
+  await containers.withLock(id, () => containers.sweepUnfinished()); // somebody may be at it
+  t.deepEqual(readdirSync(join(store.root, 'names')).sort(), ['after', 'before']);
+  await containers.sweepUnfinished();
+  t.deepEqual(readdirSync(join(store.root, 'names')), ['before']);
+  t.deepEqual(readdirSync(join(store.root, 'containers')), [id]);
+});
+
 test("a container's lock excludes others", async t => {
   using place = await openStore();
   const id = place.containers.newId();
-  place.containers.create(id, {});
+  await place.containers.create(id, 'locked', {});
   t.is(await place.containers.withLock(id, () => 'held'), 'held');
 });
 
@@ -310,7 +334,7 @@ test('what a launcher left is removed once it is dead, unless a record says that
   const {directory} = containers.livePlaces(recorded, 'name', dead);
   mkdirSync(directory);
   writeFileSync(join(directory, 'config.json'), '{}');
-  await containers.sweepUnfinished(() => undefined);
+  await containers.sweepUnfinished();
   await volumes.sweepOrphans(id => containers.find(id) !== undefined);
   const left = readdirSync(join(root, 'transient')).map(name => name.slice(-64));
   t.deepEqual(left.sort(), [recorded, running]);

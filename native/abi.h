@@ -70,7 +70,9 @@ struct ct_orders {
         uint64_t start_deadline_ns;    /* a start that takes longer is undone; 0 = never */
         uint64_t deadline_ns;          /* a run that takes longer is killed; 0 = never */
         uint16_t rows, columns;        /* of the terminal, at first */
-        uint32_t reserved[5];
+        uint32_t alive;                /* path of a file that is kept open for writing while the monitor lives, if it is to restart its
+                                        * container: whoever waits for monitors to die is told so by its closing (watch.c). "" = none */
+        uint32_t reserved[4];
         uint32_t journal;              /* path of the file that events are appended to; "" = none */
         uint32_t started_events;       /* lines for it, told at each start, */
         uint32_t ended_events;         /* at each end, before anybody can see it, */

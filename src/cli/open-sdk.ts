@@ -12,6 +12,7 @@ import {
   readStats,
   runtimeInfo,
   Volume,
+  watching,
 } from '../sdk/index.js';
 import {examineHost} from './examine-host.js';
 import type {AttachedStreams, ContainerSummary, ImageSummary, RunningContainer, Sdk} from './sdk.js';
@@ -129,7 +130,8 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     pruneVolumes: options => pruneVolumes(options, here),
     diskUsage: () => diskUsage(runtime),
     events: options => runtime.events(options),
-    boot: () => runtime.boot(),
+    boot: options => runtime.boot(options),
+    watching: async () => watching(runtime),
     info: async () => runtimeInfo(runtime),
     doctor: () => examineHost(runtime),
     close: () => runtime.close(),

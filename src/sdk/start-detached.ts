@@ -58,10 +58,9 @@ export async function startDetached(
   try {
     prepared = preparePlan(runtime, config);
     if (leftovers(prepared.plan)) await runtime.removeCgroups(config);
-    const encoded = encodePlan(
-      prepared.plan,
-      encodeOrders(ordersOf(config, runtime.store.events.places.current)),
-    );
+    const {events, alive} = runtime.store;
+    const orders = encodeOrders(ordersOf(config, events.places.current, alive));
+    const encoded = encodePlan(prepared.plan, orders);
     replaceFile(`${places.directory}/plan.bin`, encoded, {durable: false});
   } catch (error) {
     (await greeting)?.close();

@@ -73,7 +73,9 @@ struct ct_orders {
         uint64_t start_deadline_ns;    /* a start that takes longer is undone; 0 = never */
         uint64_t deadline_ns;          /* a run that takes longer is killed; 0 = never */
         uint16_t rows, columns;        /* of the terminal, at first */
-        uint32_t reserved[3];
+        uint32_t alive;                /* path of a file that is kept open for writing while the monitor lives, if it is to restart its
+                                        * container: whoever waits for monitors to die is told so by its closing (watch.c). "" = none */
+        uint32_t reserved[2];
         uint32_t log_fields;           /* of CT_LOG_JOURNAL: they may hold anything */
         uint32_t oom_events;           /* lines for the journal, told at the end of a run in which the kernel killed somebody for memory */
         uint32_t journal;              /* path of the file that events are appended to; "" = none */

@@ -43,7 +43,8 @@ int read_orders(int plan)
                 r = -EINVAL;
         else if (found->version != CT_ORDERS)
                 r = -EPROTO;
-        else if (!text_is_within(bytes, found->log_name, size) || !text_is_within(bytes, found->log_attributes, size))
+        else if (!text_is_within(bytes, found->log_name, size) || !text_is_within(bytes, found->log_attributes, size) ||
+                 !text_is_within(bytes, found->alive, size))
                 r = -EINVAL;
         else if (!text_is_within(bytes, found->journal, size) || !text_is_within(bytes, found->started_events, size) ||
                  !text_is_within(bytes, found->ended_events, size) || !text_is_within(bytes, found->removed_events, size) ||

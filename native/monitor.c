@@ -245,6 +245,16 @@ static int fork_starter(struct monitor *m, const int *stdio)
         return 0;
 }
 
+/* Its closing, which the kernel does for the dead as well, says that somebody should look after the container. */
+static void show_life(struct monitor *m)
+{
+        const char *path = orders_text(orders()->alive);
+        if (orders()->restart == CT_RESTART_NEVER || !*path)
+                close_if_open(&m->alive);
+        else if (m->alive < 0)
+                m->alive = (int)sys4(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
 /* plan.bin is read anew each time: it may have been replaced. */
 static void start(struct monitor *m)
 {
@@ -258,6 +268,7 @@ static void start(struct monitor *m)
         if (r >= 0)
                 r = read_orders(m->plan);
         if (r >= 0) {
+                show_life(m);
                 m->failed_step = CT_AT_LOG;
                 r = open_log(m);
         }
@@ -452,6 +463,7 @@ static void end(struct monitor *m, const struct ct_said_ended *ended)
 {
         close_log();
         close_if_open(&m->plan);
+        close_if_open(&m->alive);
         close_if_open(&m->listener);
         sys3(__NR_unlinkat, m->directory, "control", 0);
         sys3(__NR_unlinkat, m->directory, "pid", 0);
@@ -576,6 +588,8 @@ int ask_to_reload(struct monitor *m)
                 m->plan = plan;
                 plan = before;
         }
+        if (r == 0)
+                show_life(m);
         close_fd(plan);
         return r == 0 && m->stage == STARTING ? EAGAIN : -r;
 }
@@ -708,7 +722,7 @@ _Noreturn void monitor_main(struct launcher *launcher, const int *fds)
         sys2(__NR_munmap, launcher->shared, sizeof *launcher->shared);
         forget_memory();
         close_all_but(needed, sizeof needed / sizeof *needed);
-        m = (struct monitor){.launcher = launcher, .directory = given[1], .plan = -1, .pidfd = -1, .helper = -1, .input = -1,
+        m = (struct monitor){.launcher = launcher, .directory = given[1], .alive = -1, .plan = -1, .pidfd = -1, .helper = -1, .input = -1,
                              .listener = -1, .terminal_socket = -1, .idle = 1};
         for (int i = 0; i < CLIENTS_MAX; i++)
                 m.clients[i].fd = -1;

@@ -50,6 +50,7 @@ struct monitor {
         struct launcher *launcher;
         int directory;                 /* the working directory as well */
         int listener, life[2];
+        int alive;                     /* open for writing as long as it restarts the container: orders */
         int plan;                      /* plan.bin as the present run has it */
         int pidfd, pid;
         int helper, helper_pid;        /* starter or cleaner: its socket */

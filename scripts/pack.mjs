@@ -15,7 +15,7 @@ const platforms = [
   {arch: 'x64', compiler: 'x86_64-linux-gnu-gcc', debianPackage: 'gcc-x86-64-linux-gnu'},
   {arch: 'arm64', compiler: 'aarch64-linux-gnu-gcc', debianPackage: 'gcc-aarch64-linux-gnu'},
 ];
-const coreFiles = ['libcoracle.so', 'coracle-launcher', 'coracle-init', 'hello'];
+const coreFiles = ['libcoracle.so', 'coracle-launcher', 'coracle-init', 'coracle-watch', 'hello'];
 
 run(process.execPath, ['scripts/build.mjs']);
 rmSync(join(root, 'dist', 'types'), {recursive: true, force: true});

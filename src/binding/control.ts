@@ -73,6 +73,8 @@ export interface Orders {
   readonly deadlineMs: number;
   readonly rows: number;
   readonly columns: number;
+  /** The file that says, kept open for writing, that a monitor lives which is to restart its container. '' = none. */
+  readonly alive: string;
   /** The file that the lines below are appended to: path, and lines with `EVENT_TIME` and `EVENT_EXIT_CODE` in them. */
   readonly journal: string;
   readonly startedEvents: string;
@@ -87,8 +89,18 @@ export const EVENT_EXIT_CODE = '\x02';
 
 /** @throws `ERR_INVALID_OPTION` when labels and variables for log and events are too long */
 export function encodeOrders(orders: Orders): Buffer {
-  const {logName, logAttributes, journal, startedEvents, endedEvents, removedEvents, oomEvents} = orders;
-  const texts = [logName, logAttributes, journal, startedEvents, endedEvents, removedEvents, oomEvents];
+  const {logName, logAttributes, alive, journal, startedEvents, endedEvents, removedEvents, oomEvents} =
+    orders;
+  const texts = [
+    logName,
+    logAttributes,
+    alive,
+    journal,
+    startedEvents,
+    endedEvents,
+    removedEvents,
+    oomEvents,
+  ];
   const strings = texts.map(text => Buffer.concat([Buffer.from(text), Buffer.alloc(1)]));
   const bytes = Buffer.concat([Buffer.alloc(ORDERS_BYTES), ...strings]);
   if (bytes.length > ORDERS_BYTES_MAX) {
@@ -109,7 +121,7 @@ export function encodeOrders(orders: Orders): Buffer {
   bytes.writeBigUInt64LE(BigInt(orders.logBytes), 16);
   u32(orders.logFiles, 24);
   let offset = ORDERS_BYTES;
-  for (const [index, at] of [28, 32, 112, 116, 120, 124, 108].entries()) {
+  for (const [index, at] of [28, 32, 92, 112, 116, 120, 124, 108].entries()) {
     u32(offset, at);
     offset += strings[index]!.length;
   }

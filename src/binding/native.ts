@@ -17,8 +17,8 @@ export const CORE_ABI = 2;
 /** The oldest kernel with everything the core has no fallback for. */
 const OLDEST_KERNEL = {major: 5, minor: 15};
 
-/** The files of the core: the library Node loads, the launcher, the pid 1 of `--init`, and the `hello-world` image's only program. */
-export type CoreFile = 'libcoracle.so' | 'coracle-launcher' | 'coracle-init' | 'hello';
+/** The files of the core: the library Node loads, the launcher, the pid 1 of `--init`, what notices lost monitors for a service, and the `hello-world` image's only program. */
+export type CoreFile = 'libcoracle.so' | 'coracle-launcher' | 'coracle-init' | 'coracle-watch' | 'hello';
 
 /** What C functions take and give: numbers (64-bit ones as bigint when large), bytes, strings. */
 type NativeValue = number | bigint | string | Uint8Array | null;

@@ -4,31 +4,42 @@ import type {Call, Command, Context} from './command.js';
 export const command: Command = {
   name: 'generate systemd',
   usage: '',
-  summary: "Write a systemd unit that runs 'coracle boot' (Coracle's own)",
+  summary:
+    "Write a systemd unit that runs 'coracle boot', and starts again what lost its monitor (Coracle's own)",
   flags: [],
   least: 0,
   most: 0,
   examples: [
     'coracle generate systemd >/etc/systemd/system/coracle.service',
-    'systemctl enable coracle.service',
+    'systemctl enable --now coracle.service',
   ],
   run,
 };
 
-/** The containers' monitors leave the unit's cgroup: stopping it leaves them alone. */
-async function run(_call: Call, {stdout, env}: Context): Promise<number> {
-  const settings = ['CORACLE_ROOT', 'CORACLE_RUN', 'CORACLE_CONFIG'].flatMap(name =>
-    env[name] ? [`Environment=${quoted(`${name}=${env[name]}`)}`] : [],
+/**
+ * The containers' monitors leave the unit's cgroup: stopping it leaves them alone. What could not be started is in the
+ * journal; the unit stays, for the others.
+ */
+async function run(_call: Call, {stdout, env, sdk}: Context): Promise<number> {
+  const {root, file, program} = await (await sdk()).watching();
+  const others = ['CORACLE_RUN', 'CORACLE_CONFIG'].map(name => [name, env[name]] as const);
+  const settings = [['CORACLE_ROOT', root] as const, ...others].flatMap(([name, value]) =>
+    value ? [`Environment=${quoted(`${name}=${value}`)}\n`] : [],
   );
+  const boot = `${word(process.execPath)} ${word(programPath())} boot`;
   stdout.write(`[Unit]
 Description=Coracle containers with a restart policy
 After=local-fs.target network-online.target
 Wants=network-online.target
+RequiresMountsFor=${quoted(root)}
 
 [Service]
-Type=oneshot
-RemainAfterExit=yes
-${settings.map(line => `${line}\n`).join('')}ExecStart=${quoted(process.execPath)} ${quoted(programPath())} boot
+Type=exec
+${settings.join('')}ExecStartPre=-${boot}
+ExecStart=${word(program)} ${word(file)} ${boot} --lost
+Restart=always
+RestartSec=1
+TimeoutStartSec=infinity
 
 [Install]
 WantedBy=multi-user.target
@@ -41,8 +52,13 @@ function programPath(): string {
   return process.argv[1] ?? fileURLToPath(import.meta.url);
 }
 
-/** systemd.service(5): a percent sign and a dollar sign are special, also between quotes. */
+/** Of a command line: a dollar sign is special, also between quotes: systemd.service(5). */
+function word(text: string): string {
+  return quoted(text.replaceAll('$', '$$$$'));
+}
+
+/** A percent sign is special everywhere: systemd.unit(5). */
 function quoted(text: string): string {
-  const safe = text.replaceAll('%', '%%').replaceAll('$', '$$$$');
+  const safe = text.replaceAll('%', '%%');
   return /^[\w@%+=:,./-]+$/.test(safe) ? safe : JSON.stringify(safe);
 }

@@ -14,6 +14,7 @@ import {
   readStats,
   runtimeInfo,
   Volume,
+  watching,
 } from '../sdk/index.js';
 import type {ListedPort} from './displayable-ports.js';
 import {examineHost} from './examine-host.js';
@@ -136,7 +137,8 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     pruneVolumes: options => pruneVolumes(options, here),
     diskUsage: () => diskUsage(runtime),
     events: options => runtime.events(options),
-    boot: () => runtime.boot(),
+    boot: options => runtime.boot(options),
+    watching: async () => watching(runtime),
     info: async () => runtimeInfo(runtime),
     doctor: () => examineHost(runtime),
     close: () => runtime.close(),

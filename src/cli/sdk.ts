@@ -23,6 +23,7 @@ import type {
   StatsReading,
   TerminalSize,
   UpdateOptions,
+  watching,
 } from '../sdk/index.js';
 import type {ListedPort} from './displayable-ports.js';
 
@@ -55,8 +56,12 @@ export interface Sdk {
   restart(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
   /** Lines of its log, as they are written. */
   logs(container: string, options: LogsOptions): AsyncIterable<LogEntry>;
-  /** Starts what its restart policy wants to run. @returns names */
-  boot(): Promise<{readonly started: readonly string[]; readonly failed: readonly string[]}>;
+  /** Starts what its restart policy wants to run, with `lost` only what lost its monitor. @returns names */
+  boot(options: {
+    readonly lost: boolean;
+  }): Promise<{readonly started: readonly string[]; readonly failed: readonly string[]}>;
+  /** What a service needs that starts again at once what lost its monitor. */
+  watching(): Promise<ReturnType<typeof watching>>;
   stop(container: string, options: {readonly timeoutMs?: number; readonly signal?: string}): Promise<void>;
   kill(container: string, signal: string): Promise<void>;
   top(container: string, psOptions: readonly string[]): Promise<ProcessList>;

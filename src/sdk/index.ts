@@ -92,7 +92,7 @@ export type {
   VolumeMount,
 } from './run-options.js';
 export {Runtime, type RuntimeOptions} from './runtime.js';
-export {runtimeInfo} from './runtime-info.js';
+export {runtimeInfo, watching} from './runtime-info.js';
 export type {ProcessList} from './top.js';
 export {VERSION} from './version.js';
 export {Volume, type VolumeOptions} from './volume.js';

@@ -5,8 +5,8 @@ import {logOrders} from './log-config.js';
 import {eventsToCome} from './record-events.js';
 import type {RestartPolicy} from './run-options.js';
 
-/** @param journal the store's, see `eventsToCome` */
-export function ordersOf(config: ContainerConfig, journal: string): Orders {
+/** @param journal the store's, see `eventsToCome` @param alive the store's */
+export function ordersOf(config: ContainerConfig, journal: string, alive: string): Orders {
   const {restart} = config;
   return {
     stdin: config.stdin === 'pipe',
@@ -19,6 +19,7 @@ export function ordersOf(config: ContainerConfig, journal: string): Orders {
     deadlineMs: config.deadlineMs ?? 0,
     rows: config.terminalSize?.rows ?? 0,
     columns: config.terminalSize?.columns ?? 0,
+    alive,
     ...eventsToCome(config, journal),
   };
 }

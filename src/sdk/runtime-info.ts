@@ -1,8 +1,14 @@
 import {readFileSync} from 'node:fs';
 import {arch, cpus, release, totalmem} from 'node:os';
+import {coreFile} from '../binding/index.js';
 import {isUp} from './container-state.js';
 import type {Runtime} from './runtime.js';
 import {VERSION} from './version.js';
+
+/** What a service needs that starts again at once what lost its monitor: what it watches, and by which program. */
+export function watching({store}: Runtime) {
+  return {root: store.root, file: store.alive, program: coreFile('coracle-watch')};
+}
 
 /** What `info` tells of a runtime and its host. */
 export function runtimeInfo(runtime: Runtime) {

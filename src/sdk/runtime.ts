@@ -110,6 +110,8 @@ export class Runtime implements AsyncDisposable {
   #closed = false;
   readonly #runs = new Set<Promise<unknown>>();
   #starting = 0;
+  /** Names of what was started again, and of what could not be. */
+  readonly #again = {started: new Set<string>(), failed: new Set<string>()};
 
   private constructor(
     store: Store,
@@ -648,38 +650,41 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** With its lock held. What cannot be started is reported, and stays as it is. */
-  async #startAgain(record: ContainerRecord): Promise<boolean> {
+  async #startAgain(record: ContainerRecord): Promise<void> {
     try {
       (await startDetached(this, record)).connection.close();
-      return true;
+      this.#again.started.add(record.name);
+      this.#again.failed.delete(record.name);
     } catch (error) {
+      this.#again.failed.add(record.name);
       process.emitWarning(
         `container ${record.name} could not be started again: ${(error as Error).message}`,
         {
           code: 'CORACLE_NOT_RESTARTED',
         },
       );
-      return false;
     }
   }
 
   /**
    * Starts what its restart policy wants to run after a boot, detached. What runs is left alone.
-   * @returns the names of what was started, and of what could not be
+   * @param lost only what lost its monitor: that is what the opening of every runtime does
+   * @returns the names of what was started, since this runtime was opened, and of what could not be
    */
-  async boot(): Promise<{readonly started: readonly string[]; readonly failed: readonly string[]}> {
-    const started: string[] = [];
-    const failed: string[] = [];
-    for (const record of this.listContainers().toReversed()) {
+  async boot({lost = false}: {readonly lost?: boolean} = {}): Promise<{
+    readonly started: readonly string[];
+    readonly failed: readonly string[];
+  }> {
+    for (const record of lost ? [] : this.listContainers().toReversed()) {
       if (record.owner !== undefined) continue;
       await this.store.containers.withLock(record.id, async () => {
         const stopped = wasStopped(this.placesOf(record).directory);
-        if (!restartsAtBoot(record, this.stateOf(record), stopped) || this.isWatched(record)) return;
-        const list = (await this.#startAgain(record)) ? started : failed;
-        list.push(record.name);
+        if (restartsAtBoot(record, this.stateOf(record), stopped) && !this.isWatched(record))
+          await this.#startAgain(record);
       });
     }
-    return {started, failed};
+    const {started, failed} = this.#again;
+    return {started: [...started], failed: [...failed]};
   }
 
   async #finishRun(record: ContainerRecord, directory: string): Promise<void> {

@@ -70,11 +70,10 @@ export async function startDetached(
     if (endpoint !== undefined) writeEndpoint(runtime, places.directory, endpoint);
     prepared = preparePlan(runtime, config);
     if (leftovers(prepared.plan)) await runtime.removeCgroups(config);
-    const encoded = encodePlan(
-      prepared.plan,
-      encodeOrders(ordersOf(config, runtime.store.events.places.current)),
-    );
-    replaceFile(`${places.directory}/plan.bin`, encoded, {durable: false, work: runtime.store.work});
+    const {events, alive, work} = runtime.store;
+    const orders = encodeOrders(ordersOf(config, events.places.current, alive));
+    const encoded = encodePlan(prepared.plan, orders);
+    replaceFile(`${places.directory}/plan.bin`, encoded, {durable: false, work});
   } catch (error) {
     (await greeting)?.close();
     throw error;

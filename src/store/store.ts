@@ -9,6 +9,7 @@
  *     root/transient/LAUNCHER-ID/                  writable layers of containers that live as long as their run
  *     root/live ->                                 below `run`: containers/ID/, names/NAME -> ID of those; events/
  *     root/volumes/NAME/_data, volume.json
+ *     root/alive                                   empty; monitors that are to restart a container have it open
  *     root/work/                                   half-done things; those of dead processes are removed at open
  *     run/DEVICE-INODE/                            what ends with the next boot, of the root of that number
  */
@@ -46,6 +47,8 @@ export class Store {
   readonly live: string;
   /** Where half-done things lie: those of dead processes are removed at open. */
   readonly work: string;
+  /** Closed by whoever had it open for writing, it says that a monitor has ended: see `native/watch.c`. */
+  readonly alive: string;
   readonly containers: Containers;
   readonly events: EventJournal;
   readonly volumes: Volumes;
@@ -79,6 +82,7 @@ export class Store {
     this.run = run;
     this.live = live;
     this.work = join(root, 'work');
+    this.alive = join(root, 'alive');
     this.baseLayer = baseLayer;
     this.containers = new Containers(root, live);
     this.events = new EventJournal(live);

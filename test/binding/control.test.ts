@@ -75,6 +75,7 @@ test('orders are encoded where struct ct_orders has them, with their strings beh
     deadlineMs: 0,
     rows: 24,
     columns: 80,
+    alive: '/alive',
     journal: '/events/current',
     startedEvents: '\n\x01 container start a ;\n',
     endedEvents: '',
@@ -84,7 +85,8 @@ test('orders are encoded where struct ct_orders has them, with their strings beh
   const bytes = encodeOrders(orders);
   t.is(bytes.readUInt32LE(4), bytes.length);
   t.is(bytes.toString('utf8', bytes.readUInt32LE(28), bytes.readUInt32LE(28) + 5), 'a.log');
-  t.is(bytes.toString('utf8', bytes.readUInt32LE(32), bytes.readUInt32LE(112)), ',"attrs":{}\0');
+  t.is(bytes.toString('utf8', bytes.readUInt32LE(32), bytes.readUInt32LE(92)), ',"attrs":{}\0');
+  t.is(bytes.toString('utf8', bytes.readUInt32LE(92), bytes.readUInt32LE(112)), '/alive\0');
   t.is(bytes.toString('utf8', bytes.readUInt32LE(112), bytes.readUInt32LE(116)), '/events/current\0');
   t.is(bytes.toString('utf8', bytes.readUInt32LE(124), bytes.readUInt32LE(108)), '\0');
   t.is(bytes.toString('utf8', bytes.readUInt32LE(108)), '\n\x01 container oom a ;\n\0');

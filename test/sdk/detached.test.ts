@@ -144,10 +144,10 @@ asRoot('started from several sides at once, it runs once', async t => {
 
 asRoot('a monitor holds open what is documented, and nothing of other containers', async t => {
   const others = await Promise.all([detached(t, 'sleep 60'), own.start('sleep 60')]);
-  const container = await detached(t, 'sleep 60', {stdin: 'pipe'});
+  const container = await detached(t, 'sleep 60', {stdin: 'pipe', restart: {name: 'always'}});
   const directory = directoryOf(container);
   const monitor = monitorOf(container);
-  await until(() => descriptorsOf(monitor).length === 15);
+  await until(() => descriptorsOf(monitor).length === 16);
   t.deepEqual(
     descriptorsOf(monitor)
       .map(target => target.replace(/^(pipe|socket|mnt):.*/, '$1'))
@@ -160,6 +160,7 @@ asRoot('a monitor holds open what is documented, and nothing of other containers
       directory,
       `${directory}/${container.id}-json.log`,
       `${directory}/plan.bin`,
+      join(own.root, 'alive'), // as it is to restart the container
       'anon_inode:[pidfd]',
       'mnt',
       'pipe', // stdin

@@ -324,18 +324,19 @@ asRoot.serial(
     await container.capture(['true']);
     await sleep(300);
     const before = hostFootprint(own.folder);
+    const patient = {startDeadlineMs: 120_000}; // an emulated machine takes more than the usual ten seconds for so many
     const ends = Array.from({length: 100}, async (_, index) => {
       await sleep(index * 5);
-      if (index % 4 === 1) return container.exec(['absent']).catch(() => {});
+      if (index % 4 === 1) return container.exec(['absent'], patient).catch(() => {});
       if (index % 4 === 2) {
         const signal = AbortSignal.timeout(index % 10);
-        return container.exec(['sleep', '1000'], {signal}).then(
+        return container.exec(['sleep', '1000'], {...patient, signal}).then(
           running => running.settled,
           () => {},
         );
       }
-      if (index % 4 === 3) return container.capture(['true'], {terminal: {rows: 1, columns: 1}});
-      return container.capture(['true']);
+      if (index % 4 === 3) return container.capture(['true'], {...patient, terminal: {rows: 1, columns: 1}});
+      return container.capture(['true'], patient);
     });
     await Promise.all(ends);
     await assertNothingLeft(t, own.folder, before);

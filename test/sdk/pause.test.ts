@@ -1,6 +1,7 @@
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {readFileSync} from 'node:fs';
+import {existsSync, readFileSync} from 'node:fs';
+import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
 import {Container, type RunningContainer} from '../../src/index.js';
@@ -127,6 +128,52 @@ asRoot('any process may pause, wait for and kill it', async t => {
   await exit;
   t.like(await running.exit, {kind: 'signal', signal: 9});
   await (await other.runtime).close();
+});
+
+asRoot('a detached one can be paused, stopped, killed and removed by any process', async t => {
+  const other = new OwnRuntime(0, own.folder);
+  const here = {runtime: await other.runtime};
+  const paused = async () => {
+    const {id} = await Container.runDetached(
+      'host-shell',
+      {command: ['sleep', '1000'], restart: {name: 'always'}},
+      {runtime: await own.runtime},
+    );
+    const container = await Container.get(id, here);
+    await container.pause();
+    t.is((await container.state()).status, 'paused');
+    return container;
+  };
+  const stopped = await paused();
+  await stopped.stop({timeoutMs: 0});
+  t.like(await stopped.state(), {status: 'exited', exit: {kind: 'signal', signal: 9}});
+  const killed = await paused();
+  await killed.kill();
+  await killed.wait();
+  t.like(await killed.state(), {status: 'exited', exit: {kind: 'signal', signal: 9}});
+  const removed = await paused();
+  await t.throwsAsync(removed.remove(), {code: 'ERR_CONTAINER_PAUSED'});
+  await removed.remove({force: true});
+  await t.throwsAsync(removed.state(), {code: 'ERR_CONTAINER_NOT_FOUND'});
+  for (const container of [stopped, killed]) await container.remove();
+  await here.runtime.close();
+});
+
+asRoot('one whose monitor was killed ends with the next open', async t => {
+  const container = await Container.runDetached(
+    'host-shell',
+    {command: ['sleep', '1000']},
+    {runtime: await own.runtime},
+  );
+  await container.pause();
+  const state = await container.state();
+  t.is(state.status, 'paused');
+  const watcher = join(own.root, 'containers', container.id, 'watcher');
+  process.kill(Number.parseInt(readFileSync(watcher, 'utf8'), 10), 'SIGKILL');
+  while (existsSync(watcher)) await (await new OwnRuntime(0, own.folder).runtime).close();
+  t.false(isRunning((state as {pid: number}).pid));
+  t.like(await container.state(), {status: 'exited', exit: {cause: {kind: 'supervisor-lost'}}});
+  await container.remove();
 });
 
 asRoot('closing the runtime ends it', async t => {

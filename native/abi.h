@@ -70,14 +70,37 @@ struct ct_orders {
         uint64_t start_deadline_ns;    /* a start that takes longer is undone; 0 = never */
         uint64_t deadline_ns;          /* a run that takes longer is killed; 0 = never */
         uint16_t rows, columns;        /* of the terminal, at first */
-        uint32_t reserved[5];
+        uint32_t journal_most;         /* the journal is put aside when it is longer than so many bytes; 0 = never */
+        uint32_t journal_aside;        /* path: where to */
+        uint32_t reserved[3];
         uint32_t journal;              /* path of the file that events are appended to; "" = none */
         uint32_t started_events;       /* lines for it, told at each start, */
         uint32_t ended_events;         /* at each end, before anybody can see it, */
         uint32_t removed_events;       /* and when the last teardown has removed everything; CT_EVENT_* stand in them */
 };
 
-enum { CT_EVENT_TIME = 1 /* seconds, '.', nine digits */, CT_EVENT_EXIT_CODE = 2 /* the code, or 128 and the signal */ };
+enum {
+        CT_EVENT_TIME = 1,             /* seconds, '.', nine digits */
+        CT_EVENT_EXIT_CODE = 2,        /* the code, or 128 and the signal */
+        CT_EVENT_EXEC_ID = 3,          /* of a probe: 64 hexadecimal digits, new each time */
+};
+
+/* The orders of probe.bin, whose plan is that of a health check's command. As struct ct_orders otherwise. */
+#define CT_HEALTH 1u
+
+struct ct_health {
+        uint32_t version, size;
+        uint64_t interval_ns;          /* from the end of a probe to the next */
+        uint64_t timeout_ns;           /* a probe that takes longer, counted from its exec, is killed and has failed */
+        uint64_t start_period_ns;      /* failures before this do not count, as long as none has succeeded, */
+        uint64_t start_interval_ns;    /* and this is the interval */
+        uint64_t start_deadline_ns;    /* a probe that takes longer up to its exec has failed */
+        uint32_t retries;              /* so many failures one after the other make it unhealthy */
+        uint32_t pause_file;           /* path of the file that begins with '1' while the container stands still; "" = it never does */
+        uint32_t begun_events;         /* of a probe, before it starts, */
+        uint32_t ended_events;         /* and at its end */
+        uint32_t healthy_events, unhealthy_events;     /* when it becomes so */
+};
 
 /* An entry of a CT_LOG_BINARY file: this, the bytes, and the length of both once more, for readers that begin at the end. */
 enum { CT_LOG_PARTIAL = 16 /* in stream: the line goes on in the next entry of the stream */ };

@@ -53,7 +53,7 @@ enum {
         CT_SAID_OUTPUT = 106,          /* flags: 1 stdout, 2 stderr; the bytes */
         CT_SAID_DROPPED = 107,         /* flags as of OUTPUT; struct ct_said_dropped: so much is missing here */
         CT_SAID_ENDED = 108,           /* struct ct_said_ended: all is torn down, there is no monitor any more */
-        CT_SAID_HEALTH = 109,          /* state.json has a new health */
+        CT_SAID_HEALTH = 109,          /* health.json has a new result */
 };
 
 struct ct_said_hello {

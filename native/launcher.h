@@ -81,6 +81,9 @@ _Noreturn void enter_main(void);
 int start_container(struct launcher *launcher, struct run *run);
 /* Closes every descriptor from 3 on but these. */
 void close_all_but(const int *needed, int count);
+/* watch-spawners.c: kills a process group of our children and reaps it; 0 when somebody in it has yet to die: it stands in a
+ * frozen cgroup. */
+int reap_group(int32_t group);
 /* containers.c: the exit phase of a plan, small files read before they go. */
 uint32_t read_exit_reports(int plan, char *to, uint32_t room);
 

@@ -2,6 +2,7 @@ import {
   parseDeviceRate,
   parseDeviceWeight,
   parseDuration,
+  parseGoDuration,
   parseMount,
   parseSize,
   parseUlimit,
@@ -10,7 +11,6 @@ import type {Flag} from './command.js';
 import {checkCpus, checkEnv, checkInteger, checkLabel, checkSysctl, checkUint16} from './flag-checks.js';
 
 const NETWORKS_LATER = 'networks come with a later release; --network none (the default) and host work';
-const HEALTH_LATER = 'health checks come with the next release';
 const SHARING_LATER = 'sharing volumes and cgroup namespaces comes with a later release';
 
 const SHORT_NAMES: Readonly<Record<string, string>> = {publish: 'p'};
@@ -86,6 +86,38 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {name: 'env', short: 'e', type: 'list', summary: 'Set environment variables', check: checkEnv},
   {name: 'env-file', type: 'list', summary: 'Read in a file of environment variables'},
   {name: 'group-add', type: 'list', summary: 'Add additional groups to join'},
+  {name: 'health-cmd', type: 'string', summary: 'Command to run to check health'},
+  {
+    name: 'health-interval',
+    type: 'duration',
+    summary: 'Time between running the check (ms|s|m|h) (default 0s)',
+    check: parseGoDuration,
+  },
+  {
+    name: 'health-retries',
+    type: 'int',
+    summary: 'Consecutive failures needed to report unhealthy',
+    check: checkInteger,
+  },
+  {
+    name: 'health-start-interval',
+    type: 'duration',
+    summary: 'Time between running the check during the start period (ms|s|m|h) (default 0s)',
+    check: parseGoDuration,
+  },
+  {
+    name: 'health-start-period',
+    type: 'duration',
+    summary:
+      'Start period for the container to initialize before starting health-retries countdown (ms|s|m|h) (default 0s)',
+    check: parseGoDuration,
+  },
+  {
+    name: 'health-timeout',
+    type: 'duration',
+    summary: 'Maximum time to allow one check to run (ms|s|m|h) (default 0s)',
+    check: parseGoDuration,
+  },
   {name: 'hostname', short: 'h', type: 'string', summary: 'Container host name'},
   {name: 'init', summary: 'Run an init inside the container that forwards signals and reaps processes'},
   {name: 'interactive', short: 'i', summary: 'Keep STDIN open and pass it through'},
@@ -115,6 +147,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     type: 'network',
     summary: 'Connect a container to a network: none or host (default none)',
   },
+  {name: 'no-healthcheck', summary: 'Disable any container-specified HEALTHCHECK'},
   {name: 'oom-kill-disable', summary: 'Disable OOM Killer'},
   {
     name: 'oom-score-adj',
@@ -202,15 +235,6 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     'publish',
   ]),
   {name: 'publish-all', short: 'P', summary: '', unsupported: NETWORKS_LATER},
-  ...unsupported(HEALTH_LATER, [
-    'health-cmd',
-    'health-interval',
-    'health-retries',
-    'health-start-interval',
-    'health-start-period',
-    'health-timeout',
-  ]),
-  {name: 'no-healthcheck', summary: '', hidden: true},
   ...unsupported(SHARING_LATER, ['cgroupns', 'volumes-from']),
   ...unsupported('there is one way to run containers here', ['runtime', 'isolation', 'annotation']),
   ...unsupported('name the devices: --device', ['device-cgroup-rule']),

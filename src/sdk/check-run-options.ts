@@ -14,6 +14,7 @@ import {
   invalidOption,
 } from './check-option.js';
 import {envKey} from './env-key.js';
+import {checkHealthcheck} from './healthcheck.js';
 import {checkLog} from './log-config.js';
 import {nearestName} from './nearest-name.js';
 import {parseSignal} from './parse-signal.js';
@@ -100,6 +101,7 @@ export const RUN_OPTION_CHECKS = {
   },
   log: checkLog,
   restart: checkRestart,
+  healthcheck: checkHealthcheck,
   init: checkBoolean,
   stopSignal: (option, value) => {
     checkString(option, value);

@@ -4,6 +4,7 @@ import type {ContainerDefaults, Healthcheck} from '../oci/index.js';
 import {cleanPath, refusalInProc} from './check-mounts.js';
 import {DEFAULT_PATH} from './docker-defaults.js';
 import {envKey} from './env-key.js';
+import {asksForHealth, mergeHealthcheck} from './healthcheck.js';
 import type {LogConfig} from './log-config.js';
 import {formatNanoseconds} from './nanosecond-time.js';
 import type {NormalizedOptions} from './normalize-run-options.js';
@@ -75,7 +76,10 @@ export interface ContainerConfig extends Unchanged {
   /** Of the image's configuration, kept for `inspect` and for later releases. */
   readonly exposedPorts: readonly string[];
   readonly imageVolumes: readonly string[];
+  /** The image's, under what options say. */
   readonly healthcheck: Healthcheck | null;
+  /** Options asked for a health check: it is not started where there would be none. Absent: no. */
+  readonly wantsHealth?: true;
   readonly shell: readonly string[] | null;
 }
 
@@ -198,7 +202,8 @@ export function makeContainerConfig(
     ...sharedNamespaces(options, idOf),
     exposedPorts: Object.keys(image.config.ExposedPorts ?? {}),
     imageVolumes,
-    healthcheck: image.config.Healthcheck ?? null,
+    healthcheck: mergeHealthcheck(options.healthcheck, image.config.Healthcheck),
+    ...(asksForHealth(options) && {wantsHealth: true}),
     shell: image.config.Shell ?? null,
   };
 }

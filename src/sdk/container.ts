@@ -43,6 +43,7 @@ import {notRunning} from './exec-failure.js';
 import type {ExecOptions} from './exec-options.js';
 import {exitOf, isRefusal, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
+import {asksForHealth} from './healthcheck.js';
 import type {ContainerInspect} from './inspect-record.js';
 import {MonitorConnection} from './monitor-connection.js';
 import {exitOfRecord, type Sender, senderNumber} from './monitor-records.js';
@@ -130,7 +131,11 @@ export class Container implements AsyncDisposable {
     const request = await describeRun(image, options, call);
     const {runtime, normalized, subject} = request;
     const {stdin, signal} = normalized;
-    refuseAttached({tty: normalized.tty, ...(normalized.restart && {restart: normalized.restart})});
+    refuseAttached({
+      tty: normalized.tty,
+      ...(normalized.restart && {restart: normalized.restart}),
+      ...(asksForHealth(normalized) && {wantsHealth: true}),
+    });
     if (subject === undefined) {
       const created = await runtime.createContainer(image, normalized);
       return new Container(runtime, created).start({stdin, explain, ...(signal && {signal})});
@@ -161,6 +166,7 @@ export class Container implements AsyncDisposable {
       'run',
       Runtime.configurationOf(call.runtime),
     );
+    if (asksForHealth(normalized)) refuseAttached({wantsHealth: true});
     const runtime = call.runtime ?? (await Runtime.default());
     normalized.signal?.throwIfAborted();
     const subject = subjectOf(await runtime.describeContainer(image, normalized));
@@ -926,8 +932,22 @@ function heldBySomebody(name: string): CoracleError {
   );
 }
 
-/** It would end with this program: nobody would be there to start it again, or to hold its terminal. */
-function refuseAttached({restart, tty}: Pick<ContainerConfig, 'restart' | 'tty'>): void {
+/** It would end with this program: nobody would be there to start it again, to hold its terminal, to look after its health. */
+function refuseAttached({
+  restart,
+  tty,
+  wantsHealth,
+}: Pick<ContainerConfig, 'restart' | 'tty' | 'wantsHealth'>): void {
+  if (wantsHealth) {
+    throw new CoracleError(
+      'ERR_INVALID_OPTION',
+      'a container with a health check can only be started detached',
+      {
+        hint: 'Use startDetached(), startAttached() or Container.runDetached(): its monitor runs the checks.',
+        details: {option: 'healthcheck'},
+      },
+    );
+  }
   if (tty) {
     throw new CoracleError('ERR_INVALID_OPTION', 'a container with a terminal can only be started detached', {
       hint: 'Use startDetached() or startAttached().',

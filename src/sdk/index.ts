@@ -45,12 +45,15 @@ export {type Check, diagnose} from './diagnose.js';
 export {type ExecResult, RunningExec} from './exec.js';
 export type {ExecOptions} from './exec-options.js';
 export type {ExplainedStep} from './explain-plan.js';
+export type {Health, ProbeResult} from './health-state.js';
+export {hasProbe} from './healthcheck.js';
 export {Image, type ImageImportOptions, type InRuntime} from './image.js';
 export {type ImageInspect, inspectArchivedImages} from './inspect-image.js';
 export type {ContainerInspect} from './inspect-record.js';
 export {parseDevice, parseDeviceRate, parseDeviceWeight} from './parse-device.js';
 export {parseDuration} from './parse-duration.js';
 export {parseEnvFile} from './parse-env-file.js';
+export {parseGoDuration} from './parse-go-duration.js';
 export {parseMount} from './parse-mount.js';
 export {parseSignal, signalName} from './parse-signal.js';
 export {parseSize} from './parse-size.js';
@@ -75,6 +78,7 @@ export type {LogEntry} from './read-log.js';
 export type {
   BindMount,
   Device,
+  HealthcheckOptions,
   LogOptions,
   Mount,
   RestartPolicy,

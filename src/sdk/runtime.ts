@@ -44,6 +44,7 @@ import {
   writeExit,
 } from './container-files.js';
 import {type ContainerState, isUp} from './container-state.js';
+import {type Health, readHealth} from './health-state.js';
 import {HostFacts} from './host-facts.js';
 import {type ContainerInspect, inspectRecord} from './inspect-record.js';
 import {DEFAULT_LOG, logNameOf} from './log-config.js';
@@ -448,6 +449,11 @@ export class Runtime implements AsyncDisposable {
     return isPaused(this.cgroupsOf(record)) ? {...state, status: 'paused'} : state;
   }
 
+  /** @internal Undefined where nobody looks after it: see `readHealth`. */
+  healthOf(record: ContainerRecord, state: ContainerState): Health | undefined {
+    return readHealth(this.placesOf(record).directory, record, state);
+  }
+
   /** @internal A container's cgroups that are there, by controller. */
   cgroupsOf({
     id,
@@ -489,7 +495,9 @@ export class Runtime implements AsyncDisposable {
     const image = this.store.findImage(config.image.id);
     const log = `${directory}/${logNameOf(config)}`;
     const writable = size ? await treeSize(`${layer}/upper`) : 0;
-    return inspectRecord(config, this.stateOf(config), {
+    const state = this.stateOf(config);
+    const health = readHealth(directory, config, state);
+    return inspectRecord(config, state, {
       directory,
       layers: [...(image?.layers.toReversed() ?? []), this.baseLayer],
       upperDirectory: `${layer}/upper`,
@@ -499,6 +507,7 @@ export class Runtime implements AsyncDisposable {
       cgroupNamespace: 'private',
       execIds: readExecs(directory),
       restarts: readMonitorState(directory)?.restarts ?? 0,
+      ...(health && {health}),
       logPath: config.log?.driver === 'json-file' && existsSync(log) ? log : '',
       ...(size && {sizes: {writable, total: writable + (image?.size ?? 0)}}),
     });

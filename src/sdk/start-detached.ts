@@ -22,6 +22,7 @@ import {compressLog} from './container-logs.js';
 import {MonitorConnection} from './monitor-connection.js';
 import {ordersOf} from './monitor-orders.js';
 import {onAbort} from './on-abort.js';
+import {prepareProbe} from './prepare-probe.js';
 import {prepareStart} from './prepare-start.js';
 import type {Runtime} from './runtime.js';
 import {startFailure} from './start-failure.js';
@@ -58,10 +59,14 @@ export async function startDetached(
   try {
     prepared = preparePlan(runtime, config);
     if (leftovers(prepared.plan)) await runtime.removeCgroups(config);
-    const encoded = encodePlan(
-      prepared.plan,
-      encodeOrders(ordersOf(config, runtime.store.events.places.current)),
+    const encoded = encodePlan(prepared.plan, encodeOrders(ordersOf(config, runtime.store.events.places)));
+    const probe = prepareProbe(
+      runtime.facts,
+      config,
+      runtime.store.getImage(config.image.id),
+      prepared.cgroups,
     );
+    if (probe !== undefined) replaceFile(`${places.directory}/probe.bin`, probe, {durable: false});
     replaceFile(`${places.directory}/plan.bin`, encoded, {durable: false});
   } catch (error) {
     (await greeting)?.close();

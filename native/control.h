@@ -25,6 +25,7 @@ enum {
         CT_ASK_RESIZE = 6,             /* * struct ct_ask_resize */
         CT_ASK_RELOAD = 7,             /* * plan.bin was replaced: take its orders */
         CT_ASK_GIVE_UP = 8,            /* undo a start that is under way */
+        CT_ASK_PAUSED = 9,             /* the container was made to stand still: the probe that is under way means nothing */
 };
 
 enum { CT_SIGNAL_FINAL = 1 /* no restart after this */ };

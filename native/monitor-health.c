@@ -19,7 +19,7 @@ static struct {
         int timed_out;
         const char *failure;           /* "exec" or "join": how it failed before its exec, 0 = it did not; */
         int32_t failed;                /* its errno */
-        int cancelled;                 /* its result means nothing: the container has ended */
+        int cancelled;                 /* its result means nothing: the container has ended, or stood still meanwhile */
         int32_t lost;                  /* a group of processes to be reaped that were killed while they joined; 0 = none */
         uint64_t due, began_ns;
         uint64_t started_ns;           /* of the container */
@@ -27,10 +27,9 @@ static struct {
         char exec_id[EXEC_ID_SIZE];
         struct probe_result next;
         struct health health;
+        /* The output of the results that are kept, and behind it that of the present probe. */
+        char texts[(HEALTH_RESULTS_MAX + 1) * HEALTH_OUTPUT_MAX];
 } h;
-
-/* The output of the results that are kept, and behind it that of the present probe. */
-static char texts[(HEALTH_RESULTS_MAX + 1) * HEALTH_OUTPUT_MAX];
 
 static int is_starting(void)
 {
@@ -97,7 +96,7 @@ static void forget_oldest(void)
 {
         uint32_t length = h.health.results[0].length;
         h.used -= length;
-        memmove(texts, texts + length, h.used);
+        memmove(h.texts, h.texts + length, h.used);
         h.health.count--;
         memmove(h.health.results, h.health.results + 1, h.health.count * sizeof h.health.results[0]);
 }
@@ -110,9 +109,9 @@ static void note_result(struct monitor *m, const char *outcome, int32_t code)
         h.next.outcome = outcome;
         h.next.code = code;
         if (h.health.count == HEALTH_RESULTS_MAX) {
-                const char *present = texts + h.used;
+                const char *present = h.texts + h.used;
                 forget_oldest();
-                memmove(texts + h.used, present, h.next.length);
+                memmove(h.texts + h.used, present, h.next.length);
         }
         h.health.results[h.health.count++] = h.next;
         h.used += h.next.length;
@@ -185,7 +184,7 @@ static void begin_probe(struct monitor *m)
 static int read_output(void)
 {
         uint32_t room = HEALTH_OUTPUT_MAX - h.next.length;
-        long n = sys3(__NR_read, h.output, room > 0 ? texts + h.used + h.next.length : (char *)&scratch, room > 0 ? room : sizeof scratch);
+        long n = sys3(__NR_read, h.output, room > 0 ? h.texts + h.used + h.next.length : (char *)&scratch, room > 0 ? room : sizeof scratch);
         if (n == -EAGAIN || n == -EINTR)
                 return 0;
         if (n <= 0) {
@@ -241,7 +240,8 @@ static void conclude(struct monitor *m, int code)
                 note_result(m, h.timed_out ? "timeout" : "exited", h.timed_out ? 0 : code);
 }
 
-static void prober_reported(struct monitor *m)
+/* As starter_reported(): not part of the frame that lasts. */
+static __attribute__((noinline)) void prober_reported(struct monitor *m)
 {
         struct report report;
         if (!hear_starter(&h.prober, &report, &h.pidfd))
@@ -283,13 +283,22 @@ static void probe_ended(struct monitor *m)
         conclude(m, code);
 }
 
-/* While the container stands still, so does the time of its probe. */
+void cancel_probe(void)
+{
+        if (h.at == RESTING)
+                return;
+        h.cancelled = 1;
+        h.due = 0;
+        kill_probe();
+}
+
+/* Whoever made the container stand still may have died before it could say so. */
 static void time_is_over(struct monitor *m)
 {
         if (h.at == RESTING) {
                 begin_probe(m);
         } else if (is_paused()) {
-                h.due = now_ns() + (h.at == JOINING ? h.orders.start_deadline_ns : h.orders.timeout_ns);
+                cancel_probe();
         } else {
                 h.due = 0;
                 if (h.at == JOINING)
@@ -345,7 +354,7 @@ void begin_health(struct monitor *m)
         h.plan = plan;
         h.started_ns = m->executed_ns;
         h.used = 0;
-        h.health = (struct health){.status = "starting", .texts = texts};
+        h.health = (struct health){.status = "starting", .texts = h.texts};
         write_health(m, &h.health);
         if (h.at == RESTING)
                 rest();
@@ -357,6 +366,5 @@ void end_health(void)
                 close_fd(h.plan);
         h.plan = 0;
         h.due = 0;
-        h.cancelled = 1;
-        kill_probe();
+        cancel_probe();
 }

@@ -12,6 +12,7 @@
 #define IDLE_NS 1000000000u            /* silent for so long, buffers are given back */
 #define LAST_WORDS_NS 10000000000u     /* how long a client that lost output may take to read the rest, at the end */
 #define SECOND 1000000000u
+#define STACK_BELOW (64 * 1024)        /* more than anything here takes */
 
 extern char __bss_start[], _end[];
 
@@ -174,7 +175,8 @@ static void started(struct monitor *m)
                 sys4(__NR_pidfd_send_signal, m->pidfd, m->sent.signal, 0, 0);
 }
 
-static void starter_reported(struct monitor *m)
+/* A report is large: it shall not be part of the frame that lasts. */
+static __attribute__((noinline)) void starter_reported(struct monitor *m)
 {
         struct report report;
         if (!hear_starter(&m->helper, &report, &m->pidfd))
@@ -438,9 +440,17 @@ static int next_due(const struct monitor *m, struct ct_timespec *wait)
         return 1;
 }
 
+/* What was called once, and deeper than this, has left its pages. Never inlined: below its own frame nothing is alive. */
+static __attribute__((noinline)) void trim_stack(void)
+{
+        uintptr_t page = 4096, below = ((uintptr_t)__builtin_frame_address(0) - 512) & ~(page - 1);
+        sys3(__NR_madvise, below - STACK_BELOW, STACK_BELOW, 4 /* MADV_DONTNEED */);
+}
+
 static void trim(struct monitor *m)
 {
         trim_log(m);
+        trim_stack();
         sys3(__NR_madvise, chunk, sizeof chunk, 4 /* MADV_DONTNEED */);
         sys3(__NR_madvise, &scratch, sizeof scratch, 4);
         m->idle = 1;

@@ -164,6 +164,8 @@ int hear_cleaner(struct helper *cleaner, struct ct_said_ended *ended);
 struct pollfd;
 void begin_health(struct monitor *m);
 void end_health(void);
+/* The one that is under way, if any: as if it had never begun. */
+void cancel_probe(void);
 void list_health(struct pollfd *polled);
 /* polled: as listed, or 0 when nothing happened. */
 void serve_health(struct monitor *m, const struct pollfd *polled);

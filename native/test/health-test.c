@@ -165,19 +165,25 @@ static void begin(int directory)
         begin_health(&m);
 }
 
-/* As the monitor's loop does, until so many results were told. The next probe is due whenever the last is over. */
+/* As the monitor's loop does. */
+static void wait_and_serve(void)
+{
+        struct pollfd polled[HEALTH_POLLS];
+        struct ct_timespec wait = {0, 20000000};
+        for (int i = 0; i < HEALTH_POLLS; i++)
+                polled[i] = (struct pollfd){-1, POLLIN, 0};
+        list_health(polled);
+        long n = sys5(__NR_ppoll, polled, HEALTH_POLLS, &wait, 0, 8);
+        serve_health(&m, n > 0 ? polled : 0);
+}
+
+/* Until so many results were told. The next probe is due whenever the last is over. */
 static void serve(uint32_t results)
 {
         for (uint32_t until = told + results; told < until;) {
-                struct pollfd polled[HEALTH_POLLS];
-                struct ct_timespec wait = {0, 20000000};
                 if (h.at == RESTING)
                         h.due = now_ns();
-                for (int i = 0; i < HEALTH_POLLS; i++)
-                        polled[i] = (struct pollfd){-1, POLLIN, 0};
-                list_health(polled);
-                long n = sys5(__NR_ppoll, polled, HEALTH_POLLS, &wait, 0, 8);
-                serve_health(&m, n > 0 ? polled : 0);
+                wait_and_serve();
         }
 }
 
@@ -262,6 +268,18 @@ static void test_failures(int directory)
                 serve_health(&m, 0);
         }
         check(begun == before, "of what stands still nothing is asked");
+        sys3(__NR_unlinkat, directory, "paused", 0);
+        next.hangs = 1;
+        h.due = now_ns();
+        serve_health(&m, 0);
+        write_file(directory, "paused", "1\n", 2);
+        before = (int)told;
+        h.due = now_ns();
+        serve_health(&m, 0);
+        while (h.at != RESTING)
+                wait_and_serve();
+        check(before == (int)told && h.due > now_ns(), "what was under way when it came to a stand is given up, and means nothing");
+        next.hangs = 0;
         sys3(__NR_unlinkat, directory, "paused", 0);
         next.code = 0;
         serve(2);

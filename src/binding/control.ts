@@ -18,6 +18,7 @@ export const ASK = {
   resize: 6,
   reload: 7,
   giveUp: 8,
+  paused: 9,
 } as const;
 
 export const SAID = {

@@ -11,6 +11,7 @@ export {
   type StartedAttachment,
   type StartOptions,
   type StopOptions,
+  type WaitOptions,
 } from './container.js';
 export type {ContainerConfig} from './container-config.js';
 export type {LogsOptions} from './container-logs.js';
@@ -94,4 +95,5 @@ export {runtimeInfo} from './runtime-info.js';
 export type {ProcessList} from './top.js';
 export {VERSION} from './version.js';
 export {Volume, type VolumeOptions} from './volume.js';
+export type {Readiness, WaitForOptions} from './wait-for.js';
 export {type EventsOptions, eventJson, type RuntimeEvent} from './watch-events.js';

@@ -75,7 +75,8 @@ struct ct_orders {
         uint16_t rows, columns;        /* of the terminal, at first */
         uint32_t alive;                /* path of a file that is kept open for writing while the monitor lives, if it is to restart its
                                         * container: whoever waits for monitors to die is told so by its closing (watch.c). "" = none */
-        uint32_t reserved[2];
+        uint32_t journal_most;         /* the journal is put aside when it is longer than so many bytes; 0 = never */
+        uint32_t journal_aside;        /* path: where to */
         uint32_t log_fields;           /* of CT_LOG_JOURNAL: they may hold anything */
         uint32_t oom_events;           /* lines for the journal, told at the end of a run in which the kernel killed somebody for memory */
         uint32_t journal;              /* path of the file that events are appended to; "" = none */
@@ -84,7 +85,28 @@ struct ct_orders {
         uint32_t removed_events;       /* and when the last teardown has removed everything; CT_EVENT_* stand in them */
 };
 
-enum { CT_EVENT_TIME = 1 /* seconds, '.', nine digits */, CT_EVENT_EXIT_CODE = 2 /* the code, or 128 and the signal */ };
+enum {
+        CT_EVENT_TIME = 1,             /* seconds, '.', nine digits */
+        CT_EVENT_EXIT_CODE = 2,        /* the code, or 128 and the signal */
+        CT_EVENT_EXEC_ID = 3,          /* of a probe: 64 hexadecimal digits, new each time */
+};
+
+/* The orders of probe.bin, whose plan is that of a health check's command. As struct ct_orders otherwise. */
+#define CT_HEALTH 1u
+
+struct ct_health {
+        uint32_t version, size;
+        uint64_t interval_ns;          /* from the end of a probe to the next */
+        uint64_t timeout_ns;           /* a probe that takes longer, counted from its exec, is killed and has failed */
+        uint64_t start_period_ns;      /* failures before this do not count, as long as none has succeeded, */
+        uint64_t start_interval_ns;    /* and this is the interval */
+        uint64_t start_deadline_ns;    /* a probe that takes longer up to its exec has failed */
+        uint32_t retries;              /* so many failures one after the other make it unhealthy */
+        uint32_t pause_file;           /* path of the file that begins with '1' while the container stands still; "" = it never does */
+        uint32_t begun_events;         /* of a probe, before it starts, */
+        uint32_t ended_events;         /* and at its end */
+        uint32_t healthy_events, unhealthy_events;     /* when it becomes so */
+};
 
 /* An entry of a CT_LOG_BINARY file: this, the bytes, and the length of both once more, for readers that begin at the end. */
 enum { CT_LOG_PARTIAL = 16 /* in stream: the line goes on in the next entry of the stream */ };

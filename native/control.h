@@ -25,6 +25,7 @@ enum {
         CT_ASK_RESIZE = 6,             /* * struct ct_ask_resize */
         CT_ASK_RELOAD = 7,             /* * plan.bin was replaced: take its orders, and its teardown for the present run */
         CT_ASK_GIVE_UP = 8,            /* undo a start that is under way */
+        CT_ASK_PAUSED = 9,             /* the container was made to stand still: the probe that is under way means nothing */
 };
 
 enum { CT_SIGNAL_FINAL = 1 /* no restart after this */ };
@@ -53,7 +54,7 @@ enum {
         CT_SAID_OUTPUT = 106,          /* flags: 1 stdout, 2 stderr; the bytes */
         CT_SAID_DROPPED = 107,         /* flags as of OUTPUT; struct ct_said_dropped: so much is missing here */
         CT_SAID_ENDED = 108,           /* struct ct_said_ended: all is torn down, there is no monitor any more */
-        CT_SAID_HEALTH = 109,          /* state.json has a new health */
+        CT_SAID_HEALTH = 109,          /* health.json has a new result */
 };
 
 struct ct_said_hello {

@@ -85,6 +85,9 @@ int start_container(struct launcher *launcher, struct run *run);
 void close_all_but(const int *needed, int count);
 /* forward.c: ends and reaps the process that holds a container's ports; *pid is 0 then. */
 void end_forwarder(int32_t *pid);
+/* watch-spawners.c: kills a process group of our children and reaps it; 0 when somebody in it has yet to die: it stands in a
+ * frozen cgroup. */
+int reap_group(int32_t group);
 /* containers.c: the exit phase of a plan, small files read before they go. */
 uint32_t read_exit_reports(int plan, char *to, uint32_t room);
 

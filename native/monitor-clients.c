@@ -211,6 +211,9 @@ static int take_request(struct monitor *m, struct client *client, const struct c
         case CT_ASK_GIVE_UP:
                 ask_to_give_up(m);
                 return 1;
+        case CT_ASK_PAUSED:
+                cancel_probe();
+                return 1;
         case CT_ASK_INPUT:
                 return take_input(m, client, body, length);
         case CT_ASK_END_INPUT:

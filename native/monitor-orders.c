@@ -4,7 +4,7 @@
 union scratch scratch __attribute__((aligned(4096)));
 _Alignas(struct ct_orders) char orders_bytes[ORDERS_SIZE];
 
-static int text_is_within(const char *bytes, uint32_t offset, uint32_t size)
+int text_is_within(const char *bytes, uint32_t offset, uint32_t size)
 {
         if (offset == 0)
                 return 1;
@@ -49,6 +49,8 @@ int read_orders(int plan)
         else if (!text_is_within(bytes, found->journal, size) || !text_is_within(bytes, found->started_events, size) ||
                  !text_is_within(bytes, found->ended_events, size) || !text_is_within(bytes, found->removed_events, size) ||
                  !text_is_within(bytes, found->oom_events, size))
+                r = -EINVAL;
+        else if (!text_is_within(bytes, found->journal_aside, size))
                 r = -EINVAL;
         else if (found->log == CT_LOG_JOURNAL && !is_journal(bytes, found, size))
                 r = -EINVAL;

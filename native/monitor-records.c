@@ -212,28 +212,71 @@ void write_exit(struct monitor *m, const struct ending *ending)
         replace(m, "exit.json", "exit.json~", end);
 }
 
-/* docs/events.md. A writer never waits and never reads: rotation is left to those who have more to do. */
-void write_events(uint32_t lines, int exit_code)
+void write_health(struct monitor *m, const struct health *health)
 {
-        const char *from = orders_text(lines);
+        const char *text = health->texts;
+        char *end = string(record, "{\"version\":1,\"status\":\"", health->status);
+        end = number(end, ",\"failingStreak\":", health->streak);
+        end = text_append(end, ",\"log\":[");
+        for (uint32_t i = 0; i < health->count; i++) {
+                const struct probe_result *result = &health->results[i];
+                end = string(end, i > 0 ? ",{\"start\":\"" : "{\"start\":\"", result->start);
+                end = string(end, ",\"end\":\"", result->end);
+                end = string(end, ",\"outcome\":\"", result->outcome);
+                end = signed_number(end, ",\"code\":", result->code);
+                end = number(end, ",\"truncated\":", result->truncated);
+                end = text_append(end, ",\"output\":\"");
+                end = text_append(json_escape(end, text, result->length), "\"}");
+                text += result->length;
+        }
+        end = text_append(end, "]}\n");
+        replace(m, "health.json", "health.json~", end);
+}
+
+#define LOCK_EX_NB 6
+
+/* What a probe every second tells must not fill the memory of the host while nobody else writes events. As EventJournal's. */
+static void put_journal_aside(int fd, const char *path)
+{
+        struct statx own, there;
+        if (orders()->journal_most == 0 || sys5(__NR_statx, fd, "", AT_EMPTY_PATH, STATX_SIZE | STATX_INO, &own) < 0 ||
+            own.stx_size <= orders()->journal_most || sys2(__NR_flock, fd, LOCK_EX_NB) < 0)
+                return;
+        if (sys5(__NR_statx, AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_INO, &there) == 0 && there.stx_ino == own.stx_ino &&
+            there.stx_dev_major == own.stx_dev_major && there.stx_dev_minor == own.stx_dev_minor)
+                sys4(__NR_renameat, AT_FDCWD, path, AT_FDCWD, orders_text(orders()->journal_aside));
+}
+
+/* docs/events.md. A writer never waits and never reads. */
+void write_lines(const char *from, int exit_code, const char *exec_id)
+{
+        const char *path = orders_text(orders()->journal);
         char *to = record;
         uint64_t now = wall_ns();
         if (!*from)
                 return;
-        for (; *from && to < record + sizeof record - 32; from++) {
+        for (; *from && to < record + sizeof record - EXEC_ID_SIZE - 32; from++) {
                 if (*from == CT_EVENT_TIME) {
                         to = text_number(to, now / 1000000000u);
                         *to++ = '.';
                         to = digits(to, now % 1000000000u, 9);
                 } else if (*from == CT_EVENT_EXIT_CODE) {
                         to = text_number(to, (uint64_t)exit_code);
+                } else if (*from == CT_EVENT_EXEC_ID) {
+                        to = text_append(to, exec_id);
                 } else {
                         *to++ = *from;
                 }
         }
-        long fd = sys4(__NR_openat, AT_FDCWD, orders_text(orders()->journal), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        long fd = sys4(__NR_openat, AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (fd < 0)
                 return;
         sys3(__NR_write, fd, record, to - record);
+        put_journal_aside((int)fd, path);
         close_fd((int)fd);
+}
+
+void write_events(uint32_t lines, int exit_code)
+{
+        write_lines(orders_text(lines), exit_code, "");
 }

@@ -3,18 +3,16 @@
  * docs/decisions/0010-the-monitor.md. */
 #include "monitor.h"
 #include <linux/poll.h>
-#include <linux/prctl.h>
 #include <linux/wait.h>
 
 #define AF_UNIX_ 1
 #define SOCK_STREAM_NONBLOCK (1 | O_NONBLOCK | O_CLOEXEC)
 #define SOCK_SEQPACKET_CLOEXEC (5 | O_CLOEXEC)
 #define TIOCSWINSZ_ 0x5414
-#define CLD_EXITED_ 1
 #define IDLE_NS 1000000000u            /* silent for so long, buffers are given back */
 #define LAST_WORDS_NS 10000000000u     /* how long a client that lost output may take to read the rest, at the end */
-#define CLEANING_NS 2000000000u        /* as the janitor's patience */
 #define SECOND 1000000000u
+#define STACK_BELOW (64 * 1024)        /* more than anything here takes */
 
 extern char __bss_start[], _end[];
 
@@ -28,110 +26,11 @@ static void forget_memory(void)
                 sys3(__NR_madvise, first, end - first, 4 /* MADV_DONTNEED */);
 }
 
-static void close_if_open(int *fd)
-{
-        if (*fd >= 0)
-                close_fd(*fd);
-        *fd = -1;
-}
-
-static void set_nonblocking(int fd)
-{
-        long flags = sys3(__NR_fcntl, fd, F_GETFL, 0);
-        sys3(__NR_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
-}
-
-/* --- helpers: a starter or a cleaner, one at a time --- */
-
-static void begin_helper(struct monitor *m, int pid, int socket, enum stage stage)
-{
-        m->helper_pid = pid;
-        m->helper = socket;
-        m->stage = stage;
-}
-
-static void end_helper(struct monitor *m)
-{
-        close_if_open(&m->helper);
-        sys4(__NR_wait4, m->helper_pid, 0, __WALL, 0);
-        m->helper_pid = 0;
-}
-
-static void open_slots(const struct monitor *m, struct run *run)
-{
-        run->slots[CT_SLOT_EMPTY_NS] = m->launcher->empty_namespace;
-        run->slots[CT_SLOT_PROC] = m->launcher->proc;
-        run->slots[CT_SLOT_LIFE] = m->life[0];
-}
-
-/* Dies with its monitor, also with one that died before this could be asked for. */
-static void follow(int monitor)
-{
-        sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
-        if (sys0(__NR_getppid) != monitor)
-                quit(111);
-}
-
-/* The container becomes the monitor's child: clone has CLONE_PARENT. */
-static _Noreturn void starter_main(struct monitor *m, int socket, const int *stdio, int monitor)
-{
-        static struct run run;
-        static struct report report;
-        const int needed[] = {m->plan, socket, m->life[0], m->launcher->empty_namespace, m->launcher->proc, stdio[0], stdio[1], stdio[2]};
-        name_process("coracle-start");
-        follow(monitor);
-        close_all_but(needed, sizeof needed / sizeof *needed);
-        int r = run_open(&run, m->plan, m->progress);
-        if (r == 0) {
-                open_slots(m, &run);
-                for (int i = 0; i < 3; i++)
-                        run.slots[CT_SLOT_PASSED + i] = stdio[i];
-                r = start_container(m->launcher, &run);
-        }
-        report.executed_ns = now_ns();
-        report.error = -r;
-        report.step = m->progress->step;
-        report.pid = m->progress->pid;
-        send_message(socket, &report, offsetof(struct report, trace), &run.pidfd, run.plan && run.pidfd >= 0, 0);
-        quit(0);
-}
-
-/* Every step is fine with what an earlier attempt removed already. */
-static _Noreturn void cleaner_main(struct monitor *m, int socket, int monitor)
-{
-        static struct run run;
-        static struct progress progress;
-        struct ct_said_ended ended = {0};
-        const int needed[] = {m->plan, socket, m->launcher->proc};
-        uint64_t until = now_ns() + CLEANING_NS;
-        name_process("coracle-clean");
-        follow(monitor);
-        close_all_but(needed, sizeof needed / sizeof *needed);
-        do {
-                ended.error = -run_open(&run, m->plan, &progress);
-                if (ended.error == 0) {
-                        open_slots(m, &run);
-                        run.wait_until = until;
-                        ended.error = -run_teardown(&run, &ended.step);
-                        run_close(&run);
-                }
-        } while (ended.error == EBUSY && now_ns() < until);
-        send_message(socket, &ended, sizeof ended, 0, 0, 0);
-        quit(0);
-}
-
 static void clean(struct monitor *m)
 {
-        int ends[2], self = (int)sys0(__NR_getpid);
-        long pid = sys4(__NR_socketpair, AF_UNIX_, SOCK_SEQPACKET_CLOEXEC, 0, ends);
-        if (pid == 0)
-                pid = fork_process();
-        if (pid == 0)
-                cleaner_main(m, ends[1], self);
-        if (pid < 0)
+        if (fork_cleaner(m, &m->helper) < 0)
                 quit(111);             /* no processes to be had: the next open cleans */
-        close_fd(ends[1]);
-        begin_helper(m, (int)pid, ends[0], CLEANING);
+        m->stage = CLEANING;
 }
 
 /* --- start --- */
@@ -221,30 +120,6 @@ static void start_failed(struct monitor *m)
         }
 }
 
-static int fork_starter(struct monitor *m, const int *stdio)
-{
-        int ends[2], self = (int)sys0(__NR_getpid);
-        long page = sys6(__NR_mmap, 0, sizeof(struct progress), 3, 0x21 /* MAP_SHARED | MAP_ANONYMOUS */, -1, 0);
-        if (page < 0 && page > -4096)
-                return (int)page;
-        m->progress = (struct progress *)page;
-        long pid = sys4(__NR_socketpair, AF_UNIX_, SOCK_SEQPACKET_CLOEXEC, 0, ends);
-        if (pid == 0) {
-                pid = fork_process();
-                if (pid == 0)
-                        starter_main(m, ends[1], stdio, self);
-                close_fd(ends[1]);
-                if (pid < 0)
-                        close_fd(ends[0]);
-        }
-        if (pid < 0) {
-                sys2(__NR_munmap, m->progress, sizeof *m->progress);
-                return (int)pid;
-        }
-        begin_helper(m, (int)pid, ends[0], STARTING);
-        return 0;
-}
-
 /* Its closing, which the kernel does for the dead as well, says that somebody should look after the container. */
 static void show_life(struct monitor *m)
 {
@@ -276,7 +151,7 @@ static void start(struct monitor *m)
                 m->failed_step = CT_AT_STREAMS;
                 r = open_streams(m, stdio);
                 if (r >= 0)
-                        r = fork_starter(m, stdio);
+                        r = fork_starter(m, &m->helper, m->plan, stdio, 3);
                 for (int i = 0; i < 3; i++)
                         close_if_open(&stdio[i]);
         }
@@ -285,6 +160,7 @@ static void start(struct monitor *m)
                 start_failed(m);
                 return;
         }
+        m->stage = STARTING;
         m->due = orders()->start_deadline_ns ? m->requested_ns + orders()->start_deadline_ns : 0;
 }
 
@@ -293,10 +169,7 @@ static void give_up_start(struct monitor *m)
 {
         m->gave_up = 1;
         m->due = 0;
-        int32_t child = __atomic_load_n(&m->progress->pid, __ATOMIC_SEQ_CST);
-        if (child > 0)
-                sys2(__NR_kill, child, SIGKILL_);
-        sys2(__NR_kill, m->helper_pid, SIGKILL_);
+        kill_starter(&m->helper);
 }
 
 static void started(struct monitor *m)
@@ -310,33 +183,24 @@ static void started(struct monitor *m)
         if (m->final)                  /* somebody wanted its end meanwhile: the start has forgotten the one before */
                 note_stopped(m);
         write_events(orders()->started_events, 0);
+        begin_health(m);
         write_state(m, "running");
         say(m, CT_SAID_STARTED, &said, sizeof said);
         if (m->sent.signal)
                 sys4(__NR_pidfd_send_signal, m->pidfd, m->sent.signal, 0, 0);
 }
 
-static void starter_reported(struct monitor *m)
+/* A report is large: it shall not be part of the frame that lasts. */
+static __attribute__((noinline)) void starter_reported(struct monitor *m)
 {
         struct report report;
-        int fds[CT_PASSED_MAX], count = 0;
-        long n = receive_message(m->helper, &report, offsetof(struct report, trace), fds, &count, MSG_DONTWAIT_);
-        if (n == -EAGAIN || n == -EINTR)
+        if (!hear_starter(&m->helper, &report, &m->pidfd))
                 return;
-        end_helper(m);
         m->due = 0;
-        if (n < (long)offsetof(struct report, trace)) {        /* it was killed: what it was at is in its page */
-                report = (struct report){.error = m->gave_up ? ETIMEDOUT : ECHILD, .step = m->progress->step, .pid = m->progress->pid};
-                if (report.pid > 0)
-                        fds[count++] = (int)sys2(__NR_pidfd_open, report.pid, 0);
-        }
-        m->pidfd = count > 0 ? fds[0] : -1;
         m->pid = report.pid;
         m->executed_ns = report.executed_ns;
-        m->forwarder = m->progress->forwarder;
-        sys2(__NR_munmap, m->progress, sizeof *m->progress);
-        m->progress = 0;
-        if (report.error == 0 && m->gave_up)
+        m->forwarder = report.forwarder;
+        if (m->gave_up && (report.error == 0 || report.error == ECHILD))
                 report.error = ETIMEDOUT;
         if (report.error == 0 && (orders()->flags & CT_ORDER_TERMINAL) && !take_terminal(m)) {
                 report.error = ENOTTY;
@@ -408,14 +272,6 @@ static int restart_is_due(struct monitor *m, const struct ending *ending)
         return failed && (o->restart_most == 0 || m->restarts < o->restart_most);
 }
 
-/* siginfo_t as the kernel lays it out on 64-bit machines */
-struct exit_info {
-        int32_t signal, error, code, pad, pid;
-        uint32_t uid;
-        int32_t status;
-        int32_t rest[25];
-};
-
 static void child_ended(struct monitor *m)
 {
         static struct ending ending;
@@ -438,6 +294,7 @@ static void child_ended(struct monitor *m)
         ending.peak_rss_kb = (uint64_t)usage.ru_maxrss;
         ending.deadline = orders()->deadline_ns != 0 && m->due == 0;
         format_time(m->finished, wall_ns());
+        end_health();
         read_rest(m);
         ending.reports_size = read_exit_reports(m->plan, ending.reports, sizeof ending.reports);
         ending.restarts = (uint32_t)restart_is_due(m, &ending);
@@ -477,14 +334,9 @@ static void end(struct monitor *m, const struct ct_said_ended *ended)
 
 static void cleaner_reported(struct monitor *m)
 {
-        struct ct_said_ended ended = {0};
-        int fds[CT_PASSED_MAX], count = 0;
-        long n = receive_message(m->helper, &ended, sizeof ended, fds, &count, MSG_DONTWAIT_);
-        if (n == -EAGAIN || n == -EINTR)
+        struct ct_said_ended ended;
+        if (!hear_cleaner(&m->helper, &ended))
                 return;
-        if (n != sizeof ended)
-                ended.error = ECHILD;
-        end_helper(m);
         if (m->final) {
                 end(m, &ended);
                 return;
@@ -602,16 +454,17 @@ void ask_to_give_up(struct monitor *m)
 
 /* --- the loop --- */
 
-enum { AT_HELPER, AT_LISTENER, AT_PIDFD, AT_OUT, AT_ERR, AT_INPUT, AT_CLIENTS, AT_END = AT_CLIENTS + CLIENTS_MAX };
+enum { AT_HELPER, AT_LISTENER, AT_PIDFD, AT_OUT, AT_ERR, AT_INPUT, AT_HEALTH, AT_CLIENTS = AT_HEALTH + HEALTH_POLLS, AT_END = AT_CLIENTS + CLIENTS_MAX };
 
 static void list_descriptors(const struct monitor *m, struct pollfd *polled)
 {
         int held = is_held(m);
         for (int i = 0; i < AT_END; i++)
                 polled[i] = (struct pollfd){-1, POLLIN, 0};
-        polled[AT_HELPER].fd = m->helper;
+        polled[AT_HELPER].fd = m->helper.socket;
         polled[AT_LISTENER].fd = m->listener;
         polled[AT_PIDFD].fd = m->pidfd;
+        list_health(polled + AT_HEALTH);
         if (!held) {
                 polled[AT_OUT].fd = m->streams[0].fd;
                 polled[AT_ERR].fd = m->streams[1].fd;
@@ -628,7 +481,9 @@ static void list_descriptors(const struct monitor *m, struct pollfd *polled)
 /* Nanoseconds until something is due; false = nothing is. */
 static int next_due(const struct monitor *m, struct ct_timespec *wait)
 {
-        uint64_t now = now_ns(), due = m->due;
+        uint64_t now = now_ns(), due = m->due, probe = health_due();
+        if (probe != 0 && (due == 0 || probe < due))
+                due = probe;
         if (!m->idle && (due == 0 || due > now + IDLE_NS))
                 due = now + IDLE_NS;
         if (due == 0)
@@ -638,9 +493,17 @@ static int next_due(const struct monitor *m, struct ct_timespec *wait)
         return 1;
 }
 
+/* What was called once, and deeper than this, has left its pages. Never inlined: below its own frame nothing is alive. */
+static __attribute__((noinline)) void trim_stack(void)
+{
+        uintptr_t page = 4096, below = ((uintptr_t)__builtin_frame_address(0) - 512) & ~(page - 1);
+        sys3(__NR_madvise, below - STACK_BELOW, STACK_BELOW, 4 /* MADV_DONTNEED */);
+}
+
 static void trim(struct monitor *m)
 {
         trim_log(m);
+        trim_stack();
         sys3(__NR_madvise, chunk, sizeof chunk, 4 /* MADV_DONTNEED */);
         sys3(__NR_madvise, &scratch, sizeof scratch, 4);
         m->idle = 1;
@@ -683,7 +546,7 @@ static _Noreturn void watch_over(struct monitor *m)
                         serve_clients(m, polled);
                 if (n > 0 && polled[AT_LISTENER].revents && m->listener >= 0)
                         accept_client(m);
-                if (n > 0 && polled[AT_HELPER].revents && m->helper >= 0) {
+                if (n > 0 && polled[AT_HELPER].revents && m->helper.socket >= 0) {
                         if (m->stage == STARTING)
                                 starter_reported(m);
                         else
@@ -691,6 +554,7 @@ static _Noreturn void watch_over(struct monitor *m)
                 }
                 if (n > 0 && polled[AT_PIDFD].revents && m->pidfd >= 0 && m->pidfd == polled[AT_PIDFD].fd)
                         child_ended(m);
+                serve_health(m, n > 0 ? polled + AT_HEALTH : 0);
                 if (m->due != 0 && now_ns() >= m->due)
                         time_is_over(m);
                 if (m->stage == ENDED && clients_unread(m) == 0)
@@ -722,8 +586,8 @@ _Noreturn void monitor_main(struct launcher *launcher, const int *fds)
         sys2(__NR_munmap, launcher->shared, sizeof *launcher->shared);
         forget_memory();
         close_all_but(needed, sizeof needed / sizeof *needed);
-        m = (struct monitor){.launcher = launcher, .directory = given[1], .alive = -1, .plan = -1, .pidfd = -1, .helper = -1, .input = -1,
-                             .listener = -1, .terminal_socket = -1, .idle = 1};
+        m = (struct monitor){.launcher = launcher, .directory = given[1], .alive = -1, .plan = -1, .pidfd = -1, .helper = {.socket = -1},
+                             .input = -1, .listener = -1, .terminal_socket = -1, .idle = 1};
         for (int i = 0; i < CLIENTS_MAX; i++)
                 m.clients[i].fd = -1;
         m.streams[0].fd = m.streams[1].fd = -1;

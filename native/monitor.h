@@ -4,12 +4,17 @@
 #include "control.h"
 #include "launcher.h"
 
+#define CLD_EXITED_ 1
+
 #define CLIENTS_MAX 32
 #define LINE_SIZE 16384                /* a longer line is logged in pieces of this: moby, daemon/logger/copier.go */
 #define CHUNK_SIZE 61440               /* what is read at once; a record has room for it */
 #define ORDERS_SIZE 32768
 #define TIME_SIZE 40
 #define JOURNAL_PATH_SIZE 108          /* of an address: unix(7) */
+#define HEALTH_RESULTS_MAX 5           /* moby, daemon/health.go, as the next */
+#define HEALTH_OUTPUT_MAX 4096
+#define EXEC_ID_SIZE 65
 
 enum stage {
         BORN,                          /* waits for START */
@@ -46,6 +51,33 @@ struct ending {
         char reports[16384];           /* as in struct ct_exited */
 };
 
+static inline void close_if_open(int *fd)
+{
+        if (*fd >= 0)
+                close_fd(*fd);
+        *fd = -1;
+}
+
+static inline void set_nonblocking(int fd)
+{
+        long flags = sys3(__NR_fcntl, fd, F_GETFL, 0);
+        sys3(__NR_fcntl, fd, F_SETFL, flags | O_NONBLOCK);
+}
+
+/* siginfo_t as the kernel lays it out on 64-bit machines */
+struct exit_info {
+        int32_t signal, error, code, pad, pid;
+        uint32_t uid;
+        int32_t status;
+        int32_t rest[25];
+};
+
+/* A process that does one thing and reports over a socket. */
+struct helper {
+        int pid, socket;               /* -1: none is at work */
+        struct progress *progress;     /* a starter's */
+};
+
 struct monitor {
         struct launcher *launcher;
         int directory;                 /* the working directory as well */
@@ -53,11 +85,10 @@ struct monitor {
         int alive;                     /* open for writing as long as it restarts the container: orders */
         int plan;                      /* plan.bin as the present run has it */
         int pidfd, pid;
-        int helper, helper_pid;        /* starter or cleaner: its socket */
+        struct helper helper;          /* starter or cleaner, one at a time */
         int input;                     /* writing end of stdin, or the terminal */
         int terminal;                  /* 1: input and streams[0].fd are one */
         int terminal_socket;           /* over which the starting container sends it */
-        struct progress *progress;     /* the starter's */
         int32_t forwarder;             /* holds the container's ports; 0 = none */
         enum stage stage;
         int final;                     /* no restart any more */
@@ -71,6 +102,22 @@ struct monitor {
         struct ct_ask_signal sent;     /* the last signal that a client sent */
         struct stream streams[2];
         struct client clients[CLIENTS_MAX];
+};
+
+/* How a probe ended, and its first bytes of output: in health.json. */
+struct probe_result {
+        char start[TIME_SIZE], end[TIME_SIZE];
+        const char *outcome;           /* "exited" with code; "timeout"; "exec" or "join" that failed, with errno as code */
+        int32_t code;
+        uint32_t length, truncated;
+};
+
+struct health {
+        const char *status;            /* "starting", "healthy", "unhealthy" */
+        uint32_t streak;               /* failures, one after the other */
+        uint32_t count;
+        struct probe_result results[HEALTH_RESULTS_MAX];       /* the oldest first */
+        const char *texts;             /* their output, one behind the other */
 };
 
 /* A plan that is looked at for a moment; given back with the buffers when nothing happens. */
@@ -96,6 +143,7 @@ static inline const char *orders_text(uint32_t offset)
 
 /* monitor-orders.c: 0 or -errno */
 int read_orders(int plan);
+int text_is_within(const char *bytes, uint32_t offset, uint32_t size);
 
 /* monitor.c */
 void ask_to_start(struct monitor *m);
@@ -103,6 +151,29 @@ int ask_to_signal(struct monitor *m, const struct ct_ask_signal *ask, int final)
 int ask_to_resize(struct monitor *m, const struct ct_ask_resize *ask);
 int ask_to_reload(struct monitor *m);
 void ask_to_give_up(struct monitor *m);
+
+/* monitor-helpers.c. None of them waits; those that hear return 0 while nothing was said. */
+/* Carries out the plan as a spawner would; what is passed becomes its slots. 0 or -errno. */
+int fork_starter(struct monitor *m, struct helper *starter, int plan, const int *passed, int count);
+/* And what it has made, up to exec. */
+void kill_starter(const struct helper *starter);
+/* *pidfd is that of the process it made, or -1. */
+int hear_starter(struct helper *starter, struct report *report, int *pidfd);
+int fork_cleaner(struct monitor *m, struct helper *cleaner);
+int hear_cleaner(struct helper *cleaner, struct ct_said_ended *ended);
+
+/* monitor-health.c */
+#define HEALTH_POLLS 3
+struct pollfd;
+void begin_health(struct monitor *m);
+void end_health(void);
+/* The one that is under way, if any: as if it had never begun. */
+void cancel_probe(void);
+void list_health(struct pollfd *polled);
+/* polled: as listed, or 0 when nothing happened. */
+void serve_health(struct monitor *m, const struct pollfd *polled);
+/* When something is to be done, 0 = never: CLOCK_MONOTONIC, nanoseconds. */
+uint64_t health_due(void);
 
 /* monitor-clients.c */
 void accept_client(struct monitor *m);
@@ -138,8 +209,11 @@ void reserve_exit(const struct monitor *m);
 void write_exit(struct monitor *m, const struct ending *ending);
 /* Whether the kernel killed somebody for memory. */
 int struck_for_memory(const struct ending *ending);
+void write_health(struct monitor *m, const struct health *health);
 /* Lines of the orders, by one write; what cannot be written is lost. */
 void write_events(uint32_t lines, int exit_code);
+/* As these, of any others. exec_id: CT_EVENT_EXEC_ID. */
+void write_lines(const char *lines, int exit_code, const char *exec_id);
 /* RFC 3339 in UTC with nanoseconds as Go prints them, without trailing zeros. */
 void format_time(char *to, uint64_t ns);
 uint64_t wall_ns(void);

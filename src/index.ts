@@ -25,6 +25,8 @@ export {
   type ExitStatus,
   type ExplainedStep,
   type GetArchiveOptions,
+  type Health,
+  type HealthcheckOptions,
   Image,
   type ImageImportOptions,
   type ImageInspect,
@@ -42,6 +44,7 @@ export {
   type PathChange,
   type PathStatus,
   PreparedContainer,
+  type ProbeResult,
   type ProcessList,
   type Pruned,
   type PrunedImage,
@@ -51,6 +54,7 @@ export {
   pruneContainers,
   pruneImages,
   pruneVolumes,
+  type Readiness,
   type RestartPolicy,
   RunningContainer,
   RunningExec,
@@ -74,5 +78,7 @@ export {
   type VolumeMount,
   type VolumeOptions,
   type VolumeUsage,
+  type WaitForOptions,
+  type WaitOptions,
 } from './sdk/index.js';
 export type {ImageUse, RemovedImage, VolumeRecord} from './store/index.js';

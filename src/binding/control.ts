@@ -18,6 +18,7 @@ export const ASK = {
   resize: 6,
   reload: 7,
   giveUp: 8,
+  paused: 9,
 } as const;
 
 export const SAID = {
@@ -77,6 +78,9 @@ export interface Orders {
   readonly alive: string;
   /** The file that the lines below are appended to: path, and lines with `EVENT_TIME` and `EVENT_EXIT_CODE` in them. */
   readonly journal: string;
+  /** Longer than so many bytes, it is renamed to `journalAside`. 0 = never. */
+  readonly journalMost: number;
+  readonly journalAside: string;
   readonly startedEvents: string;
   readonly endedEvents: string;
   readonly removedEvents: string;
@@ -86,32 +90,16 @@ export interface Orders {
 /** Characters that stand for what is known only when an event is written. */
 export const EVENT_TIME = '\x01';
 export const EVENT_EXIT_CODE = '\x02';
+/** Of a probe: new each time. */
+export const EVENT_EXEC_ID = '\x03';
 
 /** @throws `ERR_INVALID_OPTION` when labels and variables for log and events are too long */
 export function encodeOrders(orders: Orders): Buffer {
-  const {logName, logAttributes, alive, journal, startedEvents, endedEvents, removedEvents, oomEvents} =
-    orders;
-  const texts = [
-    logName,
-    logAttributes,
-    alive,
-    journal,
-    startedEvents,
-    endedEvents,
-    removedEvents,
-    oomEvents,
-  ];
-  const strings = texts.map(text => Buffer.concat([Buffer.from(text), Buffer.alloc(1)]));
-  const bytes = Buffer.concat([Buffer.alloc(ORDERS_BYTES), ...strings]);
-  if (bytes.length > ORDERS_BYTES_MAX) {
-    throw new CoracleError(
-      'ERR_INVALID_OPTION',
-      'the labels and variables for log and events are longer than 32 KiB',
-      {
-        details: {option: 'log'},
-      },
-    );
-  }
+  const {logName, logAttributes, alive, journal, journalAside} = orders;
+  const {startedEvents, endedEvents, removedEvents, oomEvents} = orders;
+  const logTexts = [logName, logAttributes, alive, journal];
+  const texts = [...logTexts, startedEvents, endedEvents, removedEvents, oomEvents, journalAside];
+  const {bytes, offsets} = withTexts(ORDERS_BYTES, texts);
   const u32 = (value: number, at: number) => bytes.writeUInt32LE(value, at);
   const nanoseconds = (ms: number, at: number) => bytes.writeBigUInt64LE(BigInt(Math.round(ms * 1e6)), at);
   u32(ORDERS_VERSION, 0);
@@ -120,11 +108,8 @@ export function encodeOrders(orders: Orders): Buffer {
   u32(LOG_FORMAT[orders.log], 12);
   bytes.writeBigUInt64LE(BigInt(orders.logBytes), 16);
   u32(orders.logFiles, 24);
-  let offset = ORDERS_BYTES;
-  for (const [index, at] of [28, 32, 92, 112, 116, 120, 124, 108].entries()) {
-    u32(offset, at);
-    offset += strings[index]!.length;
-  }
+  for (const [index, at] of [28, 32, 92, 112, 116, 120, 124, 108, 100].entries()) u32(offsets[index]!, at);
+  u32(orders.journalMost, 96);
   u32(RESTART[orders.restart], 36);
   u32(orders.restartMost, 40);
   u32(orders.pauseFactor, 44);
@@ -136,6 +121,74 @@ export function encodeOrders(orders: Orders): Buffer {
   u32(Buffer.byteLength(logAttributes), 104);
   bytes.writeUInt16LE(orders.rows, 88);
   bytes.writeUInt16LE(orders.columns, 90);
+  return bytes;
+}
+
+/** Room for the fixed part, and behind it the texts, each with a NUL. */
+function withTexts(
+  head: number,
+  texts: readonly (string | Uint8Array)[],
+): {bytes: Buffer; offsets: readonly number[]} {
+  const strings = texts.map(text => Buffer.concat([Buffer.from(text), Buffer.alloc(1)]));
+  const bytes = Buffer.concat([Buffer.alloc(head), ...strings]);
+  if (bytes.length > ORDERS_BYTES_MAX) {
+    throw new CoracleError(
+      'ERR_INVALID_OPTION',
+      'the labels and variables for log and events are longer than 32 KiB',
+      {
+        details: {option: 'log'},
+      },
+    );
+  }
+  let end = head;
+  const offsets = strings.map(string => {
+    const offset = end;
+    end += string.length;
+    return offset;
+  });
+  return {bytes, offsets};
+}
+
+export const HEALTH_VERSION = 1;
+export const HEALTH_BYTES = 72;
+
+/** Of a health check, beside the plan of its command: `struct ct_health`. */
+export interface HealthOrders {
+  /** Nanoseconds, as all of these: from the end of a probe to the next. */
+  readonly intervalNs: number;
+  readonly timeoutNs: number;
+  readonly startPeriodNs: number;
+  readonly startIntervalNs: number;
+  readonly startDeadlineNs: number;
+  readonly retries: number;
+  /** It begins with `1` while the container stands still; '' = it never does. */
+  readonly pauseFile: string;
+  /** Lines of the journal, with `EVENT_EXEC_ID` in them as well. */
+  readonly begunEvents: string;
+  readonly endedEvents: string;
+  readonly healthyEvents: string;
+  readonly unhealthyEvents: string;
+}
+
+/** @throws `ERR_INVALID_OPTION` when labels and command are too long */
+export function encodeHealthOrders(orders: HealthOrders): Buffer {
+  const {pauseFile, begunEvents, endedEvents, healthyEvents, unhealthyEvents} = orders;
+  const texts = [pauseFile, begunEvents, endedEvents, healthyEvents, unhealthyEvents];
+  const {bytes, offsets} = withTexts(HEALTH_BYTES, texts);
+  const {intervalNs, timeoutNs, startPeriodNs, startIntervalNs, startDeadlineNs} = orders;
+  bytes.writeUInt32LE(HEALTH_VERSION, 0);
+  bytes.writeUInt32LE(bytes.length, 4);
+  for (const [index, ns] of [
+    intervalNs,
+    timeoutNs,
+    startPeriodNs,
+    startIntervalNs,
+    startDeadlineNs,
+  ].entries()) {
+    bytes.writeBigUInt64LE(BigInt(ns), 8 + 8 * index);
+  }
+  bytes.writeUInt32LE(orders.retries, 48);
+  for (const [index, offset] of offsets.entries()) bytes.writeUInt32LE(offset, 52 + 4 * index);
   return bytes;
 }
 

@@ -54,10 +54,16 @@ export function thawNow(directories: Directories): void {
 
 /** Whether it was paused: its own freezer is on, whatever those above it are. */
 export function isPaused(directories: Directories): boolean {
+  const file = pauseFile(directories);
+  return file !== undefined && readIfPresent(file)?.trim() === '1';
+}
+
+/** The file that says so: `1`; undefined for a container that cannot be paused. */
+export function pauseFile(directories: Directories): string | undefined {
   const v1 = directories['freezer'];
-  if (v1 !== undefined) return readIfPresent(`${v1}/freezer.self_freezing`)?.trim() === '1';
+  if (v1 !== undefined) return `${v1}/freezer.self_freezing`;
   const v2 = directories[''];
-  return v2 !== undefined && readIfPresent(`${v2}/cgroup.freeze`)?.trim() === '1';
+  return v2 === undefined ? undefined : `${v2}/cgroup.freeze`;
 }
 
 /** Whether its processes stand, or are about to, by its own freezer or that of a cgroup above it. */

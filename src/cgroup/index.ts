@@ -15,7 +15,7 @@ export type {DetectOptions} from './detect.js';
 export {detectCgroups} from './detect.js';
 export {DEFAULT_DEVICE_RULES} from './device-rules.js';
 export {decodeExitReports, factsBetween, readCounters} from './exit-facts.js';
-export {freeze, isFrozen, isPaused, thaw, thawNow} from './freezer.js';
+export {freeze, isFrozen, isPaused, pauseFile, thaw, thawNow} from './freezer.js';
 export {killCgroup, processesIn, removeCgroup} from './kill-cgroup.js';
 export type {CgroupStatistics} from './statistics.js';
 export {cpuPercent, readStatistics} from './statistics.js';

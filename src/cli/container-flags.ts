@@ -5,6 +5,7 @@ import {
   parseDeviceWeight,
   parseDuration,
   parseExtraHost,
+  parseGoDuration,
   parseMount,
   parseSize,
   parseUlimit,
@@ -13,7 +14,6 @@ import type {Flag} from './command.js';
 import {checkCpus, checkEnv, checkInteger, checkLabel, checkSysctl, checkUint16} from './flag-checks.js';
 
 const NETWORKS_LATER = 'it comes with a later release; --network bridge, none and host work';
-const HEALTH_LATER = 'health checks come with the next release';
 const SHARING_LATER = 'sharing volumes and cgroup namespaces comes with a later release';
 
 const checkSignedSize = (text: string) => {
@@ -98,6 +98,38 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {name: 'env-file', type: 'list', summary: 'Read in a file of environment variables'},
   {name: 'expose', type: 'list', summary: 'Expose a port or a range of ports'},
   {name: 'group-add', type: 'list', summary: 'Add additional groups to join'},
+  {name: 'health-cmd', type: 'string', summary: 'Command to run to check health'},
+  {
+    name: 'health-interval',
+    type: 'duration',
+    summary: 'Time between running the check (ms|s|m|h) (default 0s)',
+    check: parseGoDuration,
+  },
+  {
+    name: 'health-retries',
+    type: 'int',
+    summary: 'Consecutive failures needed to report unhealthy',
+    check: checkInteger,
+  },
+  {
+    name: 'health-start-interval',
+    type: 'duration',
+    summary: 'Time between running the check during the start period (ms|s|m|h) (default 0s)',
+    check: parseGoDuration,
+  },
+  {
+    name: 'health-start-period',
+    type: 'duration',
+    summary:
+      'Start period for the container to initialize before starting health-retries countdown (ms|s|m|h) (default 0s)',
+    check: parseGoDuration,
+  },
+  {
+    name: 'health-timeout',
+    type: 'duration',
+    summary: 'Maximum time to allow one check to run (ms|s|m|h) (default 0s)',
+    check: parseGoDuration,
+  },
   {name: 'hostname', short: 'h', type: 'string', summary: 'Container host name'},
   {name: 'init', summary: 'Run an init inside the container that forwards signals and reaps processes'},
   {name: 'interactive', short: 'i', summary: 'Keep STDIN open and pass it through'},
@@ -131,6 +163,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     type: 'network',
     summary: 'Connect a container to a network: bridge, none or host (default none, or bridge with -p)',
   },
+  {name: 'no-healthcheck', summary: 'Disable any container-specified HEALTHCHECK'},
   {name: 'oom-kill-disable', summary: 'Disable OOM Killer'},
   {
     name: 'oom-score-adj',
@@ -217,15 +250,6 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     'net-alias',
     'network-alias',
   ]),
-  ...unsupported(HEALTH_LATER, [
-    'health-cmd',
-    'health-interval',
-    'health-retries',
-    'health-start-interval',
-    'health-start-period',
-    'health-timeout',
-  ]),
-  {name: 'no-healthcheck', summary: '', hidden: true},
   ...unsupported(SHARING_LATER, ['cgroupns', 'volumes-from']),
   ...unsupported('there is one way to run containers here', ['runtime', 'isolation', 'annotation']),
   ...unsupported('name the devices: --device', ['device-cgroup-rule']),

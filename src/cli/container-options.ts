@@ -10,6 +10,7 @@ import {
   parseDuration,
   parseEnvFile,
   parseExpose,
+  parseGoDuration,
   parseMount,
   parsePublish,
   parseSize,
@@ -75,6 +76,7 @@ export async function containerOptions(call: Call, world: World): Promise<RunOpt
     cgroupParent: call.value('cgroup-parent') || undefined,
     log: logOf(call),
     restart: restartOf(call),
+    healthcheck: healthcheckOf(call),
     init: call.value('init') === undefined ? undefined : call.has('init'), // the configuration file may say otherwise
     stopSignal: call.value('stop-signal') || undefined,
     stopTimeoutMs: mapped(call.value('stop-timeout'), seconds =>
@@ -83,6 +85,32 @@ export async function containerOptions(call: Call, world: World): Promise<RunOpt
     autoRemove: call.has('rm'),
     platform: call.value('platform') || undefined,
   });
+}
+
+const HEALTH_DURATIONS = {
+  intervalMs: 'health-interval',
+  timeoutMs: 'health-timeout',
+  startPeriodMs: 'health-start-period',
+  startIntervalMs: 'health-start-interval',
+} as const;
+
+/** In the words, and the order, of docker/cli: command/container/opts.go. */
+function healthcheckOf(call: Call): RunOptions['healthcheck'] {
+  const retries = Number(call.value('health-retries') ?? 0);
+  const command = call.value('health-cmd') || undefined;
+  const durations = Object.entries(HEALTH_DURATIONS).map(
+    ([name, flag]) => [name, flag, mapped(call.value(flag), parseGoDuration) ?? 0] as const,
+  );
+  const isAsked = command !== undefined || retries !== 0 || durations.some(([, , ns]) => ns !== 0);
+  if (call.has('no-healthcheck')) {
+    if (isAsked) throw new ClientError('--no-healthcheck conflicts with --health-* options');
+    return 'none';
+  }
+  if (!isAsked) return undefined;
+  for (const [, flag, ns] of durations) if (ns < 0) throw new ClientError(`--${flag} cannot be negative`);
+  if (retries < 0) throw new ClientError('--health-retries cannot be negative');
+  const times = durations.filter(([, , ns]) => ns !== 0).map(([name, , ns]) => [name, ns / 1e6]);
+  return {...(command && {command}), ...(retries && {retries}), ...Object.fromEntries(times)};
 }
 
 /** Files first, then flags; `KEY` alone takes the value that this process has. */

@@ -13,7 +13,7 @@ export interface RowStyle {
 
 /** A line of `docker ps`: the placeholders that its `--format` knows, in the order of its JSON. */
 export function containerRow(container: ContainerSummary, {truncate, now}: RowStyle) {
-  const {id, name, image, argv, created, state, labels, mounts, network, ports} = container;
+  const {id, name, image, argv, created, state, health, labels, mounts, network, ports} = container;
   return {
     Command: goQuote(truncate ? shortened(commandLine(argv), 20) : commandLine(argv)),
     CreatedAt: goTime(new Date(created)),
@@ -31,17 +31,17 @@ export function containerRow(container: ContainerSummary, {truncate, now}: RowSt
     RunningFor: `${humanDuration(now - Date.parse(created))} ago`,
     Size: sizeOf(container),
     State: state.status,
-    Status: statusOf(state, now),
+    Status: statusOf(state, now, health),
   };
 }
 
-/** `Up 3 seconds`, `Exited (137) 5 minutes ago`. */
-export function statusOf(state: ContainerState, now: number): string {
+/** `Up 3 seconds (healthy)`, `Exited (137) 5 minutes ago`. */
+export function statusOf(state: ContainerState, now: number, health?: ContainerSummary['health']): string {
   switch (state.status) {
     case 'created':
       return 'Created';
     case 'running':
-      return `Up ${humanDuration(now - Date.parse(state.startedAt))}`;
+      return `Up ${humanDuration(now - Date.parse(state.startedAt))}${healthOf(health)}`;
     case 'paused':
       return `Up ${humanDuration(now - Date.parse(state.startedAt))} (Paused)`;
     case 'exited':
@@ -53,6 +53,11 @@ export function statusOf(state: ContainerState, now: number): string {
     default:
       return state satisfies never;
   }
+}
+
+function healthOf(health: ContainerSummary['health']): string {
+  if (health === undefined) return '';
+  return health === 'starting' ? ' (health: starting)' : ` (${health})`;
 }
 
 /** `key=value` pairs in the order of their keys. */

@@ -5,11 +5,13 @@ import {
   type ContainerInspect,
   diskUsage,
   dockerExitCode,
+  hasProbe,
   Image,
   Network,
   pruneContainers,
   pruneImages,
   pruneVolumes,
+  type RunOptions,
   Runtime,
   readStats,
   runtimeInfo,
@@ -28,9 +30,27 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
   const runtime = await Runtime.open({...(root !== undefined && {root}), waiting: 0, blockMs: BLOCK_MS});
   const here = {runtime};
   const container = (name: string) => Container.get(name, here);
+  const hasHealth = (image: string, {healthcheck}: RunOptions) => {
+    if (healthcheck !== undefined) return healthcheck !== 'none';
+    const config = runtime.store.findImage(image)?.config;
+    return config !== undefined && hasProbe(config);
+  };
+  const runAttached: Sdk['runAttached'] = async (image, options, streams) => {
+    const made = await Container.create(image, options, {runtime, door: 'docker'});
+    try {
+      const {signal} = options;
+      // The signal is the start's: what happens later is the container's affair.
+      return asRunning(made, await startAttached(made, {...streams, ...(signal && {signal})}), options);
+    } catch (error) {
+      if (options.autoRemove) await made.remove({volumes: true});
+      throw error;
+    }
+  };
   return {
     run: (image, options, explain = false) =>
-      Container.run(image, options, {runtime, door: 'docker', explain}),
+      hasHealth(image, options) && !explain
+        ? runAttached(image, options, {stdin: options.stdin === 'pipe', stdout: true, stderr: true})
+        : Container.run(image, options, {runtime, door: 'docker', explain}),
     runDetached: async (image, options) => {
       const made = await Container.create(image, options, {runtime, door: 'docker'});
       try {
@@ -41,17 +61,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       }
     },
     create: async (image, options) => (await Container.create(image, options, {runtime, door: 'docker'})).id,
-    runAttached: async (image, options, streams) => {
-      const made = await Container.create(image, options, {runtime, door: 'docker'});
-      try {
-        const {signal} = options;
-        // The signal is the start's: what happens later is the container's affair.
-        return asRunning(made, await startAttached(made, {...streams, ...(signal && {signal})}), options);
-      } catch (error) {
-        if (options.autoRemove) await made.remove({volumes: true});
-        throw error;
-      }
-    },
+    runAttached,
     start: async (name, {stdin}) => {
       const found = await container(name);
       const {Config, HostConfig} = await found.inspect();
@@ -209,6 +219,8 @@ async function listContainers(runtime: Runtime, size: boolean): Promise<readonly
   return await Promise.all(
     runtime.listContainers().map(async (config): Promise<ContainerSummary> => {
       const {id, name, image, argv, created, labels, mounts, network, exposedPorts} = config;
+      const state = runtime.stateOf(config);
+      const health = runtime.healthOf(config, state);
       const facts = size ? await runtime.inspectContainer(config, {size}) : undefined;
       return {
         id,
@@ -217,7 +229,8 @@ async function listContainers(runtime: Runtime, size: boolean): Promise<readonly
         imageId: image.id,
         argv,
         created,
-        state: runtime.stateOf(config),
+        state,
+        ...(health && {health: health.status}),
         labels,
         mounts: mounts
           .filter(mount => mount.type !== 'tmpfs')

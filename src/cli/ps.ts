@@ -130,7 +130,7 @@ function passes(
   all: readonly ContainerSummary[],
   images: readonly ImageSummary[],
 ): boolean {
-  const {id, name, imageId, state, labels, mounts, network, exposedPorts, ports} = container;
+  const {id, name, imageId, state, health, labels, mounts, network, exposedPorts, ports} = container;
   const own = all.indexOf(container);
   return (
     anyOf(filters, 'id', value => id.startsWith(value)) &&
@@ -141,7 +141,7 @@ function passes(
       'exited',
       value => state.status === 'exited' && dockerExitCode(state.exit) === Number(value),
     ) &&
-    anyOf(filters, 'health', value => value === 'none') && // of containers without a health check
+    anyOf(filters, 'health', value => value === (health ?? 'none')) &&
     anyOf(filters, 'ancestor', value =>
       images.some(image => image.id === imageId && isNamed(image, value)),
     ) &&

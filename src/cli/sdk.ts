@@ -8,6 +8,7 @@ import type {
   ExecOptions,
   Exit,
   ExplainedStep,
+  Health,
   LogEntry,
   LogsOptions,
   PathChange,
@@ -36,7 +37,8 @@ export type {DiskUsage, LogEntry};
  */
 export interface Sdk {
   /**
-   * Resolves once the program inside was executed. `explain` makes it report the plan's steps.
+   * Resolves once the program inside was executed. `explain` makes it report the plan's steps. One with a health check is
+   * run as by `runAttached`: that takes a monitor.
    * @throws `ERR_IMAGE_NOT_FOUND`; a failed start has `details.exitCode` 125, 126 or 127
    */
   run(image: string, options: RunOptions, explain?: boolean): Promise<RunningContainer>;
@@ -180,6 +182,8 @@ export interface ContainerSummary {
   /** RFC 3339. */
   readonly created: string;
   readonly state: ContainerState;
+  /** Of one whose health is looked after. */
+  readonly health?: Health['status'];
   readonly labels: Readonly<Record<string, string>>;
   /** Names of volumes and paths of the host's. */
   readonly mounts: readonly {readonly type: string; readonly source: string; readonly target: string}[];

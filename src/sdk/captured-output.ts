@@ -23,6 +23,7 @@ export class CapturedOutput {
   #left: number | undefined;
   #readable: Readable | undefined;
   #write: ((bytes: Uint8Array) => Promise<void> | undefined) | undefined;
+  readonly #observers = new Set<(bytes: Uint8Array) => void>();
 
   /**
    * @param open makes the input of the reading end, which is this object's from here on
@@ -72,9 +73,16 @@ export class CapturedOutput {
    */
   forward(write: (bytes: Uint8Array) => Promise<void> | undefined): Promise<void> {
     this.#write = write;
-    if (this.#kept.length > 0) this.#receive(Buffer.concat(this.#kept.splice(0)));
+    if (this.#kept.length > 0) this.#hand(Buffer.concat(this.#kept.splice(0)));
     this.#keptBytes = 0;
     return this.ended;
+  }
+
+  /** Sees what is kept, and what arrives from here on; whoever takes it, takes it none the less. @returns how to stop */
+  observe(observer: (bytes: Uint8Array) => void): () => void {
+    for (const bytes of this.#kept) observer(bytes);
+    this.#observers.add(observer);
+    return () => this.#observers.delete(observer);
   }
 
   get isTaken(): boolean {
@@ -129,6 +137,11 @@ export class CapturedOutput {
   }
 
   #receive(bytes: Buffer): void {
+    for (const observer of this.#observers) observer(bytes);
+    this.#hand(bytes);
+  }
+
+  #hand(bytes: Buffer): void {
     if (this.#write !== undefined) {
       const written = this.#write(bytes);
       if (written === undefined) return;

@@ -15,6 +15,7 @@ import {
   invalidOption,
 } from './check-option.js';
 import {envKey} from './env-key.js';
+import {checkHealthcheck} from './healthcheck.js';
 import {checkLog} from './log-config.js';
 import {checkNameServer, checkSearchDomain, parseExtraHost} from './name-resolution.js';
 import {nearestName} from './nearest-name.js';
@@ -125,6 +126,7 @@ export const RUN_OPTION_CHECKS = {
   },
   log: checkLog,
   restart: checkRestart,
+  healthcheck: checkHealthcheck,
   init: checkBoolean,
   stopSignal: (option, value) => {
     checkString(option, value);

@@ -4,6 +4,7 @@ import type {ContainerDefaults, Healthcheck} from '../oci/index.js';
 import {cleanPath, refusalInProc} from './check-mounts.js';
 import {DEFAULT_PATH} from './docker-defaults.js';
 import {envKey} from './env-key.js';
+import {asksForHealth, mergeHealthcheck} from './healthcheck.js';
 import type {LogConfig} from './log-config.js';
 import type {NameResolution} from './name-resolution.js';
 import {formatNanoseconds} from './nanosecond-time.js';
@@ -84,7 +85,10 @@ export interface ContainerConfig extends Unchanged {
   /** All of `exposedPorts` as well. Absent: no. */
   readonly publishAll?: boolean;
   readonly imageVolumes: readonly string[];
+  /** The image's, under what options say. */
   readonly healthcheck: Healthcheck | null;
+  /** Options asked for a health check: it is not started where there would be none. Absent: no. */
+  readonly wantsHealth?: true;
   readonly shell: readonly string[] | null;
 }
 
@@ -211,7 +215,8 @@ export function makeContainerConfig(
     ...(options.extraHosts.length > 0 && {extraHosts: options.extraHosts}),
     ...(Object.values(options.dns).some(list => list.length > 0) && {dns: options.dns}),
     imageVolumes,
-    healthcheck: image.config.Healthcheck ?? null,
+    healthcheck: mergeHealthcheck(options.healthcheck, image.config.Healthcheck),
+    ...(asksForHealth(options) && {wantsHealth: true}),
     shell: image.config.Shell ?? null,
   };
 }

@@ -149,7 +149,7 @@ export function keptSteps({directory}: ContainerPlaces) {
     },
   ];
   // How it ended before stays true until it runs again: a start that fails changes nothing.
-  const forget = ['exit.json', 'state.json', 'stopped'].map(
+  const forget = ['exit.json', 'health.json', 'state.json', 'stopped'].map(
     (name): Step => ({op: 'unlink', stage: 'record', at: HOST, s1: `${directory}/${name}`, record: true}),
   );
   return {host, started: [...forget, nextPidStep(directory)], teardown: [] as Step[]};

@@ -50,6 +50,7 @@ import {notRunning} from './exec-failure.js';
 import type {ExecOptions} from './exec-options.js';
 import {exitOf, isRefusal, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
+import {asksForHealth} from './healthcheck.js';
 import type {ContainerInspect} from './inspect-record.js';
 import type {UpdateOptions} from './merge-update.js';
 import {MonitorConnection} from './monitor-connection.js';
@@ -71,6 +72,8 @@ import {isLauncherLoss, prepareProcess, type StartedProcess, startProcess} from 
 import {feedStdin} from './stdin-source.js';
 import {listProcesses, type ProcessList} from './top.js';
 import {updateContainer} from './update-container.js';
+import {type Readiness, untilHealthy, type WaitForOptions, waitFor} from './wait-for.js';
+import {pause, watchContainer} from './watch-container.js';
 import type {RuntimeEvent} from './watch-events.js';
 
 /** How the SDK's functions are told what is not about the container: which runtime, and who asks. */
@@ -95,8 +98,11 @@ export interface StopOptions {
 export interface WaitOptions {
   /** Stop waiting. */
   readonly signal?: AbortSignal;
-  /** `removed` as in `docker wait`'s API: of a container that nobody removes, for ever. @default 'not-running' */
-  readonly condition?: 'not-running' | 'removed';
+  /**
+   * `next-exit`: its present run has ended, or if it does not run, the next one. `removed`: of a container that nobody
+   * removes, for ever. `healthy`: its health check said so, however long that takes; see `waitFor`. @default 'not-running'
+   */
+  readonly condition?: 'not-running' | 'next-exit' | 'removed' | 'healthy';
 }
 
 export interface StartOptions {
@@ -140,7 +146,11 @@ export class Container implements AsyncDisposable {
     const request = await describeRun(image, options, call);
     const {runtime, normalized, subject} = request;
     const {stdin, signal} = normalized;
-    refuseAttached({tty: normalized.tty, ...(normalized.restart && {restart: normalized.restart})});
+    refuseAttached({
+      tty: normalized.tty,
+      ...(normalized.restart && {restart: normalized.restart}),
+      ...(asksForHealth(normalized) && {wantsHealth: true}),
+    });
     if (subject === undefined) {
       const created = await runtime.createContainer(image, normalized);
       return new Container(runtime, created).start({stdin, explain, ...(signal && {signal})});
@@ -171,6 +181,7 @@ export class Container implements AsyncDisposable {
       'run',
       Runtime.configurationOf(call.runtime),
     );
+    if (asksForHealth(normalized)) refuseAttached({wantsHealth: true});
     const runtime = call.runtime ?? (await Runtime.default());
     normalized.signal?.throwIfAborted();
     const subject = subjectOf(await runtime.describeContainer(image, normalized));
@@ -562,6 +573,9 @@ export class Container implements AsyncDisposable {
       if (!isUp(this.#stateOf(record))) throw notRunning(record.id, error);
       throw error;
     });
+    const {directory} = this.runtime.placesOf(record);
+    using connection = isWatched(directory) ? await MonitorConnection.open(directory) : undefined;
+    await connection?.paused();
     this.#announce(record, 'pause');
   }
 
@@ -576,11 +590,15 @@ export class Container implements AsyncDisposable {
 
   /**
    * Resolves when it is not running: with how its last run ended, or undefined when it never ran. Another process's
-   * container is asked after every few milliseconds. With the condition `removed`, when nothing of it is left.
+   * container is asked after every few milliseconds. The condition `removed`: when nothing of it is left; `next-exit`: with
+   * how that run ended; `healthy`: with undefined.
+   * @throws `ERR_CONTAINER_NOT_FOUND`; with `healthy` `ERR_WAIT_ENDED`, `ERR_NO_HEALTHCHECK`, `ERR_CONTAINER_NOT_RUNNING`
    */
   async wait({signal, condition = 'not-running'}: WaitOptions = {}): Promise<Exit | undefined> {
     let exit: Exit | undefined;
-    if (condition === 'not-running') this.runtime.readContainer(this.id);
+    if (condition !== 'removed') this.runtime.readContainer(this.id);
+    if (condition === 'healthy') return untilHealthy(this, signal);
+    if (condition === 'next-exit') return this.#nextExit(signal);
     for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 100)) {
       const record = this.runtime.findContainer(this.id);
       if (record === undefined) return exit; // one that removes itself has ended
@@ -589,6 +607,36 @@ export class Container implements AsyncDisposable {
       if (condition === 'not-running' && !isRunning(state)) return exit;
       await this.#change(pauseMs, signal);
     }
+  }
+
+  /**
+   * Resolves when it is ready: when it has written a line, accepts connections at a port, or is healthy.
+   * @throws CoracleError `ERR_WAIT_ENDED` when it ends before, `ERR_WAIT_TIMEOUT`, `ERR_CONTAINER_UNHEALTHY`, each with
+   * `details.lastOutput`; `ERR_NO_HEALTHCHECK`, `ERR_LOG_NOT_KEPT`, `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_NOT_FOUND`,
+   * `ERR_INVALID_OPTION`; or the reason of the aborted `signal`
+   * @example await database.waitFor({log: 'ready to accept connections', times: 2}, {timeoutMs: 30_000});
+   */
+  async waitFor(condition: Readiness, options: WaitForOptions = {}): Promise<void> {
+    await waitFor(this, condition, options);
+  }
+
+  /** Undefined when it is removed before it has run. */
+  async #nextExit(signal: AbortSignal | undefined): Promise<Exit | undefined> {
+    const config = this.runtime.readContainer(this.id);
+    const read = () => readExit(this.runtime.placesOf(config).directory, config);
+    const before = read()?.finishedAt;
+    const ended = await watchContainer(
+      this.runtime,
+      this.id,
+      (record, {said}) => {
+        if (said?.type === 'exited') return {exit: this.#exitAfter(said, config)};
+        const recorded = read();
+        if (recorded !== undefined && recorded.finishedAt !== before) return {exit: recorded.exit};
+        return record === undefined ? {exit: undefined} : undefined;
+      },
+      signal,
+    );
+    return ended.exit;
   }
 
   /**
@@ -831,8 +879,15 @@ export class RunningContainer extends Container {
   }
 
   override async wait({signal, condition}: WaitOptions = {}): Promise<Exit> {
+    if (condition === 'healthy') await untilHealthy(this, signal);
     const exit = condition === 'removed' ? this.#whenRemoved() : this.exit;
     return signal === undefined ? exit : raceAbort(exit, signal);
+  }
+
+  override async waitFor(condition: Readiness, options: WaitForOptions = {}): Promise<void> {
+    const {runtime, id, name, exit} = this;
+    const {stdout, stderr} = this.#process;
+    await waitFor({runtime, id, name, here: {stdout, stderr, exit}}, condition, options);
   }
 
   async #whenRemoved(): Promise<Exit> {
@@ -993,8 +1048,22 @@ function heldBySomebody(name: string): CoracleError {
   );
 }
 
-/** It would end with this program: nobody would be there to start it again, or to hold its terminal. */
-function refuseAttached({restart, tty}: Pick<ContainerConfig, 'restart' | 'tty'>): void {
+/** It would end with this program: nobody would be there to start it again, to hold its terminal, to look after its health. */
+function refuseAttached({
+  restart,
+  tty,
+  wantsHealth,
+}: Pick<ContainerConfig, 'restart' | 'tty' | 'wantsHealth'>): void {
+  if (wantsHealth) {
+    throw new CoracleError(
+      'ERR_INVALID_OPTION',
+      'a container with a health check can only be started detached',
+      {
+        hint: 'Use startDetached(), startAttached() or Container.runDetached(): its monitor runs the checks.',
+        details: {option: 'healthcheck'},
+      },
+    );
+  }
   if (tty) {
     throw new CoracleError('ERR_INVALID_OPTION', 'a container with a terminal can only be started detached', {
       hint: 'Use startDetached() or startAttached().',
@@ -1030,12 +1099,6 @@ function lastOutputOf(stdout: CapturedOutput | undefined, stderr: CapturedOutput
 function wallClock({executedNs}: StartedEvent, exitedNs: bigint): {startedNs: bigint; finishedNs: bigint} {
   const offset = nowNanoseconds() - process.hrtime.bigint();
   return {startedNs: executedNs + offset, finishedNs: exitedNs + offset};
-}
-
-/** @throws the reason of an aborted signal */
-async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  signal?.throwIfAborted();
-  await sleep(milliseconds, undefined, signal && {signal}).catch(() => signal?.throwIfAborted());
 }
 
 function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

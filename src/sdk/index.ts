@@ -11,6 +11,7 @@ export {
   type StartedAttachment,
   type StartOptions,
   type StopOptions,
+  type WaitOptions,
 } from './container.js';
 export type {ContainerConfig} from './container-config.js';
 export type {LogsOptions} from './container-logs.js';
@@ -45,6 +46,8 @@ export {type Check, diagnose} from './diagnose.js';
 export {type ExecResult, RunningExec} from './exec.js';
 export type {ExecOptions} from './exec-options.js';
 export type {ExplainedStep} from './explain-plan.js';
+export type {Health, ProbeResult} from './health-state.js';
+export {hasProbe} from './healthcheck.js';
 export {Image, type ImageImportOptions, type InRuntime} from './image.js';
 export {type ImageInspect, inspectArchivedImages} from './inspect-image.js';
 export type {ContainerInspect} from './inspect-record.js';
@@ -54,6 +57,7 @@ export {Network} from './network.js';
 export {parseDevice, parseDeviceRate, parseDeviceWeight} from './parse-device.js';
 export {parseDuration} from './parse-duration.js';
 export {parseEnvFile} from './parse-env-file.js';
+export {parseGoDuration} from './parse-go-duration.js';
 export {parseMount} from './parse-mount.js';
 export {parseExpose, parsePublish} from './parse-port.js';
 export {parseSignal, signalName} from './parse-signal.js';
@@ -79,6 +83,7 @@ export type {LogEntry} from './read-log.js';
 export type {
   BindMount,
   Device,
+  HealthcheckOptions,
   LogOptions,
   Mount,
   NetworkMode,
@@ -96,4 +101,5 @@ export {runtimeInfo, watching} from './runtime-info.js';
 export type {ProcessList} from './top.js';
 export {VERSION} from './version.js';
 export {Volume, type VolumeOptions} from './volume.js';
+export type {Readiness, WaitForOptions} from './wait-for.js';
 export {type EventsOptions, eventJson, type RuntimeEvent} from './watch-events.js';

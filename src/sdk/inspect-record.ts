@@ -4,6 +4,7 @@ import type {ConfiguredMount, ContainerConfig} from './container-config.js';
 import type {ContainerState} from './container-state.js';
 import {dockerExitCode, isUp} from './container-state.js';
 import {MASKED_PATHS, READONLY_PATHS} from './docker-defaults.js';
+import type {Health} from './health-state.js';
 
 /** What `inspect` tells besides the container's record and state. Paths are the host's. */
 export interface InspectFacts {
@@ -24,6 +25,8 @@ export interface InspectFacts {
   readonly execIds: readonly string[];
   /** How often its policy has started it again since somebody did. */
   readonly restarts: number;
+  /** Of one whose health is looked after. */
+  readonly health?: Health;
   /** Of the log that the output goes to; '' when it goes to none, or the driver's files are its own affair. */
   readonly logPath: string;
   /** Of `--size`: bytes written by the container, and those with the image's. */
@@ -48,7 +51,7 @@ export function inspectRecord(config: ContainerConfig, state: ContainerState, fa
     Created: config.created,
     Path: path,
     Args: args,
-    State: inspectState(state),
+    State: inspectState(state, facts.health),
     Image: config.image.id,
     ResolvConfPath: file('resolv.conf'),
     HostnamePath: file('hostname'),
@@ -79,7 +82,7 @@ export function inspectRecord(config: ContainerConfig, state: ContainerState, fa
   };
 }
 
-function inspectState(state: ContainerState) {
+function inspectState(state: ContainerState, health: Health | undefined) {
   const exit = 'exit' in state ? state.exit : undefined;
   const restarting = state.status === 'restarting';
   const failure = state.status === 'created' ? state.failure : undefined;
@@ -95,6 +98,18 @@ function inspectState(state: ContainerState) {
     Error: failure?.message ?? '',
     StartedAt: 'startedAt' in state ? state.startedAt : NEVER,
     FinishedAt: 'finishedAt' in state ? state.finishedAt : NEVER,
+    ...(health && {
+      Health: {
+        Status: health.status as string,
+        FailingStreak: health.failingStreak,
+        Log: health.log.map(({start, end, exitCode, output}) => ({
+          Start: start,
+          End: end,
+          ExitCode: exitCode,
+          Output: output,
+        })),
+      },
+    }),
   };
 }
 

@@ -150,9 +150,14 @@ export class MonitorConnection implements Disposable {
     );
   }
 
-  /** Requests that have no answer: `start`, `giveUp`, `endInput`. */
+  /** Requests that have no answer. */
   tell(type: 'start' | 'giveUp' | 'endInput'): void {
     this.#socket.write(encodeAsk(type));
+  }
+
+  /** That the container stands still. Resolves when the kernel has it: the monitor will read it. */
+  async paused(): Promise<void> {
+    await new Promise<void>(resolve => this.#socket.write(encodeAsk('paused'), () => resolve()));
   }
 
   /** Resolves when the kernel has it: what the container does not read holds the caller back. */

@@ -1,12 +1,13 @@
 /** What a container's monitor is told beside its plan: our policy, as numbers. Pure. */
 import type {Orders} from '../binding/index.js';
+import type {JournalPlaces} from '../store/index.js';
 import type {ContainerConfig} from './container-config.js';
 import {logOrders} from './log-config.js';
 import {eventsToCome} from './record-events.js';
 import type {RestartPolicy} from './run-options.js';
 
 /** @param journal the store's, see `eventsToCome` @param alive the store's */
-export function ordersOf(config: ContainerConfig, journal: string, alive: string): Orders {
+export function ordersOf(config: ContainerConfig, journal: JournalPlaces, alive: string): Orders {
   const {restart} = config;
   return {
     stdin: config.stdin === 'pipe',

@@ -80,6 +80,7 @@ export interface NormalizedOptions {
   /** Undefined: Docker's default, for what is detached. */
   readonly log: LogConfig | undefined;
   readonly restart: RestartPolicy | undefined;
+  readonly healthcheck: RunOptions['healthcheck'] | undefined;
   readonly init: boolean;
   readonly stopSignal: string | undefined;
   readonly stopTimeoutMs: number | undefined;
@@ -165,6 +166,7 @@ export function normalizeRunOptions(
     cgroupParent: options.cgroupParent === undefined ? undefined : cleanCgroupPath(options.cgroupParent),
     log: options.log && {driver: options.log.driver, options: options.log.options ?? {}},
     restart: options.restart,
+    healthcheck: options.healthcheck,
     init: options.init ?? configured.init ?? false,
     stopSignal: options.stopSignal,
     stopTimeoutMs: options.stopTimeoutMs,

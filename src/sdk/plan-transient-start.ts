@@ -16,7 +16,7 @@ import {type PreparedStart, prepareStart, type StartPart} from './prepare-start.
 import type {Runtime} from './runtime.js';
 
 /** A plan, and how the launcher reads it. */
-export type PlannedStart = PreparedStart & {
+export type PlannedStart = Omit<PreparedStart, 'cgroups'> & {
   readonly encoded: Uint8Array;
   /** What is written down of it, and as JSON. */
   readonly record: LiveRecord;

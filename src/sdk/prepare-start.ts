@@ -2,7 +2,7 @@
 import {readdirSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import {coreFile, type Plan, SlotAllocator} from '../binding/index.js';
-import {DEFAULT_DEVICE_RULES, type DeviceRule} from '../cgroup/index.js';
+import {type CgroupSteps, DEFAULT_DEVICE_RULES, type DeviceRule} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
 import type {StoredImage} from '../store/index.js';
 import {capabilityNames, resolveCapabilities} from './capabilities.js';
@@ -51,6 +51,8 @@ export interface PreparedStart {
   readonly plan: Plan;
   /** Limits that are not enforced, one sentence each. */
   readonly warnings: readonly string[];
+  /** What the container's cgroups will be. */
+  readonly cgroups: CgroupSteps['directories'];
 }
 
 /**
@@ -118,7 +120,7 @@ export function prepareStart(
     bookkeeping: request.bookkeeping,
   };
   const plan = part === 'whole' ? compilePlan(input, slots) : compileInParts(input, slots)[part];
-  return {plan, warnings: cgroup.warnings};
+  return {plan, warnings: cgroup.warnings, cgroups: cgroup.directories};
 }
 
 function hostsFile(config: ContainerConfig, facts: HostFacts, endpoint: Connection | undefined): string {

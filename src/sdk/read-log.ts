@@ -241,7 +241,7 @@ class Changes implements Disposable {
     signal?.throwIfAborted();
     if (!this.#happened) {
       await new Promise<void>(resolve => {
-        const timer = setTimeout(resolve, LOOK_AGAIN_MS);
+        const timer = setTimeout(() => this.#wake(), LOOK_AGAIN_MS); // which takes the listener off again
         this.#wake = () => {
           clearTimeout(timer);
           signal?.removeEventListener('abort', this.#wake);

@@ -1,7 +1,13 @@
 /** What the SDK does to the objects of a store, told to whoever watches: Docker's types, actions and attributes. */
-import type {Orders} from '../binding/index.js';
+import type {HealthOrders, Orders} from '../binding/index.js';
 import type {ExitFacts} from '../cgroup/index.js';
-import {encodeEventToCome, type JournalEvent, type StoredImage} from '../store/index.js';
+import {
+  encodeEventToCome,
+  JOURNAL_BYTES,
+  type JournalEvent,
+  type JournalPlaces,
+  type StoredImage,
+} from '../store/index.js';
 import type {ContainerConfig} from './container-config.js';
 import {dockerExitCode, type Exit} from './container-state.js';
 import {nowNanoseconds} from './nanosecond-time.js';
@@ -81,18 +87,40 @@ function unmountEvents({id, mounts}: ContainerConfig): JournalEvent[] {
   );
 }
 
-/** What the monitor of a detached container tells, at each of its starts and ends. @param journal the file that it appends to */
+/** What the monitor of a detached container tells, at each of its starts and ends, and where. */
 export function eventsToCome(
   config: ContainerConfig,
-  journal: string,
-): Pick<Orders, 'journal' | 'startedEvents' | 'endedEvents' | 'removedEvents' | 'oomEvents'> {
+  {current, previous}: JournalPlaces,
+): Pick<
+  Orders,
+  'journal' | 'journalMost' | 'journalAside' | 'startedEvents' | 'endedEvents' | 'removedEvents' | 'oomEvents'
+> {
   const lines = (events: readonly JournalEvent[]) => events.map(each => encodeEventToCome(each)).join('');
   return {
-    journal,
+    journal: current,
+    journalMost: JOURNAL_BYTES,
+    journalAside: previous,
     startedEvents: lines(runEvents(config)),
     oomEvents: lines([containerEvent(config, 'oom')]),
-    endedEvents: encodeEventToCome(containerEvent(config, 'die'), true) + lines(unmountEvents(config)),
+    endedEvents: encodeEventToCome(containerEvent(config, 'die'), 'exitCode') + lines(unmountEvents(config)),
     removedEvents: config.autoRemove ? lines(removalEvents(config, anonymousVolumesOf(config))) : '',
+  };
+}
+
+/** What it tells of the probes of a health check, and of what they come to. @param command of a probe */
+export function probeEventsToCome(
+  config: ContainerConfig,
+  command: readonly string[],
+): Pick<HealthOrders, 'begunEvents' | 'endedEvents' | 'healthyEvents' | 'unhealthyEvents'> {
+  const event = (action: string) => containerEvent(config, action);
+  const words = command.join(' ');
+  return {
+    begunEvents: ['exec_create', 'exec_start']
+      .map(name => encodeEventToCome(event(`${name}: ${words}`), 'execID'))
+      .join(''),
+    endedEvents: encodeEventToCome(event('exec_die'), 'execID', 'exitCode'),
+    healthyEvents: encodeEventToCome(event('health_status: healthy')),
+    unhealthyEvents: encodeEventToCome(event('health_status: unhealthy')),
   };
 }
 

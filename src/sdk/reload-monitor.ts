@@ -29,7 +29,7 @@ export function planWithName(runtime: Runtime, record: ContainerRecord, monitor:
 }
 
 function encodedOrders(runtime: Runtime, record: ContainerRecord): Buffer {
-  return encodeOrders(ordersOf(record, runtime.store.events.places.current, runtime.store.alive));
+  return encodeOrders(ordersOf(record, runtime.store.events.places, runtime.store.alive));
 }
 
 const ESRCH = 3;

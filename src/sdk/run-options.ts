@@ -131,6 +131,8 @@ export interface RunOptions {
   readonly log?: LogOptions;
   /** When a detached container is started again after it ended. @default never `--restart` */
   readonly restart?: RestartPolicy;
+  /** How a detached container is found to be well; `none`: not at all. @default the image's `--health-cmd --no-healthcheck` */
+  readonly healthcheck?: 'none' | HealthcheckOptions;
 
   /** Run a minimal pid 1 that forwards signals and reaps. @default false `--init` */
   readonly init?: boolean;
@@ -166,6 +168,25 @@ export interface LogOptions {
 export interface RestartPolicy {
   readonly name: 'no' | 'on-failure' | 'always' | 'unless-stopped';
   readonly maximumRetries?: number;
+}
+
+/** What is not said, or 0, is the image's, and then Docker's default. Times are from 1 ms on, and may have fractions. */
+export interface HealthcheckOptions {
+  /**
+   * Run in the container as its user: well is what ends with code 0. A string is for the container's shell, a list is
+   * executed as it is. `--health-cmd`
+   */
+  readonly command?: string | readonly string[];
+  /** From the end of one to the beginning of the next. @default 30 000 `--health-interval` */
+  readonly intervalMs?: number;
+  /** Then it is killed, and has failed. @default 30 000 `--health-timeout` */
+  readonly timeoutMs?: number;
+  /** So many failures one after the other make the container unhealthy. @default 3 `--health-retries` */
+  readonly retries?: number;
+  /** As long after its start failures do not count, unless it was well before. @default 0 `--health-start-period` */
+  readonly startPeriodMs?: number;
+  /** The interval until it is well for the first time, or the start period is over. @default 5000 `--health-start-interval` */
+  readonly startIntervalMs?: number;
 }
 
 export type OutputTarget = 'pipe' | 'inherit' | 'ignore';

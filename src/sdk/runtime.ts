@@ -41,6 +41,7 @@ import {
   writeExit,
 } from './container-files.js';
 import {type ContainerState, isUp} from './container-state.js';
+import {type Health, readHealth} from './health-state.js';
 import {HostFacts} from './host-facts.js';
 import {type ContainerInspect, inspectRecord, openPorts} from './inspect-record.js';
 import {DEFAULT_LOG, logNameOf} from './log-config.js';
@@ -430,6 +431,11 @@ export class Runtime implements AsyncDisposable {
     return isPaused(this.cgroupsOf(record)) ? {...state, status: 'paused'} : state;
   }
 
+  /** @internal Undefined where nobody looks after it: see `readHealth`. */
+  healthOf(record: ContainerRecord, state: ContainerState): Health | undefined {
+    return readHealth(this.placesOf(record).directory, record, state);
+  }
+
   /** One that was renamed since its record was read has another name. */
   #isNameless(record: Pick<ContainerRecord, 'id' | 'name' | 'owner'>): boolean {
     if (holdsName(this.placesOf(record))) return false;
@@ -489,7 +495,9 @@ export class Runtime implements AsyncDisposable {
     const image = this.store.findImage(config.image.id);
     const log = `${directory}/${logNameOf(config)}`;
     const writable = size ? await treeSize(`${layer}/upper`) : 0;
-    return inspectRecord(config, this.stateOf(config), {
+    const state = this.stateOf(config);
+    const health = readHealth(directory, config, state);
+    return inspectRecord(config, state, {
       directory,
       layers: [...(image?.layers.toReversed() ?? []), this.baseLayer],
       upperDirectory: `${layer}/upper`,
@@ -500,6 +508,7 @@ export class Runtime implements AsyncDisposable {
       execIds: readExecs(directory),
       restarts: readMonitorState(directory)?.restarts ?? 0,
       endpoint: readEndpoint(directory),
+      ...(health && {health}),
       logPath: config.log?.driver === 'json-file' && existsSync(log) ? log : '',
       ...(size && {sizes: {writable, total: writable + (image?.size ?? 0)}}),
     });

@@ -31,6 +31,7 @@ import {JOURNAL_SOCKET} from './journal-fields.js';
 import {MonitorConnection} from './monitor-connection.js';
 import {ordersOf} from './monitor-orders.js';
 import {onAbort} from './on-abort.js';
+import {prepareProbe} from './prepare-probe.js';
 import {prepareStart} from './prepare-start.js';
 import type {Runtime} from './runtime.js';
 import {startFailure} from './start-failure.js';
@@ -71,8 +72,11 @@ export async function startDetached(
     prepared = preparePlan(runtime, config);
     if (leftovers(prepared.plan)) await runtime.removeCgroups(config);
     const {events, alive, work} = runtime.store;
-    const orders = encodeOrders(ordersOf(config, events.places.current, alive));
+    const orders = encodeOrders(ordersOf(config, events.places, alive));
     const encoded = encodePlan(prepared.plan, orders);
+    const image = runtime.store.getImage(config.image.id);
+    const probe = prepareProbe(runtime.facts, config, image, prepared.cgroups);
+    if (probe !== undefined) replaceFile(`${places.directory}/probe.bin`, probe, {durable: false, work});
     replaceFile(`${places.directory}/plan.bin`, encoded, {durable: false, work});
   } catch (error) {
     (await greeting)?.close();

@@ -8,7 +8,7 @@
  * after: should a writer die in the middle of a line, only that one is lost. What does not end in " ;" is no event.
  */
 
-import {EVENT_EXIT_CODE, EVENT_TIME} from '../binding/index.js';
+import {EVENT_EXEC_ID, EVENT_EXIT_CODE, EVENT_TIME} from '../binding/index.js';
 
 export interface JournalEvent {
   /** Nanoseconds since 1970. */
@@ -27,10 +27,21 @@ export function encodeEvent(event: JournalEvent): string {
   return line(`${digits.slice(0, -9)}.${digits.slice(-9)}`, event);
 }
 
-/** For a monitor to write: it puts in the time, and where `withExitCode` says so the attribute `exitCode`. */
-export function encodeEventToCome(event: JournalEvent, withExitCode = false): string {
-  return line(EVENT_TIME, event, withExitCode ? [`exitCode=${EVENT_EXIT_CODE}`] : []);
+/** For a monitor to write: it puts in the time, and the attributes that are named. */
+export function encodeEventToCome(event: JournalEvent, ...attributes: readonly AttributeToCome[]): string {
+  return line(
+    EVENT_TIME,
+    event,
+    attributes.map(name => `${name}=${TO_COME[name]}`),
+  );
 }
+
+type AttributeToCome = 'execID' | 'exitCode';
+
+const TO_COME: Readonly<Record<AttributeToCome, string>> = {
+  execID: EVENT_EXEC_ID,
+  exitCode: EVENT_EXIT_CODE,
+};
 
 function line(
   time: string,

@@ -3,6 +3,7 @@
 export {archiveName, archiveTree, KERNEL_FILE_SYSTEMS} from './archive-tree.js';
 export {type Containers, containerNotFound} from './containers.js';
 export {diffUpper, type PathChange} from './diff-upper.js';
+export {JOURNAL_BYTES, type JournalPlaces} from './event-journal.js';
 export {encodeEventToCome, type JournalEvent} from './event-line.js';
 export {extractTree, pathForbidden} from './extract-tree.js';
 export {HOST_SHELL_BINARIES, type HostImageOptions, hostShell} from './host-image.js';

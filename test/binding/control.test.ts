@@ -6,10 +6,13 @@ import {
   CONTROL_VERSION,
   decodeSaid,
   encodeAsk,
+  encodeHealthOrders,
   encodeOrders,
   encodeResize,
   encodeSignal,
   FAILED_AT,
+  HEALTH_BYTES,
+  HEALTH_VERSION,
   LOG_ENTRY,
   LOG_FORMAT,
   ORDER,
@@ -77,6 +80,8 @@ test('orders are encoded where struct ct_orders has them, with their strings beh
     columns: 80,
     alive: '/alive',
     journal: '/events/current',
+    journalMost: 1024,
+    journalAside: '/events/previous',
     startedEvents: '\n\x01 container start a ;\n',
     endedEvents: '',
     removedEvents: '',
@@ -89,13 +94,42 @@ test('orders are encoded where struct ct_orders has them, with their strings beh
   t.is(bytes.toString('utf8', bytes.readUInt32LE(92), bytes.readUInt32LE(112)), '/alive\0');
   t.is(bytes.toString('utf8', bytes.readUInt32LE(112), bytes.readUInt32LE(116)), '/events/current\0');
   t.is(bytes.toString('utf8', bytes.readUInt32LE(124), bytes.readUInt32LE(108)), '\0');
-  t.is(bytes.toString('utf8', bytes.readUInt32LE(108)), '\n\x01 container oom a ;\n\0');
+  t.is(
+    bytes.toString('utf8', bytes.readUInt32LE(108), bytes.readUInt32LE(100)),
+    '\n\x01 container oom a ;\n\0',
+  );
+  t.is(bytes.toString('utf8', bytes.readUInt32LE(100)), '/events/previous\0');
+  t.is(bytes.readUInt32LE(96), 1024);
   t.is(bytes.readUInt32LE(28), ORDERS_BYTES);
   t.is(bytes.readBigUInt64LE(48), 100_000_000n);
   t.is(bytes.readUInt16LE(90), 80);
   t.throws(() => encodeOrders({...orders, logAttributes: 'x'.repeat(ORDERS_BYTES_MAX)}), {
     code: 'ERR_INVALID_OPTION',
   });
+});
+
+test('the orders of a health check are where struct ct_health has them, with their strings behind', t => {
+  t.is(declared(abi, 'CT_HEALTH'), HEALTH_VERSION);
+  const bytes = encodeHealthOrders({
+    intervalNs: 30e9,
+    timeoutNs: 1e6,
+    startPeriodNs: 0,
+    startIntervalNs: 5e9,
+    startDeadlineNs: 60e9,
+    retries: 3,
+    pauseFile: '/cgroup/cgroup.freeze',
+    begunEvents: '\n\x01 container exec_start a execID=\x03 ;\n',
+    endedEvents: '',
+    healthyEvents: 'well',
+    unhealthyEvents: 'not',
+  });
+  t.is(bytes.readUInt32LE(4), bytes.length);
+  t.is(bytes.readBigUInt64LE(8), 30_000_000_000n);
+  t.is(bytes.readBigUInt64LE(40), 60_000_000_000n);
+  t.is(bytes.readUInt32LE(48), 3);
+  t.is(bytes.readUInt32LE(52), HEALTH_BYTES);
+  t.is(bytes.toString('utf8', bytes.readUInt32LE(52), bytes.readUInt32LE(56)), '/cgroup/cgroup.freeze\0');
+  t.is(bytes.toString('utf8', bytes.readUInt32LE(68)), 'not\0');
 });
 
 test('a request is its length, type, flags and body', t => {

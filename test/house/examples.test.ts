@@ -41,6 +41,11 @@ asRoot('command-in-container.mjs runs two commands in one container', async t =>
   t.is(stdout, "{ exitCode: 0, stdout: 'file\\n' }\na\nb\n{ kind: 'exit' }\n");
 });
 
+asRoot('wait-until-ready.mjs goes on once its service is ready and healthy', async t => {
+  const {stdout} = await example(t, 'wait-until-ready.mjs');
+  t.is(stdout, 'running healthy\n');
+});
+
 test('each example has a test here', t => {
   t.deepEqual(
     readdirSync(folder).filter(name => name.endsWith('.mjs')),
@@ -51,6 +56,7 @@ test('each example has a test here', t => {
       'many-workers.mjs',
       'prepared-container.mjs',
       'stdin-to-stdout.mjs',
+      'wait-until-ready.mjs',
     ],
   );
 });

@@ -28,3 +28,4 @@ const holds = test.macro({
 });
 test.serial(holds, 'execute-test');
 test.serial(holds, 'monitor-test');
+test.serial(holds, 'health-test');

@@ -223,13 +223,21 @@ static uint32_t exec_step(void)
         return step;
 }
 
+/* It died a moment ago, and its probe with it or of it; child_ended() is next. */
+static int container_is_gone(const struct monitor *m)
+{
+        struct pollfd polled = {m->pidfd, POLLIN, 0};
+        struct ct_timespec now = {0, 0};
+        return sys5(__NR_ppoll, &polled, 1, &now, 0, 8) > 0;
+}
+
 /* Nothing of the probe is left. */
 static void conclude(struct monitor *m, int code)
 {
         close_if_open(&h.output);
         h.at = RESTING;
         h.due = 0;
-        if (h.cancelled) {
+        if (h.cancelled || container_is_gone(m)) {
                 if (h.plan > 0)
                         rest();
                 return;

@@ -321,7 +321,7 @@ int main(int argc, char **argv)
         int directory = argc > 1 ? (int)sys4(__NR_openat, AT_FDCWD, argv[1], O_RDONLY | O_DIRECTORY, 0) : -1;
         check(directory >= 0 && sys1(__NR_fchdir, directory) == 0, "a directory is given");
         m.directory = directory;
-        m.pidfd = 0;
+        m.pidfd = -1;
         ORDERS->journal = sizeof(struct ct_orders);
         strcpy(orders_bytes + sizeof(struct ct_orders), "journal");
         ORDERS->journal_aside = sizeof(struct ct_orders) + 8;

@@ -54,7 +54,7 @@ import {asksForHealth} from './healthcheck.js';
 import type {ContainerInspect} from './inspect-record.js';
 import type {UpdateOptions} from './merge-update.js';
 import {MonitorConnection} from './monitor-connection.js';
-import {exitOfRecord, type Sender, senderNumber} from './monitor-records.js';
+import {exitOfRecord, readMonitorState, type Sender, senderNumber} from './monitor-records.js';
 import {nowNanoseconds} from './nanosecond-time.js';
 import {type Door, normalizeRunOptions} from './normalize-run-options.js';
 import {onAbort} from './on-abort.js';
@@ -99,7 +99,7 @@ export interface WaitOptions {
   /** Stop waiting. */
   readonly signal?: AbortSignal;
   /**
-   * `next-exit`: its present run has ended, or if it does not run, the next one. `removed`: of a container that nobody
+   * `next-exit`: its present run has ended, or if it does not run, the next one; undefined if nobody can tell how. `removed`: of a container that nobody
    * removes, for ever. `healthy`: its health check said so, however long that takes; see `waitFor`. @default 'not-running'
    */
   readonly condition?: 'not-running' | 'next-exit' | 'removed' | 'healthy';
@@ -620,11 +620,17 @@ export class Container implements AsyncDisposable {
     await waitFor(this, condition, options);
   }
 
-  /** Undefined when it is removed before it has run. */
+  /** Undefined when nobody can tell any more: it was removed, or its policy has started it again meanwhile. */
   async #nextExit(signal: AbortSignal | undefined): Promise<Exit | undefined> {
     const config = this.runtime.readContainer(this.id);
-    const read = () => readExit(this.runtime.placesOf(config).directory, config);
+    const {directory} = this.runtime.placesOf(config);
+    const read = () => readExit(directory, config);
+    const restarts = () => {
+      const state = readMonitorState(directory);
+      return state?.status === 'running' && isUp(this.#stateOf(config)) ? state.restarts : undefined;
+    };
     const before = read()?.finishedAt;
+    let seen = restarts();
     const ended = await watchContainer(
       this.runtime,
       this.id,
@@ -632,7 +638,10 @@ export class Container implements AsyncDisposable {
         if (said?.type === 'exited') return {exit: this.#exitAfter(said, config)};
         const recorded = read();
         if (recorded !== undefined && recorded.finishedAt !== before) return {exit: recorded.exit};
-        return record === undefined ? {exit: undefined} : undefined;
+        const now = restarts();
+        seen ??= now;
+        const isAnotherRun = now !== undefined && seen !== undefined && now > seen;
+        return record === undefined || isAnotherRun ? {exit: undefined} : undefined;
       },
       signal,
     );

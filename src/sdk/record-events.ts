@@ -107,13 +107,13 @@ export function eventsToCome(
   };
 }
 
-/** What it tells of the probes of a health check, and of what they come to. @param command of a probe */
+/** What it tells of the probes of a health check, and of what they come to. Without arguments a space stays, as in dockerd. */
 export function probeEventsToCome(
   config: ContainerConfig,
-  command: readonly string[],
+  [program, ...args]: readonly [string, ...string[]],
 ): Pick<HealthOrders, 'begunEvents' | 'endedEvents' | 'healthyEvents' | 'unhealthyEvents'> {
   const event = (action: string) => containerEvent(config, action);
-  const words = command.join(' ');
+  const words = `${program} ${args.join(' ')}`;
   return {
     begunEvents: ['exec_create', 'exec_start']
       .map(name => encodeEventToCome(event(`${name}: ${words}`), 'execID'))

@@ -106,6 +106,30 @@ test('ps --all shows all, the newest first, cut and with control characters writ
   );
 });
 
+test('ps says how a container with a health check is', async t => {
+  const list = async () =>
+    (['starting', 'healthy', 'unhealthy'] as const).map((health, index) => ({
+      ...running,
+      created: at(90 + index),
+      name: health,
+      health,
+    }));
+  const status = async (...words: string[]) =>
+    (await command(['ps', '--format', '{{.Names}}: {{.Status}}', ...words], {list}, {now: NOW})).stdout;
+  t.is(
+    await status(),
+    [
+      'starting: Up About a minute (health: starting)',
+      'healthy: Up About a minute (healthy)',
+      'unhealthy: Up About a minute (unhealthy)',
+      '',
+    ].join('\n'),
+  );
+  t.is(await status('--filter', 'health=healthy'), 'healthy: Up About a minute (healthy)\n');
+  t.is((await status('--filter', 'health=healthy', '--filter', 'health=starting')).split('\n').length, 3);
+  t.is(await status('--filter', 'health=none'), '');
+});
+
 test('the placeholders of ps --format json are those of docker, in its order', async t => {
   const [line] = readFileSync(new URL('../fixtures/docker/cli-output.jsonl', import.meta.url), 'utf8')
     .split('\n')

@@ -122,6 +122,23 @@ test(means, '--shm-size 8m', {shmSizeBytes: 8 * MiB});
 test(means, '--sysctl net.core.somaxconn=77', {sysctls: {'net.core.somaxconn': '77'}});
 test(means, '-l a=b=c --label d', {labels: {a: 'b=c', d: ''}});
 test(means, '--stop-signal USR1 --stop-timeout 3', {stopSignal: 'USR1', stopTimeoutMs: 3000});
+test(
+  means,
+  '--health-cmd ready? --health-interval 1m30s --health-timeout 250ms --health-retries 2 --health-start-period 1h --health-start-interval 0.5s',
+  {
+    healthcheck: {
+      command: 'ready?',
+      intervalMs: 90_000,
+      timeoutMs: 250,
+      retries: 2,
+      startPeriodMs: 3_600_000,
+      startIntervalMs: 500,
+    },
+  },
+);
+test(means, '--health-interval 5s', {healthcheck: {intervalMs: 5000}});
+test(means, '--health-interval 0 --health-retries 0', {});
+test(means, '--no-healthcheck', {healthcheck: 'none'});
 test(means, '--stop-timeout -1', {stopTimeoutMs: -1});
 test(means, '--timeout 1m30s', {deadlineMs: 90_000});
 test(means, '--network host --oom-score-adj -500', {network: 'host', oomScoreAdj: -500});
@@ -213,3 +230,30 @@ test('a quota and graphics processors are refused with what is missing', async t
     /--storage-opt is supported only for overlay over xfs with 'pquota' mount option/,
   );
 });
+
+const refusesHealth = test.macro({
+  async exec(t, line: string, message: string) {
+    const {exitCode, stderr, asked} = await command(['run', ...line.split(' '), 'image']);
+    t.is(exitCode, 125);
+    t.is(stderr.split('\n')[0], message);
+    t.deepEqual(asked, []);
+  },
+  title: (_, line) => `${line} is refused in the words of docker`,
+});
+test(refusesHealth, '--health-interval -1s', 'coracle: --health-interval cannot be negative');
+test(refusesHealth, '--health-retries -1', 'coracle: --health-retries cannot be negative');
+test(
+  refusesHealth,
+  '--no-healthcheck --health-retries 2',
+  'coracle: --no-healthcheck conflicts with --health-* options',
+);
+test(
+  refusesHealth,
+  '--health-interval 1',
+  'invalid argument "1" for "--health-interval" flag: time: missing unit in duration "1"',
+);
+test(
+  refusesHealth,
+  '--health-retries x',
+  'invalid argument "x" for "--health-retries" flag: strconv.ParseInt: parsing "x": invalid syntax',
+);

@@ -118,7 +118,13 @@ asRoot(
   async t => {
     const look =
       'for n in cgroup ipc mnt net pid user uts; do readlink /proc/self/ns/$n; done; cat /proc/self/cgroup; ls /proc/self/fd | grep -v 3 | tr "\\n" " "';
-    for (const shared of [{}, {pid: 'host', ipc: 'host', uts: 'host', network: 'host'} as const]) {
+    const ids = [{inside: 0, outside: 100_000, count: 65_536}];
+    for (const shared of [
+      {},
+      {pid: 'host', ipc: 'host', uts: 'host', network: 'host'},
+      {userNamespace: {uids: ids, gids: ids}},
+      {privileged: true},
+    ] as const) {
       const container = await detached(
         t,
         `{ ${look}; } </dev/null; echo over; sleep 60`,
@@ -239,6 +245,21 @@ asRoot('the checks end with their container, and nothing of them is left', async
   );
 });
 
+asRoot('a monitor that is killed takes its check along', async t => {
+  const container = await detached(t, 'sleep 60', {
+    command: 'exec sleep 1000',
+    timeoutMs: 3_600_000,
+    ...SOON,
+  });
+  let probe: string | undefined;
+  while (probe === undefined) [probe] = sleepers(await container.top('-o', 'pid,args'), 1000);
+  const watcher = readFileSync(join(own.root, 'containers', container.id, 'watcher'), 'utf8');
+  process.kill(Number.parseInt(watcher, 10), 'SIGKILL');
+  while (isThere(Number(probe))) await new Promise(setImmediate);
+  await container.wait();
+  t.like((await container.inspect()).State, {Status: 'exited', Health: {Status: 'unhealthy'}});
+});
+
 asRoot('restarted by its policy it is starting again, with a log of its own', async t => {
   const container = await detached(
     t,
@@ -249,11 +270,13 @@ asRoot('restarted by its policy it is starting again, with a log of its own', as
   await container.wait({condition: 'healthy'});
   const state = await container.state();
   if (state.status !== 'running') return t.fail(state.status);
+  const exited = container.wait({condition: 'next-exit'});
   process.kill(state.pid, 'SIGKILL');
-  await container.wait({condition: 'next-exit'});
+  await exited;
   await until(container, ({Log}) => Log.some(({Output}) => Output.trim() === '2'));
-  const {Log} = await until(container, ({Status}) => Status === 'healthy');
-  t.true(Log.every(({Output}) => Output.trim() === '2'));
+  const {StartedAt, Health} = (await container.inspect()).State;
+  t.is(Health!.Status, 'healthy');
+  t.true(Health!.Log.every(({Start}) => Date.parse(Start) >= Date.parse(StartedAt)));
 });
 
 asRoot('events tell of each check, and of what the checks come to, as dockerd does', async t => {
@@ -325,6 +348,14 @@ function sleepers(
   seconds: number,
 ): string[] {
   return processes.filter(row => row.at(-1)?.startsWith(`sleep ${seconds}`)).map(row => row[0]!);
+}
+
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }
 
 function childrenOf(pid: number): number[] {

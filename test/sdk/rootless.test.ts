@@ -53,6 +53,19 @@ asOrdinaryUser('a command joins a container, with a terminal as well', async t =
   t.true(same);
 });
 
+asOrdinaryUser('a health check joins as root of the one id, too', async t => {
+  const output = await new OrdinaryUser(t).script<string>(`
+    const container = await Container.runDetached('host-shell', {
+      command: ['sleep', '1000'],
+      healthcheck: {command: 'id -u; cat /proc/1/comm', intervalMs: 20},
+    });
+    await container.wait({condition: 'healthy'});
+    const {State} = await container.inspect();
+    await container.remove({force: true});
+    return State.Health.Log[0].Output;`);
+  t.is(output, '0\nsleep\n');
+});
+
 /** What is refused, with which code and which words; every other row of the options works in one id. */
 const REFUSED: readonly (readonly [options: string, code: string, message: RegExp])[] = [
   ['{limits: {memoryBytes: 2 ** 26}}', 'ERR_LIMIT_UNSUPPORTED', /^memoryBytes cannot be enforced: /],

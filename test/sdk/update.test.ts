@@ -1,4 +1,4 @@
-import {existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {mkdirSync, readFileSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import test, {type ExecutionContext} from 'ava';
@@ -24,13 +24,14 @@ async function detached(t: ExecutionContext, options: RunOptions = {}, script = 
 
 const cgroupsOf = (id: string) => cgroupDirectories().filter(directory => directory.endsWith(`/${id}`));
 
-/** What the kernel holds for the container, under the names of v1 or v2. */
+/** What the kernel holds for the container, under the names of v1 or v2; undefined while it has no cgroup. */
 function held(id: string, v1: string, v2: string): string | undefined {
-  for (const file of [v1, v2]) {
-    const found = cgroupsOf(id)
-      .map(directory => join(directory, file))
-      .find(existsSync);
-    if (found !== undefined) return readFileSync(found, 'utf8').trim();
+  for (const path of [v1, v2].flatMap(file => cgroupsOf(id).map(directory => join(directory, file)))) {
+    try {
+      return readFileSync(path, 'utf8').trim();
+    } catch (error) {
+      if (!['ENOENT', 'ENODEV'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    }
   }
   return undefined;
 }

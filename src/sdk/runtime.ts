@@ -609,6 +609,14 @@ export class Runtime implements AsyncDisposable {
     if (watcher !== undefined && isAlive(watcher)) return;
     if (this.#isNameless(record)) await this.#removeNameless(record);
     else if (watcher !== undefined) await this.#finishLostRun(record);
+    else if (existsSync(`${directory}/watcher~`)) this.#removeUnwatched(record);
+  }
+
+  /** Somebody died while it wrote down that it watches; nothing had begun. */
+  #removeUnwatched(record: ContainerRecord): void {
+    const {directory} = this.placesOf(record);
+    using lock = this.store.containers.tryLock(record.id);
+    if (lock !== undefined && readWatcher(directory) === undefined) removeHalfWritten(directory);
   }
 
   /** Unless somebody is about to give it its name. */

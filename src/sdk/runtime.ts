@@ -659,9 +659,9 @@ export class Runtime implements AsyncDisposable {
         if (restarts && mayRestart) await this.#startAgain(record);
       });
     } catch (error) {
-      const {code} = error as NodeJS.ErrnoException;
+      const {code} = error as CoracleError;
       // Somebody else removed it, or holds it: whoever starts it next begins with what is left here.
-      if (code !== 'ENOENT' && code !== 'ERR_STORE_BUSY') throw error;
+      if (!['ENOENT', 'ERR_CONTAINER_NOT_FOUND', 'ERR_STORE_BUSY'].includes(code)) throw error;
     }
   }
 
@@ -690,11 +690,14 @@ export class Runtime implements AsyncDisposable {
     const failed: string[] = [];
     for (const record of this.listContainers().toReversed()) {
       if (record.owner !== undefined) continue;
-      await this.store.containers.withLock(record.id, async () => {
+      const start = async () => {
         const stopped = wasStopped(this.placesOf(record).directory);
         if (!restartsAtBoot(record, this.stateOf(record), stopped) || this.isWatched(record)) return;
         const list = (await this.#startAgain(record)) ? started : failed;
         list.push(record.name);
+      };
+      await this.store.containers.withLock(record.id, start).catch(error => {
+        if ((error as CoracleError).code !== 'ERR_CONTAINER_NOT_FOUND') throw error; // removed meanwhile
       });
     }
     return {started, failed};

@@ -44,7 +44,8 @@ export async function pruneContainers(
         reclaimedBytes += bytes;
       })
       .catch(error => {
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // somebody else removed it
+        const {code} = error as CoracleError;
+        if (code !== 'ENOENT' && code !== 'ERR_CONTAINER_NOT_FOUND') throw error; // somebody else removed it
       });
   }
   runtime.tell([pruneEvent('container', reclaimedBytes)]);

@@ -609,6 +609,14 @@ export class Runtime implements AsyncDisposable {
     if (watcher !== undefined && isAlive(watcher)) return;
     if (this.#isNameless(record)) await this.#removeNameless(record);
     else if (watcher !== undefined) await this.#finishLostRun(record);
+    else if (existsSync(`${directory}/watcher~`)) this.#removeUnwatched(record);
+  }
+
+  /** Somebody died while it wrote down that it watches; nothing had begun. */
+  #removeUnwatched(record: ContainerRecord): void {
+    const {directory} = this.placesOf(record);
+    using lock = this.store.containers.tryLock(record.id);
+    if (lock !== undefined && readWatcher(directory) === undefined) removeHalfWritten(directory);
   }
 
   /** Unless somebody is about to give it its name. */
@@ -652,9 +660,9 @@ export class Runtime implements AsyncDisposable {
         if (restarts && mayRestart) await this.#startAgain(record);
       });
     } catch (error) {
-      const {code} = error as NodeJS.ErrnoException;
+      const {code} = error as CoracleError;
       // Somebody else removed it, or holds it: whoever starts it next begins with what is left here.
-      if (code !== 'ENOENT' && code !== 'ERR_STORE_BUSY') throw error;
+      if (!['ENOENT', 'ERR_CONTAINER_NOT_FOUND', 'ERR_STORE_BUSY'].includes(code)) throw error;
     }
   }
 
@@ -686,10 +694,13 @@ export class Runtime implements AsyncDisposable {
   }> {
     for (const record of lost ? [] : this.listContainers().toReversed()) {
       if (record.owner !== undefined) continue;
-      await this.store.containers.withLock(record.id, async () => {
+      const start = async () => {
         const stopped = wasStopped(this.placesOf(record).directory);
         if (restartsAtBoot(record, this.stateOf(record), stopped) && !this.isWatched(record))
           await this.#startAgain(record);
+      };
+      await this.store.containers.withLock(record.id, start).catch(error => {
+        if ((error as CoracleError).code !== 'ERR_CONTAINER_NOT_FOUND') throw error; // removed meanwhile
       });
     }
     const {started, failed} = this.#again;

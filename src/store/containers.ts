@@ -232,9 +232,18 @@ export class Containers {
       .filter(record => record !== undefined);
   }
 
-  /** Holds the lock of a container that stays. @throws `ERR_STORE_BUSY` */
-  withLock<T>(id: string, work: () => T | Promise<T>): Promise<T> {
-    return withLock(join(this.keptDirectory(id), 'lock'), work);
+  /** Holds the lock of a container that stays. @throws `ERR_STORE_BUSY`, `ERR_CONTAINER_NOT_FOUND` when it was removed meanwhile */
+  async withLock<T>(id: string, work: () => T | Promise<T>): Promise<T> {
+    let isHeld = false;
+    try {
+      return await withLock(join(this.keptDirectory(id), 'lock'), () => {
+        isHeld = true;
+        return work();
+      });
+    } catch (error) {
+      const isGone = !isHeld && (error as NodeJS.ErrnoException).code === 'ENOENT';
+      throw isGone ? containerNotFound(id) : error;
+    }
   }
 
   /** Whether a container that stays holds its name; one that does not is being made or removed, or was when somebody died. */

@@ -1,6 +1,6 @@
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {existsSync, readdirSync, readFileSync, readlinkSync} from 'node:fs';
+import {existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
@@ -206,6 +206,24 @@ asRoot(
     t.is((await container.state()).status, 'running');
   },
 );
+
+asRoot('who removes one whose monitor was killed removes its cgroups as well', async t => {
+  const container = await detached(t, 'sleep 60', {limits: {processes: 16}});
+  const monitor = monitorOf(container);
+  process.kill(monitor, 'SIGKILL');
+  await until(() => !isRunning(monitor));
+  await container.remove({force: true});
+  await assertGone(t, container, [monitor]);
+});
+
+asRoot('what was half written when a start died goes with the next open', async t => {
+  const container = await own.create({command: ['true']});
+  t.teardown(() => container[Symbol.asyncDispose]());
+  writeFileSync(join(directoryOf(container), 'watcher~'), '12');
+  await reopen();
+  t.false(existsSync(join(directoryOf(container), 'watcher~')));
+  t.is((await container.state()).status, 'created');
+});
 
 const ROUNDS = process.env['CORACLE_TEST_LONG'] === undefined ? 6 : 60;
 

@@ -291,11 +291,16 @@ test('a name that a killed renaming left, and a container that was removed half,
   t.deepEqual(readdirSync(join(store.root, 'containers')), [id]);
 });
 
-test("a container's lock excludes others", async t => {
+test("a container's lock is for one that is there", async t => {
   using place = await openStore();
   const id = place.containers.newId();
   await place.containers.create(id, 'locked', {});
   t.is(await place.containers.withLock(id, () => 'held'), 'held');
+  await place.containers.remove(id, 'locked');
+  await t.throwsAsync(
+    place.containers.withLock(id, () => 'held'),
+    unknown,
+  );
 });
 
 test('the live directory is the one that the first opening chose, unless others may write there', async t => {

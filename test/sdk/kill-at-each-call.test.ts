@@ -1,0 +1,134 @@
+/**
+ * A detached start and its end, killed at each of their steps: whichever process makes a system call for the n-th time dies
+ * before the kernel carries it out, a monitor, a starter, a cleaner, a container that has not been executed yet, or the
+ * launcher. strace(1) tells first which calls a life consists of, then kills at each of them in turn, or, for want of time,
+ * at each CORACLE_TEST_STRIDE-th.
+ */
+import {type ChildProcess, spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import type {ExecutionContext} from 'ava';
+import {Container, type CoracleError, Runtime} from '../../src/index.js';
+import {assertNothingLeft, hostFootprint} from '../helpers/host-footprint.js';
+import {ownRuntime} from '../helpers/own-runtime.js';
+import {asRoot, requires} from '../helpers/requires.js';
+
+const own = ownRuntime();
+const LONG = process.env['CORACLE_TEST_LONG'] !== undefined;
+const withStrace = process.getuid?.() === 0 ? requires('strace', 'strace') : asRoot;
+
+/** The n-th call of a name that one process makes. */
+interface Point {
+  readonly call: string;
+  readonly count: number;
+}
+
+withStrace.serial(
+  'killed at each of its system calls, a detached life leaves nothing, and can begin anew',
+  async t => {
+    t.timeout(LONG ? 3_600_000 : 120_000);
+    await own.runtime;
+    const points = await recordLife(t);
+    t.true(points.length > 40, `${points.length} calls`);
+    const stride = Number(process.env['CORACLE_TEST_STRIDE'] ?? (LONG ? 1 : 41));
+    const chosen = points.filter((_, index) => index % stride === Math.floor(stride / 2));
+    const before = hostFootprint(own.folder);
+    for (const {call, count} of chosen) {
+      await liveAndDie(t, `inject=${call}:signal=KILL:when=${count}`, `trace=${call}`);
+      await (await reopened()).close();
+      const left = hostFootprint(own.folder);
+      t.deepEqual(
+        left.files.filter(path => !before.files.includes(path)),
+        [],
+        `${call} ${count}`,
+      );
+      await assertNothingLeft(t, own.folder, before);
+      t.deepEqual(monitors(), [], `${call} ${count}`);
+    }
+    t.log(`${chosen.length} of ${points.length} calls`);
+  },
+);
+
+/** Whose parent is somebody else by now: a monitor and its helpers work in the directory of their container. */
+function monitors(): string[] {
+  return readdirSync('/proc').filter(pid => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`).startsWith(own.folder);
+    } catch {
+      return false; // gone, or no process
+    }
+  });
+}
+
+/** Every call of the processes that belong to a life, but not what its program does. */
+async function recordLife(t: ExecutionContext): Promise<Point[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'coracle-calls-'));
+  t.teardown(() => rmSync(folder, {recursive: true}));
+  await liveAndDie(t, 'trace=all', 'signal=none', '-ff', '-o', join(folder, 'calls'));
+  const points = new Map<string, Point>();
+  for (const name of readdirSync(folder)) {
+    const counts = new Map<string, number>();
+    for (const line of readFileSync(join(folder, name), 'latin1').split('\n')) {
+      const [, call] = /^(\w+)\(/.exec(line) ?? [];
+      if (call === undefined) continue;
+      const count = (counts.get(call) ?? 0) + 1;
+      counts.set(call, count);
+      if (!/^(exit|exit_group|rt_sigreturn|restart_syscall)$/.test(call))
+        points.set(`${call} ${count}`, {call, count});
+      if (/^execve\(.* = 0$/.test(line)) break;
+    }
+  }
+  return [...points.values()];
+}
+
+/** A runtime of its own starts a container, detached, under the eyes of strace, and waits for its end. */
+async function liveAndDie(t: ExecutionContext, ...expressions: readonly string[]): Promise<void> {
+  const runtime = await reopened();
+  const container = await Container.create(
+    'host-shell',
+    {command: ['true'], limits: {processes: 16}},
+    {runtime},
+  );
+  const launcher = runtime.launcher().pid;
+  const strace = await attach(launcher, expressions);
+  try {
+    await container.startDetached();
+    await container.wait();
+  } catch (error) {
+    const {code} = error as CoracleError;
+    t.regex(code ?? String(error), /^ERR_(MONITOR_LOST|LAUNCHER_LOST|START_FAILED)$/);
+  }
+  const exit = once(strace, 'exit');
+  strace.kill('SIGINT');
+  await exit;
+  await runtime.close();
+  const again = await reopened();
+  const found = await Container.get(container.id, {runtime: again});
+  t.regex((await found.state()).status, /^(created|exited)$/, expressions.join(' '));
+  await found.startDetached();
+  const end = await found.wait();
+  t.like(end, {kind: 'code', code: 0}, expressions.join(' '));
+  await found.remove();
+  await again.close();
+}
+
+async function attach(launcher: number, expressions: readonly string[]): Promise<ChildProcess> {
+  const [first = '', second = '', ...rest] = expressions;
+  const strace = spawn('strace', ['-f', `-p${launcher}`, '-e', first, '-e', second, ...rest], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  for await (const chunk of strace.stderr!.iterator({destroyOnReturn: false})) {
+    said += chunk;
+    if (/ attached$/m.test(said)) break;
+  }
+  if (strace.exitCode !== null) throw new Error(`strace ended: ${said}`);
+  strace.stderr!.resume();
+  return strace;
+}
+
+function reopened(): Promise<Runtime> {
+  return Runtime.open({root: own.root, run: own.runDirectory, waiting: 0});
+}

@@ -233,13 +233,13 @@ async function afterReboot() {
   await fact('no unit has failed', () => assert.equal(systemctl('--failed', '--no-legend'), ''));
 }
 
+// How this ends is what the machine does next: coracle-facts.service.
 if (existsSync(ONCE_BOOTED)) {
   await afterReboot();
   appendFileSync(TAP, `1..${count}\n`);
   writeFileSync('/results/done', '');
-  systemctl('poweroff', '--no-block');
+  process.exitCode = 1;
 } else {
   writeFileSync(ONCE_BOOTED, '');
   await beforeReboot();
-  systemctl('reboot', '--no-block');
 }

@@ -336,9 +336,11 @@ export class Container implements AsyncDisposable {
   #startMonitored(options: DetachedStartOptions): Promise<DetachedStart> {
     const {owner, name} = this.runtime.readContainer(this.id);
     if (owner !== undefined) throw alreadyRunning(name);
-    return this.runtime.store.containers.withLock(this.id, async () =>
-      startDetached(this.runtime, await this.#toStart(), options),
-    );
+    const start = async () => startDetached(this.runtime, await this.#toStart(), options);
+    return this.runtime.store.containers.withLock(this.id, start).catch(error => {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') this.runtime.readContainer(this.id); // removed meanwhile?
+      throw error;
+    });
   }
 
   /** With its lock held. @throws `ERR_CONTAINER_RUNNING` */

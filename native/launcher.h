@@ -58,8 +58,9 @@ struct removal {
 
 _Noreturn void spawner_main(struct launcher *launcher, int number);
 _Noreturn void janitor_main(struct launcher *launcher);
-/* fds: the plan whose host phase it settles by, the container's directory, the first client. */
-_Noreturn void monitor_main(struct launcher *launcher, const int *fds);
+/* fds: the plan whose host phase it settles by, the container's directory, the first client; then what each start is handed beside
+ * its streams. */
+_Noreturn void monitor_main(struct launcher *launcher, const int *fds, int count);
 int supervisor_main(struct launcher *launcher);
 /* Forks the janitor with a new socket to it; its pid or -errno. */
 int start_janitor(struct launcher *launcher);

@@ -130,6 +130,13 @@ static void show_life(struct monitor *m)
                 m->alive = (int)sys4(__NR_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
+static int start_with(struct monitor *m, const int *stdio)
+{
+        for (int i = 0; i < 3; i++)
+                m->passed[i] = stdio[i];
+        return fork_starter(m, &m->helper, m->plan, m->passed, m->passed_count);
+}
+
 /* plan.bin is read anew each time: it may have been replaced. */
 static void start(struct monitor *m)
 {
@@ -151,7 +158,7 @@ static void start(struct monitor *m)
                 m->failed_step = CT_AT_STREAMS;
                 r = open_streams(m, stdio);
                 if (r >= 0)
-                        r = fork_starter(m, &m->helper, m->plan, stdio, 3);
+                        r = start_with(m, stdio);
                 for (int i = 0; i < 3; i++)
                         close_if_open(&stdio[i]);
         }
@@ -576,21 +583,25 @@ static void settle(struct launcher *launcher, int plan)
         close_fd(plan);
 }
 
-_Noreturn void monitor_main(struct launcher *launcher, const int *fds)
+_Noreturn void monitor_main(struct launcher *launcher, const int *fds, int count)
 {
         static struct monitor m;
-        const int given[] = {fds[0], fds[1], fds[2]};
-        const int needed[] = {given[0], given[1], given[2], launcher->proc, launcher->empty_namespace};
+        int given[CT_PASSED_MAX], needed[2 + CT_PASSED_MAX] = {launcher->proc, launcher->empty_namespace};
+        for (int i = 0; i < count; i++)
+                given[i] = needed[2 + i] = fds[i];
         name_process("coracle-monitor");
         sys0(__NR_setsid);
         sys2(__NR_munmap, launcher->shared, sizeof *launcher->shared);
         forget_memory();
-        close_all_but(needed, sizeof needed / sizeof *needed);
+        close_all_but(needed, 2 + count);
         m = (struct monitor){.launcher = launcher, .directory = given[1], .alive = -1, .plan = -1, .pidfd = -1, .helper = {.socket = -1},
                              .input = -1, .listener = -1, .terminal_socket = -1, .idle = 1};
         for (int i = 0; i < CLIENTS_MAX; i++)
                 m.clients[i].fd = -1;
         m.streams[0].fd = m.streams[1].fd = -1;
+        m.passed_count = count;
+        for (int i = 3; i < count; i++)
+                m.passed[i] = given[i];
         settle(launcher, given[0]);
         if (sys1(__NR_fchdir, m.directory) < 0 || sys2(__NR_pipe2, m.life, O_CLOEXEC) < 0)
                 quit(111);

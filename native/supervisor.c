@@ -17,11 +17,11 @@ static void close_down(void)
 }
 
 /* It outlives us; until then it is ours to reap. */
-static void fork_monitor(struct launcher *launcher, const int *fds)
+static void fork_monitor(struct launcher *launcher, const int *fds, int count)
 {
         long pid = fork_process();
         if (pid == 0)
-                monitor_main(launcher, fds);
+                monitor_main(launcher, fds, count);
         if (pid < 0)
                 return;                /* its socket closes: the caller sees that nobody answers */
         int pidfd = (int)sys2(__NR_pidfd_open, pid, 0);
@@ -64,8 +64,8 @@ static void take_control(struct launcher *launcher)
                 add_spawner(launcher);
                 break;
         case CT_MONITOR:
-                if (count == 3)
-                        fork_monitor(launcher, fds);
+                if (count >= 3)
+                        fork_monitor(launcher, fds, count);
                 break;
         case CT_TEARDOWN:
                 tear_down(launcher, request.id, count == 1 ? fds[0] : -1);

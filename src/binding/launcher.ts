@@ -215,12 +215,13 @@ export class Launcher {
    * @param plan its host phase is what the monitor settles by
    * @param directory the container's, opened
    * @param client one end of a connected stream socket: see `control.ts`
+   * @param shared handed to each start of its container, after the streams
    */
-  monitor(plan: Uint8Array, directory: number, client: number): void {
+  monitor(plan: Uint8Array, directory: number, client: number, shared: readonly number[]): void {
     if (!this.alive) throw launcherLost();
-    const fds = descriptorList([directory, client]);
+    const fds = descriptorList([directory, client, ...shared]);
     const header = this.#header(REQUEST.monitor, ++this.#lastId);
-    const sent = ct_send(this.#control, header, plan, plan.length, fds, 2);
+    const sent = ct_send(this.#control, header, plan, plan.length, fds, 2 + shared.length);
     if (sent !== EPIPE) checked(sent, 'send to the launcher', ''); // else the socket's other end closes
   }
 

@@ -64,7 +64,8 @@ export async function startDetached(
   const places = runtime.placesOf(config);
   endRun(places.directory);
   await compressLog(places.directory, config);
-  const greeting = forkMonitor(runtime, places.directory); // it settles while the plan is made
+  using shared = runtime.openShared(config); // the monitor keeps them: each restart joins the same
+  const greeting = forkMonitor(runtime, places.directory, shared.descriptors); // it settles while the plan is made
   let prepared: ReturnType<typeof preparePlan>;
   try {
     const endpoint = await connectNetwork(runtime, config, readEndpoint(places.directory));
@@ -142,7 +143,11 @@ function restartsEver({restart}: Pick<ContainerConfig, 'restart'>): boolean {
   return restart !== undefined && restart.name !== 'no';
 }
 
-async function forkMonitor(runtime: Runtime, path: string): Promise<MonitorConnection | undefined> {
+async function forkMonitor(
+  runtime: Runtime,
+  path: string,
+  shared: readonly number[],
+): Promise<MonitorConnection | undefined> {
   const launcher = runtime.launcher();
   const settling: Plan = {
     host: runtime.facts.cgroups.settle(),
@@ -155,7 +160,7 @@ async function forkMonitor(runtime: Runtime, path: string): Promise<MonitorConne
   using directory = openDirectory(path);
   const [ours, theirs] = openSocketPair('stream');
   try {
-    launcher.monitor(encodePlan(settling), directory.fd, theirs.fd);
+    launcher.monitor(encodePlan(settling), directory.fd, theirs.fd, shared);
   } catch (error) {
     ours.close();
     throw error;

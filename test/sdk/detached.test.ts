@@ -13,9 +13,11 @@ import {asRoot} from '../helpers/requires.js';
 const own = ownRuntime();
 
 asRoot('a detached container runs on, and any process sees how it ends', async t => {
-  const container = await detached(t, 'echo out; sleep 0.2; exit 3');
+  const container = await detached(t, 'echo out; until [ -e /go ]; do sleep 0.02; done; exit 3');
   t.like(await container.state(), {status: 'running'});
-  t.like(await (await elsewhere(t, container)).wait(), {kind: 'code', code: 3, cause: {kind: 'exit'}});
+  const exit = (await elsewhere(t, container)).wait();
+  await container.capture(['touch', '/go']);
+  t.like(await exit, {kind: 'code', code: 3, cause: {kind: 'exit'}});
   t.like(await container.state(), {status: 'exited', exit: {kind: 'code', code: 3}});
 });
 

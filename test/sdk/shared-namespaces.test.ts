@@ -104,6 +104,24 @@ asRoot('IPC is shared with a container that is shareable, /dev/shm included', as
   t.is(both[0], readlinkSync(`/proc/${first.pid}/ns/pid`));
 });
 
+asRoot('one that is detached joins others as well, at each of its starts', async t => {
+  const runtime = await own.runtime;
+  await using donor = await own.start('sleep 1000', {ipc: 'shareable'});
+  const script = 'readlink /proc/self/ns/pid; readlink /proc/self/ns/ipc';
+  const joins = {pid: `container:${donor.id}`, ipc: `container:${donor.id}`} as const;
+  const joined = await Container.runDetached(
+    'host-shell',
+    {...joins, command: ['sh', '-c', `${script}; exit 1`], restart: {name: 'on-failure', maximumRetries: 1}},
+    {runtime},
+  );
+  t.teardown(() => joined[Symbol.asyncDispose]());
+  await joined.wait();
+  const expected = ['pid', 'ipc'].map(kind => readlinkSync(`/proc/${donor.pid}/ns/${kind}`));
+  let text = '';
+  for await (const {bytes} of joined.logs()) text += Buffer.from(bytes);
+  t.deepEqual(text.trim().split('\n'), [...expected, ...expected]);
+});
+
 asRoot('what cannot be shared is refused in the words of Docker', async t => {
   await using running = await own.start('exec sleep 1000', {name: 'private'});
   await using stopped = await own.create({name: 'stopped'});

@@ -77,7 +77,7 @@ asRoot('starts of one kind differ in id, name, host name and record, and in noth
   for (const name of ['first-of-its-kind', 'second', undefined]) {
     const job = await Container.run(
       'host-shell',
-      {command: ['sh', '-c', `${script}; sleep 0.2`], ...(name !== undefined && {name})},
+      {stdin: 'pipe', command: ['sh', '-c', `${script}; read end`], ...(name !== undefined && {name})},
       {runtime},
     );
     const found = await Container.get(job.id, {runtime});
@@ -86,6 +86,7 @@ asRoot('starts of one kind differ in id, name, host name and record, and in noth
     t.is(Id, job.id);
     t.is(Name, `/${found.name}`);
     t.is(Config.Hostname, job.id.slice(0, 12));
+    job.stdin!.end('end\n');
     const exit = await job.exit;
     t.is(exit.lastOutput.stdout, `${job.id.slice(0, 12)}\n`.repeat(3));
   }

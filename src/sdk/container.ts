@@ -682,7 +682,24 @@ export class Container implements AsyncDisposable {
     // One that lives as long as its run is removed by who started it.
     if (config.owner !== undefined) await this.wait({condition: 'removed'});
     else if (config.autoRemove && this.runtime.isWatched(config)) await this.wait({condition: 'removed'});
-    else await this.runtime.removeContainer(config, volumes || config.autoRemove);
+    else if (!(await this.#removeKept(config, volumes || config.autoRemove)))
+      await this.remove({force, volumes});
+  }
+
+  /** With its lock: nobody starts it meanwhile. @returns false when somebody has, just before */
+  async #removeKept(config: ContainerRecord, volumes: boolean): Promise<boolean> {
+    return this.runtime.store.containers.withLock(this.id, async () => {
+      if (isRunning(this.#stateOf(config))) return false;
+      try {
+        await this.runtime.settle(config);
+      } catch (error) {
+        // What was left to be done of its last run was to remove it.
+        if (config.autoRemove && (error as CoracleError).code === 'ERR_CONTAINER_NOT_FOUND') return true;
+        throw error;
+      }
+      await this.runtime.removeContainer(config, volumes);
+      return true;
+    });
   }
 
   /** Kills it if it runs, and removes it; again is fine. */

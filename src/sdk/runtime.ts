@@ -521,10 +521,8 @@ export class Runtime implements AsyncDisposable {
     return endpoint === undefined ? {} : openPorts(config.exposedPorts, endpoint);
   }
 
-  /** @internal */
+  /** @internal With its lock held, when nothing of its last run is left to be done: see `settle`. */
   async removeContainer(config: ContainerConfig, volumes: boolean): Promise<void> {
-    await this.#whenUnwatched(config);
-    await this.#finishLostRun(config, false);
     const endpoint = readEndpoint(this.placesOf(config).directory);
     if (endpoint !== undefined) this.networks.release(endpoint);
     await this.store.containers.remove(config.id, config.name);
@@ -644,7 +642,7 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** A run, or a start that did not come to one, whose program or monitor died before it could write the end. */
-  async #finishLostRun(record: ContainerRecord, mayRestart = true): Promise<void> {
+  async #finishLostRun(record: ContainerRecord): Promise<void> {
     const {directory} = this.placesOf(record);
     const isLost = () => readWatcher(directory) !== undefined && !isWatched(directory);
     if (!isLost()) return;
@@ -657,7 +655,7 @@ export class Runtime implements AsyncDisposable {
           stopped: wasStopped(directory),
         });
         await this.#finishRun(record, directory);
-        if (restarts && mayRestart) await this.#startAgain(record);
+        if (restarts) await this.#startAgain(record);
       });
     } catch (error) {
       const {code} = error as CoracleError;

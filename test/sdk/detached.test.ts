@@ -253,6 +253,21 @@ asRoot(`a monitor that is killed at any moment of a life leaves nothing (${ROUND
   await assertGone(t, container, []);
 });
 
+asRoot('started and removed at once, it is gone in the end, and nothing of it runs', async t => {
+  const runtime = await own.runtime;
+  for (let round = 0; round < 8; round++) {
+    const container = await own.create({command: ['sleep', '60']});
+    const [started, removed] = await Promise.allSettled([
+      container.startDetached(),
+      container.remove({force: true}),
+    ]);
+    t.is(removed.status, 'fulfilled');
+    if (started.status === 'rejected') t.is(started.reason.code, 'ERR_CONTAINER_NOT_FOUND');
+    await t.throwsAsync(container.state(), {code: 'ERR_CONTAINER_NOT_FOUND'});
+    t.deepEqual(runtime.cgroupsOf(container), {});
+  }
+});
+
 async function detached(t: ExecutionContext, script: string, options: RunOptions = {}): Promise<Container> {
   const container = await Container.runDetached(
     'host-shell',

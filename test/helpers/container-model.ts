@@ -126,9 +126,11 @@ export class ContainerModel {
         return undefined;
       case 'pause':
         this.status = 'paused';
+        this.events.push('pause');
         return undefined;
       case 'unpause':
         this.status = 'running';
+        this.events.push('unpause');
         return undefined;
       case 'rename':
         this.name = deed.name!;

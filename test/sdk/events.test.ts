@@ -29,6 +29,13 @@ async function told(act: () => Promise<unknown>, {runtime: opened} = own): Promi
   return events;
 }
 
+/** Resolves when it has been told of. */
+async function untilTold(action: string, id: string): Promise<void> {
+  const runtime = await own.runtime;
+  const filters = {event: [action], container: [id]};
+  for await (const _event of runtime.events({filters, since: 0n})) return;
+}
+
 interface DockersMessage {
   readonly Type: string;
   readonly Action: string;
@@ -206,7 +213,9 @@ asRoot('a monitor tells of a container that was renamed by its new name', async 
       await container.rename('new-name');
       await container.kill();
       await container.wait();
+      const removal = untilTold('destroy', container.id);
       await (autoRemove ? container.wait({condition: 'removed'}) : container.remove());
+      await removal; // a monitor tells of it when all is gone
     });
     const ofIt = events.filter(({id}) => id === container.id);
     t.deepEqual(

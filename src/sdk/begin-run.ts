@@ -2,7 +2,8 @@
  * From options to a process, for a container that lives as long as its run: described anew or like a recent one, started
  * on demand or in surroundings that wait.
  */
-import {type Connection, connectNetwork, connects} from './connect-network.js';
+import {type Connection, connectNetwork} from './connect-network.js';
+import {connects} from './connects.js';
 import type {CallOptions} from './container.js';
 import type {ContainerConfig} from './container-config.js';
 import {publishExpected, publishRecord, sharedText} from './container-files.js';

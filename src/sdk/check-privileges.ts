@@ -2,6 +2,7 @@
 import {SlotAllocator} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {capabilityMask} from './capabilities.js';
+import {connects} from './connects.js';
 import type {ConfiguredMount, ContainerConfig} from './container-config.js';
 import type {HostFacts} from './host-facts.js';
 import {namespacesForbidden} from './namespace-switches.js';
@@ -51,6 +52,7 @@ function refuseWhatNeedsRoot(config: ContainerConfig): void {
   if (oomScoreAdj < 0) needsRoot('a negative oomScoreAdj');
   if (userNamespace !== 'host') needsRoot('userNamespace');
   if (!isolatesAll(config)) needsRoot('a namespace that is shared');
+  if (connects(config)) needsRoot(`the network ${config.network}`);
   for (const mount of mounts) refuseMount(mount);
 }
 

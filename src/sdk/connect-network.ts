@@ -9,6 +9,8 @@ import {
   type WantedPort,
 } from '../network/index.js';
 import {readRecord, writeRecord} from '../store/index.js';
+import {checkStart} from './check-privileges.js';
+import {connects} from './connects.js';
 import type {ContainerConfig} from './container-config.js';
 import type {Runtime} from './runtime.js';
 
@@ -17,21 +19,17 @@ const FILE = 'endpoint.json';
 /** A container's place on a network, and the ports of the host that lead there. */
 export type Connection = Endpoint & {readonly ports: readonly BoundPort[]};
 
-/** Whether it has a network that is neither empty nor the host's. */
-export function connects({network}: Pick<ContainerConfig, 'network'>): boolean {
-  return network !== 'none' && network !== 'host';
-}
-
 /**
  * Undefined for a container that has no network, or the host's.
  * @throws `ERR_NETWORK_UNAVAILABLE`, `ERR_NO_ADDRESS_LEFT`
  */
 export async function connectNetwork(
   runtime: Runtime,
-  config: Pick<ContainerConfig, 'id' | 'network' | 'ports' | 'publishAll' | 'exposedPorts'>,
+  config: ContainerConfig,
   previous?: Endpoint,
 ): Promise<Connection | undefined> {
   if (!connects(config)) return undefined;
+  checkStart(config, runtime.facts); // before anything of the host's is touched
   const ports = await choosePorts(wantedPorts(config));
   return {...(await runtime.networks.attach(config.network, config.id, previous?.address)), ports};
 }

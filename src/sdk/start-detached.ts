@@ -18,12 +18,12 @@ import {CoracleError} from '../errors.js';
 import {replaceFile} from '../store/index.js';
 import {
   connectNetwork,
-  connects,
   disconnectSteps,
   readEndpoint,
   releaseSteps,
   writeEndpoint,
 } from './connect-network.js';
+import {connects} from './connects.js';
 import type {ContainerConfig} from './container-config.js';
 import {endRun, monitoredSteps, removalSteps, writeWatcher} from './container-files.js';
 import {compressLog} from './container-logs.js';

@@ -78,6 +78,8 @@ const REFUSED: readonly (readonly [options: string, code: string, message: RegEx
   ["{devices: [{source: '/dev/null'}]}", 'ERR_NEEDS_ROOT', /^a device needs root$/],
   ['{privileged: true}', 'ERR_NEEDS_ROOT', /^privileged needs root$/],
   ['{oomScoreAdj: -1}', 'ERR_NEEDS_ROOT', /^a negative oomScoreAdj needs root$/],
+  ["{network: 'bridge'}", 'ERR_NEEDS_ROOT', /^the network bridge needs root$/],
+  ['{ports: [{containerPort: 80}]}', 'ERR_NEEDS_ROOT', /^the network bridge needs root$/],
   [
     '{userNamespace: {uids: [{inside: 0, outside: 1000, count: 1}], gids: [{inside: 0, outside: 1000, count: 1}]}}',
     'ERR_NEEDS_ROOT',

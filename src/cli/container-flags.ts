@@ -13,7 +13,7 @@ import {
 import type {Flag} from './command.js';
 import {checkCpus, checkEnv, checkInteger, checkLabel, checkSysctl, checkUint16} from './flag-checks.js';
 
-const NETWORKS_LATER = 'it comes with a later release; --network bridge, none and host work';
+const NETWORKS_LATER = 'it comes with a later release; --network bridge, none, host and container:NAME work';
 const SHARING_LATER = 'sharing volumes and cgroup namespaces comes with a later release';
 
 const checkSignedSize = (text: string) => {
@@ -161,7 +161,8 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {
     name: 'network',
     type: 'network',
-    summary: 'Connect a container to a network: bridge, none or host (default none, or bridge with -p)',
+    summary:
+      'Connect a container to a network: bridge, none, host or container:NAME (default none, or bridge with -p)',
   },
   {name: 'no-healthcheck', summary: 'Disable any container-specified HEALTHCHECK'},
   {name: 'oom-kill-disable', summary: 'Disable OOM Killer'},

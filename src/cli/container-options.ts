@@ -279,14 +279,10 @@ function listed<Key extends keyof RunOptions>(key: Key, values: readonly string[
 function networkOf(name: string): NonNullable<RunOptions['network']> {
   if (name === 'none' || name === 'host' || name === 'bridge') return name;
   if (name === 'default') return 'bridge';
-  if (name.startsWith('container:')) {
-    throw new CoracleError(
-      'ERR_UNSUPPORTED_OPTION',
-      `--network ${name} is not supported by this release: bridge, none and host are`,
-    );
-  }
+  if (name.startsWith('container:') && name.length > 'container:'.length)
+    return name as `container:${string}`;
   throw new CoracleError('ERR_INVALID_OPTION', `network ${name} not found`, {
-    hint: 'This release has bridge, none and host.',
+    hint: 'This release has bridge, none, host and container:NAME.',
   });
 }
 

@@ -94,7 +94,7 @@ export const RUN_OPTION_CHECKS = {
     checkInteger(option, value, -1000, 1000);
   },
   sysctls: checkStringRecord,
-  network: (option, value) => checkOneOf(option, value, ['none', 'host', 'bridge']),
+  network: (option, value) => checkNamespace(option, value, ['none', 'host', 'bridge'], true),
   ports: checkPorts,
   expose: (option, value) => {
     checkStrings(option, value);

@@ -223,7 +223,7 @@ function cloneStep(input: PlanInput): Step {
   const {config, cgroup, userNamespace, waits} = input;
   const joinsPid = donorId(config.pid) !== undefined;
   const namespaces =
-    (config.network === 'host' ? 0 : CLONE_NEWNET) |
+    (config.network === 'host' || donorId(config.network) !== undefined ? 0 : CLONE_NEWNET) |
     (config.pid === undefined ? CLONE_NEWPID : 0) |
     (config.uts === undefined ? CLONE_NEWUTS : 0) |
     (config.ipc === 'host' || donorId(config.ipc) !== undefined ? 0 : CLONE_NEWIPC);
@@ -242,9 +242,13 @@ function cloneStep(input: PlanInput): Step {
 }
 
 /** Until exec, which undoes this, nobody in the namespace that it joined may look into it: ptrace(2), PR_SET_DUMPABLE. */
-function hideFromJoined({pid, ipc}: ContainerConfig): Step[] {
-  if (donorId(pid) === undefined && donorId(ipc) === undefined) return [];
+function hideFromJoined(config: ContainerConfig): Step[] {
+  if (sharedSlots(config).length === 0) return [];
   return [{op: 'prctl', stage: 'join namespaces', x: PR_SET_DUMPABLE, y: 0}];
+}
+
+function joinedNetwork(input: PlanInput): Step {
+  return {op: 'setns', stage: 'join network', at: sharedSlot(input, 'net'), x: CLONE_NEWNET};
 }
 
 /** Another container's IPC and /dev/shm: that mount can be cloned from inside its mount namespace only. */
@@ -343,20 +347,20 @@ export const CLOSE_RANGE_CLOEXEC = 4; // linux/close_range.h
 
 type NetworkSteps = EndpointSteps & {readonly started: readonly Step[]};
 
-function ownNetwork(
-  {config, networkSysctls, endpoint, userNamespace}: PlanInput,
-  slots: SlotAllocator,
-): NetworkSteps {
+function ownNetwork(input: PlanInput, slots: SlotAllocator): NetworkSteps {
+  const {config, networkSysctls, endpoint, userNamespace} = input;
+  const joins = donorId(config.network) !== undefined;
+  const own = joins ? [joinedNetwork(input)] : config.network === 'host' ? [] : [loopbackUp()];
   const connect =
     endpoint === undefined
-      ? {host: [], parent: [], child: config.network === 'host' ? [] : [loopbackUp()]}
+      ? {host: [], parent: [], child: own}
       : endpointSteps(endpoint, loopbackMessage(), userNamespace !== undefined, slots);
   const ports =
     endpoint === undefined
       ? {host: [], started: []}
       : portSteps(endpoint.ports, endpoint.bridge, endpoint.address, slots);
   const steps: Step[] = [...connect.child];
-  const wanted = {...(config.network === 'host' ? {} : networkSysctls), ...config.sysctls};
+  const wanted = {...(config.network === 'host' || joins ? {} : networkSysctls), ...config.sysctls};
   for (const [name, value] of Object.entries(wanted)) {
     // /proc/sys of a private procfs: the namespaces looked at are those of the writer.
     steps.push({

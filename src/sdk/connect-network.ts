@@ -1,4 +1,5 @@
 /** A container's place on a network: taken before each start, written down beside its record, given back when it has ended. */
+import {readFileSync} from 'node:fs';
 import type {Step} from '../binding/index.js';
 import {HOST} from '../binding/index.js';
 import {
@@ -13,6 +14,7 @@ import {checkStart} from './check-privileges.js';
 import {connects} from './connects.js';
 import type {ContainerConfig} from './container-config.js';
 import type {Runtime} from './runtime.js';
+import {donorId} from './shared-namespaces.js';
 
 const FILE = 'endpoint.json';
 
@@ -32,6 +34,28 @@ export async function connectNetwork(
   checkStart(config, runtime.facts); // before anything of the host's is touched
   const ports = await choosePorts(wantedPorts(config));
   return {...(await runtime.networks.attach(config.network, config.id, previous?.address)), ports};
+}
+
+/** What stands in /etc of a container that shares another's network: what stands there. */
+export interface JoinedFiles {
+  readonly hosts: string;
+  readonly resolvConf: string;
+}
+
+/** Undefined for one that shares nobody's. */
+export function joinedFiles(
+  runtime: Runtime,
+  {network}: Pick<ContainerConfig, 'network'>,
+): JoinedFiles | undefined {
+  const donor = donorId(network);
+  if (donor === undefined) return undefined;
+  const {directory} = runtime.placesOf(runtime.readContainer(donor));
+  const textOf = (name: string) => readFileSync(`${directory}/${name}`, 'utf8');
+  try {
+    return {hosts: textOf('hosts'), resolvConf: textOf('resolv.conf')};
+  } catch {
+    return {hosts: '', resolvConf: ''}; // it never ran: the start will say so
+  }
 }
 
 /** Where a container is on its network, or was when it ran last. */

@@ -1,6 +1,6 @@
 import type {ContainerConfig} from './container-config.js';
 
-/** Whether it has a network that is neither empty nor the host's. */
+/** Whether it has an address of its own on a network. */
 export function connects({network}: Pick<ContainerConfig, 'network'>): boolean {
-  return network !== 'none' && network !== 'host';
+  return network === 'bridge';
 }

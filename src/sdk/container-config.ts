@@ -12,6 +12,7 @@ import type {NormalizedOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
 import type {
   BindMount,
+  NetworkMode,
   OfContainer,
   RestartPolicy,
   SeccompDocument,
@@ -143,6 +144,8 @@ export interface ContainerIdentity {
   readonly cgroupParent?: string | undefined;
   /** A fresh name for a volume without one: 64 hexadecimal digits. */
   readonly anonymousVolumeName: () => string;
+  /** The host name of another container, whose network it shares. @throws `ERR_CONTAINER_NOT_FOUND` */
+  readonly hostnameOf: (nameOrId: string) => string;
   /** The id of a container by name or beginning. @throws `ERR_CONTAINER_NOT_FOUND` */
   readonly idOf: (nameOrId: string) => string;
 }
@@ -155,9 +158,16 @@ export interface ContainerIdentity {
 export function makeContainerConfig(
   options: ResolvedOptions,
   image: ConfiguredImage,
-  {id, name, now, hostHostname, cgroupParent, anonymousVolumeName, idOf}: ContainerIdentity,
+  {id, name, now, hostHostname, cgroupParent, anonymousVolumeName, hostnameOf, idOf}: ContainerIdentity,
 ): ContainerConfig {
   checkImageConfig(image);
+  // Who shares a network is called what it is called there.
+  const networkHostname = (network: NetworkMode) =>
+    network === 'host'
+      ? hostHostname
+      : network.startsWith('container:')
+        ? hostnameOf(nameIn(network))
+        : undefined;
   const parent = options.cgroupParent ?? cgroupParent;
   const imageVolumes = Object.keys(image.config.Volumes ?? {})
     .map(target => cleanPath(posix.join('/', target)))
@@ -174,7 +184,7 @@ export function makeContainerConfig(
     workdir: options.workdir ?? mergedWorkdir(image.config.WorkingDir),
     user: options.user ?? image.config.User ?? '',
     groups: options.groups,
-    hostname: options.hostname ?? (options.network === 'host' ? hostHostname : id.slice(0, 12)),
+    hostname: options.hostname ?? networkHostname(options.network) ?? id.slice(0, 12),
     domainname: options.domainname,
     labels: {...image.config.Labels, ...options.labels},
     stopSignal: options.stopSignal ?? (image.config.StopSignal || null),
@@ -199,7 +209,7 @@ export function makeContainerConfig(
     userNamespace: options.userNamespace,
     oomScoreAdj: options.oomScoreAdj,
     sysctls: options.sysctls,
-    network: options.network,
+    network: resolved(options.network, idOf),
     init: options.init,
     autoRemove: options.autoRemove,
     ...(options.tty && {tty: true}),
@@ -226,11 +236,9 @@ function sharedNamespaces(
   {pid, ipc, uts}: ResolvedOptions,
   idOf: ContainerIdentity['idOf'],
 ): Pick<ContainerConfig, 'pid' | 'ipc' | 'uts'> {
-  const resolved = <Mode extends string>(mode: Mode | OfContainer): Mode | OfContainer =>
-    mode.startsWith('container:') ? `container:${idOf(mode.slice('container:'.length))}` : mode;
   return {
-    ...(pid !== 'private' && {pid: resolved(pid)}),
-    ...(ipc !== 'private' && {ipc: resolved(ipc)}),
+    ...(pid !== 'private' && {pid: resolved(pid, idOf)}),
+    ...(ipc !== 'private' && {ipc: resolved(ipc, idOf)}),
     ...(uts !== 'private' && {uts}),
   };
 }
@@ -345,4 +353,16 @@ function mergeExposed(
   const ofImage = Object.keys(ExposedPorts ?? {}).map(port => (port.includes('/') ? port : `${port}/tcp`));
   const published = ports.map(({containerPort, protocol}) => `${containerPort}/${protocol}`);
   return [...new Set([...ofImage, ...expose, ...published])];
+}
+
+function resolved<Mode extends string>(
+  mode: Mode | OfContainer,
+  idOf: ContainerIdentity['idOf'],
+): Mode | OfContainer {
+  return mode.startsWith('container:') ? `container:${idOf(nameIn(mode))}` : mode;
+}
+
+/** Of `container:NAME`. */
+function nameIn(mode: string): string {
+  return mode.slice('container:'.length);
 }

@@ -17,6 +17,7 @@ import {checkInteger, checkRecord} from './check-option.js';
 import {
   connectNetwork,
   disconnectSteps,
+  joinedFiles,
   readEndpoint,
   releaseSteps,
   writeEndpoint,
@@ -382,6 +383,7 @@ export class Container implements AsyncDisposable {
         ],
       },
       endpoint,
+      joined: joinedFiles(runtime, config),
       extraEnv: runtime.extraEnv(config),
     });
     using shared = runtime.openShared(config);

@@ -423,17 +423,19 @@ function networkSettings({network, exposedPorts}: ContainerConfig, endpoint: Con
     IPPrefixLen: address.IPPrefixLen,
     IPv6Gateway: '',
     MacAddress: address.MacAddress,
-    Networks: {
-      [network as string]: {
-        IPAMConfig: null as Readonly<Record<string, string>> | null,
-        Links: null as readonly string[] | null,
-        Aliases: null as readonly string[] | null,
-        NetworkID: endpoint?.networkId ?? '',
-        EndpointID: endpoint?.endpointId ?? '',
-        ...address,
-        DriverOpts: null as Readonly<Record<string, string>> | null,
-      },
-    },
+    Networks: network.startsWith('container:')
+      ? {}
+      : {
+          [network as string]: {
+            IPAMConfig: null as Readonly<Record<string, string>> | null,
+            Links: null as readonly string[] | null,
+            Aliases: null as readonly string[] | null,
+            NetworkID: endpoint?.networkId ?? '',
+            EndpointID: endpoint?.endpointId ?? '',
+            ...address,
+            DriverOpts: null as Readonly<Record<string, string>> | null,
+          },
+        },
   };
 }
 

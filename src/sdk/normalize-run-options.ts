@@ -202,6 +202,7 @@ function refuseContradictions(options: NormalizedOptions, verb: 'run' | 'create'
   resolveCapabilities({...capabilities, privileged}, EVERY_CAPABILITY);
   for (const name of Object.keys(sysctls)) checkSysctl(name, options);
   refuseSharedContradictions(options);
+  refuseJoinedNetwork(options);
   if (verb === 'create' && stdin !== 'ignore' && stdin !== 'pipe') {
     throw invalidOption(
       'stdin',
@@ -217,7 +218,7 @@ function refuseSharedContradictions(options: NormalizedOptions): void {
   if (uts === 'host' && domainname !== '')
     throw invalidOption('domainname', 'conflicting options: domainname and the UTS mode');
   if (userNamespace === 'host') return;
-  for (const kind of ['pid', 'ipc', 'uts'] as const) {
+  for (const kind of ['pid', 'ipc', 'uts', 'network'] as const) {
     if (options[kind] === 'host' || options[kind].startsWith('container:')) {
       throw invalidOption(
         kind,
@@ -225,6 +226,21 @@ function refuseSharedContradictions(options: NormalizedOptions): void {
       );
     }
   }
+}
+
+/** dockerd's words: moby, runconfig/hostconfig_unix.go */
+function refuseJoinedNetwork(options: NormalizedOptions): void {
+  const {network, hostname, extraHosts, dns, ports, publishAll, expose} = options;
+  if (!network.startsWith('container:')) return;
+  const clashes: readonly (readonly [option: string, isSaid: boolean, what: string])[] = [
+    ['hostname', hostname !== undefined, 'hostname and the network mode'],
+    ['dns', Object.values(dns).some(list => list.length > 0), 'dns and the network mode'],
+    ['extraHosts', extraHosts.length > 0, 'custom host-to-IP mapping and the network mode'],
+    ['ports', ports.length > 0 || publishAll, 'port publishing and the container type network mode'],
+    ['expose', expose.length > 0, 'port exposing and the container type network mode'],
+  ];
+  for (const [option, isSaid, what] of clashes)
+    if (isSaid) throw invalidOption(option, `conflicting options: ${what}`);
 }
 
 /** Each key once, the last one wins, in the order of first mention, as Docker merges. */

@@ -15,6 +15,7 @@ import {
 import type {ContainerConfig} from './container-config.js';
 import type {LivePlaces, LiveRecord} from './container-files.js';
 import type {HostFacts} from './host-facts.js';
+import {donorId} from './shared-namespaces.js';
 
 /** What is different in each start of a kind. */
 export interface StartIdentity {
@@ -81,13 +82,27 @@ export function fillTemplate(template: PlanTemplate, {places, record}: StartIden
 }
 
 /** Whether the next start of the kind needs nothing new from the host: devices are looked at each time. */
-export function hasTemplate({devices, privileged}: Pick<ContainerConfig, 'devices' | 'privileged'>): boolean {
-  return devices.length === 0 && !privileged;
+export function hasTemplate({
+  devices,
+  privileged,
+  network,
+}: Pick<ContainerConfig, 'devices' | 'privileged' | 'network'>): boolean {
+  return donorId(network) === undefined && devices.length === 0 && !privileged;
 }
 
 /** Namespaces and groups as Docker has them by default: what waits ahead of time has these. */
-export function isolatesAll({pid, ipc, uts}: Pick<ContainerConfig, 'pid' | 'ipc' | 'uts'>): boolean {
-  return pid === undefined && uts === undefined && (ipc === undefined || ipc === 'shareable');
+export function isolatesAll({
+  pid,
+  ipc,
+  uts,
+  network,
+}: Pick<ContainerConfig, 'pid' | 'ipc' | 'uts' | 'network'>): boolean {
+  return (
+    donorId(network) === undefined &&
+    pid === undefined &&
+    uts === undefined &&
+    (ipc === undefined || ipc === 'shareable')
+  );
 }
 
 /** Equal for starts whose plans differ in id, name and record only. @param shared as `sharedText` gives it */

@@ -1,7 +1,13 @@
 import {encodePlan, type Plan, type ProcessIdentity} from '../binding/index.js';
 import type {StoredImage} from '../store/index.js';
 import type {PlanInput} from './compile-plan.js';
-import {type Connection, disconnectSteps, endpointRecordSteps, releaseSteps} from './connect-network.js';
+import {
+  type Connection,
+  disconnectSteps,
+  endpointRecordSteps,
+  joinedFiles,
+  releaseSteps,
+} from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import {
   type Bookkeeping,
@@ -105,6 +111,7 @@ function plan(
         bookkeeping: bookkeeping(),
         extraEnv,
         endpoint,
+        joined: joinedFiles(runtime, record),
       },
       part,
     );

@@ -15,7 +15,7 @@ import {
   INIT_PATH,
   type PlanInput,
 } from './compile-plan.js';
-import type {Connection} from './connect-network.js';
+import type {Connection, JoinedFiles} from './connect-network.js';
 import {type ContainerConfig, processEnv, withHome} from './container-config.js';
 import type {Bookkeeping, ContainerPlaces} from './container-files.js';
 import {NETWORK_SYSCTLS, READONLY_PATHS} from './docker-defaults.js';
@@ -38,6 +38,8 @@ export interface StartRequest {
   readonly bookkeeping: Bookkeeping;
   /** Its place on a network. */
   readonly endpoint?: Connection | undefined;
+  /** Of the container whose network it shares. */
+  readonly joined?: JoinedFiles | undefined;
   /** @default 'never' */
   readonly waits?: PlanInput['waits'];
   /** Variables that this start alone adds. */
@@ -114,8 +116,8 @@ export function prepareStart(
     readOnlyPaths: READONLY_PATHS,
     networkSysctls: rootless || config.userNamespace !== 'host' ? SINGLE_ID_SYSCTLS : NETWORK_SYSCTLS,
     devices,
-    hosts: hostsFile(config, facts, request.endpoint),
-    resolvConf: resolvConf(config, facts, request.endpoint),
+    hosts: request.joined?.hosts ?? hostsFile(config, facts, request.endpoint),
+    resolvConf: request.joined?.resolvConf ?? resolvConf(config, facts, request.endpoint),
     endpoint: request.endpoint,
     bookkeeping: request.bookkeeping,
   };

@@ -5,7 +5,7 @@ import type {Limits} from '../cgroup/index.js';
  * contradictions and misspelt keys with `ERR_INVALID_OPTION` before anything happens on the host. Names and meanings
  * follow Docker's; the flag of the command line stands at the end of each comment. Units are in the names.
  */
-export type NetworkMode = 'none' | 'host' | 'bridge';
+export type NetworkMode = 'none' | 'host' | 'bridge' | OfContainer;
 
 /** A port of the host that leads to one of the container. */
 export interface PublishedPort {
@@ -98,7 +98,8 @@ export interface RunOptions {
 
   /**
    * `none`: loopback only. `host`: the host's own network, not isolated. `bridge`: an address of its own on a bridge of the
-   * host, by which it reaches out. @default 'none' `--network`
+   * host, by which it reaches out. `container:NAME`: that of
+   * a container that runs, with its addresses, ports and names. @default 'none' `--network`
    */
   readonly network?: NetworkMode;
   /** Ports of the host that lead to it; `network` is 'bridge' then unless it says otherwise. `--publish` */

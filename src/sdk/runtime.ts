@@ -315,6 +315,7 @@ export class Runtime implements AsyncDisposable {
         cgroupParent: this.#configuration.cgroupParent,
         anonymousVolumeName: () => volumes.newName(),
         idOf: nameOrId => this.readContainer(nameOrId).id,
+        hostnameOf: nameOrId => this.readContainer(nameOrId).hostname,
       },
     );
     // Without volumes the start itself looks, before it makes anything.
@@ -452,7 +453,7 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** @internal What a start shares with containers that run. @throws `ERR_CONTAINER_NOT_RUNNING` and the rest of `openSharedNamespaces` */
-  openShared(config: Pick<ContainerConfig, 'pid' | 'ipc'>): SharedNamespaces {
+  openShared(config: Pick<ContainerConfig, 'pid' | 'ipc' | 'network'>): SharedNamespaces {
     return openSharedNamespaces(config, id => {
       const donor = this.readContainer(id);
       return {config: donor, state: this.stateOf(donor), process: readPid(this.placesOf(donor).directory)};

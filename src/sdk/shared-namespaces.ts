@@ -35,15 +35,18 @@ export interface Donor {
   readonly process: ProcessIdentity | undefined;
 }
 
-/** Which descriptors a start gets, and which come first: the pid namespace, then IPC, mount namespace and /dev/shm. */
-export function sharedSlots({pid, ipc}: Pick<ContainerConfig, 'pid' | 'ipc'>): readonly SharedSlot[] {
+type Sharing = Pick<ContainerConfig, 'pid' | 'ipc' | 'network'>;
+
+/** Which descriptors a start gets, and which come first: the pid namespace, then IPC, mount namespace and /dev/shm, network. */
+export function sharedSlots({pid, ipc, network}: Sharing): readonly SharedSlot[] {
   return [
     ...(donorId(pid) === undefined ? [] : (['pid'] as const)),
     ...(donorId(ipc) === undefined ? [] : (['ipc', 'mnt', 'shm'] as const)),
+    ...(donorId(network) === undefined ? [] : (['net'] as const)),
   ];
 }
 
-export type SharedSlot = 'pid' | 'ipc' | 'mnt' | 'shm';
+export type SharedSlot = 'pid' | 'ipc' | 'mnt' | 'shm' | 'net';
 
 /** The container behind `container:ID`. */
 export function donorId(mode: string | undefined): string | undefined {
@@ -55,10 +58,10 @@ export function donorId(mode: string | undefined): string | undefined {
  * @throws `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_NOT_FOUND`, `ERR_INVALID_OPTION` with Docker's messages
  */
 export function openSharedNamespaces(
-  {pid, ipc}: Pick<ContainerConfig, 'pid' | 'ipc'>,
+  {pid, ipc, network}: Sharing,
   find: (id: string) => Donor,
 ): SharedNamespaces {
-  const [pidDonor, ipcDonor] = [donorId(pid), donorId(ipc)];
+  const [pidDonor, ipcDonor, networkDonor] = [pid, ipc, network].map(donorId);
   const opened: Descriptor[] = [];
   try {
     if (pidDonor !== undefined)
@@ -76,6 +79,10 @@ export function openSharedNamespaces(
           ];
         }),
       );
+    }
+    if (networkDonor !== undefined) {
+      const context = 'cannot join the network of another container: ';
+      opened.push(...openOf(find(networkDonor), context, directory => [namespaceOf(directory, 'net')]));
     }
     return new SharedNamespaces(opened);
   } catch (error) {
@@ -108,7 +115,7 @@ function openOf(
   throw notRunning(config.id, context);
 }
 
-function namespaceOf(procDirectory: string, kind: 'pid' | 'ipc' | 'mnt'): Descriptor {
+function namespaceOf(procDirectory: string, kind: 'pid' | 'ipc' | 'mnt' | 'net'): Descriptor {
   return new Descriptor(openSync(`${procDirectory}/ns/${kind}`, 'r'));
 }
 

@@ -19,6 +19,7 @@ import {replaceFile} from '../store/index.js';
 import {
   connectNetwork,
   disconnectSteps,
+  joinedFiles,
   readEndpoint,
   releaseSteps,
   writeEndpoint,
@@ -135,6 +136,7 @@ export function preparePlan(runtime: Runtime, config: ContainerConfig) {
         : [...release, ...steps.teardown],
     },
     endpoint,
+    joined: joinedFiles(runtime, config),
     extraEnv: runtime.extraEnv(config),
   });
 }

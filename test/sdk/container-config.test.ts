@@ -20,6 +20,7 @@ function configure(options: RunOptions, image: ContainerDefaults = {Cmd: ['sh']}
       hostHostname: 'host1',
       anonymousVolumeName: () => `anonymous${++volumes}`,
       idOf: name => name,
+      hostnameOf: () => 'donor',
     },
   );
 }

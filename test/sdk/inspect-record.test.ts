@@ -44,6 +44,7 @@ function inspect(options: RunOptions, state: ContainerState = RUNNING, image: Co
       hostHostname: 'h',
       anonymousVolumeName: () => 'a'.repeat(64),
       idOf: name => name,
+      hostnameOf: () => 'donor',
     },
   );
   return JSON.parse(JSON.stringify(inspectRecord(config, state, facts)));

@@ -206,6 +206,48 @@ asRoot(
   },
 );
 
+asRoot('one that shares the network of another has its addresses, its names and its listeners', async t => {
+  const runtime = await own.runtime;
+  await using web = await serve(t, {ports: [{containerPort: 80}], extraHosts: ['db:10.0.0.1']});
+  const {NetworkSettings} = await web.inspect();
+  const options = {network: `container:${web.name}`, command: ['bash', '-c', ASK_INSIDE]} as const;
+  const expected = `${web.id.slice(0, 12)}\n10.0.0.1\tdb\nwho? echo: who?`;
+  await using beside = await own.run(options);
+  t.is(await textOf(beside.stdout!), expected);
+  const detached = await Container.runDetached('host-shell', options, {runtime});
+  t.teardown(() => detached[Symbol.asyncDispose]());
+  await detached.wait();
+  let text = '';
+  for await (const {bytes} of detached.logs()) text += Buffer.from(bytes);
+  t.is(text, expected);
+  const inspected = await detached.inspect();
+  t.is(inspected.HostConfig.NetworkMode, `container:${web.id}`);
+  t.deepEqual(inspected.NetworkSettings.Networks, {});
+  t.not(NetworkSettings.IPAddress, '');
+});
+
+const ASK_INSIDE = 'hostname; grep db /etc/hosts; exec 3<>/dev/tcp/127.0.0.1/80; printf who? >&3; cat <&3';
+
+asRoot('what contradicts a shared network is refused in the words of Docker', async t => {
+  const network = 'container:web';
+  for (const [options, message] of [
+    [{hostname: 'other'}, 'conflicting options: hostname and the network mode'],
+    [{dns: ['10.0.0.53']}, 'conflicting options: dns and the network mode'],
+    [{extraHosts: ['db:10.0.0.1']}, 'conflicting options: custom host-to-IP mapping and the network mode'],
+    [
+      {ports: [{containerPort: 80}]},
+      'conflicting options: port publishing and the container type network mode',
+    ],
+  ] as const) {
+    await t.throwsAsync(own.run({...options, network}), {code: 'ERR_INVALID_OPTION', message});
+  }
+  await t.throwsAsync(own.run({network}), {code: 'ERR_CONTAINER_NOT_FOUND'});
+  const created = await own.create({command: ['true']});
+  await t.throwsAsync(own.run({network: `container:${created.id}`, command: ['true']}), {
+    code: 'ERR_CONTAINER_NOT_RUNNING',
+  });
+});
+
 asRoot('with a user namespace of its own it is connected as well', async t => {
   const ids = [{inside: 0, outside: 100_000, count: 65_536}];
   const text = await own.output('cat /proc/net/route', {...bridge, userNamespace: {uids: ids, gids: ids}});

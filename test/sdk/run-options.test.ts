@@ -336,7 +336,7 @@ test(
   refuses,
   'a network that does not exist yet',
   {network: 'bridg'},
-  /network must be one of 'none', 'host', 'bridge', not "bridg"/,
+  /network must be 'none', 'host', 'bridge', 'container:NAME', not "bridg"/,
   'network',
 );
 test(

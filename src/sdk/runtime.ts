@@ -1,4 +1,4 @@
-import {existsSync, readFileSync} from 'node:fs';
+import {existsSync, readFileSync, rmSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {
   encodePlan,
@@ -23,6 +23,7 @@ import {
   type ContainerPlaces,
   type ContainerRecord,
   endRun,
+  execDirectory,
   holdsName,
   isWatched,
   type LivePlaces,
@@ -608,14 +609,17 @@ export class Runtime implements AsyncDisposable {
     if (watcher !== undefined && isAlive(watcher)) return;
     if (this.#isNameless(record)) await this.#removeNameless(record);
     else if (watcher !== undefined) await this.#finishLostRun(record);
-    else if (existsSync(`${directory}/watcher~`)) this.#removeUnwatched(record);
+    else if (['watcher~', 'exec'].some(name => existsSync(`${directory}/${name}`)))
+      this.#removeUnwatched(record);
   }
 
-  /** Somebody died while it wrote down that it watches; nothing had begun. */
+  /** Somebody died while it wrote down that it watches, before anything began; or a command was on its way into a run that ended. */
   #removeUnwatched(record: ContainerRecord): void {
     const {directory} = this.placesOf(record);
     using lock = this.store.containers.tryLock(record.id);
-    if (lock !== undefined && readWatcher(directory) === undefined) removeHalfWritten(directory);
+    if (lock === undefined || readWatcher(directory) !== undefined) return;
+    removeHalfWritten(directory);
+    rmSync(execDirectory(directory), {recursive: true, force: true});
   }
 
   /** Unless somebody is about to give it its name. */

@@ -1,4 +1,5 @@
 import {spawn} from 'node:child_process';
+import {once} from 'node:events';
 import {writeSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
 import test, {type ExecutionContext} from 'ava';
@@ -114,11 +115,15 @@ test.serial('a signal ends the wait in poll(2)', async t => {
   inputs.expect();
   const {end, begin, input, writeEnd} = pipeThrough(inputs);
   process.once('SIGUSR2', () => input.destroy());
-  const sender = spawn('sh', ['-c', `sleep 0.2; kill -USR2 ${process.pid}`], {stdio: 'ignore'});
+  const sender = spawn('sh', ['-c', `sleep 0.2; kill -USR2 ${process.pid}; exec sleep 1000`], {
+    stdio: 'ignore',
+  });
   begin();
   await end;
-  t.is(sender.exitCode, null, 'its end comes through the event loop, later');
-  await new Promise(resolve => sender.once('exit', resolve));
+  t.is(sender.exitCode, null, 'not its end has ended the wait');
+  const gone = once(sender, 'exit');
+  sender.kill('SIGKILL');
+  await gone;
   writeEnd.close();
 });
 

@@ -58,7 +58,6 @@ const DIFFERENT: Readonly<Record<string, string>> = {
   'run --cap-add BPF': "engine 20.10 did not know the kernel's newest capabilities",
   'run --hostname a-name-that-is-much-too-long-for-a-host-name-because-linux-takes-sixty-four':
     'refused by us, not by the kernel',
-  'run --network container:nope': 'sharing namespaces comes later',
 };
 
 const isOurs = ({args, stderr}: Recorded) =>

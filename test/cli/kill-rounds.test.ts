@@ -136,7 +136,7 @@ class Rounds {
 
   #command(): readonly string[] {
     const dice = this.#dice;
-    const name = `c${dice.below(6)}`;
+    const name = `x${dice.below(6)}`;
     const policy = dice.oneOf(['no', 'no', 'always', 'unless-stopped', 'on-failure:3']);
     return dice.oneOf([
       ['run', '-d', ...this.#container(name, policy)],
@@ -151,7 +151,7 @@ class Rounds {
       ['exec', name, 'true'],
       ['pause', name],
       ['unpause', name],
-      ['rename', name, `c${dice.below(6)}`],
+      ['rename', name, `x${dice.below(6)}`],
       ['rm', '-f', name],
       ['logs', name],
       ['ps', '-a'],
@@ -163,7 +163,7 @@ class Rounds {
     policy: string,
     what = this.#dice.oneOf(['stay', 'stay', 'end', 'fail']),
   ): string[] {
-    const isTouched = name.startsWith('c');
+    const isTouched = name.startsWith('x');
     const options = ['--name', name, '--restart', policy, '-v', `${this.#world.shared}:/w`];
     return [...options, '--pids-limit', '16', 'shell', 'sh', '-c', SCRIPT, isTouched ? what : 'stay'];
   }
@@ -176,7 +176,7 @@ class Rounds {
       if (!spared.includes(pid) && this.#dice.roll() < likelihood) kill(pid);
     }
     for (const {name, init} of this.#world.containers()) {
-      if (/^c\d/.test(name) && init !== undefined && this.#dice.roll() < 0.15) kill(init);
+      if (/^x\d/.test(name) && init !== undefined && this.#dice.roll() < 0.15) kill(init);
     }
   }
 

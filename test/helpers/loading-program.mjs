@@ -15,7 +15,8 @@ function oneOf(choices) {
   return choices[(state >>> 8) % choices.length];
 }
 
-const name = () => oneOf(['c0', 'c1', 'c2', 'c3', 'c4', 'c5']);
+// No beginning of an id can be one of these.
+const name = () => oneOf(['x0', 'x1', 'x2', 'x3', 'x4', 'x5']);
 const policy = () => oneOf(['no', 'no', 'always', 'unless-stopped', 'on-failure']);
 const command = () => ['sh', '-c', script, oneOf(['stay', 'stay', 'end', 'fail'])];
 const mounts = [{type: 'bind', source: shared, target: '/w'}];

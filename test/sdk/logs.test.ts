@@ -138,7 +138,7 @@ asRoot('followed while files are put aside, no line is missed or told twice', as
   const container = await detached(
     t,
     'read go; i=0; while [ $i -lt 400 ]; do i=$((i+1)); echo "$i"; [ $((i % 20)) = 0 ] && sleep 0.02; done',
-    {stdin: 'pipe', log: {driver: 'json-file', options: {'max-size': '2k', 'max-file': '8'}}},
+    {stdin: 'pipe', log: {driver: 'json-file', options: {'max-size': '2k', 'max-file': '20'}}},
   );
   const {runtime} = container;
   const reading = textOf(container, {follow: true});

@@ -28,10 +28,8 @@ export function replaceFile(
   content: string | Uint8Array,
   {durable = true, mode = 0o600, work}: WriteOptions = {},
 ): void {
-  const random = randomBytes(6).toString('hex');
-  const temporary = work === undefined ? `${path}.${random}.tmp` : join(work, `file-${random}`);
+  const {temporary, file} = work === undefined ? openBeside(path, mode) : openLocked(work, mode);
   try {
-    const file = work === undefined ? openSync(temporary, 'wx', mode) : openLocked(temporary, mode);
     try {
       writeFileSync(file, content);
       if (durable) fsyncSync(file);
@@ -46,12 +44,23 @@ export function replaceFile(
   if (durable) syncDirectory(dirname(path));
 }
 
+interface Temporary {
+  readonly temporary: string;
+  readonly file: number;
+}
+
+function openBeside(path: string, mode: number): Temporary {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  return {temporary, file: openSync(temporary, 'wx', mode)};
+}
+
 /** As a workspace is: whose owner lives, nobody sweeps. */
-function openLocked(path: string, mode: number): number {
+function openLocked(work: string, mode: number): Temporary {
   for (;;) {
-    const file = openSync(path, 'wx', mode);
-    if (tryLock(file, LOCK_EXCLUSIVE) && isStillAt(file, path)) return file;
-    closeSync(file); // swept before it was locked
+    const temporary = join(work, `file-${randomBytes(6).toString('hex')}`);
+    const file = openSync(temporary, 'wx', mode);
+    if (tryLock(file, LOCK_EXCLUSIVE) && isStillAt(file, temporary)) return {temporary, file};
+    closeSync(file); // swept before it was locked, or about to be: another name
   }
 }
 

@@ -18,7 +18,7 @@ import {asRoot} from '../helpers/requires.js';
 import {Dice, type Finished, kill, type Started, until, World} from '../helpers/world.js';
 
 const LONG = process.env['CORACLE_TEST_LONG'] !== undefined;
-const ROUNDS = Number(process.env['CORACLE_TEST_ROUNDS'] ?? (LONG ? 200 : 5));
+const ROUNDS = Number(process.env['CORACLE_TEST_ROUNDS'] ?? (LONG ? 200 : 3));
 const SEED = Number(process.env['CORACLE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 
 /**

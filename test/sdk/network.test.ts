@@ -329,10 +329,15 @@ async function aNeighbour(t: ExecutionContext) {
   return {us, them, link, run};
 }
 
+let nodeImage: Promise<Image> | undefined;
+
 /** A server on port 80 that answers what it is asked, on tcp and udp. */
 async function serve(t: ExecutionContext, options: RunOptions) {
-  const runtime = await own.runtime;
-  await Image.fromHost({name: 'node-worker', binaries: [process.execPath]}, {runtime});
+  nodeImage ??= Image.fromHost(
+    {name: 'node-worker', binaries: [process.execPath]},
+    {runtime: await own.runtime},
+  );
+  await nodeImage;
   const script = `
     require('net').createServer(s => s.once('data', d => s.end(d + ' echo: ' + d))).listen(80, '0.0.0.0', ready);
     const udp = require('dgram').createSocket('udp4');

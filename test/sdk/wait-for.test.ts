@@ -1,6 +1,7 @@
 import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
 import test, {type ExecutionContext} from 'ava';
 import {Container, type CoracleError, type Exit, type LastOutput, type RunOptions} from '../../src/index.js';
 import {PatternWatch} from '../../src/sdk/pattern-watch.js';
@@ -178,9 +179,14 @@ asRoot('the next exit is that of the present run, else that of the next', async 
 });
 
 asRoot('with a restart policy each end is an exit, and so is that of one that removes itself', async t => {
-  const restarting = await detached(t, 'sleep 0.1; exit 4', {restart: {name: 'always'}});
-  t.like(await restarting.wait({condition: 'next-exit'}), {kind: 'code', code: 4});
-  t.like(await restarting.wait({condition: 'next-exit'}), {kind: 'code', code: 4});
+  const script = 'until [ -e /go ]; do sleep 0.02; done; rm /go; exit 4';
+  const restarting = await detached(t, script, {restart: {name: 'always'}});
+  for (const run of [0, 1]) {
+    while ((await restarting.inspect()).RestartCount < run) await sleep(5);
+    const next = restarting.wait({condition: 'next-exit'});
+    await restarting.capture(['touch', '/go']);
+    t.like(await next, {kind: 'code', code: 4});
+  }
   await restarting.stop({timeoutMs: 0});
   const passing = await detached(t, 'read line; exit 5', {autoRemove: true, stdin: 'pipe'});
   const next = passing.wait({condition: 'next-exit'});

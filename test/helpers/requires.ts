@@ -16,6 +16,11 @@ export function requires(need: string, debianPackage: string) {
   return testsThatNeed(`the Debian package ${debianPackage}`, isPresent(need));
 }
 
+/** As `requires`, for root alone. */
+export function requiresAsRoot(need: string, debianPackage: string) {
+  return process.getuid?.() === 0 ? requires(need, debianPackage) : asRoot;
+}
+
 /** `test` for root where the kernel has a file system, as a module or built in, else `test.skip`. */
 export function requiresFileSystem(name: string) {
   const isRoot = process.getuid?.() === 0;

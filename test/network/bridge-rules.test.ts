@@ -4,10 +4,10 @@ import {bridgeRules, publish, unpublish, withoutBridgeRules} from '../../src/net
 import {parseAddress, parseSubnet, type Subnet} from '../../src/network/ipv4.js';
 import type {Transaction} from '../../src/network/nftables.js';
 import {ownNetwork} from '../helpers/own-network.js';
-import {requires} from '../helpers/requires.js';
+import {requiresAsRoot} from '../helpers/requires.js';
 
 ownNetwork();
-const withNft = requires('/usr/sbin/nft', 'nftables');
+const withNft = requiresAsRoot('/usr/sbin/nft', 'nftables');
 const SUBNET = parseSubnet('172.17.0.0/16') as Subnet;
 const WEB = {
   hostAddress: 0,

@@ -9,7 +9,7 @@ import type {ExecutionContext} from 'ava';
 import {Container, Image, type RunOptions, Runtime} from '../../src/index.js';
 import {ownNetwork} from '../helpers/own-network.js';
 import {ownRuntime, textOf} from '../helpers/own-runtime.js';
-import {asRoot, requires} from '../helpers/requires.js';
+import {asRoot, requiresAsRoot} from '../helpers/requires.js';
 
 ownNetwork();
 const own = ownRuntime();
@@ -254,7 +254,7 @@ asRoot('with a user namespace of its own it is connected as well', async t => {
   t.regex(text, /^eth0\t00000000\t/m);
 });
 
-const withIp = requires('/usr/sbin/ip', 'iproute2');
+const withIp = requiresAsRoot('/usr/sbin/ip', 'iproute2');
 
 withIp('a neighbour that makes itself a route reaches published ports alone, as itself', async t => {
   await using web = await serve(t, {ports: [{containerPort: 80, hostPort: 8086}]});

@@ -155,7 +155,7 @@ function mountPoints(): string[] {
 function filesBelow(folder: string, prefix = ''): string[] {
   return entries(join(folder, prefix)).flatMap(entry => {
     const path = join(prefix, entry.name);
-    if (JOURNAL.test(path)) return [];
+    if (JOURNAL.test(path) || LOCK.test(path)) return [];
     const isLookedInto = entry.isDirectory() && !CONTENTS.test(path);
     return isLookedInto ? [path, ...filesBelow(folder, path)] : [path];
   });
@@ -163,6 +163,8 @@ function filesBelow(folder: string, prefix = ''): string[] {
 
 /** What happened is kept until the next boot, whatever is gone by then. */
 const JOURNAL = /^run\/[^/]+\/events$/;
+/** The file of a lock is made once and stays: whoever removed it could remove it under somebody who waits for it. */
+const LOCK = /^run\/[^/]+\/rename\.lock$/;
 const CONTENTS = /^root\/(layers|blobs|images|host-images|volumes\/[^/]*\/_data)$/;
 
 const CGROUPS = '/sys/fs/cgroup';

@@ -1,12 +1,6 @@
 import type {Readable, Writable} from 'node:stream';
 import {setTimeout as sleep} from 'node:timers/promises';
-import {
-  encodePlan,
-  encodeSignal,
-  type MonitorEvent,
-  type StartedEvent,
-  signalProcess,
-} from '../binding/index.js';
+import {encodeSignal, type MonitorEvent, type StartedEvent, signalProcess} from '../binding/index.js';
 import {freeze, isPaused, thaw, thawNow} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
 import {containerNotFound, diffUpper} from '../store/index.js';
@@ -14,24 +8,14 @@ import {Attachment, type AttachOptions} from './attachment.js';
 import {beginRun, describeRun, processRequest, startTransient, subjectOf} from './begin-run.js';
 import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-output.js';
 import {checkInteger, checkRecord} from './check-option.js';
-import {
-  connectNetwork,
-  disconnectSteps,
-  joinedFiles,
-  readEndpoint,
-  releaseSteps,
-  writeEndpoint,
-} from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import {
   type ContainerRecord,
   endRun,
   isWatched,
-  keptSteps,
   LOST,
   readExit,
   readPid,
-  removalSteps,
   writeExit,
 } from './container-files.js';
 import {containerLogs, type LogsOptions} from './container-logs.js';
@@ -60,7 +44,6 @@ import {nowNanoseconds} from './nanosecond-time.js';
 import {type Door, normalizeRunOptions} from './normalize-run-options.js';
 import {onAbort} from './on-abort.js';
 import {parseSignal} from './parse-signal.js';
-import {prepareStart} from './prepare-start.js';
 import {PreparedContainer} from './prepared-container.js';
 import type {LogEntry} from './read-log.js';
 import {anonymousVolumesOf, containerEvent, endEvents, removalEvents, startEvents} from './record-events.js';
@@ -69,7 +52,8 @@ import {renameContainer} from './rename-container.js';
 import type {RunOptions, StdinSource} from './run-options.js';
 import {Runtime} from './runtime.js';
 import {type DetachedStart, type DetachedStartOptions, startDetached} from './start-detached.js';
-import {isLauncherLoss, prepareProcess, type StartedProcess, startProcess} from './start-process.js';
+import {startKept} from './start-kept.js';
+import {prepareProcess, type StartedProcess} from './start-process.js';
 import {feedStdin} from './stdin-source.js';
 import {listProcesses, type ProcessList} from './top.js';
 import {updateContainer} from './update-container.js';
@@ -362,41 +346,7 @@ export class Container implements AsyncDisposable {
     const config = await this.#toStart();
     refuseAttached(config);
     const source = stdin ?? (config.stdin === 'content' ? 'ignore' : config.stdin);
-    const places = runtime.placesOf(config);
-    endRun(places.directory);
-    const endpoint = await connectNetwork(runtime, config, readEndpoint(places.directory));
-    if (endpoint !== undefined) writeEndpoint(runtime, places.directory, endpoint);
-    const steps = keptSteps(places);
-    const prepared = prepareStart(runtime.facts, {
-      config,
-      image: runtime.store.getImage(config.image.id),
-      baseLayer: runtime.baseLayer,
-      places,
-      transient: false,
-      volumePath: name => runtime.volumePath(name),
-      bookkeeping: {
-        ...steps,
-        teardown: [
-          ...disconnectSteps(endpoint),
-          ...releaseSteps(endpoint),
-          ...(config.autoRemove ? removalSteps(places, runtime.anonymousVolumes(config)) : steps.teardown),
-        ],
-      },
-      endpoint,
-      joined: joinedFiles(runtime, config),
-      extraEnv: runtime.extraEnv(config),
-    });
-    using shared = runtime.openShared(config);
-    const process = await startProcess(runtime.launcher(), {
-      ...processRequest({plan: prepared.plan, encoded: encodePlan(prepared.plan)}, config, source),
-      descriptors: shared.descriptors,
-      trace: explain,
-      signal,
-    }).catch(async error => {
-      if (isLauncherLoss(error)) await runtime.tidyLost(config);
-      else endRun(places.directory); // given up after its exec it left a pid, and nobody will write how it ended
-      throw error;
-    });
+    const {prepared, process} = await startKept(runtime, config, source, {signal, explain});
     runtime.tell(startEvents(config, {created: false}));
     const running = new RunningContainer(runtime, config, process, {
       announces: true,

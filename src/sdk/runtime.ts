@@ -17,7 +17,7 @@ import {containerNotFound, hostShell, type ImageUse, Store, type StoredImage} fr
 import {awaitHelpers} from './await-helpers.js';
 import {checkStart} from './check-privileges.js';
 import {type Configuration, readConfigFile} from './config-file.js';
-import {disconnectSteps, readEndpoint} from './connect-network.js';
+import {disconnectSteps, readEndpoint, releaseSteps} from './connect-network.js';
 import {type ContainerConfig, makeContainerConfig} from './container-config.js';
 import {
   type ContainerPlaces,
@@ -638,9 +638,11 @@ export class Runtime implements AsyncDisposable {
   }
 
   async #removeOrphan(record: ContainerRecord | WaitingRecord): Promise<void> {
+    const endpoint = readEndpoint(this.placesOf(record).directory);
     const teardown = [
       ...this.#cgroupTeardown(record),
-      ...disconnectSteps(readEndpoint(this.placesOf(record).directory)),
+      ...disconnectSteps(endpoint),
+      ...releaseSteps(endpoint),
       ...removalSteps(this.placesOf(record), this.anonymousVolumes(record)),
     ];
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));

@@ -226,7 +226,7 @@ asRoot('one that shares the network of another has its addresses, its names and 
   t.not(NetworkSettings.IPAddress, '');
 });
 
-const ASK_INSIDE = 'hostname; grep db /etc/hosts; exec 3<>/dev/tcp/127.0.0.1/80; printf who? >&3; cat <&3';
+const ASK_INSIDE = 'hostname; grep -w db /etc/hosts; exec 3<>/dev/tcp/127.0.0.1/80; printf who? >&3; cat <&3';
 
 asRoot('what contradicts a shared network is refused in the words of Docker', async t => {
   const network = 'container:web';

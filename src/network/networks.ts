@@ -31,6 +31,8 @@ import {
 import {CoracleError} from '../errors.js';
 import {readRecord, withLock, writeRecord} from '../store/index.js';
 import {bridgeRules, withoutBridgeRules} from './bridge-rules.js';
+import {type ForeignDrop, foreignDrops} from './foreign-drops.js';
+import {grant, withoutGrant} from './forward-grant.js';
 import {
   contains,
   formatAddress,
@@ -91,17 +93,44 @@ export const PREDEFINED = ['bridge', 'host', 'none'] as const;
 
 export const MTU = 1500;
 
+export interface NetworkOptions {
+  readonly pools?: readonly AddressPool[];
+  /** Whether a bridge may be let through where another firewall drops what it does not know: `grant`. */
+  readonly allowForwarding?: boolean;
+}
+
+/** A firewall that changes meanwhile is seen by the next start but one. */
+const DROPS_HOLD_MS = 1000;
+
 export class Networks {
   readonly #root: string;
   readonly #live: string;
   readonly #pools: readonly AddressPool[];
+  readonly #allowForwarding: boolean;
   readonly #known = new Map<string, BridgeState>();
+  /** What was found in the way of a bridge, and when. */
+  readonly #drops = new Map<string, {readonly found: Promise<readonly ForeignDrop[]>; readonly at: number}>();
 
   /** @param live of the store: what ends with the next boot */
-  constructor(root: string, live: string, pools: readonly AddressPool[] = DEFAULT_POOLS) {
+  constructor(
+    root: string,
+    live: string,
+    {pools = DEFAULT_POOLS, allowForwarding = false}: NetworkOptions = {},
+  ) {
     this.#root = join(root, 'networks');
     this.#live = join(live, 'networks');
     this.#pools = pools;
+    this.#allowForwarding = allowForwarding;
+  }
+
+  /** Chains of others that drop what a bridge's containers send to other hosts, and what those send them; as of a moment ago. */
+  foreignDrops(bridge: string): Promise<readonly ForeignDrop[]> {
+    const known = this.#drops.get(bridge);
+    const at = performance.now();
+    if (known !== undefined && at - known.at < DROPS_HOLD_MS) return known.found;
+    const found = this.#lookForDrops(bridge);
+    this.#drops.set(bridge, {found, at});
+    return found;
   }
 
   /** Those that are always there are made when somebody asks first. */
@@ -158,6 +187,13 @@ export class Networks {
       this.#known.delete(name);
       await this.#establish(name);
     }
+  }
+
+  async #lookForDrops(bridge: string): Promise<readonly ForeignDrop[]> {
+    const found = await foreignDrops('forward', bridge);
+    if (!this.#allowForwarding || found.length === 0) return found;
+    grant(bridge, found);
+    return foreignDrops('forward', bridge);
   }
 
   /** Gives an address back; again is fine. */
@@ -298,6 +334,8 @@ export class Networks {
       this.#known.delete(name);
       removeQuietly(NETLINK_ROUTE, {bytes: deleteLink(state.bridge), acks: 1}, state.bridge);
       removeQuietly(NETLINK_NETFILTER, withoutBridgeRules(state.bridge), state.bridge);
+      withoutGrant(state.bridge);
+      this.#drops.delete(state.bridge);
       rmSync(join(this.#live, name, 'state.json'), {force: true});
     });
   }

@@ -129,17 +129,21 @@ export interface PortSteps {
   readonly started: readonly Step[];
 }
 
-/** @param address of the container */
+/**
+ * @param address of the container
+ * @param translates by the kernel; else the forwarder takes everything, where translated packets would be dropped
+ */
 export function portSteps(
   ports: readonly BoundPort[],
   bridge: string,
   address: string,
   slots: SlotAllocator,
+  translates: boolean,
 ): PortSteps {
   if (ports.length === 0) return {host: [], started: []};
   const bound = ports.map(port => ({port, slot: slots.next()}));
   const translated = transactionStep(
-    publish(bridge, translatedPorts(ports, address)),
+    publish(bridge, translates ? translatedPorts(ports, address) : []),
     'lead a port to the container',
   );
   return {

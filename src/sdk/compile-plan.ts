@@ -358,7 +358,7 @@ function ownNetwork(input: PlanInput, slots: SlotAllocator): NetworkSteps {
   const ports =
     endpoint === undefined
       ? {host: [], started: []}
-      : portSteps(endpoint.ports, endpoint.bridge, endpoint.address, slots);
+      : portSteps(endpoint.ports, endpoint.bridge, endpoint.address, slots, endpoint.blockedBy === undefined);
   const steps: Step[] = [...connect.child];
   const wanted = {...(config.network === 'host' || joins ? {} : networkSysctls), ...config.sysctls};
   for (const [name, value] of Object.entries(wanted)) {

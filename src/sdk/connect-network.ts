@@ -5,6 +5,7 @@ import {HOST} from '../binding/index.js';
 import {
   type BoundPort,
   choosePorts,
+  describeDrop,
   type Endpoint,
   unpublishSteps,
   type WantedPort,
@@ -19,7 +20,11 @@ import {donorId} from './shared-namespaces.js';
 const FILE = 'endpoint.json';
 
 /** A container's place on a network, and the ports of the host that lead there. */
-export type Connection = Endpoint & {readonly ports: readonly BoundPort[]};
+export type Connection = Endpoint & {
+  readonly ports: readonly BoundPort[];
+  /** Somebody else's chains that drop what goes to other hosts and comes from there; absent where nobody does. */
+  readonly blockedBy?: string;
+};
 
 /**
  * Undefined for a container that has no network, or the host's.
@@ -33,7 +38,16 @@ export async function connectNetwork(
   if (!connects(config)) return undefined;
   checkStart(config, runtime.facts); // before anything of the host's is touched
   const ports = await choosePorts(wantedPorts(config));
-  return {...(await runtime.networks.attach(config.network, config.id, previous?.address)), ports};
+  const endpoint = await runtime.networks.attach(config.network, config.id, previous?.address);
+  const drops = await runtime.networks.foreignDrops(endpoint.bridge);
+  const blockedBy = drops.map(describeDrop).join(', ');
+  return {...endpoint, ports, ...(blockedBy !== '' && {blockedBy})};
+}
+
+/** What whoever starts it should know. */
+export function networkWarnings(endpoint: Connection | undefined): string[] {
+  if (endpoint?.blockedBy === undefined) return [];
+  return [`what the container sends to other hosts is dropped by ${endpoint.blockedBy}; see coracle doctor`];
 }
 
 /** What stands in /etc of a container that shares another's network: what stands there. */

@@ -125,7 +125,7 @@ export class Runtime implements AsyncDisposable {
     this.pool = new Pool(this, waiting);
     this.#configuration = configuration;
     this.facts = new HostFacts(configuration.cgroupParent);
-    this.networks = new Networks(store.root, store.live);
+    this.networks = new Networks(store.root, store.live, configuration);
   }
 
   /**

@@ -17,15 +17,15 @@ async function getReady(): Promise<void> {
 asRoot.serial('what waits for a container on the bridge has its place there already', async t => {
   const {pool, networks} = await own.runtime;
   await getReady();
-  const [held] = networks.holders('bridge');
+  const held = networks.holders('bridge')[0]!;
   const container = await own.start('cat /etc/hosts /proc/net/route; read wait', {...bridge, stdin: 'pipe'});
   t.is(pool.waiting, 0, 'it was taken');
   const {NetworkSettings} = await container.inspect();
-  t.is(container.id, held?.containerId);
-  t.is(NetworkSettings.IPAddress, held?.address);
+  t.is(container.id, held.containerId);
+  t.is(NetworkSettings.IPAddress, held.address);
   container.stdin!.end();
   const output = await textOf(container.stdout!);
-  t.regex(output, new RegExp(`^${held?.address}\\t${container.id.slice(0, 12)}$`, 'm'));
+  t.regex(output, new RegExp(`^${held.address}\\t${container.id.slice(0, 12)}$`, 'm'));
   t.regex(output, /^eth0\t00000000\t0100[0-9A-F]{2}AC\t/m);
   await container.settled;
   t.false(networks.holders('bridge').some(({containerId}) => containerId === container.id));

@@ -640,17 +640,16 @@ export class Container implements AsyncDisposable {
 
   /** With its lock: nobody starts it meanwhile. @returns false when somebody has, just before */
   async #removeKept(config: ContainerRecord, volumes: boolean): Promise<boolean> {
-    return this.runtime.store.containers.withLock(this.id, async () => {
+    const removal = this.runtime.store.containers.withLock(this.id, async () => {
       if (isRunning(this.#stateOf(config))) return false;
-      try {
-        await this.runtime.settle(config);
-      } catch (error) {
-        // What was left to be done of its last run was to remove it.
-        if (config.autoRemove && (error as CoracleError).code === 'ERR_CONTAINER_NOT_FOUND') return true;
-        throw error;
-      }
+      await this.runtime.settle(config);
       await this.runtime.removeContainer(config, volumes);
       return true;
+    });
+    return removal.catch(error => {
+      // What was left to be done of its last run was to remove it: its monitor did that, or `settle`.
+      if (config.autoRemove && (error as CoracleError).code === 'ERR_CONTAINER_NOT_FOUND') return true;
+      throw error;
     });
   }
 

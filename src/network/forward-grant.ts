@@ -1,12 +1,12 @@
 /**
- * Two rules of ours in somebody else's table: where an administrator allows it, what comes from a bridge and what goes there
- * pass dockerd's chain for users of its own. Our table still decides what reaches a container. The rules say whose they
- * are, in words that iptables understands too, and go with the bridge.
+ * Rules of ours in somebody else's table: where an administrator allows it, what comes from a bridge and what goes there
+ * pass dockerd's chain for users of its own. Our table still decides what reaches our containers, and dockerd's rules what
+ * reaches its own. Each says whose it is, in words that iptables understands too, and goes with the bridge.
  */
 import {isErrno, NETLINK_NETFILTER, requestNetlink} from '../binding/index.js';
 import {type ForeignDrop, USER_CHAIN} from './foreign-drops.js';
 import {attribute, be32, message, NLM_F_ACK, NLM_F_CREATE, nested, text} from './netlink-message.js';
-import {accept, type Expression, transaction} from './nftables.js';
+import {accept, type Expression, transaction, verdict} from './nftables.js';
 import {FAMILIES, type Family, listRules, parseRules} from './nftables-read.js';
 
 const NFNL_SUBSYS_NFTABLES = 10;
@@ -21,7 +21,11 @@ export function grant(bridge: string, drops: readonly ForeignDrop[]): void {
     if (family === 'legacy' || tagged(family, table, bridge).length > 0) continue;
     try {
       // The last one that is put in front comes first.
-      send([insertRule(family, table, 'oifname', bridge), insertRule(family, table, 'iifname', bridge)]);
+      send(
+        rulesOf(bridge)
+          .map(expressions => insertRule(family, table, bridge, expressions))
+          .reverse(),
+      );
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw error;
     }
@@ -52,15 +56,33 @@ function tagOf(bridge: string): string {
   return `coracle: ${bridge}`;
 }
 
-function insertRule(family: Family, table: string, key: keyof typeof META, bridge: string): Buffer {
+function rulesOf(bridge: string): Expression[][] {
+  const from = interfaceIs('iifname', `${bridge}\0`);
+  return [
+    ...DOCKERS_BRIDGES.map(name => [...from, ...interfaceIs('oifname', name), verdict(NFT_RETURN)]),
+    [...from, accept()],
+    [...interfaceIs('oifname', `${bridge}\0`), accept()],
+  ];
+}
+
+/** As iptables has names: with a NUL at the end, or without where others may follow. */
+const DOCKERS_BRIDGES = ['docker0\0', 'docker_gwbridge\0', 'br-'];
+const NFT_RETURN = -5;
+
+function insertRule(
+  family: Family,
+  table: string,
+  bridge: string,
+  expressions: readonly Expression[],
+): Buffer {
   const comment = Buffer.from(`${tagOf(bridge)}\0`);
-  const expressions = [...interfaceIs(key, bridge), accept()].map(({name, data}) =>
-    nested(1, [text(1, name), nested(2, data)]),
-  );
   return ruleMessage(NFT_MSG.newRule, NLM_F_CREATE, family, [
     text(1, table),
     text(2, USER_CHAIN),
-    nested(4, expressions),
+    nested(
+      4,
+      expressions.map(({name, data}) => nested(1, [text(1, name), nested(2, data)])),
+    ),
     attribute(7, Buffer.concat([Buffer.from([0, comment.length]), comment])),
   ]);
 }
@@ -69,9 +91,8 @@ function deleteRule(family: Family, table: string, handle: Buffer): Buffer {
   return ruleMessage(NFT_MSG.delRule, 0, family, [text(1, table), text(2, USER_CHAIN), attribute(3, handle)]);
 }
 
-/** As iptables has it: with the NUL, and nothing behind it. */
 function interfaceIs(key: keyof typeof META, name: string): Expression[] {
-  const value = Buffer.from(`${name}\0`);
+  const value = Buffer.from(name, 'latin1');
   return [
     {name: 'meta', data: [attribute(1, be32(WORK)), attribute(2, be32(META[key]))]},
     {

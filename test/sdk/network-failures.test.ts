@@ -51,7 +51,7 @@ withNft.serial(
 );
 
 withNft.serial(
-  'where it is allowed, two rules in the chain of users let the bridge through, and go with it',
+  'where it is allowed, rules in the chain of users let the bridge through, and go with it',
   async t => {
     const neighbour = await aNeighbour(t);
     nft('table ip filter { chain DOCKER-USER { counter return; }; }');

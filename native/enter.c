@@ -3,7 +3,6 @@
  * the namespaces, gives up its privileges, and only then forks the process that is visible in there. */
 #include "launcher.h"
 #include <linux/poll.h>
-#include <linux/prctl.h>
 
 #define AF_UNIX_ 1
 #define SOCK_SEQPACKET_CLOEXEC (5 | O_CLOEXEC)
@@ -13,6 +12,7 @@
 
 /* From the spawner, with the descriptors: the plan, then those that go into these slots. */
 struct brief {
+        int32_t parent;                /* whose child it is */
         int32_t slots[CT_PASSED_MAX];
 };
 
@@ -43,9 +43,9 @@ static int become_helper(void *argument)
         return 127;
 }
 
-static int send_brief(const struct run *run, int socket)
+static int send_brief(const struct launcher *launcher, const struct run *run, int socket)
 {
-        struct brief brief;
+        struct brief brief = {.parent = launcher->self};
         int fds[CT_PASSED_MAX] = {run->plan_fd}, count = 1;
         for (int slot = CT_SLOT_PROC; slot < CT_SLOT_PASSED + CT_PASSED_MAX; slot++) {
                 if (run->slots[slot] < 0)
@@ -98,12 +98,12 @@ static int failed(struct run *run, const struct entered *said)
         return -run->progress->error;
 }
 
-static int attend(struct run *run, int socket, int helper)
+static int attend(const struct launcher *launcher, struct run *run, int socket, int helper)
 {
         struct progress *progress = run->progress;
         struct entered said = {0};
         progress->error = ECHILD;      /* should it be killed before it can say why */
-        int r = send_brief(run, socket);
+        int r = send_brief(launcher, run, socket);
         if (r < 0)
                 return r;
         r = hear(socket, helper, &said, &run->pidfd);
@@ -154,7 +154,7 @@ int enter_container(struct launcher *launcher, struct run *run, const struct ct_
         close_fd(sockets[1]);
         if (r > 0) {
                 __atomic_store_n(&progress->helper, (int32_t)r, __ATOMIC_SEQ_CST);
-                r = progress->error ? -progress->error : attend(run, sockets[0], pidfd);
+                r = progress->error ? -progress->error : attend(launcher, run, sockets[0], pidfd);
                 /* Closed first: what waits for our word gives up. */
                 close_fd(sockets[0]);
                 if (r < 0)
@@ -174,10 +174,10 @@ _Noreturn void enter_main(void)
         struct brief brief;
         int fds[CT_PASSED_MAX], count;
         name_process(ENTER_NAME);
-        sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
         if (sys3(__NR_fcntl, SPAWNER_SOCKET, F_SETFD, FD_CLOEXEC) < 0 ||
             receive_message(SPAWNER_SOCKET, &brief, sizeof brief, fds, &count, 0) != sizeof brief || count < 1)
                 quit(111);
+        follow(brief.parent);
         int r = run_open(&run, fds[0], &progress);
         if (r == 0) {
                 run.spawner = SPAWNER_SOCKET;

@@ -27,6 +27,7 @@ struct launcher {
         int private_proc;      /* 0 or -errno */
         int program;           /* our own sealed image, to be executed again; or -errno */
         int janitor;           /* its process id */
+        int self;              /* whose end is everybody's: the supervisor, in a monitor and its helpers the monitor */
         struct shared *shared;
 };
 
@@ -96,6 +97,8 @@ uint32_t read_exit_reports(int plan, char *to, uint32_t room);
 /* clone3(2) whose child calls function(argument) on its own stack and exits with the result. */
 long ct_clone3(struct clone_args *args, size_t size, int (*function)(void *), void *argument);
 long fork_process(void);
+/* Dies with its parent, also with one that died before this could be asked for. */
+void follow(int parent);
 void name_process(const char *name);
 
 #endif

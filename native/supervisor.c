@@ -1,7 +1,6 @@
 /* supervisor.c: parent of every container. It never blocks: it waits for reports of the spawners, exits of containers,
  * deadlines and requests, and tells Node. What can take time is done by the spawners and the janitor. */
 #include "supervisor.h"
-#include <linux/prctl.h>
 #include <linux/wait.h>
 
 #define PATIENCE_NS 200000000u         /* until what was killed is torn down while it lives */

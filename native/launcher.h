@@ -78,6 +78,8 @@ struct entered {
 /* Starts the process that joins a running container, by the step at the end of the host phase, and waits until it has become a
  * process in there, or has failed; 0 or -errno. run->pidfd and progress->pid are then that process's. */
 int enter_container(struct launcher *launcher, struct run *run, const struct ct_step *step);
+/* Takes a process out of a v1 freezer, where even SIGKILL does not reach it, if it came by such a step. */
+void release_entered(const struct run *run, int pid);
 #define ENTER_NAME "coracle-enter"
 /* What it is, with the socket to its spawner as descriptor 3. */
 _Noreturn void enter_main(void);

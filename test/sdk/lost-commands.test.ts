@@ -8,7 +8,7 @@ import {existsSync, mkdtempSync, readFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
-import {Container, Runtime} from '../../src/index.js';
+import {Container, type CoracleError, Runtime} from '../../src/index.js';
 import {isRunning, nameOf, processesBelow} from '../helpers/host-footprint.js';
 import {OwnRuntime} from '../helpers/own-runtime.js';
 import {asRoot, requires} from '../helpers/requires.js';
@@ -49,6 +49,33 @@ withStrace.serial(
   },
 );
 
+withStrace.serial('a program that closes does not wait for such a one, nor leaves it behind', async t => {
+  await using stage = await Stage.set(t);
+  await stage.container.pause();
+  await stage.whatHappened();
+  process.kill(stage.helper, 'SIGCONT');
+  await until('the helper has joined', () => isInside(stage.helper, stage.container.id));
+  await stage.close();
+  t.false(isRunning(stage.helper));
+  t.is((await stage.container.state()).status, 'paused');
+});
+
+asRoot.serial('nor for a command that runs in a container which is paused', async t => {
+  const own = new OwnRuntime();
+  const runtime = await own.runtime;
+  const container = await Container.runDetached('host-shell', {command: ['sleep', '1000']}, {runtime});
+  const command = await container.exec(['sleep', '1001']);
+  await container.pause();
+  await runtime.close();
+  t.false(isRunning(command.pid));
+  await using next = await Runtime.open({root: own.root, run: own.runDirectory});
+  const found = await Container.get(container.id, {runtime: next});
+  t.is((await found.state()).status, 'paused');
+  t.deepEqual((await found.inspect()).ExecIDs ?? [], []);
+  await found.remove({force: true});
+  await own.close();
+});
+
 /** A detached container, a command that is about to join it, and the launcher of that. */
 class Stage implements AsyncDisposable {
   readonly own: OwnRuntime;
@@ -57,7 +84,7 @@ class Stage implements AsyncDisposable {
   readonly #log = join(mkdtempSync(join(tmpdir(), 'coracle-strace-')), 'log');
   helper = 0;
   #strace: ChildProcess | undefined;
-  #lost: Promise<unknown> = Promise.resolve();
+  #failed: Promise<CoracleError | undefined> = Promise.resolve(undefined);
 
   private constructor(t: ExecutionContext, own: OwnRuntime, container: Container) {
     this.#t = t;
@@ -85,9 +112,9 @@ class Stage implements AsyncDisposable {
     let said = '';
     this.#strace.stderr!.on('data', chunk => (said += chunk));
     await until('strace watches', () => said.match(/ attached/g)?.length === spawners.length);
-    this.#lost = this.#t.throwsAsync(this.container.exec(['true'], {startDeadlineMs: 120_000}), {
-      code: 'ERR_LAUNCHER_LOST',
-    });
+    this.#failed = this.#t.throwsAsync<CoracleError>(
+      this.container.exec(['true'], {startDeadlineMs: 120_000}),
+    );
     await until('the helper stands', () => {
       this.helper =
         processesBelow(launcher).find(pid => nameOf(pid) === 'coracle-enter' && isStopped(pid)) ?? 0;
@@ -98,8 +125,13 @@ class Stage implements AsyncDisposable {
   async loseLauncher(): Promise<void> {
     const launcher = await this.#launcher();
     kill(launcher);
-    await this.#lost;
+    this.#t.is((await this.#failed)?.code, 'ERR_LAUNCHER_LOST');
     await until('the launcher is dead', () => !isRunning(launcher));
+  }
+
+  async close(): Promise<void> {
+    await (await this.own.runtime).close();
+    this.#t.is((await this.#failed)?.code, 'ERR_EXEC_FAILED');
   }
 
   /** Once nobody watches any more. */
@@ -118,7 +150,9 @@ class Stage implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.whatHappened();
-    await this.container.remove({force: true});
+    await (await this.own.runtime).close();
+    await using next = await Runtime.open({root: this.own.root, run: this.own.runDirectory});
+    await (await Container.get(this.container.id, {runtime: next})).remove({force: true});
     await this.own.close();
   }
 }

@@ -3,6 +3,12 @@ import {dirname} from 'node:path';
 import type {CgroupSteps} from './cgroup.js';
 import {readIfPresent} from './host-files.js';
 
+/** By which file one leaves its container's freezer, for whoever cannot look: as `releaseKilled`; '' where nothing would hold it. */
+export function releaseFile(directories: CgroupSteps['directories']): string {
+  const freezer = directories['freezer'];
+  return freezer === undefined ? '' : `${dirname(freezer)}/tasks`;
+}
+
 /**
  * Lets a process die that was killed while its container stands, and leaves the container standing. A v1 freezer holds what
  * is killed until it thaws: the process goes to the nearest cgroup above that runs. On v2 nothing holds it.

@@ -7,6 +7,7 @@ import {MonitorConnection} from './monitor-connection.js';
 import {containerEvent} from './record-events.js';
 import {planWithName, reload} from './reload-monitor.js';
 import type {Runtime} from './runtime.js';
+import {unlessRemoved} from './unless-removed.js';
 
 /** @throws `ERR_NAME_IN_USE`, `ERR_INVALID_NAME`, `ERR_CONTAINER_NOT_FOUND` */
 export async function renameContainer(runtime: Runtime, id: string, wanted: string): Promise<void> {
@@ -40,9 +41,11 @@ export async function renameContainer(runtime: Runtime, id: string, wanted: stri
     if (monitor !== undefined) await reload(monitor);
     return {record, oldName: before.name};
   };
-  const renamed: {readonly record: ContainerRecord; readonly oldName: string} = await (isLive
-    ? containers.withLiveLock(rename)
-    : containers.withLock(id, rename));
+  const renamed: {readonly record: ContainerRecord; readonly oldName: string} = await unlessRemoved(
+    runtime,
+    id,
+    () => (isLive ? containers.withLiveLock(rename) : containers.withLock(id, rename)),
+  );
   runtime.tell([containerEvent(renamed.record, 'rename', {oldName: `/${renamed.oldName}`})]);
 }
 

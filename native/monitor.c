@@ -446,6 +446,7 @@ int ask_to_reload(struct monitor *m)
                 int before = m->plan;
                 m->plan = plan;
                 plan = before;
+                reload_health(m);
         }
         if (r == 0)
                 show_life(m);

@@ -343,12 +343,10 @@ int start_forwarder(struct run *run, const struct ct_step *step)
                 if (needed[i] < 0)
                         return needed[i];
         }
-        long pid = sys5(__NR_clone, CLONE_PARENT | SIGCHLD_, 0, 0, 0, 0);
-        if (pid != 0) {
-                if (pid > 0)
-                        run->progress->forwarder = (int32_t)pid;
+        /* Known before it runs: should the caller die now, its page tells of it. */
+        long pid = sys5(__NR_clone, CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD_, 0, &run->progress->forwarder, 0, 0);
+        if (pid != 0)
                 return pid < 0 ? (int)pid : 0;
-        }
         name_process("coracle-port");
         sys0(__NR_setsid);
         needed[count] = run->pidfd;

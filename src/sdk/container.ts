@@ -1,7 +1,7 @@
 import type {Readable, Writable} from 'node:stream';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {encodeSignal, type MonitorEvent, type StartedEvent, signalProcess} from '../binding/index.js';
-import {freeze, isPaused, thaw, thawNow} from '../cgroup/index.js';
+import {freeze, isGone, isPaused, thaw, thawNow} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
 import {containerNotFound, diffUpper} from '../store/index.js';
 import {Attachment, type AttachOptions} from './attachment.js';
@@ -524,8 +524,8 @@ export class Container implements AsyncDisposable {
       throw new CoracleError('ERR_CONTAINER_PAUSED', `Container ${record.id} is already paused`);
     if (status !== 'running') throw notRunning(record.id);
     await freeze(this.runtime.cgroupsOf(record)).catch(error => {
-      if (!isUp(this.#stateOf(record))) throw notRunning(record.id, error);
-      throw error;
+      // The run that was to stand has ended; the next one may have begun.
+      throw isGone(error) || !isUp(this.#stateOf(record)) ? notRunning(record.id, error) : error;
     });
     const {directory} = this.runtime.placesOf(record);
     using connection = isWatched(directory) ? await MonitorConnection.open(directory) : undefined;
@@ -536,9 +536,12 @@ export class Container implements AsyncDisposable {
   /** Lets them go on. @throws `ERR_CONTAINER_NOT_PAUSED`, `ERR_CONTAINER_NOT_FOUND` */
   async unpause(): Promise<void> {
     const record = this.runtime.readContainer(this.id);
-    if (this.#stateOf(record).status !== 'paused')
-      throw new CoracleError('ERR_CONTAINER_NOT_PAUSED', `Container ${record.id} is not paused`);
-    await thaw(this.runtime.cgroupsOf(record));
+    const notPaused = (cause?: unknown) =>
+      new CoracleError('ERR_CONTAINER_NOT_PAUSED', `Container ${record.id} is not paused`, {cause});
+    if (this.#stateOf(record).status !== 'paused') throw notPaused();
+    await thaw(this.runtime.cgroupsOf(record)).catch(error => {
+      throw isGone(error) ? notPaused(error) : error;
+    });
     this.#announce(record, 'unpause');
   }
 

@@ -13,6 +13,7 @@ import {
 import {CoracleError} from '../errors.js';
 import {PROTOCOLS, publish, unpublish} from './bridge-rules.js';
 import {addressBytes, parseAddress} from './ipv4.js';
+import {socketAddress} from './socket-address.js';
 
 /** As somebody wants it. */
 export interface WantedPort {
@@ -117,8 +118,6 @@ export function portInUse(address: string, port: number, cause?: unknown): Corac
   });
 }
 
-const AF_INET = 2;
-const AF_INET6 = 10;
 const SOCKET_TYPES = {tcp: 1, udp: 2, sctp: 1} as const;
 const BIND_STAGE = 'publish a port';
 
@@ -197,37 +196,4 @@ function forwardEntry({protocol, containerPort}: BoundPort, slot: Slot, address:
   entry.writeUInt16BE(containerPort, 6);
   addressBytes(parseAddress(address) ?? 0).copy(entry, 8);
   return entry;
-}
-
-/** struct sockaddr_in or sockaddr_in6. */
-function socketAddress(address: string, port: number): Buffer {
-  const ipv4 = parseAddress(address);
-  const bytes = Buffer.alloc(ipv4 === undefined ? 28 : 16);
-  bytes.writeUInt16LE(ipv4 === undefined ? AF_INET6 : AF_INET, 0);
-  bytes.writeUInt16BE(port, 2);
-  if (ipv4 === undefined) ipv6Bytes(address).copy(bytes, 8);
-  else addressBytes(ipv4).copy(bytes, 4);
-  return bytes;
-}
-
-/** Of an address that `node:net` takes for one. */
-function ipv6Bytes(address: string): Buffer {
-  const url = new URL(`http://[${address.replace(/%.*$/, '')}]/`);
-  const [head = '', tail] = url.hostname.slice(1, -1).split('::');
-  const groups = (text: string) =>
-    text === '' ? [] : text.split(':').map(group => Number.parseInt(group, 16));
-  const [first, last] = [groups(head), groups(tail ?? '')];
-  const zeros = tail === undefined ? [] : new Array<number>(8 - first.length - last.length).fill(0);
-  const bytes = Buffer.alloc(16);
-  for (const [i, group] of [...first, ...zeros, ...last].entries()) bytes.writeUInt16BE(group, 2 * i);
-  return bytes;
-}
-
-/** What a failed `bind` step was about. */
-export function boundAddress(step: Pick<Step, 's1'>): {address: string; port: number} {
-  const bytes = Buffer.from(step.s1 as Uint8Array);
-  const port = bytes.readUInt16BE(2);
-  if (bytes.readUInt16LE(0) === AF_INET) return {address: [...bytes.subarray(4, 8)].join('.'), port};
-  const groups = Array.from({length: 8}, (_, i) => bytes.readUInt16BE(8 + 2 * i).toString(16));
-  return {address: new URL(`http://[${groups.join(':')}]/`).hostname.slice(1, -1), port};
 }

@@ -30,7 +30,7 @@ import {
   type Step,
 } from '../binding/index.js';
 import type {CgroupSteps} from '../cgroup/index.js';
-import {type EndpointSteps, endpointSteps, portSteps} from '../network/index.js';
+import {type EndpointSteps, endpointSteps, portSteps, wayOut} from '../network/index.js';
 import type {Connection} from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import type {Bookkeeping} from './container-files.js';
@@ -77,7 +77,7 @@ export interface PlanInput {
   readonly devices: readonly DeviceNode[];
   readonly hosts: string;
   readonly resolvConf: string;
-  /** Its place on a network; undefined: none, or the host's own. */
+  /** Its places on networks; undefined: none, or the host's own. */
   readonly endpoint: Connection | undefined;
   /** Steps of the record: made before the start, removed after a run with auto-remove. */
   readonly bookkeeping: Bookkeeping;
@@ -350,15 +350,13 @@ type NetworkSteps = EndpointSteps & {readonly started: readonly Step[]};
 function ownNetwork(input: PlanInput, slots: SlotAllocator): NetworkSteps {
   const {config, networkSysctls, endpoint, userNamespace} = input;
   const joins = donorId(config.network) !== undefined;
+  const out = endpoint && wayOut(endpoint.endpoints);
   const own = joins ? [joinedNetwork(input)] : config.network === 'host' ? [] : [loopbackUp()];
   const connect =
     endpoint === undefined
       ? {host: [], parent: [], child: own}
-      : endpointSteps(endpoint, loopbackMessage(), userNamespace !== undefined, slots);
-  const ports =
-    endpoint === undefined
-      ? {host: [], started: []}
-      : portSteps(endpoint.ports, endpoint.bridge, endpoint.address, slots);
+      : endpointSteps(endpoint.endpoints, loopbackMessage(), userNamespace !== undefined, slots);
+  const ports = out === undefined ? {host: [], started: []} : portSteps(endpoint?.ports ?? [], out, slots);
   const steps: Step[] = [...connect.child];
   const wanted = {...(config.network === 'host' || joins ? {} : networkSysctls), ...config.sysctls};
   for (const [name, value] of Object.entries(wanted)) {

@@ -18,9 +18,9 @@ import {
   connectNetwork,
   disconnectSteps,
   joinedFiles,
-  readEndpoint,
+  readEndpoints,
   releaseSteps,
-  writeEndpoint,
+  writeEndpoints,
 } from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import {
@@ -364,8 +364,8 @@ export class Container implements AsyncDisposable {
     const source = stdin ?? (config.stdin === 'content' ? 'ignore' : config.stdin);
     const places = runtime.placesOf(config);
     endRun(places.directory);
-    const endpoint = await connectNetwork(runtime, config, readEndpoint(places.directory));
-    if (endpoint !== undefined) writeEndpoint(runtime, places.directory, endpoint);
+    const endpoint = await connectNetwork(runtime, config, readEndpoints(places.directory));
+    if (endpoint !== undefined) writeEndpoints(runtime, places.directory, endpoint);
     const steps = keptSteps(places);
     const prepared = prepareStart(runtime.facts, {
       config,
@@ -378,7 +378,7 @@ export class Container implements AsyncDisposable {
         ...steps,
         teardown: [
           ...disconnectSteps(endpoint),
-          ...releaseSteps(endpoint),
+          ...releaseSteps(runtime, endpoint),
           ...(config.autoRemove ? removalSteps(places, runtime.anonymousVolumes(config)) : steps.teardown),
         ],
       },

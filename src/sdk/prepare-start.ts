@@ -4,6 +4,7 @@ import {join} from 'node:path';
 import {coreFile, type Plan, SlotAllocator} from '../binding/index.js';
 import {type CgroupSteps, DEFAULT_DEVICE_RULES, type DeviceRule} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
+import {wayOut} from '../network/index.js';
 import type {StoredImage} from '../store/index.js';
 import {capabilityNames, resolveCapabilities} from './capabilities.js';
 import {checkPrivileges} from './check-privileges.js';
@@ -36,7 +37,7 @@ export interface StartRequest {
   readonly transient: boolean;
   readonly volumePath: (name: string) => string;
   readonly bookkeeping: Bookkeeping;
-  /** Its place on a network. */
+  /** Its places on networks. */
   readonly endpoint?: Connection | undefined;
   /** Of the container whose network it shares. */
   readonly joined?: JoinedFiles | undefined;
@@ -126,9 +127,12 @@ export function prepareStart(
 }
 
 function hostsFile(config: ContainerConfig, facts: HostFacts, endpoint: Connection | undefined): string {
-  const text = facts.hosts(config, endpoint?.address);
+  const endpoints = endpoint?.endpoints ?? [];
+  const addresses = endpoints.flatMap(({ipv4, ipv6}) => [ipv4.address, ...(ipv6 ? [ipv6.address] : [])]);
+  const text = facts.hosts(config, addresses);
   const {extraHosts = []} = config;
-  return extraHosts.length === 0 ? text : text + extraHostLines(extraHosts, endpoint?.gateway ?? '127.0.0.1');
+  const gateway = (wayOut(endpoints) ?? endpoints[0])?.ipv4.gateway ?? '127.0.0.1';
+  return extraHosts.length === 0 ? text : text + extraHostLines(extraHosts, gateway);
 }
 
 function resolvConf({dns}: ContainerConfig, facts: HostFacts, endpoint: Connection | undefined): string {

@@ -1,6 +1,13 @@
 /** Networks of containers: bridges, addresses, rules. */
-export {type EndpointSteps, endpointSteps} from './endpoint-steps.js';
-export {type BridgeState, type Endpoint, type NetworkRecord, Networks, PREDEFINED} from './networks.js';
+export type {TakenAddress} from './addresses.js';
+export type {BridgeState} from './bridges.js';
+export {type CreateNetworkOptions, OPTION, type SubnetOptions} from './describe-network.js';
+export {type EndpointSteps, endpointSteps, wayOut} from './endpoint-steps.js';
+export {networkHas, networksOverlap, parseIp, parseNetwork} from './ip.js';
+export {removeNamesSteps, resolvableNames} from './names.js';
+export {isPredefined, type NetworkRecord, PREDEFINED, type SubnetConfig} from './network-records.js';
+export {type AttachRequest, DEFAULT_MTU, type Endpoint, type NetworkDefaults, Networks} from './networks.js';
+export {addOwnNetwork, type OwnNetwork, removeOwnNetwork} from './own-names.js';
 export {
   type BoundPort,
   choosePorts,

@@ -11,8 +11,9 @@ import {
   type Step,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import {PROTOCOLS, publish, unpublish} from './bridge-rules.js';
-import {addressBytes, parseAddress} from './ipv4.js';
+import {PROTOCOLS, type Published, publish, unpublish} from './bridge-rules.js';
+import {type IpAddress, ipBytes, parseIp} from './ip.js';
+import type {Endpoint} from './networks.js';
 import {socketAddress} from './socket-address.js';
 
 /** As somebody wants it. */
@@ -128,17 +129,14 @@ export interface PortSteps {
   readonly started: readonly Step[];
 }
 
-/** @param address of the container */
-export function portSteps(
-  ports: readonly BoundPort[],
-  bridge: string,
-  address: string,
-  slots: SlotAllocator,
-): PortSteps {
+/** Where ports lead. */
+export type PortTarget = Pick<Endpoint, 'table' | 'ipv4' | 'ipv6'>;
+
+export function portSteps(ports: readonly BoundPort[], target: PortTarget, slots: SlotAllocator): PortSteps {
   if (ports.length === 0) return {host: [], started: []};
   const bound = ports.map(port => ({port, slot: slots.next()}));
   const translated = transactionStep(
-    publish(bridge, translatedPorts(ports, address)),
+    publish(target.table, translatedPorts(ports, target)),
     'lead a port to the container',
   );
   return {
@@ -147,7 +145,7 @@ export function portSteps(
       {
         op: 'forward',
         stage: 'hold the ports',
-        s1: Buffer.concat(bound.map(({port, slot}) => forwardEntry(port, slot, address))),
+        s1: Buffer.concat(bound.map(({port, slot}) => forwardEntry(port, slot, target.ipv4.address))),
       },
       ...bound.map(({slot}): Step => ({op: 'close', stage: 'hold the ports', at: slot})),
     ],
@@ -155,8 +153,8 @@ export function portSteps(
 }
 
 /** Fine with what is gone already. */
-export function unpublishSteps(ports: readonly BoundPort[], bridge: string, address: string): Step[] {
-  const [step] = transactionStep(unpublish(bridge, translatedPorts(ports, address)), 'take a port back');
+export function unpublishSteps(ports: readonly BoundPort[], target: PortTarget): Step[] {
+  const [step] = transactionStep(unpublish(target.table, translatedPorts(ports, target)), 'take a port back');
   return step === undefined ? [] : [{...step, flags: STEP_FLAGS.optional}];
 }
 
@@ -164,17 +162,22 @@ function transactionStep({bytes, acks}: ReturnType<typeof publish>, stage: strin
   return acks === 0 ? [] : [{op: 'netlink', stage, at: HOST, s1: bytes, x: NETLINK_NETFILTER, y: acks}];
 }
 
-/** IPv6 of the host's has no way to an IPv4 address but the forwarder. */
-function translatedPorts(ports: readonly BoundPort[], address: string) {
-  return ports
-    .filter(({hostAddress}) => !isIPv6(hostAddress))
-    .map(({hostAddress, hostPort, protocol, containerPort}) => ({
-      hostAddress: parseAddress(hostAddress) ?? 0,
-      hostPort,
-      protocol,
-      address: parseAddress(address) ?? 0,
-      port: containerPort,
-    }));
+/** An address of the host's leads to one of its family; where there is none, and for ::1, the forwarder hands on. */
+function translatedPorts(ports: readonly BoundPort[], {ipv4, ipv6}: Omit<PortTarget, 'table'>): Published[] {
+  return ports.flatMap(({hostAddress, hostPort, protocol, containerPort}) => {
+    const onHost = parseIp(hostAddress.replace(/%.*$/, ''));
+    const inside = onHost?.family === 6 ? ipv6 : ipv4;
+    if (onHost === undefined || inside === undefined || hostAddress === '::1') return [];
+    return [
+      {
+        hostAddress: onHost.value === 0n ? undefined : onHost,
+        hostPort,
+        protocol,
+        address: parseIp(inside.address) as IpAddress,
+        port: containerPort,
+      },
+    ];
+  });
 }
 
 function bindStep({hostAddress, hostPort, protocol}: BoundPort, out: Slot): Step {
@@ -194,6 +197,6 @@ function forwardEntry({protocol, containerPort}: BoundPort, slot: Slot, address:
   entry.writeInt32LE(slot, 0);
   entry.writeUInt16LE(protocol === 'sctp' ? 0 : SOCKET_TYPES[protocol], 4);
   entry.writeUInt16BE(containerPort, 6);
-  addressBytes(parseAddress(address) ?? 0).copy(entry, 8);
+  ipBytes(parseIp(address) as IpAddress).copy(entry, 8);
   return entry;
 }

@@ -11,7 +11,7 @@ import {
   type SlotAllocator,
   type Step,
 } from '../binding/index.js';
-import {addressBytes, parseAddress} from './ipv4.js';
+import {type IpNetwork, parseNetwork} from './ip.js';
 import {
   addressIn,
   changePort,
@@ -23,6 +23,7 @@ import {
   type Transaction,
   transaction,
 } from './nftables.js';
+import {type OwnNetwork, ownNamesSteps} from './own-names.js';
 import {socketAddress} from './socket-address.js';
 
 /** What its resolv.conf says. */
@@ -52,8 +53,9 @@ export const NAME_SERVERS_MOST = 3;
 export interface ResolverPlace {
   /** Directory of the networks' names: `NETWORK/names`, `NETWORK/pointers`. */
   readonly networks: string;
-  /** Directory of the networks that the container is on: see `native/names.c`. */
+  /** Directory of the networks that the container is on, made by these steps. */
   readonly own: string;
+  readonly on: readonly OwnNetwork[];
   readonly servers: readonly NameServer[];
   /** Names without a dot are not sent on. */
   readonly keepShortNames: boolean;
@@ -88,6 +90,7 @@ export function resolverSteps(place: ResolverPlace, slots: SlotAllocator): Resol
   const rules = portRules();
   return {
     host: [
+      ...ownNamesSteps(place.own, place.on),
       {op: 'pair', stage, out: near, x: far},
       {op: 'open', stage, at: HOST, out: networks, s1: place.networks, x: O_PATH | O_DIRECTORY},
       // Nothing lies above the root of a mount of its own: the other way out of a chroot.
@@ -104,19 +107,18 @@ export function resolverSteps(place: ResolverPlace, slots: SlotAllocator): Resol
   };
 }
 
-const TABLE = 'coracle-names';
+const TABLE = {family: 4, name: 'coracle-names'} as const;
 const LOOPBACK_INDEX = 1;
 const PRIORITY_RAW = -300;
 
 /** Queries to port 53 go to where the sockets are, and answers come from port 53, without anything being tracked. */
 function portRules(): Transaction {
-  const address = addressBytes(parseAddress(RESOLVER_ADDRESS) as number);
-  const whole = addressBytes(0xffff_ffff);
+  const address = parseNetwork(`${RESOLVER_ADDRESS}/32`) as IpNetwork;
   const rule = (which: 'source' | 'destination', {number, checksum}: (typeof PROTOCOLS)['udp' | 'tcp']) => {
     const [from, to] = which === 'source' ? [BOUND_PORT, DNS_PORT] : [DNS_PORT, BOUND_PORT];
     return newRule(TABLE, 'output', [
       ...leavesBy(LOOPBACK_INDEX),
-      ...addressIn(which, address, whole),
+      ...addressIn(which, address),
       ...protocolIs(number),
       ...changePort(which, from, to, checksum),
     ]);

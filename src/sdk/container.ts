@@ -18,9 +18,9 @@ import {
   connectNetwork,
   disconnectSteps,
   joinedFiles,
-  readEndpoint,
+  readEndpoints,
   releaseSteps,
-  writeEndpoint,
+  writeEndpoints,
 } from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import {
@@ -364,8 +364,8 @@ export class Container implements AsyncDisposable {
     const source = stdin ?? (config.stdin === 'content' ? 'ignore' : config.stdin);
     const places = runtime.placesOf(config);
     endRun(places.directory);
-    const endpoint = await connectNetwork(runtime, config, readEndpoint(places.directory));
-    if (endpoint !== undefined) writeEndpoint(runtime, places.directory, endpoint);
+    const endpoint = await connectNetwork(runtime, config, readEndpoints(places.directory));
+    if (endpoint !== undefined) writeEndpoints(runtime, places.directory, endpoint);
     const steps = keptSteps(places);
     const prepared = prepareStart(runtime.facts, {
       config,
@@ -378,11 +378,12 @@ export class Container implements AsyncDisposable {
         ...steps,
         teardown: [
           ...disconnectSteps(endpoint),
-          ...releaseSteps(endpoint),
+          ...releaseSteps(runtime, endpoint),
           ...(config.autoRemove ? removalSteps(places, runtime.anonymousVolumes(config)) : steps.teardown),
         ],
       },
       endpoint,
+      networksDirectory: runtime.networks.liveDirectory,
       joined: joinedFiles(runtime, config),
       extraEnv: runtime.extraEnv(config),
     });

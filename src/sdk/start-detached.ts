@@ -20,9 +20,9 @@ import {
   connectNetwork,
   disconnectSteps,
   joinedFiles,
-  readEndpoint,
+  readEndpoints,
   releaseSteps,
-  writeEndpoint,
+  writeEndpoints,
 } from './connect-network.js';
 import {connects} from './connects.js';
 import type {ContainerConfig} from './container-config.js';
@@ -69,8 +69,8 @@ export async function startDetached(
   const greeting = forkMonitor(runtime, places.directory, shared.descriptors); // it settles while the plan is made
   let prepared: ReturnType<typeof preparePlan>;
   try {
-    const endpoint = await connectNetwork(runtime, config, readEndpoint(places.directory));
-    if (endpoint !== undefined) writeEndpoint(runtime, places.directory, endpoint);
+    const endpoint = await connectNetwork(runtime, config, readEndpoints(places.directory));
+    if (endpoint !== undefined) writeEndpoints(runtime, places.directory, endpoint);
     prepared = preparePlan(runtime, config);
     if (leftovers(prepared.plan)) await runtime.removeCgroups(config);
     const {events, alive, work} = runtime.store;
@@ -119,9 +119,12 @@ function leftovers({host}: Plan): boolean {
 export function preparePlan(runtime: Runtime, config: ContainerConfig) {
   const places = runtime.placesOf(config);
   const steps = monitoredSteps(places);
-  const endpoint = connects(config) ? readEndpoint(places.directory) : undefined;
+  const endpoint = connects(config) ? readEndpoints(places.directory) : undefined;
   // One that is started again keeps its address between two runs.
-  const release = [...disconnectSteps(endpoint), ...(restartsEver(config) ? [] : releaseSteps(endpoint))];
+  const release = [
+    ...disconnectSteps(endpoint),
+    ...(restartsEver(config) ? [] : releaseSteps(runtime, endpoint)),
+  ];
   return prepareStart(runtime.facts, {
     config,
     image: runtime.store.getImage(config.image.id),
@@ -136,6 +139,7 @@ export function preparePlan(runtime: Runtime, config: ContainerConfig) {
         : [...release, ...steps.teardown],
     },
     endpoint,
+    networksDirectory: runtime.networks.liveDirectory,
     joined: joinedFiles(runtime, config),
     extraEnv: runtime.extraEnv(config),
   });

@@ -27,7 +27,13 @@ import {
   SlotAllocator,
   type Step,
 } from '../../src/binding/index.js';
-import {type ResolverPlace, resolverSteps} from '../../src/network/index.js';
+import {
+  addOwnNetwork,
+  type OwnNetwork,
+  type ResolverPlace,
+  removeOwnNetwork,
+  resolverSteps,
+} from '../../src/network/index.js';
 import {loopbackUp} from '../../src/sdk/loopback.js';
 import {startProcess} from '../../src/sdk/start-process.js';
 import {type Answer, decodeAnswer, encodeQuery, type RecordType} from '../helpers/dns-message.js';
@@ -47,7 +53,7 @@ asRoot(
   async t => {
     await using inside = await start(t, {
       names: {backend: {web: ['172.18.0.2'], db: ['172.18.0.3']}, foreign: {hidden: ['172.20.0.2']}},
-      on: ['backend'],
+      on: [BACKEND],
     });
     t.like(await inside.ask('web', 'A'), {code: 0, records: ['172.18.0.2']});
     t.like(await inside.ask('web', 'A', 'tcp'), {code: 0, records: ['172.18.0.2']});
@@ -60,8 +66,11 @@ asRoot(
     rmSync(join(inside.networks, 'backend/names/web'), {recursive: true});
     t.like(await inside.ask('web', 'A'), {code: 2});
     t.like(await inside.ask('hidden', 'A'), {code: 2});
-    inside.join('foreign');
+    addOwnNetwork(inside.own, {name: 'foreign', internal: false, links: {secret: 'hidden'}});
     t.like(await inside.ask('hidden', 'A'), {records: ['172.20.0.2']});
+    t.like(await inside.ask('secret', 'A'), {records: ['172.20.0.2']});
+    removeOwnNetwork(inside.own, 'foreign');
+    t.like(await inside.ask('hidden', 'A'), {code: 2});
   },
 );
 
@@ -69,7 +78,7 @@ asRoot("what they do not know is asked of the servers of the host's network, ove
   const server = await ownServer(t, '127.0.1.2', () => ['10.9.8.7']);
   await using inside = await start(t, {
     names: {backend: {web: ['172.18.0.2']}},
-    on: ['backend'],
+    on: [BACKEND],
     servers: ['127.0.1.2'],
   });
   t.deepEqual(await inside.ask('a.example', 'A'), {code: 0, truncated: false, records: ['10.9.8.7']});
@@ -80,7 +89,7 @@ asRoot("what they do not know is asked of the servers of the host's network, ove
 
 asRoot('what is too long for udp is cut, and comes whole over tcp', async t => {
   await ownServer(t, '127.0.1.3', () => 'too long for udp');
-  await using inside = await start(t, {on: ['backend'], servers: ['127.0.1.3']});
+  await using inside = await start(t, {on: [BACKEND], servers: ['127.0.1.3']});
   t.like(await inside.ask('long.example', 'A'), {truncated: true});
   const {records} = await inside.ask('long.example', 'A', 'tcp');
   t.is(records.length, 1000);
@@ -93,7 +102,7 @@ asRoot('a server that is not there, fails, refuses or is silent gives way to the
     name.startsWith('fails') ? 2 : name.startsWith('refuses') ? REFUSED : 'silence',
   );
   await ownServer(t, '127.0.3.4', name => (name === 'nobody.example' ? 3 : ['10.9.8.7']));
-  await using inside = await start(t, {on: ['backend'], servers: ['127.0.9.4', '127.0.2.4', '127.0.3.4']});
+  await using inside = await start(t, {on: [BACKEND], servers: ['127.0.9.4', '127.0.2.4', '127.0.3.4']});
   for (const over of ['udp', 'tcp'] as const)
     for (const name of ['fails.example', 'refuses.example', 'silent.example'])
       t.like(await inside.ask(name, 'A', over), {code: 0, records: ['10.9.8.7']}, `${name} over ${over}`);
@@ -112,10 +121,9 @@ asRoot('on networks that do not lead out nobody outside is asked', async t => {
   const server = await ownServer(t, '127.0.1.5', () => ['10.9.8.7']);
   await using inside = await start(t, {
     names: {inner: {web: ['172.18.0.2']}},
-    on: [],
+    on: [{name: 'inner', internal: true, links: {}}],
     servers: ['127.0.1.5'],
   });
-  inside.join('inner', true);
   t.like(await inside.ask('web', 'A'), {records: ['172.18.0.2']});
   t.like(await inside.ask('a.example', 'A'), {code: 2});
   t.deepEqual(server.asked, []);
@@ -124,7 +132,7 @@ asRoot('on networks that do not lead out nobody outside is asked', async t => {
 asRoot("port 53 is free for a name server of the container's own, on all of its addresses", async t => {
   await using inside = await start(t, {
     names: {backend: {web: ['172.18.0.2']}},
-    on: ['backend'],
+    on: [BACKEND],
     program: BINDS_53,
   });
   t.is(await inside.line(), 'udp and tcp are bound');
@@ -133,7 +141,7 @@ asRoot("port 53 is free for a name server of the container's own, on all of its 
 });
 
 asRoot('who resolves has no privileges, sees nothing but names, and has few system calls', async t => {
-  await using inside = await start(t, {on: ['backend'], servers: ['127.0.1.7']});
+  await using inside = await start(t, {on: [BACKEND], servers: ['127.0.1.7']});
   await inside.ask('web.backend', 'A');
   const resolver = inside.resolver();
   const status = readFileSync(`/proc/${resolver}/status`, 'utf8');
@@ -158,7 +166,7 @@ asRoot('it ends with its container, however that goes', async t => {
     'a killed launcher': inside => process.kill(inside.launcher.pid, 'SIGKILL'),
   };
   for (const [how, stop] of Object.entries(stops)) {
-    const inside = await start(t, {names: {backend: {web: ['172.18.0.2']}}, on: ['backend']});
+    const inside = await start(t, {names: {backend: {web: ['172.18.0.2']}}, on: [BACKEND]});
     await inside.ask('web', 'A');
     const resolver = inside.resolver();
     stop(inside);
@@ -168,12 +176,14 @@ asRoot('it ends with its container, however that goes', async t => {
 });
 
 asRoot('a resolver that somebody kills is not missed by the end of its container', async t => {
-  await using inside = await start(t, {names: {backend: {web: ['172.18.0.2']}}, on: ['backend']});
+  await using inside = await start(t, {names: {backend: {web: ['172.18.0.2']}}, on: [BACKEND]});
   await inside.ask('web', 'A');
   process.kill(inside.resolver(), 'SIGKILL');
   inside.hangUp();
   t.is((await inside.exited)?.status, 0);
 });
+
+const BACKEND: OwnNetwork = {name: 'backend', internal: false, links: {}};
 
 const BINDS_53 = `
   const fail = error => { console.log(String(error)); process.exit(1); };
@@ -188,7 +198,7 @@ const BINDS_53 = `
 interface World {
   /** Addresses by name by network. */
   readonly names?: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>;
-  readonly on: readonly string[];
+  readonly on: readonly OwnNetwork[];
   readonly servers?: readonly string[];
   /** Instead of the one that asks at once. */
   readonly program?: string;
@@ -212,13 +222,7 @@ async function start(t: ExecutionContext, {names = {}, on, servers = [], program
     writeFileSync(join(networks, network, 'names', called, address), '');
     symlinkSync(called, join(networks, network, 'pointers', address));
   };
-  const joinNetwork = (network: string, internal = false) => {
-    directory(join(own, network));
-    if (internal) symlinkSync('-', join(own, network, '.internal'));
-  };
   directory(networks);
-  directory(own);
-  for (const network of on) joinNetwork(network);
   for (const [network, called] of Object.entries(names))
     for (const [each, addresses] of Object.entries(called))
       for (const address of addresses) name(network, each, address);
@@ -227,7 +231,7 @@ async function start(t: ExecutionContext, {names = {}, on, servers = [], program
   const argv: [string, ...string[]] =
     program === undefined ? [process.execPath, ASKER] : [process.execPath, '-e', program, ASKER];
   const plan = planOf(
-    {networks, own, servers: servers.map(address => ({address, scope: 0})), keepShortNames: false},
+    {networks, own, on, servers: servers.map(address => ({address, scope: 0})), keepShortNames: false},
     argv,
   );
   const running = await startProcess(launcher, {
@@ -254,7 +258,7 @@ async function start(t: ExecutionContext, {names = {}, on, servers = [], program
     pid,
     exited,
     name,
-    join: joinNetwork,
+    own,
     line,
     hangUp: () => stdin!.end(),
     resolver: () => {

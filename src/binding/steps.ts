@@ -90,6 +90,7 @@ export const OPCODES = {
   socket: 80,
   bind: 81,
   forward: 82,
+  socketInside: 86,
 } as const;
 
 export type OpcodeName = keyof typeof OPCODES;

@@ -98,6 +98,22 @@ static int netlink(struct run *run, const struct ct_step *step)
         return result;
 }
 
+/* A socket stays in the namespace that it was made in. Who cannot go back to its own does nothing more. */
+static int socket_inside(struct run *run, const struct ct_step *step, int there)
+{
+        int home = (int)sys4(__NR_openat, slot_fd(run, CT_SLOT_PROC), "self/ns/net", O_RDONLY | O_CLOEXEC, 0);
+        if (home < 0)
+                return home;
+        long r = sys2(__NR_setns, there, CLONE_NEWNET);
+        if (r == 0) {
+                r = sys3(__NR_socket, step->x, step->y | O_CLOEXEC, step->z);
+                if (sys2(__NR_setns, home, CLONE_NEWNET) < 0)
+                        quit(1);
+        }
+        close_fd(home);
+        return r < 0 ? (int)r : slot_set(run, step->out, (int)r);
+}
+
 static int rlimit(const struct ct_step *step)
 {
         struct rlimit64 limit = {step->x, step->y}, present;
@@ -346,6 +362,8 @@ int step_process(struct run *run, const struct ct_step *step)
                 return pair(run, step);
         case CT_OP_PASS:
                 return at < 0 ? -EBADF : pass(run, step, at);
+        case CT_OP_SOCKET_INSIDE:
+                return at < 0 ? -EBADF : socket_inside(run, step, at);
         case CT_OP_KEYRING:
                 r = sys2(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, s1[0] ? s1 : 0);
                 return r < 0 ? (int)r : 0;

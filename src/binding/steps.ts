@@ -93,6 +93,7 @@ export const OPCODES = {
   pair: 83,
   pass: 84,
   resolve: 85,
+  socketInside: 86,
 } as const;
 
 export type OpcodeName = keyof typeof OPCODES;

@@ -75,7 +75,15 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   'image prune': {summary: 'Remove unused images', load: () => import('./image-prune.js')},
   'image rm': {summary: 'Remove one or more images', load: () => import('./image-rm.js')},
+  'network connect': {
+    summary: 'Connect a container to a network',
+    load: () => import('./network-connect.js'),
+  },
   'network create': {summary: 'Create a network', load: () => import('./network-create.js')},
+  'network disconnect': {
+    summary: 'Disconnect a container from a network',
+    load: () => import('./network-disconnect.js'),
+  },
   'network inspect': {
     summary: 'Display detailed information on networks',
     load: () => import('./network-inspect.js'),

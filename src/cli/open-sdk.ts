@@ -123,6 +123,9 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     removeImage: (name, options) => Image.remove(name, options, here),
 
     createNetwork: async (name, options) => (await Network.create(name, options, here)).id,
+    connectNetwork: async (name, target, options) => (await Network.get(name, here)).connect(target, options),
+    disconnectNetwork: async (name, target, options) =>
+      (await Network.get(name, here)).disconnect(target, options),
     removeNetwork: async name => (await Network.get(name, here)).remove(),
     listNetworks: async () =>
       (await Network.list(here)).map(network => {

@@ -1,6 +1,7 @@
 import type {Readable, Writable} from 'node:stream';
 import type {
   Check,
+  ConnectOptions,
   ContainerInspect,
   ContainerState,
   CreateNetworkOptions,
@@ -104,6 +105,8 @@ export interface Sdk {
   /** @returns the id */
   createNetwork(name: string, options: CreateNetworkOptions): Promise<string>;
   removeNetwork(name: string): Promise<void>;
+  connectNetwork(network: string, container: string, options: ConnectOptions): Promise<void>;
+  disconnectNetwork(network: string, container: string, options: {readonly force: boolean}): Promise<void>;
   listNetworks(): Promise<readonly NetworkSummary[]>;
   inspectNetwork(name: string): Promise<unknown>;
 

@@ -1,9 +1,25 @@
 /** The steps that connect a container to its networks: pure, as everything of a plan. */
-import {HOST, NETLINK_ROUTE, SLOT_PROC, type Slot, type SlotAllocator, type Step} from '../binding/index.js';
+import {
+  HOST,
+  NETLINK_ROUTE,
+  SLOT_PROC,
+  type Slot,
+  type SlotAllocator,
+  STEP_FLAGS,
+  type Step,
+} from '../binding/index.js';
 import type {TakenAddress} from './addresses.js';
 import {type IpAddress, parseIp} from './ip.js';
 import type {Endpoint} from './networks.js';
-import {defaultRoute, isolatePort, linkUp, newAddress, newVeth} from './rtnetlink.js';
+import {
+  defaultRoute,
+  deleteLinkAt,
+  isolatePort,
+  linkUp,
+  newAddress,
+  newVeth,
+  withoutDefaultRoute,
+} from './rtnetlink.js';
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
@@ -41,7 +57,7 @@ export function endpointSteps(
   byParent: boolean,
   slots: SlotAllocator,
 ): EndpointSteps {
-  const inside = [loopback, ...endpoints.flatMap(insideMessages), ...routeMessages(endpoints)];
+  const inside = [loopback, ...endpoints.flatMap(insideMessages), ...newRoutes([], endpoints)];
   const configure: Step[] = [
     ...ipv6Inside(endpoints),
     {
@@ -89,6 +105,79 @@ function vethSteps(
   return [{...send(bytes), out, z: namespaceAt}, ...(isolated ? [send(isolatePort(linkIndex))] : [])];
 }
 
+/** Where a container that runs is on networks, before and after a change. */
+export interface NetworkChange {
+  /** Its network namespace: a path. */
+  readonly namespace: string;
+  readonly before: readonly Endpoint[];
+  readonly after: readonly Endpoint[];
+}
+
+/** Gives a container that runs what `after` has more than `before`; the first step that fails is the last. */
+export function joinNetworkSteps({namespace, before, after}: NetworkChange, slots: SlotAllocator): Step[] {
+  const [own, inside, host] = [slots.next(), slots.next(), slots.next()];
+  const added = after.filter(endpoint => !before.includes(endpoint));
+  const messages = [...added.flatMap(insideMessages), ...newRoutes(before, after)];
+  const steps: Step[] = [
+    ...openInside(namespace, own, inside),
+    {op: 'socket', stage: VETH_STAGE, out: host, x: AF_NETLINK, y: SOCK_RAW, z: NETLINK_ROUTE},
+    ...added.flatMap(endpoint => vethSteps(endpoint, {host, own})),
+    ...oldRoutes(before, after).map(route => optional(send(inside, route))),
+    send(inside, ...messages),
+  ];
+  return steps.map(step => ({...step, flags: (step.flags ?? 0) | STEP_FLAGS.ifClean}));
+}
+
+/** Takes away what `after` has less; what is gone already is fine. */
+export function leaveNetworkSteps({namespace, before, after}: NetworkChange, slots: SlotAllocator): Step[] {
+  const [own, inside] = [slots.next(), slots.next()];
+  return [
+    ...before.filter(endpoint => !after.includes(endpoint)).map(removeLinkStep),
+    ...openInside(namespace, own, inside),
+    ...newRoutes(before, after).map(route => optional(send(inside, route))),
+  ];
+}
+
+/** Both ends go. */
+export function removeLinkStep({linkIndex}: Pick<Endpoint, 'linkIndex'>): Step {
+  return optional(send(HOST, deleteLinkAt(linkIndex)));
+}
+
+function openInside(namespace: string, own: Slot, inside: Slot): Step[] {
+  const socket = {x: AF_NETLINK, y: SOCK_RAW, z: NETLINK_ROUTE};
+  return [
+    {op: 'open', stage: VETH_STAGE, at: HOST, out: own, s1: namespace, x: 0},
+    {op: 'socketInside', stage: VETH_STAGE, at: own, out: inside, ...socket},
+  ];
+}
+
+function send(at: Slot, ...messages: readonly Buffer[]): Step {
+  const s1 = Buffer.concat(messages);
+  return {op: 'netlink', stage: ADDRESS_STAGE, at, s1, x: NETLINK_ROUTE, y: messages.length};
+}
+
+function optional(step: Step): Step {
+  return {...step, flags: STEP_FLAGS.optional};
+}
+
+function newRoutes(before: readonly Endpoint[], after: readonly Endpoint[]): Buffer[] {
+  const had = new Set(routes(before).map(keyOf));
+  return routes(after)
+    .filter(route => !had.has(keyOf(route)))
+    .map(({gateway, index}) => defaultRoute(ip(gateway), index));
+}
+
+function oldRoutes(before: readonly Endpoint[], after: readonly Endpoint[]): Buffer[] {
+  const has = new Set(routes(after).map(keyOf));
+  return routes(before)
+    .filter(route => !has.has(keyOf(route)))
+    .map(({gateway, index}) => withoutDefaultRoute(ip(gateway), index));
+}
+
+function keyOf({gateway, index}: {readonly gateway: string; readonly index: number}): string {
+  return `${gateway} ${index}`;
+}
+
 function addressesOf({ipv4, ipv6}: Endpoint): readonly TakenAddress[] {
   return ipv6 === undefined ? [ipv4] : [ipv4, ipv6];
 }
@@ -99,10 +188,6 @@ function insideMessages(endpoint: Endpoint): Buffer[] {
     ...addressesOf(endpoint).map(({address, prefixLength}) => newAddress(index, ip(address), {prefixLength})),
     linkUp(index),
   ];
-}
-
-function routeMessages(endpoints: readonly Endpoint[]): Buffer[] {
-  return routes(endpoints).map(({gateway, index}) => defaultRoute(ip(gateway), index));
 }
 
 function routes(endpoints: readonly Endpoint[]): {gateway: string; index: number}[] {

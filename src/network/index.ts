@@ -2,7 +2,15 @@
 export type {TakenAddress} from './addresses.js';
 export type {BridgeState} from './bridges.js';
 export {type CreateNetworkOptions, OPTION, type SubnetOptions} from './describe-network.js';
-export {type EndpointSteps, endpointSteps, wayOut} from './endpoint-steps.js';
+export {
+  type EndpointSteps,
+  endpointSteps,
+  joinNetworkSteps,
+  leaveNetworkSteps,
+  type NetworkChange,
+  removeLinkStep,
+  wayOut,
+} from './endpoint-steps.js';
 export {networkHas, networksOverlap, parseIp, parseNetwork} from './ip.js';
 export {removeNamesSteps, resolvableNames} from './names.js';
 export {isPredefined, type NetworkRecord, PREDEFINED, type SubnetConfig} from './network-records.js';
@@ -11,8 +19,10 @@ export {addOwnNetwork, type OwnNetwork, removeOwnNetwork} from './own-names.js';
 export {
   type BoundPort,
   choosePorts,
+  movePortsSteps,
   portInUse,
   portSteps,
+  takePortsBack,
   unpublishSteps,
   type WantedPort,
 } from './published-ports.js';

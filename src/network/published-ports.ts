@@ -4,7 +4,9 @@ import {existsSync} from 'node:fs';
 import {createServer, isIPv6} from 'node:net';
 import {
   HOST,
+  isErrno,
   NETLINK_NETFILTER,
+  requestNetlink,
   type Slot,
   type SlotAllocator,
   STEP_FLAGS,
@@ -152,10 +154,35 @@ export function portSteps(ports: readonly BoundPort[], target: PortTarget, slots
   };
 }
 
+/** Ports that lead elsewhere from now on. */
+export function movePortsSteps(
+  ports: readonly BoundPort[],
+  from: PortTarget | undefined,
+  to: PortTarget | undefined,
+): Step[] {
+  return [
+    ...(from === undefined ? [] : unpublishSteps(ports, from)),
+    ...(to === undefined
+      ? []
+      : transactionStep(publish(to.table, translatedPorts(ports, to)), 'lead a port to the container')),
+  ];
+}
+
 /** Fine with what is gone already. */
 export function unpublishSteps(ports: readonly BoundPort[], target: PortTarget): Step[] {
   const [step] = transactionStep(unpublish(target.table, translatedPorts(ports, target)), 'take a port back');
   return step === undefined ? [] : [{...step, flags: STEP_FLAGS.optional}];
+}
+
+/** At once; fine with what is gone already. */
+export function takePortsBack(ports: readonly BoundPort[], target: PortTarget): void {
+  const {bytes, acks} = unpublish(target.table, translatedPorts(ports, target));
+  if (acks === 0) return;
+  try {
+    requestNetlink(NETLINK_NETFILTER, bytes, acks, 'take a port back', target.table);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
 }
 
 function transactionStep({bytes, acks}: ReturnType<typeof publish>, stage: string): Step[] {

@@ -5,6 +5,7 @@ import {
   OPTION,
   type SubnetConfig,
 } from '../network/index.js';
+import {type ConnectOptions, connectContainer, disconnectContainer} from './change-networks.js';
 import {checkCreateOptions} from './check-network-options.js';
 import {readEndpoints} from './connect-network.js';
 import type {InRuntime} from './image.js';
@@ -80,6 +81,24 @@ export class Network {
   async remove(): Promise<void> {
     await this.#runtime.networks.remove(this.#record, id => this.#runtime.mayRun(id));
     this.#runtime.tell([networkEvent(this.#record, 'destroy')]);
+  }
+
+  /**
+   * Connects a container to it, running or not: the next interface of one that runs, an address and names there.
+   * @param container its id, the beginning of that, or its name
+   * @throws `ERR_ALREADY_CONNECTED`, `ERR_CONTAINER_NOT_FOUND`, `ERR_INVALID_OPTION`, `ERR_ADDRESS_IN_USE`,
+   * `ERR_NO_ADDRESS_LEFT`, `ERR_CONNECT_FAILED`
+   */
+  async connect(container: string, options: ConnectOptions = {}): Promise<void> {
+    await connectContainer(this.#runtime, this.#record, container, options);
+  }
+
+  /**
+   * Takes a container off it, running or not.
+   * @throws `ERR_NOT_CONNECTED`, `ERR_CONTAINER_NOT_FOUND`, `ERR_INVALID_OPTION`, `ERR_CONNECT_FAILED`
+   */
+  async disconnect(container: string, options: {readonly force?: boolean} = {}): Promise<void> {
+    await disconnectContainer(this.#runtime, this.#record, container, options);
   }
 
   /** Docker's inspect document of a network. While nobody is on the default bridge, it has no subnet. */

@@ -1,5 +1,12 @@
 /** What a container's own resolver is told of its networks. */
-import {type Endpoint, isPredefined, type OwnNetwork} from '../network/index.js';
+import {existsSync} from 'node:fs';
+import {
+  addOwnNetwork,
+  type Endpoint,
+  isPredefined,
+  type OwnNetwork,
+  removeOwnNetwork,
+} from '../network/index.js';
 import type {ContainerConfig} from './container-config.js';
 
 /** Whether it finds others by name: on networks of somebody's own, as in Docker. */
@@ -18,4 +25,21 @@ export function ownNetwork(
   internal: boolean,
 ): OwnNetwork {
   return {name, internal, links: {}};
+}
+
+/** Of a container that runs: its resolver, if it has one, knows at once. */
+export function changeOwnNames(
+  directory: string,
+  config: Pick<ContainerConfig, 'networks'>,
+  before: readonly Endpoint[],
+  after: readonly Endpoint[],
+): void {
+  const own = ownNamesDirectory(directory);
+  if (!existsSync(own)) return;
+  const isIn = (endpoints: readonly Endpoint[], {network}: Endpoint) =>
+    endpoints.some(other => other.network === network);
+  for (const endpoint of before) if (!isIn(after, endpoint)) removeOwnNetwork(own, endpoint.network);
+  for (const endpoint of after) {
+    if (!isIn(before, endpoint)) addOwnNetwork(own, ownNetwork(config, endpoint.network, endpoint.internal));
+  }
 }

@@ -15,6 +15,7 @@ import {CoracleError} from '../errors.js';
 import {isPredefined, Networks} from '../network/index.js';
 import {containerNotFound, hostShell, type ImageUse, Store, type StoredImage} from '../store/index.js';
 import {awaitHelpers} from './await-helpers.js';
+import {releaseAllMoved} from './change-networks.js';
 import {checkStart} from './check-privileges.js';
 import {type Configuration, readConfigFile} from './config-file.js';
 import {disconnectSteps, readEndpoints, releaseAll} from './connect-network.js';
@@ -204,7 +205,13 @@ export class Runtime implements AsyncDisposable {
     this.pool.drop();
     await this.#launcher?.close();
     await Promise.allSettled(this.#runs);
-    if (this.networks.isUsed) await this.networks.tidy(id => this.mayRun(id));
+    await this.#tidyNetworks();
+  }
+
+  async #tidyNetworks(): Promise<void> {
+    if (!this.networks.isUsed) return;
+    releaseAllMoved(this);
+    await this.networks.tidy(id => this.mayRun(id));
   }
 
   /** @internal Whether something of a container runs, or a process that lives is about to start it. */
@@ -617,7 +624,7 @@ export class Runtime implements AsyncDisposable {
     for (const record of kept) await this.#repairKept(record);
     await containers.sweepUnfinished();
     await volumes.sweepOrphans(id => containers.find(id) !== undefined);
-    if (this.networks.isUsed) await this.networks.tidy(id => this.mayRun(id));
+    await this.#tidyNetworks();
   }
 
   async #repairKept(record: ContainerRecord): Promise<void> {

@@ -168,3 +168,35 @@ test('network prune lists what went', async t => {
   t.is(stdout, 'Deleted Networks:\nn1\nn2\n\n');
   t.deepEqual(asked, [['pruneNetworks', {labels: [], withoutLabels: ['keep']}]]);
 });
+
+test('network connect and disconnect say nothing, and ask for what was said', async t => {
+  const nothing = async () => {};
+  const connected = await command(
+    [
+      'network',
+      'connect',
+      '--ip',
+      '10.5.0.9',
+      '--ip6',
+      'fd00::9',
+      '--alias',
+      'a,b',
+      '--driver-opt',
+      'k=v',
+      'n',
+      'c',
+    ],
+    {connectNetwork: nothing},
+  );
+  t.is(connected.stdout, '');
+  t.deepEqual(connected.asked, [
+    [
+      'connectNetwork',
+      'n',
+      'c',
+      {aliases: ['a', 'b'], ipv4Address: '10.5.0.9', ipv6Address: 'fd00::9', driverOptions: {k: 'v'}},
+    ],
+  ]);
+  const left = await command(['network', 'disconnect', '-f', 'n', 'c'], {disconnectNetwork: nothing});
+  t.deepEqual(left.asked, [['disconnectNetwork', 'n', 'c', {force: true}]]);
+});

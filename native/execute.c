@@ -146,6 +146,9 @@ int run_step(struct run *run, const struct ct_step *step)
         case CT_OP_FORWARD:
                 r = start_forwarder(run, step);
                 break;
+        case CT_OP_RESOLVE:
+                r = start_resolver(run, step);
+                break;
         case CT_OP_FORK: case CT_OP_TERMINAL:
                 r = step_join(run, step);
                 break;

@@ -46,7 +46,7 @@ struct report {
         uint32_t step, steps;
         uint32_t held, flags;          /* flags: of the request */
         int32_t helper;                /* the process that joined a container: dead by now, and to be reaped; 0 = none */
-        int32_t forwarder;             /* it holds the container's ports, as long as that runs; 0 = none */
+        int32_t beside[CT_BESIDE];     /* they serve the container as long as it runs; 0 = none */
         uint32_t trace[CT_STEPS_MAX];
 };
 
@@ -87,8 +87,8 @@ _Noreturn void enter_main(void);
 int start_container(struct launcher *launcher, struct run *run);
 /* Closes every descriptor from 3 on but these. */
 void close_all_but(const int *needed, int count);
-/* forward.c: ends and reaps the process that holds a container's ports; *pid is 0 then. */
-void end_forwarder(int32_t *pid);
+/* beside.c: ends and reaps the processes that serve a container; each pid is 0 then. */
+void end_beside(int32_t pids[CT_BESIDE]);
 /* watch-spawners.c: kills a process group of our children and reaps it; 0 when somebody in it has yet to die: it stands in a
  * frozen cgroup. */
 int reap_group(int32_t group);

@@ -38,7 +38,7 @@ static _Noreturn void starter_main(struct monitor *m, const struct helper *own, 
         report.step = own->progress->step;
         report.pid = own->progress->pid;
         report.helper = own->progress->helper;
-        report.forwarder = own->progress->forwarder;
+        __builtin_memcpy(report.beside, own->progress->beside, sizeof report.beside);
         send_message(own->socket, &report, offsetof(struct report, trace), &run.pidfd, run.plan && run.pidfd >= 0, 0);
         quit(0);
 }
@@ -129,8 +129,8 @@ int hear_starter(struct helper *starter, struct report *report, int *pidfd)
         end_helper(starter);
         if (n < (long)offsetof(struct report, trace)) {        /* it was killed: what it was at is in its page */
                 const struct progress *at = starter->progress;
-                *report = (struct report){.error = ECHILD, .step = at->step, .pid = at->pid, .helper = at->helper,
-                                          .forwarder = at->forwarder};
+                *report = (struct report){.error = ECHILD, .step = at->step, .pid = at->pid, .helper = at->helper};
+                __builtin_memcpy(report->beside, at->beside, sizeof at->beside);
                 if (report->pid > 0)
                         fds[count++] = (int)sys2(__NR_pidfd_open, report->pid, 0);
         }

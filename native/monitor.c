@@ -206,7 +206,7 @@ static __attribute__((noinline)) void starter_reported(struct monitor *m)
         m->due = 0;
         m->pid = report.pid;
         m->executed_ns = report.executed_ns;
-        m->forwarder = report.forwarder;
+        __builtin_memcpy(m->beside, report.beside, sizeof report.beside);
         if (m->gave_up && (report.error == 0 || report.error == ECHILD))
                 report.error = ETIMEDOUT;
         if (report.error == 0 && (orders()->flags & CT_ORDER_TERMINAL) && !take_terminal(m)) {
@@ -288,7 +288,7 @@ static void child_ended(struct monitor *m)
         if (r == 0 && info.pid == 0)
                 return;
         close_if_open(&m->pidfd);
-        end_forwarder(&m->forwarder);
+        end_beside(m->beside);
         if (m->stage == LOSING) {
                 start_failed(m);
                 return;

@@ -169,7 +169,9 @@ static void serve(struct launcher *launcher, struct progress *progress, const st
         report.sent_ns = request->sent_ns;
         report.received_ns = progress->received_ns = now_ns();
         report.steps = 0;
-        progress->pid = progress->error = progress->helper = progress->forwarder = 0;
+        progress->pid = progress->error = progress->helper = 0;
+        for (int i = 0; i < CT_BESIDE; i++)
+                progress->beside[i] = 0;
         progress->step = 0;
         __atomic_store_n(&progress->id, request->id, __ATOMIC_SEQ_CST);
 
@@ -191,7 +193,7 @@ static void serve(struct launcher *launcher, struct progress *progress, const st
         report.step = progress->step;
         report.pid = progress->pid;
         report.helper = progress->helper;
-        report.forwarder = progress->forwarder;
+        __builtin_memcpy(report.beside, progress->beside, sizeof report.beside);
         if (run->plan && run->tracing) {
                 report.steps = run->count;
                 for (uint32_t i = 0; i < run->count; i++)

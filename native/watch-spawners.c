@@ -153,8 +153,10 @@ static void take_orphan(struct launcher *launcher, int i, uint64_t id)
 {
         int32_t pid = __atomic_load_n(&launcher->shared->progress[i].pid, __ATOMIC_SEQ_CST);
         reap_helper(__atomic_exchange_n(&launcher->shared->progress[i].helper, 0, __ATOMIC_SEQ_CST));
-        int32_t forwarder = __atomic_exchange_n(&launcher->shared->progress[i].forwarder, 0, __ATOMIC_SEQ_CST);
-        end_forwarder(&forwarder);
+        int32_t beside[CT_BESIDE];
+        for (int k = 0; k < CT_BESIDE; k++)
+                beside[k] = __atomic_exchange_n(&launcher->shared->progress[i].beside[k], 0, __ATOMIC_SEQ_CST);
+        end_beside(beside);
         if (pid <= 0 || pid == spawners[i].orphan)
                 return;
         int pidfd = (int)sys2(__NR_pidfd_open, pid, 0);

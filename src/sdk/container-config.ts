@@ -13,6 +13,7 @@ import {parseSignal} from './parse-signal.js';
 import type {
   BindMount,
   NetworkMode,
+  NetworkOptions,
   OfContainer,
   RestartPolicy,
   SeccompDocument,
@@ -79,6 +80,8 @@ export interface ContainerConfig extends Unchanged {
   readonly exposedPorts: readonly string[];
   /** Absent: none. */
   readonly ports?: NormalizedOptions['ports'];
+  /** In the order of its interfaces. Absent: none but the default bridge, if that is its `network`. */
+  readonly networks?: readonly NetworkAttachment[];
   /** `db:10.0.0.1` each. Absent: none. */
   readonly extraHosts?: readonly string[];
   /** Absent: as the host has it. */
@@ -122,6 +125,14 @@ type Unchanged = Pick<
 export type ResolvedSeccomp = 'default' | 'unconfined' | SeccompDocument;
 export type ResolvedOptions = Omit<NormalizedOptions, 'seccomp'> & {readonly seccomp: ResolvedSeccomp};
 
+/** A network that a container has a place on; what is absent was left to chance. */
+export interface NetworkAttachment extends Omit<NetworkOptions, 'network'> {
+  /** Its name. */
+  readonly network: string;
+  /** Of the network that was meant; absent for those that are always there. */
+  readonly networkId?: string;
+}
+
 export type ConfiguredMount = BindMount | TmpfsMount | ConfiguredVolume;
 /** `anonymous` volumes are removed with the container by `--rm` and `rm -v`. */
 export type ConfiguredVolume = VolumeMount & {readonly name: string; readonly anonymous: boolean};
@@ -142,6 +153,8 @@ export interface ContainerIdentity {
   /** The host's own name, which a container on the host's network keeps. */
   readonly hostHostname: string;
   readonly cgroupParent?: string | undefined;
+  /** What its networks are called; undefined: see `ContainerConfig.networks`. */
+  readonly attachments?: readonly NetworkAttachment[] | undefined;
   /** A fresh name for a volume without one: 64 hexadecimal digits. */
   readonly anonymousVolumeName: () => string;
   /** The host name of another container, whose network it shares. @throws `ERR_CONTAINER_NOT_FOUND` */
@@ -158,7 +171,17 @@ export interface ContainerIdentity {
 export function makeContainerConfig(
   options: ResolvedOptions,
   image: ConfiguredImage,
-  {id, name, now, hostHostname, cgroupParent, anonymousVolumeName, hostnameOf, idOf}: ContainerIdentity,
+  {
+    id,
+    name,
+    now,
+    hostHostname,
+    cgroupParent,
+    attachments,
+    anonymousVolumeName,
+    hostnameOf,
+    idOf,
+  }: ContainerIdentity,
 ): ContainerConfig {
   checkImageConfig(image);
   // Who shares a network is called what it is called there.
@@ -222,6 +245,7 @@ export function makeContainerConfig(
     exposedPorts: mergeExposed(options, image.config),
     ...(options.ports.length > 0 && {ports: options.ports}),
     ...(options.publishAll && {publishAll: true}),
+    ...(attachments && {networks: attachments}),
     ...(options.extraHosts.length > 0 && {extraHosts: options.extraHosts}),
     ...(Object.values(options.dns).some(list => list.length > 0) && {dns: options.dns}),
     imageVolumes,

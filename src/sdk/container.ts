@@ -7,6 +7,7 @@ import {containerNotFound, diffUpper} from '../store/index.js';
 import {Attachment, type AttachOptions} from './attachment.js';
 import {beginRun, describeRun, processRequest, startTransient, subjectOf} from './begin-run.js';
 import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-output.js';
+import {releaseMoved} from './change-networks.js';
 import {checkInteger, checkRecord} from './check-option.js';
 import type {ContainerConfig} from './container-config.js';
 import {
@@ -952,6 +953,7 @@ export class RunningContainer extends Container {
     if (this.#transient) this.#tell(now => removalEvents(now, anonymousVolumesOf(now)));
     // Also then: whoever waits for the end of this run to start the next would wait for ever.
     if (!this.#transient) endRun(this.runtime.placesOf(record).directory);
+    if (record.networks !== undefined || record.network === 'bridge') releaseMoved(this.runtime, this.id);
   }
 
   async #watch(record: ContainerRecord, signal: AbortSignal | undefined): Promise<Exit> {

@@ -100,7 +100,7 @@ function plan(
     return {
       ...steps,
       host: [...steps.host, ...endpointRecordSteps(places.directory, endpoint)],
-      teardown: [...disconnectSteps(endpoint), ...releaseSteps(endpoint), ...steps.teardown],
+      teardown: [...disconnectSteps(endpoint), ...releaseSteps(runtime, endpoint), ...steps.teardown],
     };
   };
   const prepare = () =>
@@ -117,6 +117,7 @@ function plan(
         bookkeeping: bookkeeping(),
         extraEnv,
         endpoint,
+        networksDirectory: runtime.networks.liveDirectory,
         joined: joinedFiles(runtime, record),
       },
       part,

@@ -7,7 +7,7 @@
  */
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {StoredImage} from '../store/index.js';
-import {type Connection, connectNetwork} from './connect-network.js';
+import {type Connection, connectNetwork, releaseAll} from './connect-network.js';
 import {connects} from './connects.js';
 import type {ContainerConfig} from './container-config.js';
 import {writeExpected} from './container-files.js';
@@ -150,7 +150,7 @@ export class Pool {
     } catch (error) {
       if (process !== undefined) discard(process);
       else if (base !== undefined && isLauncherLoss(error)) this.#tidyLost(base);
-      if (process === undefined && endpoint !== undefined) runtime.networks.release(endpoint);
+      if (process === undefined) releaseAll(runtime, endpoint);
       return undefined;
     }
   }

@@ -4,6 +4,7 @@ import {join} from 'node:path';
 import {coreFile, type Plan, SlotAllocator} from '../binding/index.js';
 import {type CgroupSteps, DEFAULT_DEVICE_RULES, type DeviceRule} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
+import {wayOut} from '../network/index.js';
 import type {StoredImage} from '../store/index.js';
 import {capabilityNames, resolveCapabilities} from './capabilities.js';
 import {checkPrivileges} from './check-privileges.js';
@@ -21,8 +22,9 @@ import type {Bookkeeping, ContainerPlaces} from './container-files.js';
 import {NETWORK_SYSCTLS, READONLY_PATHS} from './docker-defaults.js';
 import type {HostFacts} from './host-facts.js';
 import {extraHostLines, resolvConfWith} from './name-resolution.js';
+import {ownNamesDirectory, ownNetwork, usesResolver} from './own-names.js';
 import type {BoundSource} from './plan-mounts.js';
-import {reachableServers} from './resolv-conf.js';
+import {reachableServers, resolverConf} from './resolv-conf.js';
 import {resolveUser} from './resolve-user.js';
 import type {IdRange} from './run-options.js';
 import {seccompFilter} from './seccomp-program.js';
@@ -36,8 +38,10 @@ export interface StartRequest {
   readonly transient: boolean;
   readonly volumePath: (name: string) => string;
   readonly bookkeeping: Bookkeeping;
-  /** Its place on a network. */
+  /** Its places on networks. */
   readonly endpoint?: Connection | undefined;
+  /** Where the names of networks are. */
+  readonly networksDirectory: string;
   /** Of the container whose network it shares. */
   readonly joined?: JoinedFiles | undefined;
   /** @default 'never' */
@@ -117,7 +121,7 @@ export function prepareStart(
     networkSysctls: rootless || config.userNamespace !== 'host' ? SINGLE_ID_SYSCTLS : NETWORK_SYSCTLS,
     devices,
     hosts: request.joined?.hosts ?? hostsFile(config, facts, request.endpoint),
-    resolvConf: request.joined?.resolvConf ?? resolvConf(config, facts, request.endpoint),
+    ...nameService(request, facts),
     endpoint: request.endpoint,
     bookkeeping: request.bookkeeping,
   };
@@ -130,15 +134,37 @@ export function prepareStart(
 }
 
 function hostsFile(config: ContainerConfig, facts: HostFacts, endpoint: Connection | undefined): string {
-  const text = facts.hosts(config, endpoint?.address);
+  const endpoints = endpoint?.endpoints ?? [];
+  const addresses = endpoints.flatMap(({ipv4, ipv6}) => [ipv4.address, ...(ipv6 ? [ipv6.address] : [])]);
+  const text = facts.hosts(config, addresses);
   const {extraHosts = []} = config;
-  return extraHosts.length === 0 ? text : text + extraHostLines(extraHosts, endpoint?.gateway ?? '127.0.0.1');
+  const gateway = (wayOut(endpoints) ?? endpoints[0])?.ipv4.gateway ?? '127.0.0.1';
+  return extraHosts.length === 0 ? text : text + extraHostLines(extraHosts, gateway);
 }
 
-function resolvConf({dns}: ContainerConfig, facts: HostFacts, endpoint: Connection | undefined): string {
+/** By its own resolver on a network of somebody's own, else by what the host has. */
+function nameService(
+  {config, endpoint, joined, places, networksDirectory}: StartRequest,
+  facts: HostFacts,
+): Pick<PlanInput, 'resolvConf' | 'resolver'> {
+  if (joined !== undefined) return {resolvConf: joined.resolvConf, resolver: undefined};
+  const {dns} = config;
+  if (endpoint !== undefined && usesResolver(endpoint.endpoints)) {
+    const {text, ...asked} = resolverConf(facts.resolvConf, dns, link => facts.linkIndex(link));
+    return {
+      resolvConf: text,
+      resolver: {
+        ...asked,
+        networks: networksDirectory,
+        own: ownNamesDirectory(places.directory),
+        on: endpoint.endpoints.map(({network, internal}) => ownNetwork(config, network, internal)),
+      },
+    };
+  }
   const text = dns === undefined ? facts.resolvConf : resolvConfWith(facts.resolvConf, dns);
   const said = dns !== undefined && dns.servers.length > 0;
-  return endpoint === undefined || said ? text : reachableServers(text);
+  const resolvConf = endpoint === undefined || said ? text : reachableServers(text);
+  return {resolvConf, resolver: undefined};
 }
 
 export function idMaps({userNamespace}: ContainerConfig, rootless: boolean): IdMaps | undefined {

@@ -2,6 +2,7 @@
 import {existsSync, readFileSync} from 'node:fs';
 import {CoracleError} from '../errors.js';
 import {replaceFile, writeRecord} from '../store/index.js';
+import {renameOnNetworks} from './change-networks.js';
 import {type ContainerRecord, isWatched} from './container-files.js';
 import {MonitorConnection} from './monitor-connection.js';
 import {renamedProbe} from './prepare-probe.js';
@@ -29,13 +30,16 @@ export async function renameContainer(runtime: Runtime, id: string, wanted: stri
     const {directory} = runtime.placesOf(before);
     using monitor = isWatched(directory) ? await MonitorConnection.open(directory) : undefined;
     containers.rename(id, before.name, name, isLive, () => {
-      const restore = monitor && replacePlans(runtime, directory, record, monitor);
+      let restore: (() => void) | undefined;
       try {
+        renameOnNetworks(runtime, record);
+        restore = monitor && replacePlans(runtime, directory, record, monitor);
         // What lives as long as its run is on another file system, and goes with all that is in its directory.
         const work = isLive ? undefined : runtime.store.work;
         writeRecord(`${directory}/config.json`, record, {durable: !isLive, work});
       } catch (error) {
         restore?.();
+        renameOnNetworks(runtime, before);
         throw error;
       }
     });

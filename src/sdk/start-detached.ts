@@ -21,9 +21,10 @@ import {
   connectNetwork,
   disconnectSteps,
   joinedFiles,
-  readEndpoint,
+  readEndpoints,
+  releaseAll,
   releaseSteps,
-  writeEndpoint,
+  writeEndpoints,
 } from './connect-network.js';
 import {connects} from './connects.js';
 import type {ContainerConfig} from './container-config.js';
@@ -71,8 +72,8 @@ export async function startDetached(
   let endpoint: Connection | undefined;
   let prepared: ReturnType<typeof preparePlan>;
   try {
-    endpoint = await connectNetwork(runtime, config, readEndpoint(places.directory));
-    if (endpoint !== undefined) writeEndpoint(runtime, places.directory, endpoint);
+    endpoint = await connectNetwork(runtime, config, readEndpoints(places.directory));
+    if (endpoint !== undefined) writeEndpoints(runtime, places.directory, endpoint);
     prepared = preparePlan(runtime, config);
     if (leftovers(prepared.plan)) await runtime.removeCgroups(config);
     const {events, alive, work} = runtime.store;
@@ -84,7 +85,7 @@ export async function startDetached(
     replaceFile(`${places.directory}/plan.bin`, encoded, {durable: false, work});
   } catch (error) {
     (await greeting)?.close();
-    if (endpoint !== undefined) runtime.networks.release(endpoint);
+    releaseAll(runtime, endpoint);
     throw error;
   }
   const connection = await greeting;
@@ -97,7 +98,7 @@ export async function startDetached(
     return {started, warnings: prepared.warnings, connection};
   } catch (error) {
     connection?.close();
-    if (endpoint !== undefined) runtime.networks.release(endpoint); // one that is started again keeps it in its teardown
+    releaseAll(runtime, endpoint); // one that is started again keeps it in its teardown
     throw error;
   }
 }
@@ -123,9 +124,12 @@ function leftovers({host}: Plan): boolean {
 export function preparePlan(runtime: Runtime, config: ContainerConfig) {
   const places = runtime.placesOf(config);
   const steps = monitoredSteps(places);
-  const endpoint = connects(config) ? readEndpoint(places.directory) : undefined;
+  const endpoint = connects(config) ? readEndpoints(places.directory) : undefined;
   // One that is started again keeps its address between two runs.
-  const release = [...disconnectSteps(endpoint), ...(restartsEver(config) ? [] : releaseSteps(endpoint))];
+  const release = [
+    ...disconnectSteps(endpoint),
+    ...(restartsEver(config) ? [] : releaseSteps(runtime, endpoint)),
+  ];
   return prepareStart(runtime.facts, {
     config,
     image: runtime.store.getImage(config.image.id),
@@ -140,6 +144,7 @@ export function preparePlan(runtime: Runtime, config: ContainerConfig) {
         : [...release, ...steps.teardown],
     },
     endpoint,
+    networksDirectory: runtime.networks.liveDirectory,
     joined: joinedFiles(runtime, config),
     extraEnv: runtime.extraEnv(config),
   });

@@ -6,9 +6,10 @@ import {
   connectNetwork,
   disconnectSteps,
   joinedFiles,
-  readEndpoint,
+  readEndpoints,
+  releaseAll,
   releaseSteps,
-  writeEndpoint,
+  writeEndpoints,
 } from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import {endRun, keptSteps, removalSteps} from './container-files.js';
@@ -31,9 +32,9 @@ export async function startKept(
 ): Promise<KeptStart> {
   const {directory} = runtime.placesOf(config);
   endRun(directory);
-  const endpoint = await connectNetwork(runtime, config, readEndpoint(directory));
+  const endpoint = await connectNetwork(runtime, config, readEndpoints(directory));
   try {
-    if (endpoint !== undefined) writeEndpoint(runtime, directory, endpoint);
+    if (endpoint !== undefined) writeEndpoints(runtime, directory, endpoint);
     const prepared = prepare(runtime, config, endpoint);
     using shared = runtime.openShared(config);
     const process = await startProcess(runtime.launcher(), {
@@ -46,7 +47,7 @@ export async function startKept(
   } catch (error) {
     if (isLauncherLoss(error)) await runtime.tidyLost(config);
     else endRun(directory); // given up after its exec it left a pid, and nobody will write how it ended
-    if (endpoint !== undefined) runtime.networks.release(endpoint); // should the teardown not have
+    releaseAll(runtime, endpoint); // should the teardown not have
     throw error;
   }
 }
@@ -65,11 +66,12 @@ function prepare(runtime: Runtime, config: ContainerConfig, endpoint: Connection
       ...steps,
       teardown: [
         ...disconnectSteps(endpoint),
-        ...releaseSteps(endpoint),
+        ...releaseSteps(runtime, endpoint),
         ...(config.autoRemove ? removalSteps(places, runtime.anonymousVolumes(config)) : steps.teardown),
       ],
     },
     endpoint,
+    networksDirectory: runtime.networks.liveDirectory,
     joined: joinedFiles(runtime, config),
     extraEnv: runtime.extraEnv(config),
   });

@@ -1,12 +1,12 @@
-import {execFileSync, spawn} from 'node:child_process';
 import {createSocket} from 'node:dgram';
 import {once} from 'node:events';
-import {existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync} from 'node:fs';
+import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {connect, createServer} from 'node:net';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {ExecutionContext} from 'ava';
 import {Container, Image, type RunOptions, Runtime} from '../../src/index.js';
+import {aNeighbour} from '../helpers/neighbour.js';
 import {ownNetwork} from '../helpers/own-network.js';
 import {ownRuntime, textOf} from '../helpers/own-runtime.js';
 import {asRoot, requiresAsRoot} from '../helpers/requires.js';
@@ -306,28 +306,6 @@ const ASK = `
   socket.setTimeout(1000, nobody).on('error', nobody).on('data', data => process.stdout.write(data));
   socket.on('end', () => process.exit());
 `;
-
-let neighbours = 0;
-
-/** Another host, at the other end of a cable. */
-async function aNeighbour(t: ExecutionContext) {
-  const number = ++neighbours;
-  const [us, them, link] = [`10.9.${number}.1`, `10.9.${number}.2`, `cable${number}`];
-  const holder = spawn('unshare', ['--net', 'sleep', '1000'], {stdio: 'ignore'});
-  t.teardown(() => holder.kill('SIGKILL'));
-  const own = readlinkSync('/proc/thread-self/ns/net');
-  while (readlinkSync(`/proc/${holder.pid}/ns/net`) === own) await sleep(5);
-  const ip = (...args: string[]) => execFileSync('ip', args, {stdio: 'pipe'});
-  ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(holder.pid));
-  ip('address', 'add', `${us}/24`, 'dev', link);
-  ip('link', 'set', link, 'up');
-  const run = (...args: string[]) =>
-    execFileSync('nsenter', ['-t', String(holder.pid), '-n', ...args], {encoding: 'utf8'}).trim();
-  run('ip', 'link', 'set', 'lo', 'up');
-  run('ip', 'address', 'add', `${them}/24`, 'dev', 'eth0');
-  run('ip', 'link', 'set', 'eth0', 'up');
-  return {us, them, link, run};
-}
 
 let nodeImage: Promise<Image> | undefined;
 

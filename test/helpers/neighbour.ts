@@ -1,0 +1,45 @@
+import {execFileSync, spawn} from 'node:child_process';
+import {readlinkSync} from 'node:fs';
+import {createInterface} from 'node:readline';
+import {setTimeout as sleep} from 'node:timers/promises';
+import type {ExecutionContext} from 'ava';
+
+const SERVER = `
+  const [port, address] = process.argv.slice(1);
+  const server = require('net').createServer(s => { console.log(s.remoteAddress); s.end('served'); });
+  server.listen(port, address, () => console.log('listening'));
+`;
+
+let neighbours = 0;
+
+/** Another host, at the other end of a cable. */
+export async function aNeighbour(t: ExecutionContext) {
+  const number = ++neighbours;
+  const [us, them, link] = [`10.9.${number}.1`, `10.9.${number}.2`, `cable${number}`];
+  const holder = spawn('unshare', ['--net', 'sleep', '1000'], {stdio: 'ignore'});
+  t.teardown(() => holder.kill('SIGKILL'));
+  const own = readlinkSync('/proc/thread-self/ns/net');
+  while (readlinkSync(`/proc/${holder.pid}/ns/net`) === own) await sleep(5);
+  const ip = (...args: string[]) => execFileSync('ip', args, {stdio: 'pipe'});
+  ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(holder.pid));
+  ip('address', 'add', `${us}/24`, 'dev', link);
+  ip('link', 'set', link, 'up');
+  const run = (...args: string[]) =>
+    execFileSync('nsenter', ['-t', String(holder.pid), '-n', ...args], {encoding: 'utf8'}).trim();
+  run('ip', 'link', 'set', 'lo', 'up');
+  run('ip', 'address', 'add', `${them}/24`, 'dev', 'eth0');
+  run('ip', 'link', 'set', 'eth0', 'up');
+  /** Says `served` to whoever connects. @returns who was the first to, once somebody was */
+  const serve = async (port: number, address = them) => {
+    const server = spawn(
+      'nsenter',
+      ['-t', String(holder.pid), '-n', process.execPath, '-e', SERVER, String(port), address],
+      {stdio: ['ignore', 'pipe', 'inherit']},
+    );
+    t.teardown(() => server.kill('SIGKILL'));
+    const lines = createInterface(server.stdout)[Symbol.asyncIterator]();
+    await lines.next(); // it listens
+    return async () => (await lines.next()).value as string;
+  };
+  return {us, them, link, run, serve};
+}

@@ -12,8 +12,8 @@ const SERVER = `
 
 let neighbours = 0;
 
-/** Another host, at the other end of a cable. */
-export async function aNeighbour(t: ExecutionContext) {
+/** Another host, at the other end of a cable. @param prefix6 of its addresses of IPv6: `fd00:9` */
+export async function aNeighbour(t: ExecutionContext, prefix6 = '') {
   const number = ++neighbours;
   const [us, them, link] = [`10.9.${number}.1`, `10.9.${number}.2`, `cable${number}`];
   const holder = spawn('unshare', ['--net', 'sleep', '1000'], {stdio: 'ignore'});
@@ -29,6 +29,11 @@ export async function aNeighbour(t: ExecutionContext) {
   run('ip', 'link', 'set', 'lo', 'up');
   run('ip', 'address', 'add', `${them}/24`, 'dev', 'eth0');
   run('ip', 'link', 'set', 'eth0', 'up');
+  const [us6, them6] = [`${prefix6}:${number}::1`, `${prefix6}:${number}::2`];
+  if (prefix6 !== '') {
+    ip('-6', 'address', 'add', `${us6}/64`, 'dev', link, 'nodad');
+    run('ip', '-6', 'address', 'add', `${them6}/64`, 'dev', 'eth0', 'nodad');
+  }
   /** Says `served` to whoever connects. @returns who was the first to, once somebody was */
   const serve = async (port: number, address = them) => {
     const server = spawn(
@@ -41,5 +46,5 @@ export async function aNeighbour(t: ExecutionContext) {
     await lines.next(); // it listens
     return async () => (await lines.next()).value as string;
   };
-  return {us, them, link, run, serve};
+  return {us, them, us6, them6, link, run, serve};
 }

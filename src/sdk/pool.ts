@@ -8,7 +8,6 @@
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {StoredImage} from '../store/index.js';
 import {type Connection, connectNetwork, releaseAll} from './connect-network.js';
-import {connects} from './connects.js';
 import type {ContainerConfig} from './container-config.js';
 import {writeExpected} from './container-files.js';
 import {formatNanoseconds, nowNanoseconds} from './nanosecond-time.js';
@@ -181,6 +180,7 @@ function canWait(config: ContainerConfig, {facts}: Runtime): boolean {
     init,
     userNamespace,
     network,
+    networks,
     ports,
     publishAll,
     image,
@@ -193,7 +193,8 @@ function canWait(config: ContainerConfig, {facts}: Runtime): boolean {
     !init &&
     devices.length === 0 &&
     userNamespace === 'host' &&
-    (network === 'none' || connects(config)) &&
+    // On a network of one's own others would find it by name before it is there.
+    (network === 'none' || (network === 'bridge' && networks === undefined)) &&
     ports === undefined && // nobody else could have them meanwhile
     !publishAll &&
     extraHosts === undefined &&

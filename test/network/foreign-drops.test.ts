@@ -4,7 +4,7 @@ import {NETLINK_NETFILTER, requestNetlink} from '../../src/binding/index.js';
 import {bridgeRules, withoutBridgeRules} from '../../src/network/bridge-rules.js';
 import {describeDrop, foreignDrops, parseLegacy} from '../../src/network/foreign-drops.js';
 import {grant, withoutGrant} from '../../src/network/forward-grant.js';
-import {parseSubnet, type Subnet} from '../../src/network/ipv4.js';
+import {type IpNetwork, parseNetwork} from '../../src/network/ip.js';
 import type {Transaction} from '../../src/network/nftables.js';
 import {ownNetwork} from '../helpers/own-network.js';
 import {requiresAsRoot} from '../helpers/requires.js';
@@ -44,8 +44,11 @@ withNft.serial(
 withNft.serial(
   'our own tables, whose last rule drops what is not for published ports, are not foreign',
   async t => {
-    send(bridgeRules(BRIDGE, parseSubnet('172.17.0.0/16') as Subnet));
-    t.teardown(() => send(withoutBridgeRules(BRIDGE)));
+    const networks = [parseNetwork('172.17.0.0/16') as IpNetwork];
+    send(
+      bridgeRules({table: BRIDGE, bridge: BRIDGE, networks, internal: false, icc: true, masquerade: true}),
+    );
+    t.teardown(() => send(withoutBridgeRules(BRIDGE, 4)));
     t.deepEqual(await foreignDrops('forward'), []);
   },
 );

@@ -90,6 +90,10 @@ export const OPCODES = {
   socket: 80,
   bind: 81,
   forward: 82,
+  lock: 90,
+  mountOnce: 91,
+  unmountUnused: 92,
+  removeUnshared: 93,
 } as const;
 
 export type OpcodeName = keyof typeof OPCODES;

@@ -106,6 +106,8 @@ export interface Sdk {
   createVolume(options: {
     readonly name?: string;
     readonly labels: Readonly<Record<string, string>>;
+    readonly driver?: string;
+    readonly driverOptions?: Readonly<Record<string, string>>;
   }): Promise<string>;
   listVolumes(): Promise<readonly VolumeSummary[]>;
   inspectVolume(name: string): Promise<unknown>;

@@ -373,7 +373,7 @@ export class Container implements AsyncDisposable {
       baseLayer: runtime.baseLayer,
       places,
       transient: false,
-      volumePath: name => runtime.volumePath(name),
+      volume: name => runtime.volume(name),
       bookkeeping: {
         ...steps,
         teardown: [

@@ -2,11 +2,19 @@ import type {VolumeRecord} from '../store/index.js';
 import type {InRuntime} from './image.js';
 import {volumeEvent} from './record-events.js';
 import {Runtime} from './runtime.js';
+import {removeVolume} from './use-volumes.js';
 
 export interface VolumeOptions {
   /** Letters, digits, `_.-`, at least two. @default 64 hexadecimal digits: an anonymous volume */
   readonly name?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** @default 'local', the only one there is */
+  readonly driver?: string;
+  /**
+   * With `type`, `device` and `o`, as mount(8) has them, the volume is that file system, mounted while somebody uses it:
+   * `{type: 'tmpfs', device: 'tmpfs', o: 'size=100m'}`. @default {}: a directory of the store's
+   */
+  readonly driverOptions?: Readonly<Record<string, string>>;
 }
 
 /** Data that outlives containers: a directory of the store's. */
@@ -26,12 +34,16 @@ export class Volume {
     this.labels = record.Labels ?? {};
   }
 
-  /** One that exists already is returned as it is. @throws `ERR_INVALID_VOLUME_NAME` */
+  /**
+   * One that exists already is returned as it is.
+   * @throws `ERR_INVALID_VOLUME_NAME`, `ERR_INVALID_VOLUME_OPTION`, `ERR_PLUGINS_UNSUPPORTED`, `ERR_QUOTA_UNSUPPORTED`
+   */
   static async create(options: VolumeOptions = {}, in_: InRuntime = {}): Promise<Volume> {
     const runtime = in_.runtime ?? (await Runtime.default());
     const {volumes} = runtime.store;
     const isNew = options.name === undefined || volumes.find(options.name) === undefined;
-    const record = await volumes.create(options);
+    const {driverOptions, ...others} = options;
+    const record = await volumes.create({...others, ...(driverOptions && {options: driverOptions})});
     if (isNew) runtime.tell([volumeEvent(record.Name, 'create')]);
     return new Volume(runtime, record);
   }
@@ -55,7 +67,7 @@ export class Volume {
 
   /** Removes it with its data. @throws `ERR_VOLUME_IN_USE`, `ERR_VOLUME_NOT_FOUND` */
   async remove(): Promise<void> {
-    await this.#runtime.store.volumes.remove(this.name, this.users());
+    await removeVolume(this.#runtime, this.name, () => this.users());
     this.#runtime.tell([volumeEvent(this.name, 'destroy')]);
   }
 

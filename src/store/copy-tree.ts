@@ -72,8 +72,17 @@ async function copyFile({target}: Copy, {root, path}: Found, to: string): Promis
   await copyContent(from.fd, made.fd, bytes(to));
 }
 
+/** Owner, mode, attributes and times of one directory for another one, both below `root`. */
+export function copyAttributesBetween(root: number, from: Omit<Found, 'root'>, to: string): void {
+  copyAttributes({target: root, asRoot: isHostRoot()}, {...from, root}, to);
+}
+
 /** In this order: chown clears set-id bits and capabilities; times last. */
-function copyAttributes({target, asRoot}: Copy, {root, path, status}: Found, to: string): void {
+function copyAttributes(
+  {target, asRoot}: Pick<Copy, 'target' | 'asRoot'>,
+  {root, path, status}: Found,
+  to: string,
+): void {
   if (asRoot) chownBelow(target, bytes(to), status.uid, status.gid);
   for (const name of listXattrsBelow(root, bytes(path))) {
     if (/^(trusted|user)\.overlay\./.test(name)) continue; // overlayfs's own, of the layer

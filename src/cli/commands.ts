@@ -80,7 +80,16 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./network-inspect.js'),
   },
   'network ls': {summary: 'List networks', load: () => import('./network-ls.js')},
+  'volume clone': {
+    summary: 'Make a volume with the content of another one',
+    load: () => import('./volume-clone.js'),
+  },
   'volume create': {summary: 'Create a volume', load: () => import('./volume-create.js')},
+  'volume export': {
+    summary: "Export a volume's content as a tar archive",
+    load: () => import('./volume-export.js'),
+  },
+  'volume import': {summary: 'Make a volume from a tar archive', load: () => import('./volume-import.js')},
   'volume inspect': {
     summary: 'Display detailed information on volumes',
     load: () => import('./volume-inspect.js'),

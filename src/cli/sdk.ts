@@ -109,6 +109,11 @@ export interface Sdk {
     readonly driver?: string;
     readonly driverOptions?: Readonly<Record<string, string>>;
   }): Promise<string>;
+  /** Both return the new volume's name. */
+  cloneVolume(from: string, to: string, options: VolumeLabels): Promise<string>;
+  importVolume(name: string, source: Readable, options: VolumeLabels): Promise<string>;
+  /** As a tar archive. */
+  exportVolume(name: string): AsyncIterable<Uint8Array>;
   listVolumes(): Promise<readonly VolumeSummary[]>;
   inspectVolume(name: string): Promise<unknown>;
   removeVolume(name: string, options: {readonly force: boolean}): Promise<void>;
@@ -241,6 +246,10 @@ export interface NetworkSummary {
   readonly driver: string;
   /** RFC 3339. */
   readonly created: string;
+}
+
+export interface VolumeLabels {
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 export interface VolumeSummary {

@@ -94,29 +94,43 @@ function volumesOf({mounts}: Pick<ContainerConfig, 'mounts'>): ConfiguredVolume[
   return mounts.filter(mount => mount.type === 'volume');
 }
 
-/**
- * Runs `work` while a volume's data is to be found at its mountpoint. Containers that use it meanwhile share the mount.
- * @throws `ERR_VOLUME_NOT_FOUND`, `ERR_VOLUME_MOUNT`
- */
+/** As `mountVolume`, while `work` runs. */
 export async function whileMounted<T>(
   runtime: Runtime,
   name: string,
   work: (mountpoint: string) => T | Promise<T>,
 ): Promise<T> {
+  await using mounted = await mountVolume(runtime, name);
+  return await work(mounted.mountpoint);
+}
+
+/**
+ * A volume's data is to be found at its mountpoint until this is disposed of, and nobody removes it. Containers that use it
+ * meanwhile share the mount.
+ * @throws `ERR_VOLUME_NOT_FOUND`, `ERR_VOLUME_MOUNT`
+ */
+export async function mountVolume(
+  runtime: Runtime,
+  name: string,
+): Promise<AsyncDisposable & {readonly mountpoint: string}> {
   const volume = {name, ...runtime.volume(name)};
   const {fileSystem} = volume;
+  const claim = await runtime.store.volumes.claim({name});
   const mountpoint = `${volume.directory}/_data`;
-  using _claim = await runtime.store.volumes.claim({name}); // nobody removes it meanwhile
-  if (fileSystem === undefined) return await work(mountpoint);
+  if (fileSystem === undefined) return {mountpoint, [Symbol.asyncDispose]: async () => claim.close()};
   const {pid, startTime} = identifyProcess(process.pid) ?? {pid: process.pid, startTime: 0};
   const user = `${pid}-${startTime}-${randomBytes(6).toString('hex')}`;
-  const release = () => runSteps(runtime, unmountVolumeSteps(volume, [user], new SlotAllocator()));
+  const release = async () => {
+    await runSteps(runtime, unmountVolumeSteps(volume, [user], new SlotAllocator()));
+    claim.close();
+  };
   try {
     await runSteps(runtime, mountVolumeSteps({...volume, fileSystem}, user, new SlotAllocator()));
-    return await work(mountpoint);
-  } finally {
+  } catch (error) {
     await release();
+    throw error;
   }
+  return {mountpoint, [Symbol.asyncDispose]: release};
 }
 
 /** By the launcher: a mount may hang, and Node must not. */

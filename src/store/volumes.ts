@@ -14,6 +14,7 @@ import {
   openDirectory,
   type ProcessIdentity,
   removeTree,
+  syncFileSystem,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {fillVolume, resumeFill} from './fill-volume.js';
@@ -94,21 +95,7 @@ export class Volumes {
     if (options !== undefined) checkVolumeOptions(name, options);
     const hasOptions = options !== undefined && Object.keys(options).length > 0;
     await using work = Workspace.open(this.#work);
-    const made = join(work.path, 'volume');
-    mkdirSync(join(made, '_data'), {recursive: true, mode: 0o700});
-    using directory = openDirectory(made);
-    chmodBelow(directory.fd, '', 0o701);
-    chmodBelow(directory.fd, '_data', 0o755);
-    const record: VolumeRecord = {
-      CreatedAt: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
-      Driver: 'local',
-      Labels: labels ?? null,
-      Mountpoint: join(this.#directory, name, '_data'),
-      Name: name,
-      Options: hasOptions ? options : null,
-      Scope: 'local',
-    };
-    writeRecord(join(made, 'volume.json'), record);
+    const made = this.#makeDirectory(work.path, name, labels ?? null, hasOptions ? options : null);
     if (owner !== undefined) writeRecord(join(made, 'owner.json'), owner);
     try {
       renameSync(made, join(this.#directory, name));
@@ -139,6 +126,59 @@ export class Volumes {
       .sort()
       .map(name => this.find(name))
       .filter(record => record !== undefined);
+  }
+
+  /**
+   * Makes a new volume with content: it is there when that is complete, or not at all.
+   * @param fill writes below a descriptor of the empty directory, and makes its owner, mode and times
+   * @throws `ERR_VOLUME_EXISTS`, and as `create`
+   */
+  async createFilled(
+    {name, labels}: Pick<CreateVolumeOptions, 'labels'> & {readonly name: string},
+    fill: (data: number) => Promise<void>,
+  ): Promise<VolumeRecord> {
+    checkName(name);
+    if (this.find(name) !== undefined) throw volumeExists(name);
+    await using work = Workspace.open(this.#work);
+    const made = this.#makeDirectory(work.path, name, labels ?? null, null);
+    {
+      using data = openDirectory(join(made, '_data'));
+      await fill(data.fd);
+      await syncFileSystem(data.fd);
+    }
+    try {
+      renameSync(made, join(this.#directory, name));
+    } catch (error) {
+      if (['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? ''))
+        throw volumeExists(name);
+      throw error;
+    }
+    return this.get(name);
+  }
+
+  /** What it will be when it is renamed to its place. */
+  #makeDirectory(
+    work: string,
+    name: string,
+    labels: VolumeRecord['Labels'],
+    options: VolumeRecord['Options'],
+  ): string {
+    const made = join(work, 'volume');
+    mkdirSync(join(made, '_data'), {recursive: true, mode: 0o700});
+    using directory = openDirectory(made);
+    chmodBelow(directory.fd, '', 0o701);
+    chmodBelow(directory.fd, '_data', 0o755);
+    const record: VolumeRecord = {
+      CreatedAt: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
+      Driver: 'local',
+      Labels: labels,
+      Mountpoint: join(this.#directory, name, '_data'),
+      Name: name,
+      Options: options,
+      Scope: 'local',
+    };
+    writeRecord(join(made, 'volume.json'), record);
+    return made;
   }
 
   /**
@@ -266,6 +306,13 @@ function entriesOf(directory: string): string[] | undefined {
     if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   }
+}
+
+function volumeExists(name: string): CoracleError {
+  return new CoracleError('ERR_VOLUME_EXISTS', `create ${name}: the volume is there already`, {
+    hint: 'Take another name, or remove it first.',
+    details: {name},
+  });
 }
 
 function noPlugin(name: string, driver: string): CoracleError {

@@ -17,6 +17,7 @@ import {readRecord, writeRecord} from '../store/index.js';
 import {checkStart} from './check-privileges.js';
 import {attachmentsOf, connects} from './connects.js';
 import type {ContainerConfig, NetworkAttachment} from './container-config.js';
+import {type LinkedFacts, linkedFacts} from './linked-containers.js';
 import type {Runtime} from './runtime.js';
 import {donorId} from './shared-namespaces.js';
 
@@ -27,6 +28,8 @@ export interface Connection {
   /** In the order of the interfaces. */
   readonly endpoints: readonly Endpoint[];
   readonly ports: readonly BoundPort[];
+  /** What it was told of containers that it is linked to. Absent: nothing. */
+  readonly linked?: LinkedFacts;
 }
 
 /**
@@ -40,6 +43,8 @@ export async function connectNetwork(
 ): Promise<Connection | undefined> {
   if (!connects(config)) return undefined;
   checkStart(config, runtime.facts); // before anything of the host's is touched
+  const isOnBridge = attachmentsOf(config).some(({network}) => network === 'bridge');
+  const linked = isOnBridge ? linkedFacts(runtime, config, bridgeAddress) : undefined;
   const ports = await choosePorts(wantedPorts(config));
   const endpoints: Endpoint[] = [];
   try {
@@ -52,7 +57,12 @@ export async function connectNetwork(
     for (const endpoint of endpoints) runtime.networks.release(endpoint);
     throw error;
   }
-  return {endpoints, ports: wayOut(endpoints) === undefined ? [] : ports};
+  return {endpoints, ports: wayOut(endpoints) === undefined ? [] : ports, ...(linked && {linked})};
+}
+
+/** Of a container, on the default bridge. */
+function bridgeAddress(directory: string): string | undefined {
+  return readEndpoints(directory)?.endpoints.find(({network}) => network === 'bridge')?.ipv4.address;
 }
 
 /** @param number of its interface there */

@@ -57,7 +57,7 @@ function place(
 ) {
   return {
     IPAMConfig: ipamConfig(attachment),
-    Links: null as readonly string[] | null,
+    Links: orNull(attachment.links ?? []) as readonly string[] | null,
     Aliases: orNull(aliasesOf(config, attachment)) as readonly string[] | null,
     NetworkID: endpoint?.networkId ?? '',
     EndpointID: endpoint?.endpointId ?? '',

@@ -533,6 +533,10 @@ export class Runtime implements AsyncDisposable {
       volumeMountpoint: name => this.store.volumes.find(name)?.Mountpoint ?? '',
       cgroupNamespace: 'private',
       execIds: readExecs(directory),
+      links: (config.links ?? []).flatMap(({container, alias}) => {
+        const linked = this.findContainer(container);
+        return linked === undefined ? [] : [`/${linked.name}:/${config.name}/${alias}`];
+      }),
       restarts: readMonitorState(directory)?.restarts ?? 0,
       connection: readEndpoints(directory),
       ...(health && {health}),

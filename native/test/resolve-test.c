@@ -141,7 +141,7 @@ static int open_pending(void)
 {
         int count = 0;
         for (int i = 0; i < PENDING_MAX; i++)
-                count += pending[i].fd >= 0;
+                count += asking[i] >= 0;
         return count;
 }
 

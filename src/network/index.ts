@@ -11,7 +11,7 @@ export {
   removeLinkStep,
   wayOut,
 } from './endpoint-steps.js';
-export {networkHas, networksOverlap, parseIp, parseNetwork} from './ip.js';
+export {networkHas, networkSize, networksOverlap, parseIp, parseNetwork} from './ip.js';
 export {removeNamesSteps, resolvableNames} from './names.js';
 export {isPredefined, type NetworkRecord, PREDEFINED, type SubnetConfig} from './network-records.js';
 export {type AttachRequest, DEFAULT_MTU, type Endpoint, type NetworkDefaults, Networks} from './networks.js';
@@ -26,3 +26,4 @@ export {
   unpublishSteps,
   type WantedPort,
 } from './published-ports.js';
+export type {AddressPool} from './subnets.js';

@@ -18,7 +18,7 @@ import {awaitHelpers} from './await-helpers.js';
 import {releaseAllMoved} from './change-networks.js';
 import {checkStart} from './check-privileges.js';
 import {type Configuration, readConfigFile} from './config-file.js';
-import {disconnectSteps, readEndpoints, releaseAll} from './connect-network.js';
+import {disconnectSteps, readEndpoints, releaseAll, releaseSteps} from './connect-network.js';
 import {connects} from './connects.js';
 import {type ContainerConfig, makeContainerConfig, type NetworkAttachment} from './container-config.js';
 import {
@@ -129,7 +129,12 @@ export class Runtime implements AsyncDisposable {
     this.pool = new Pool(this, waiting);
     this.#configuration = configuration;
     this.facts = new HostFacts(configuration.cgroupParent);
-    this.networks = new Networks(store.root, store.live);
+    const {bip, pools, mtu} = configuration;
+    this.networks = new Networks(store.root, store.live, {
+      ...(bip !== undefined && {bip}),
+      ...(pools !== undefined && {pools}),
+      ...(mtu !== undefined && {mtu}),
+    });
   }
 
   /**
@@ -664,7 +669,7 @@ export class Runtime implements AsyncDisposable {
   async #removeOrphan(record: ContainerRecord | WaitingRecord): Promise<void> {
     const teardown = [
       ...this.#cgroupTeardown(record),
-      ...disconnectSteps(readEndpoints(this.placesOf(record).directory)),
+      ...this.#networkTeardown(record),
       ...removalSteps(this.placesOf(record), this.anonymousVolumes(record)),
     ];
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
@@ -738,7 +743,7 @@ export class Runtime implements AsyncDisposable {
     const watcher = readWatcher(directory);
     if (watcher !== undefined) await awaitHelpers([watcher.pid]);
     if (record.autoRemove) return this.#removeOrphan(record);
-    const teardown = [...this.#cgroupTeardown(record), ...disconnectSteps(readEndpoints(directory))];
+    const teardown = [...this.#cgroupTeardown(record), ...this.#networkTeardown(record)];
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
     const state = this.stateOf(record);
     const at = nowNanoseconds();
@@ -754,6 +759,11 @@ export class Runtime implements AsyncDisposable {
   /** @internal Of a container that does not run, with its lock held. */
   async removeCgroups(record: Pick<ContainerRecord, 'id' | 'cgroupParent'>): Promise<void> {
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown: this.#cgroupTeardown(record)}));
+  }
+
+  #networkTeardown(record: ContainerRecord | WaitingRecord) {
+    const connection = readEndpoints(this.placesOf(record).directory);
+    return [...disconnectSteps(connection), ...releaseSteps(this, connection)];
   }
 
   #cgroupTeardown({id, cgroupParent}: Pick<ContainerRecord, 'id' | 'cgroupParent'>) {

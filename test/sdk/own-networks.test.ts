@@ -442,12 +442,11 @@ withIp(
     t.teardown(() => execFileSync('ip', ['link', 'del', 'vpn']));
     execFileSync('ip', ['link', 'set', 'vpn', 'up']);
     execFileSync('ip', ['route', 'add', before.replace('.0.0/16', '.77.0/24'), 'dev', 'vpn']);
-    const container = await Container.run(
+    await using container = await Container.run(
       'host-shell',
       {network: 'moved', command: ['cat'], stdin: 'pipe'},
       {runtime},
     );
-    t.teardown(() => container[Symbol.asyncDispose]());
     const after = (await Network.get('moved', {runtime})).inspect().IPAM.Config[0]!.Subnet;
     t.not(after, before);
     const {IPAddress} = (await container.inspect()).NetworkSettings.Networks['moved']!;

@@ -90,6 +90,9 @@ export const OPCODES = {
   socket: 80,
   bind: 81,
   forward: 82,
+  pair: 83,
+  pass: 84,
+  resolve: 85,
   socketInside: 86,
 } as const;
 

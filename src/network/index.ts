@@ -11,13 +11,14 @@ export {
   removeLinkStep,
   wayOut,
 } from './endpoint-steps.js';
+export {describeDrop, type ForeignDrop, foreignDrops, waysPast} from './foreign-drops.js';
 export {networkHas, networkSize, networksOverlap, parseIp, parseNetwork} from './ip.js';
 export {removeNamesSteps, resolvableNames} from './names.js';
 export {isPredefined, type NetworkRecord, PREDEFINED, type SubnetConfig} from './network-records.js';
 export {type AttachRequest, DEFAULT_MTU, type Endpoint, type NetworkDefaults, Networks} from './networks.js';
+export {addOwnNetwork, type OwnNetwork, removeOwnNetwork} from './own-names.js';
 export {
   type BoundPort,
-  boundAddress,
   choosePorts,
   movePortsSteps,
   portInUse,
@@ -26,4 +27,13 @@ export {
   unpublishSteps,
   type WantedPort,
 } from './published-ports.js';
+export {
+  NAME_SERVERS_MOST,
+  type NameServer,
+  RESOLVER_ADDRESS,
+  type ResolverPlace,
+  type ResolverSteps,
+  resolverSteps,
+} from './resolver-steps.js';
+export {boundAddress} from './socket-address.js';
 export type {AddressPool} from './subnets.js';

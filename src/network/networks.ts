@@ -7,7 +7,7 @@
  * something is in it. So an address is taken without a lock.
  */
 import {randomBytes, randomInt} from 'node:crypto';
-import {existsSync, mkdirSync, readdirSync, rmdirSync, rmSync} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {isAlive} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
@@ -37,6 +37,8 @@ import {
   describeNetwork,
   subnetsOf,
 } from './describe-network.js';
+import {DropWatch} from './drop-watch.js';
+import type {ForeignDrop} from './foreign-drops.js';
 import {formatIp, type IpNetwork, networksOverlap, parseIp, parseNetwork} from './ip.js';
 import {macOf} from './ipv4.js';
 import {addNames, type Named, removeNames, sweepNames} from './names.js';
@@ -105,6 +107,8 @@ export interface NetworkDefaults {
   readonly bip?: string;
   /** Of the default bridge, in bytes. @default 1500 */
   readonly mtu?: number;
+  /** Whether a bridge may be let through where another firewall drops what it does not know. @default false */
+  readonly allowForwarding?: boolean;
 }
 
 export const DEFAULT_MTU = 1500;
@@ -114,12 +118,14 @@ export class Networks {
   readonly #live: string;
   readonly #defaults: NetworkDefaults;
   readonly #known = new Map<string, BridgeState>();
+  readonly #drops: DropWatch;
 
   /** @param live of the store: what ends with the next boot */
   constructor(root: string, live: string, defaults: NetworkDefaults = {}) {
     this.records = new NetworkRecords(join(root, 'networks'));
     this.#live = join(live, 'networks');
     this.#defaults = defaults;
+    this.#drops = new DropWatch(defaults.allowForwarding ?? false);
   }
 
   /**
@@ -215,6 +221,11 @@ export class Networks {
     }
   }
 
+  /** Chains of others that drop what a bridge's containers send to other hosts, and what those send them; as of a moment ago. */
+  foreignDrops(bridge: string): Promise<readonly ForeignDrop[]> {
+    return this.#drops.of(bridge);
+  }
+
   /** Gives addresses and names back; again is fine. */
   release(endpoint: Endpoint): void {
     const named = this.named(endpoint);
@@ -248,6 +259,11 @@ export class Networks {
       const holder = parseHolder(linkTarget(join(directory, address)));
       return holder === undefined ? [] : [{address, containerId: holder.containerId}];
     });
+  }
+
+  /** Directory of all of them, with the names that resolvers read. */
+  get liveDirectory(): string {
+    return this.#live;
   }
 
   /** Of the default bridge. */
@@ -327,6 +343,8 @@ export class Networks {
       const state = isMade ? present : await this.#make(network, present);
       makeRules(network, state);
       makeBridgeUsable(network, state);
+      // Resolvers, which have no privileges, pass through these to the names. Nobody else gets so far.
+      for (const directory of [this.#live, join(this.#live, name)]) chmodSync(directory, 0o711);
       mkdirSync(this.#addresses(name), {recursive: true, mode: 0o700});
     });
   }
@@ -411,6 +429,7 @@ export class Networks {
     if (state === undefined) return true;
     this.#known.delete(name);
     removeBridge(state);
+    this.#drops.end(state.bridge);
     for (const left of ['names', 'pointers', 'state.json'])
       rmSync(join(this.#live, name, left), {recursive: true, force: true});
     return true;

@@ -157,7 +157,7 @@ const NF_ACCEPT = 1;
 const EQUAL = 0;
 const NOT_EQUAL = 1;
 
-const META = {iifname: 6, oifname: 7, l4proto: 16} as const;
+const META = {oif: 5, iifname: 6, oifname: 7, l4proto: 16} as const;
 const NETWORK_HEADER = 1;
 const TRANSPORT_HEADER = 2;
 /** Where the addresses are in the header, and how long they are. */
@@ -175,6 +175,41 @@ export function interfaceIs(which: 'iifname' | 'oifname', name: string, not = fa
 export function loadProtocol(register: number): Expression {
   return expression('meta', [be(1, register), be(2, META.l4proto)]);
 }
+
+/** Goes on only for packets of this protocol. */
+export function protocolIs(protocol: number): Expression[] {
+  return [loadProtocol(WORK), compare(Buffer.from([protocol]))];
+}
+
+/** Goes on only for packets that leave by the interface with this index. */
+export function leavesBy(index: number): Expression[] {
+  return [expression('meta', [be(1, WORK), be(2, META.oif)]), compare(u32(index))];
+}
+
+/** Goes on only if the port is `from`, which is then `to`. @param checksum where the protocol's header has it */
+export function changePort(
+  which: 'source' | 'destination',
+  from: number,
+  to: number,
+  checksum: number,
+): Expression[] {
+  const offset = which === 'source' ? 0 : 2;
+  return [
+    payload(WORK, TRANSPORT_HEADER, offset, 2),
+    compare(be16(from)),
+    expression('immediate', [be(1, WORK), nested(2, [attribute(1, be16(to))])]),
+    expression('payload', [
+      be(5, WORK),
+      be(2, TRANSPORT_HEADER),
+      be(3, offset),
+      be(4, 2),
+      be(6, NFT_PAYLOAD_CSUM_INET),
+      be(7, checksum),
+    ]),
+  ];
+}
+
+const NFT_PAYLOAD_CSUM_INET = 1;
 
 /** The first header after IP's has it there, whichever of tcp, udp and sctp it is. */
 export function loadDestinationPort(register: number): Expression {
@@ -247,7 +282,8 @@ export function masquerade(): Expression {
 export const accept = (): Expression => verdict(NF_ACCEPT);
 export const drop = (): Expression => verdict(NF_DROP);
 
-function verdict(code: number): Expression {
+/** Of linux/netfilter.h, or NFT_RETURN and its kind. */
+export function verdict(code: number): Expression {
   return expression('immediate', [be(1, VERDICT), nested(2, [nested(2, [be(1, code)])])]);
 }
 

@@ -16,6 +16,7 @@ import {CoracleError} from '../errors.js';
 import {PROTOCOLS, type Published, publish, unpublish} from './bridge-rules.js';
 import {type IpAddress, ipBytes, parseIp} from './ip.js';
 import type {Endpoint} from './networks.js';
+import {socketAddress} from './socket-address.js';
 
 /** As somebody wants it. */
 export interface WantedPort {
@@ -120,8 +121,6 @@ export function portInUse(address: string, port: number, cause?: unknown): Corac
   });
 }
 
-const AF_INET = 2;
-const AF_INET6 = 10;
 const SOCKET_TYPES = {tcp: 1, udp: 2, sctp: 1} as const;
 const BIND_STAGE = 'publish a port';
 
@@ -135,11 +134,17 @@ export interface PortSteps {
 /** Where ports lead. */
 export type PortTarget = Pick<Endpoint, 'table' | 'ipv4' | 'ipv6'>;
 
-export function portSteps(ports: readonly BoundPort[], target: PortTarget, slots: SlotAllocator): PortSteps {
+/** @param translates the kernel; else the forwarder takes everything, where translated packets would be dropped */
+export function portSteps(
+  ports: readonly BoundPort[],
+  target: PortTarget,
+  slots: SlotAllocator,
+  translates: boolean,
+): PortSteps {
   if (ports.length === 0) return {host: [], started: []};
   const bound = ports.map(port => ({port, slot: slots.next()}));
   const translated = transactionStep(
-    publish(target.table, translatedPorts(ports, target)),
+    publish(target.table, translates ? translatedPorts(ports, target) : []),
     'lead a port to the container',
   );
   return {
@@ -227,23 +232,4 @@ function forwardEntry({protocol, containerPort}: BoundPort, slot: Slot, address:
   entry.writeUInt16BE(containerPort, 6);
   ipBytes(parseIp(address) as IpAddress).copy(entry, 8);
   return entry;
-}
-
-/** struct sockaddr_in or sockaddr_in6. */
-function socketAddress(address: string, port: number): Buffer {
-  const ip = parseIp(address.replace(/%.*$/, '')) as IpAddress;
-  const bytes = Buffer.alloc(ip.family === 6 ? 28 : 16);
-  bytes.writeUInt16LE(ip.family === 6 ? AF_INET6 : AF_INET, 0);
-  bytes.writeUInt16BE(port, 2);
-  ipBytes(ip).copy(bytes, ip.family === 6 ? 8 : 4);
-  return bytes;
-}
-
-/** What a failed `bind` step was about. */
-export function boundAddress(step: Pick<Step, 's1'>): {address: string; port: number} {
-  const bytes = Buffer.from(step.s1 as Uint8Array);
-  const port = bytes.readUInt16BE(2);
-  if (bytes.readUInt16LE(0) === AF_INET) return {address: [...bytes.subarray(4, 8)].join('.'), port};
-  const groups = Array.from({length: 8}, (_, i) => bytes.readUInt16BE(8 + 2 * i).toString(16));
-  return {address: new URL(`http://[${groups.join(':')}]/`).hostname.slice(1, -1), port};
 }

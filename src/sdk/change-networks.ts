@@ -41,6 +41,7 @@ import {isUp} from './container-state.js';
 import {notRunning} from './exec-failure.js';
 import {MonitorConnection} from './monitor-connection.js';
 import {checkPlace} from './normalize-networks.js';
+import {changeOwnNames} from './own-names.js';
 import {networkEvent} from './record-events.js';
 import {planFor, reload} from './reload-monitor.js';
 import type {NetworkOptions} from './run-options.js';
@@ -178,6 +179,7 @@ async function change(
         writeEndpoints(runtime, places.directory, connection, owner !== undefined);
         if (monitor === undefined) noteMoved(runtime, id, connection);
         rewriteHosts(places.directory, record, before, connection);
+        changeOwnNames(places.directory, after, before?.endpoints ?? [], connection.endpoints);
       }
       if (monitor !== undefined) {
         const plan = planFor(runtime, after, monitor);
@@ -192,6 +194,7 @@ async function change(
     } catch (error) {
       if (undo !== undefined) {
         await undo();
+        changeOwnNames(places.directory, record, connection?.endpoints ?? [], before?.endpoints ?? []);
         if (before !== undefined) writeEndpoints(runtime, places.directory, before, owner !== undefined);
       }
       throw error;

@@ -38,6 +38,8 @@ export interface Configuration {
   readonly pools?: readonly AddressPool[];
   /** Of the default bridge, in bytes: 68 to 65535. `mtu` */
   readonly mtu?: number;
+  /** Whether a bridge may be let through where dockerd's or another firewall drops what it does not know. `allow-forwarding`, our own key */
+  readonly allowForwarding?: boolean;
   /** Level of the command line's log on stderr. `log-level`, or 'debug' with `debug` */
   readonly logLevel?: LogLevel;
 }
@@ -104,11 +106,13 @@ export function parseConfig(text: string, path: string): Configuration {
     bip: file.bridgeAddress('bip'),
     pools: file.sections('default-address-pools')?.map(parsePool),
     mtu: file.integer('mtu', 68, 65_535),
+    allowForwarding: file.boolean('allow-forwarding'),
     logLevel,
   });
 }
 
 const KEYS = [
+  'allow-forwarding',
   'bip',
   'cgroup-parent',
   'data-root',

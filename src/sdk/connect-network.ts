@@ -6,6 +6,7 @@ import {
   type AttachRequest,
   type BoundPort,
   choosePorts,
+  describeDrop,
   type Endpoint,
   removeNamesSteps,
   resolvableNames,
@@ -27,6 +28,8 @@ export interface Connection {
   /** In the order of the interfaces. */
   readonly endpoints: readonly Endpoint[];
   readonly ports: readonly BoundPort[];
+  /** Somebody else's chains that drop what goes to other hosts and comes from there; absent where nobody does. */
+  readonly blockedBy?: string;
 }
 
 /**
@@ -52,7 +55,18 @@ export async function connectNetwork(
     for (const endpoint of endpoints) runtime.networks.release(endpoint);
     throw error;
   }
-  return {endpoints, ports: wayOut(endpoints) === undefined ? [] : ports};
+  const out = wayOut(endpoints);
+  if (out === undefined) return {endpoints, ports: []};
+  const blockedBy = (await runtime.networks.foreignDrops(out.bridge)).map(describeDrop).join(', ');
+  return {endpoints, ports, ...(blockedBy !== '' && {blockedBy})};
+}
+
+/** What whoever starts it should know. */
+export function networkWarnings(connection: Connection | undefined): string[] {
+  if (connection?.blockedBy === undefined) return [];
+  return [
+    `what the container sends to other hosts is dropped by ${connection.blockedBy}; see coracle doctor`,
+  ];
 }
 
 /** @param number of its interface there */

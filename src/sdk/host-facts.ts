@@ -72,6 +72,11 @@ export class HostFacts {
     return this.#resolvConf.text;
   }
 
+  /** Index of an interface of the host, which a name server's address may be meant on; 0 when there is none. */
+  linkIndex(link: string): number {
+    return /^[^/]+$/.test(link) ? Number(readIfPresent(`/sys/class/net/${link}/ifindex`)) : 0;
+  }
+
   /** /etc/hosts as Docker writes it for a container with these addresses, or the host's own for its network. */
   hosts(
     {network, hostname, domainname}: Pick<ContainerConfig, 'network' | 'hostname' | 'domainname'>,

@@ -16,14 +16,15 @@ import {
   INIT_PATH,
   type PlanInput,
 } from './compile-plan.js';
-import type {Connection, JoinedFiles} from './connect-network.js';
+import {type Connection, type JoinedFiles, networkWarnings} from './connect-network.js';
 import {type ContainerConfig, processEnv, withHome} from './container-config.js';
 import type {Bookkeeping, ContainerPlaces} from './container-files.js';
 import {NETWORK_SYSCTLS, READONLY_PATHS} from './docker-defaults.js';
 import type {HostFacts} from './host-facts.js';
 import {extraHostLines, resolvConfWith} from './name-resolution.js';
+import {ownNamesDirectory, ownNetwork, usesResolver} from './own-names.js';
 import type {BoundSource} from './plan-mounts.js';
-import {reachableServers} from './resolv-conf.js';
+import {reachableServers, resolverConf} from './resolv-conf.js';
 import {resolveUser} from './resolve-user.js';
 import type {IdRange} from './run-options.js';
 import {seccompFilter} from './seccomp-program.js';
@@ -39,6 +40,8 @@ export interface StartRequest {
   readonly bookkeeping: Bookkeeping;
   /** Its places on networks. */
   readonly endpoint?: Connection | undefined;
+  /** Where the names of networks are. */
+  readonly networksDirectory: string;
   /** Of the container whose network it shares. */
   readonly joined?: JoinedFiles | undefined;
   /** @default 'never' */
@@ -118,12 +121,16 @@ export function prepareStart(
     networkSysctls: rootless || config.userNamespace !== 'host' ? SINGLE_ID_SYSCTLS : NETWORK_SYSCTLS,
     devices,
     hosts: request.joined?.hosts ?? hostsFile(config, facts, request.endpoint),
-    resolvConf: request.joined?.resolvConf ?? resolvConf(config, facts, request.endpoint),
+    ...nameService(request, facts),
     endpoint: request.endpoint,
     bookkeeping: request.bookkeeping,
   };
   const plan = part === 'whole' ? compilePlan(input, slots) : compileInParts(input, slots)[part];
-  return {plan, warnings: cgroup.warnings, cgroups: cgroup.directories};
+  return {
+    plan,
+    warnings: [...cgroup.warnings, ...networkWarnings(request.endpoint)],
+    cgroups: cgroup.directories,
+  };
 }
 
 function hostsFile(config: ContainerConfig, facts: HostFacts, endpoint: Connection | undefined): string {
@@ -135,10 +142,29 @@ function hostsFile(config: ContainerConfig, facts: HostFacts, endpoint: Connecti
   return extraHosts.length === 0 ? text : text + extraHostLines(extraHosts, gateway);
 }
 
-function resolvConf({dns}: ContainerConfig, facts: HostFacts, endpoint: Connection | undefined): string {
+/** By its own resolver on a network of somebody's own, else by what the host has. */
+function nameService(
+  {config, endpoint, joined, places, networksDirectory}: StartRequest,
+  facts: HostFacts,
+): Pick<PlanInput, 'resolvConf' | 'resolver'> {
+  if (joined !== undefined) return {resolvConf: joined.resolvConf, resolver: undefined};
+  const {dns} = config;
+  if (endpoint !== undefined && usesResolver(endpoint.endpoints)) {
+    const {text, ...asked} = resolverConf(facts.resolvConf, dns, link => facts.linkIndex(link));
+    return {
+      resolvConf: text,
+      resolver: {
+        ...asked,
+        networks: networksDirectory,
+        own: ownNamesDirectory(places.directory),
+        on: endpoint.endpoints.map(({network, internal}) => ownNetwork(config, network, internal)),
+      },
+    };
+  }
   const text = dns === undefined ? facts.resolvConf : resolvConfWith(facts.resolvConf, dns);
   const said = dns !== undefined && dns.servers.length > 0;
-  return endpoint === undefined || said ? text : reachableServers(text);
+  const resolvConf = endpoint === undefined || said ? text : reachableServers(text);
+  return {resolvConf, resolver: undefined};
 }
 
 export function idMaps({userNamespace}: ContainerConfig, rootless: boolean): IdMaps | undefined {

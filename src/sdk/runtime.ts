@@ -44,6 +44,7 @@ import {
   writeExit,
 } from './container-files.js';
 import {type ContainerState, isUp} from './container-state.js';
+import {endLostCommands} from './end-lost-commands.js';
 import {type Health, readHealth} from './health-state.js';
 import {HostFacts} from './host-facts.js';
 import {openPorts} from './inspect-networks.js';
@@ -129,12 +130,7 @@ export class Runtime implements AsyncDisposable {
     this.pool = new Pool(this, waiting);
     this.#configuration = configuration;
     this.facts = new HostFacts(configuration.cgroupParent);
-    const {bip, pools, mtu} = configuration;
-    this.networks = new Networks(store.root, store.live, {
-      ...(bip !== undefined && {bip}),
-      ...(pools !== undefined && {pools}),
-      ...(mtu !== undefined && {mtu}),
-    });
+    this.networks = new Networks(store.root, store.live, configuration);
   }
 
   /**
@@ -625,7 +621,10 @@ export class Runtime implements AsyncDisposable {
     const orphans: (ContainerRecord | WaitingRecord)[] = containers.waiting() as WaitingRecord[];
     for (const record of this.listContainers()) (record.owner === undefined ? kept : orphans).push(record);
     await awaitHelpers(containers.deadLaunchers());
-    for (const record of orphans) if (!isAlive(record.owner!)) await this.#removeOrphan(record);
+    for (const record of orphans) {
+      if (!isAlive(record.owner!)) await this.#removeOrphan(record);
+      else await this.#endLostCommands(record);
+    }
     for (const record of kept) await this.#repairKept(record);
     await containers.sweepUnfinished();
     await volumes.sweepOrphans(id => containers.find(id) !== undefined);
@@ -635,11 +634,19 @@ export class Runtime implements AsyncDisposable {
   async #repairKept(record: ContainerRecord): Promise<void> {
     const {directory} = this.placesOf(record);
     const watcher = readWatcher(directory);
-    if (watcher !== undefined && isAlive(watcher)) return;
+    if (watcher !== undefined && isAlive(watcher)) return this.#endLostCommands(record);
     if (this.#isNameless(record)) await this.#removeNameless(record);
     else if (watcher !== undefined) await this.#finishLostRun(record);
     else if (['watcher~', 'exec'].some(name => existsSync(`${directory}/${name}`)))
       this.#removeUnwatched(record);
+  }
+
+  /** Of one that lives; only what was ever joined can have any. */
+  async #endLostCommands(
+    record: Pick<ContainerRecord, 'id' | 'name' | 'owner' | 'cgroupParent'>,
+  ): Promise<void> {
+    if (!existsSync(execDirectory(this.placesOf(record).directory))) return;
+    await endLostCommands(this.cgroupsOf(record));
   }
 
   /** Somebody died while it wrote down that it watches, before anything began; or a command was on its way into a run that ended. */

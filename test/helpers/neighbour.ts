@@ -10,9 +10,17 @@ const SERVER = `
   server.listen(port, address, () => console.log('listening'));
 `;
 
+const ASK = `
+  const [address, port, question] = process.argv.slice(1);
+  const socket = require('net').connect({host: address, port}, () => socket.write(question));
+  const nobody = () => { console.log('nobody'); process.exit(); };
+  socket.setTimeout(1000, nobody).on('error', nobody).on('data', data => process.stdout.write(data));
+  socket.on('end', () => process.exit());
+`;
+
 let neighbours = 0;
 
-/** Another host, at the other end of a cable. @param prefix6 of its addresses of IPv6: `fd00:9` */
+/** Another host, at the other end of a cable. Needs iproute2. @param prefix6 of its addresses of IPv6: `fd00:9` */
 export async function aNeighbour(t: ExecutionContext, prefix6 = '') {
   const number = ++neighbours;
   const [us, them, link] = [`10.9.${number}.1`, `10.9.${number}.2`, `cable${number}`];
@@ -46,5 +54,8 @@ export async function aNeighbour(t: ExecutionContext, prefix6 = '') {
     await lines.next(); // it listens
     return async () => (await lines.next()).value as string;
   };
-  return {us, them, us6, them6, link, run, serve};
+  /** `nobody`, should nobody answer. */
+  const ask = (address: string, port: number, question = 'who?') =>
+    run(process.execPath, '-e', ASK, address, String(port), question);
+  return {us, them, us6, them6, link, run, ask, serve};
 }

@@ -15,7 +15,7 @@ export {describeDrop, type ForeignDrop, foreignDrops, waysPast} from './foreign-
 export {networkHas, networkSize, networksOverlap, parseIp, parseNetwork} from './ip.js';
 export {removeNamesSteps, resolvableNames} from './names.js';
 export {isPredefined, type NetworkRecord, PREDEFINED, type SubnetConfig} from './network-records.js';
-export {type AttachRequest, DEFAULT_MTU, type Endpoint, type NetworkDefaults, Networks} from './networks.js';
+export {type AttachRequest, type Endpoint, Networks} from './networks.js';
 export {addOwnNetwork, type OwnNetwork, removeOwnNetwork} from './own-names.js';
 export {
   type BoundPort,

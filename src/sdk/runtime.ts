@@ -47,7 +47,7 @@ import {type ContainerState, isUp} from './container-state.js';
 import {endLostCommands} from './end-lost-commands.js';
 import {type Health, readHealth} from './health-state.js';
 import {HostFacts} from './host-facts.js';
-import {openPorts} from './inspect-networks.js';
+import {openPorts, shownAttachments} from './inspect-networks.js';
 import {type ContainerInspect, inspectRecord} from './inspect-record.js';
 import {DEFAULT_LOG, logNameOf} from './log-config.js';
 import {readMonitorState} from './monitor-records.js';
@@ -575,6 +575,16 @@ export class Runtime implements AsyncDisposable {
       .filter(({mounts}) => mounts.some(mount => mount.type === 'volume' && mount.name === name))
       .filter(record => this.stateOf(record).status !== 'removing')
       .map(({id}) => id);
+  }
+
+  /** @internal The networks that a container is to be on, by name. */
+  networksOf(config: Pick<ContainerConfig, 'network' | 'networks'>): {name: string; id: string}[] {
+    return shownAttachments(config)
+      .map(({network: name, networkId}) => ({
+        name,
+        id: networkId ?? this.networks.records.find(name)?.id ?? '',
+      }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** @internal The container that needs an image; a running one before others. */

@@ -32,9 +32,8 @@ static int give_up_privileges(int root)
 long fork_beside(struct run *run, enum beside which, const char *name, const int *needed, int count, int root)
 {
         long watcher = sys0(__NR_getppid);
-        long pid = sys5(__NR_clone, CLONE_PARENT | SIGCHLD_, 0, 0, 0, 0);
-        if (pid > 0)
-                run->progress->beside[which] = (int32_t)pid;
+        /* Known before it runs: should the caller die now, its page tells of it. */
+        long pid = sys5(__NR_clone, CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD_, 0, &run->progress->beside[which], 0, 0);
         if (pid != 0)
                 return pid;
         name_process(name);

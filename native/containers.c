@@ -394,7 +394,18 @@ void kill_containers(void)
                         kill_container(&containers[i], SIGKILL_);
 }
 
-/* What SIGKILL has not ended yet stands still in a frozen cgroup of v1: their teardown kills and thaws it. */
+/* A command goes alone: the container that it is in stands on. */
+static void release_command(const struct container *container)
+{
+        static struct run run;
+        static struct progress progress;
+        if (run_open(&run, container->plan, &progress) < 0)
+                return;
+        release_entered(&run, container->pid);
+        run_close(&run);
+}
+
+/* What SIGKILL has not ended yet stands still in a frozen cgroup of v1: the teardown of a container kills and thaws it. */
 void force_containers(struct launcher *launcher)
 {
         for (uint32_t i = 0; i < used && removals_sent < CT_REMOVALS_MAX; i++) {
@@ -402,6 +413,7 @@ void force_containers(struct launcher *launcher)
                 struct removal removal = {.id = container->id, .index = i};
                 if ((container->state != RUNNING && container->state != HELD) || container->detached || container->forced)
                         continue;
+                release_command(container);
                 if (send_message(launcher->removals[0], &removal, sizeof removal, &container->plan, 1, MSG_DONTWAIT_) < 0)
                         return;
                 container->forced = 1;

@@ -160,7 +160,7 @@ int run_step(struct run *run, const struct ct_step *step)
         return r;
 }
 
-static int is_aborted(const struct progress *progress)
+int is_aborted(const struct progress *progress)
 {
         uint64_t id = __atomic_load_n(&progress->aborted, __ATOMIC_RELAXED);
         return id != 0 && id == progress->id;

@@ -61,6 +61,8 @@ int start_forwarder(struct run *run, const struct ct_step *step);
 /* resolver.c */
 int start_resolver(struct run *run, const struct ct_step *step);
 
+/* Whether the supervisor gave up the start that the page is of. */
+int is_aborted(const struct progress *progress);
 /* Carries out the steps of one phase; 0 or -errno with progress->step at the step that failed. */
 int run_phase(struct run *run, enum ct_phase phase);
 /* As run_phase, but goes on after failures: *step is the first that failed. */

@@ -27,6 +27,7 @@ struct launcher {
         int private_proc;      /* 0 or -errno */
         int program;           /* our own sealed image, to be executed again; or -errno */
         int janitor;           /* its process id */
+        int self;              /* whose end is everybody's: the supervisor, in a monitor and its helpers the monitor */
         struct shared *shared;
 };
 
@@ -77,6 +78,8 @@ struct entered {
 /* Starts the process that joins a running container, by the step at the end of the host phase, and waits until it has become a
  * process in there, or has failed; 0 or -errno. run->pidfd and progress->pid are then that process's. */
 int enter_container(struct launcher *launcher, struct run *run, const struct ct_step *step);
+/* Takes a process out of a v1 freezer, where even SIGKILL does not reach it, if it came by such a step. */
+void release_entered(const struct run *run, int pid);
 #define ENTER_NAME "coracle-enter"
 /* What it is, with the socket to its spawner as descriptor 3. */
 _Noreturn void enter_main(void);
@@ -98,6 +101,8 @@ uint32_t read_exit_reports(int plan, char *to, uint32_t room);
 /* clone3(2) whose child calls function(argument) on its own stack and exits with the result. */
 long ct_clone3(struct clone_args *args, size_t size, int (*function)(void *), void *argument);
 long fork_process(void);
+/* Dies with its parent, also with one that died before this could be asked for. */
+void follow(int parent);
 void name_process(const char *name);
 
 #endif

@@ -447,6 +447,7 @@ int ask_to_reload(struct monitor *m)
                 int before = m->plan;
                 m->plan = plan;
                 plan = before;
+                reload_health(m);
         }
         if (r == 0)
                 show_life(m);
@@ -592,6 +593,7 @@ _Noreturn void monitor_main(struct launcher *launcher, const int *fds, int count
                 given[i] = needed[2 + i] = fds[i];
         name_process("coracle-monitor");
         sys0(__NR_setsid);
+        launcher->self = (int)sys0(__NR_getpid);
         sys2(__NR_munmap, launcher->shared, sizeof *launcher->shared);
         forget_memory();
         close_all_but(needed, 2 + count);

@@ -168,6 +168,7 @@ int hear_cleaner(struct helper *cleaner, struct ct_said_ended *ended);
 #define HEALTH_POLLS 3
 struct pollfd;
 void begin_health(struct monitor *m);
+void reload_health(const struct monitor *m);
 void end_health(void);
 /* The one that is under way, if any: as if it had never begun. */
 void cancel_probe(void);

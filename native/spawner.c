@@ -1,7 +1,6 @@
 /* spawner.c: takes one start request after another and carries out its plan. Disposable: whatever hangs here, hangs only here;
  * the supervisor kills it and starts another. The container becomes the supervisor's child (CLONE_PARENT), not ours. */
 #include "launcher.h"
-#include <linux/prctl.h>
 
 #define STACK_SIZE (128 * 1024)
 
@@ -224,7 +223,7 @@ _Noreturn void spawner_main(struct launcher *launcher, int number)
                               launcher->program};
         struct progress *progress = &launcher->shared->progress[number];
         name_process("coracle-spawn");
-        sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
+        follow(launcher->self);
         close_all_but(needed, sizeof needed / sizeof *needed);
         for (;;) {
                 struct ct_request request;

@@ -14,6 +14,7 @@ import {
   destinationIsLocal,
   dnat,
   drop,
+  type Expression,
   FIRST_REGISTER,
   interfaceIs,
   loadDestination,
@@ -27,6 +28,7 @@ import {
   newMap,
   newRule,
   newTable,
+  type Table,
   type Transaction,
   transaction,
 } from './nftables.js';
@@ -84,6 +86,7 @@ function familyRules({table: name, bridge, ...shape}: BridgeShape, network: IpNe
     newChain(table, {name: 'output', type: 'nat', hook: 'output', priority: -100}),
     newChain(table, {name: 'forward', type: 'filter', hook: 'forward', priority: 0}),
     newChain(table, {name: 'postrouting', type: 'nat', hook: 'postrouting', priority: 100}),
+    ...(shape.internal ? insideOnly(table, from, network) : []),
     // The bridge routes 127/8 (route_localnet), for ports published on 127.0.0.1: nobody outside may use that.
     ...(family === 4
       ? (['source', 'destination'] as const).map(which =>
@@ -104,6 +107,16 @@ function familyRules({table: name, bridge, ...shape}: BridgeShape, network: IpNe
     // Answers to these must come back this way: from this host by 127.0.0.1, from a neighbour on the bridge by a published port.
     ...(family === 4 ? [rule('postrouting', ...into, ...addressIn('source', LOOPBACK), masquerade())] : []),
     rule('postrouting', ...into, ...inside, ...conntrackHas('status', CT_DNAT), masquerade()),
+  ];
+}
+
+/** Who makes itself a route reaches this host by the gateway's address alone. */
+function insideOnly(table: Table, from: Expression[], network: IpNetwork): Buffer[] {
+  const own = network.family === 4 ? [network] : [network, LINK_LOCAL, MULTICAST];
+  const elsewhere = own.flatMap(each => addressIn('destination', each, true));
+  return [
+    newChain(table, {name: 'input', type: 'filter', hook: 'input', priority: 0}),
+    newRule(table, 'input', [...from, ...elsewhere, drop()]),
   ];
 }
 
@@ -188,4 +201,7 @@ function portField(port: number): Buffer {
 }
 
 const LOOPBACK = parseNetwork('127.0.0.0/8') as IpNetwork;
+/** By these neighbours of IPv6 find each other. */
+const LINK_LOCAL = parseNetwork('fe80::/10') as IpNetwork;
+const MULTICAST = parseNetwork('ff00::/8') as IpNetwork;
 const LOOPBACK_6 = parseNetwork('::1/128') as IpNetwork;

@@ -282,7 +282,8 @@ export function masquerade(): Expression {
 export const accept = (): Expression => verdict(NF_ACCEPT);
 export const drop = (): Expression => verdict(NF_DROP);
 
-function verdict(code: number): Expression {
+/** Of linux/netfilter.h, or NFT_RETURN and its kind. */
+export function verdict(code: number): Expression {
   return expression('immediate', [be(1, VERDICT), nested(2, [nested(2, [be(1, code)])])]);
 }
 

@@ -134,11 +134,17 @@ export interface PortSteps {
 /** Where ports lead. */
 export type PortTarget = Pick<Endpoint, 'table' | 'ipv4' | 'ipv6'>;
 
-export function portSteps(ports: readonly BoundPort[], target: PortTarget, slots: SlotAllocator): PortSteps {
+/** @param translates the kernel; else the forwarder takes everything, where translated packets would be dropped */
+export function portSteps(
+  ports: readonly BoundPort[],
+  target: PortTarget,
+  slots: SlotAllocator,
+  translates: boolean,
+): PortSteps {
   if (ports.length === 0) return {host: [], started: []};
   const bound = ports.map(port => ({port, slot: slots.next()}));
   const translated = transactionStep(
-    publish(target.table, translatedPorts(ports, target)),
+    publish(target.table, translates ? translatedPorts(ports, target) : []),
     'lead a port to the container',
   );
   return {

@@ -367,7 +367,10 @@ function ownNetwork(input: PlanInput, slots: SlotAllocator): NetworkSteps {
     endpoint === undefined
       ? {host: [], parent: [], child: own}
       : endpointSteps(endpoint.endpoints, loopbackMessage(), userNamespace !== undefined, slots);
-  const ports = out === undefined ? {host: [], started: []} : portSteps(endpoint?.ports ?? [], out, slots);
+  const ports =
+    out === undefined
+      ? {host: [], started: []}
+      : portSteps(endpoint?.ports ?? [], out, slots, endpoint?.blockedBy === undefined);
   const names = resolver === undefined ? NO_STEPS : resolverSteps(resolver, slots);
   const steps: Step[] = [...connect.child, ...names.child];
   const wanted = {...(config.network === 'host' || joins ? {} : networkSysctls), ...config.sysctls};

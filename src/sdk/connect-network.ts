@@ -6,6 +6,7 @@ import {
   type AttachRequest,
   type BoundPort,
   choosePorts,
+  describeDrop,
   type Endpoint,
   removeNamesSteps,
   resolvableNames,
@@ -30,6 +31,8 @@ export interface Connection {
   readonly ports: readonly BoundPort[];
   /** What it was told of containers that it is linked to. Absent: nothing. */
   readonly linked?: LinkedFacts;
+  /** Somebody else's chains that drop what goes to other hosts and comes from there; absent where nobody does. */
+  readonly blockedBy?: string;
 }
 
 /**
@@ -57,12 +60,24 @@ export async function connectNetwork(
     for (const endpoint of endpoints) runtime.networks.release(endpoint);
     throw error;
   }
-  return {endpoints, ports: wayOut(endpoints) === undefined ? [] : ports, ...(linked && {linked})};
+  const own = {endpoints, ...(linked && {linked})};
+  const out = wayOut(endpoints);
+  if (out === undefined) return {...own, ports: []};
+  const blockedBy = (await runtime.networks.foreignDrops(out.bridge)).map(describeDrop).join(', ');
+  return {...own, ports, ...(blockedBy !== '' && {blockedBy})};
 }
 
 /** Of a container, on the default bridge. */
 function bridgeAddress(directory: string): string | undefined {
   return readEndpoints(directory)?.endpoints.find(({network}) => network === 'bridge')?.ipv4.address;
+}
+
+/** What whoever starts it should know. */
+export function networkWarnings(connection: Connection | undefined): string[] {
+  if (connection?.blockedBy === undefined) return [];
+  return [
+    `what the container sends to other hosts is dropped by ${connection.blockedBy}; see coracle doctor`,
+  ];
 }
 
 /** @param number of its interface there */

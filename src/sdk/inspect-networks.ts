@@ -44,7 +44,9 @@ export function networkSettings(config: ContainerConfig, connection: Connection 
 }
 
 /** Docker has `none` and `host` for networks, too. */
-function shownAttachments(config: ContainerConfig): readonly NetworkAttachment[] {
+export function shownAttachments(
+  config: Pick<ContainerConfig, 'network' | 'networks'>,
+): readonly NetworkAttachment[] {
   const {network, networks} = config;
   if (networks === undefined && (network === 'none' || network === 'host')) return [{network}];
   return attachmentsOf(config);

@@ -55,10 +55,14 @@ export function planTransientStart(
 }
 
 /** All that comes before the program: see `compileInParts`. Its record says no more than what removing it takes. */
-export function planBase(runtime: Runtime, subject: StartSubject): PlannedStart {
+export function planBase(
+  runtime: Runtime,
+  subject: StartSubject,
+  endpoint: Connection | undefined,
+): PlannedStart {
   const record = {...subject.config, owner: runtime.owner()};
   const kind = `base ${kindOfBase(subject.surroundings, record.owner, runtime.facts)}`;
-  return plan(runtime, subject, record, {part: 'base', waits: 'before the program', kind});
+  return plan(runtime, subject, record, {part: 'base', waits: 'before the program', kind, endpoint});
 }
 
 /** The program, for surroundings that wait. */
@@ -89,8 +93,10 @@ function plan(
   const text = part === 'base' ? JSON.stringify(waitingRecord(record)) : recordText(record, shared);
   const bookkeeping = (): Bookkeeping => {
     if (part === 'rest') return {host: [], started: [], teardown: []};
-    if (part === 'base') return waitingSteps(places, text);
-    const steps = transientSteps(places, text, runtime.anonymousVolumes(record));
+    const steps =
+      part === 'base'
+        ? waitingSteps(places, text)
+        : transientSteps(places, text, runtime.anonymousVolumes(record));
     return {
       ...steps,
       host: [...steps.host, ...endpointRecordSteps(places.directory, endpoint)],

@@ -16,7 +16,7 @@ import {
   INIT_PATH,
   type PlanInput,
 } from './compile-plan.js';
-import type {Connection, JoinedFiles} from './connect-network.js';
+import {type Connection, type JoinedFiles, networkWarnings} from './connect-network.js';
 import {type ContainerConfig, processEnv, withHome} from './container-config.js';
 import type {Bookkeeping, ContainerPlaces} from './container-files.js';
 import {NETWORK_SYSCTLS, READONLY_PATHS} from './docker-defaults.js';
@@ -126,7 +126,11 @@ export function prepareStart(
     bookkeeping: request.bookkeeping,
   };
   const plan = part === 'whole' ? compilePlan(input, slots) : compileInParts(input, slots)[part];
-  return {plan, warnings: cgroup.warnings, cgroups: cgroup.directories};
+  return {
+    plan,
+    warnings: [...cgroup.warnings, ...networkWarnings(request.endpoint)],
+    cgroups: cgroup.directories,
+  };
 }
 
 function hostsFile(config: ContainerConfig, facts: HostFacts, endpoint: Connection | undefined): string {

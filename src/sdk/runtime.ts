@@ -18,7 +18,7 @@ import {awaitHelpers} from './await-helpers.js';
 import {releaseAllMoved} from './change-networks.js';
 import {checkStart} from './check-privileges.js';
 import {type Configuration, readConfigFile} from './config-file.js';
-import {disconnectSteps, readEndpoints, releaseAll} from './connect-network.js';
+import {disconnectSteps, readEndpoints, releaseAll, releaseSteps} from './connect-network.js';
 import {connects} from './connects.js';
 import {type ContainerConfig, makeContainerConfig, type NetworkAttachment} from './container-config.js';
 import {
@@ -44,9 +44,10 @@ import {
   writeExit,
 } from './container-files.js';
 import {type ContainerState, isUp} from './container-state.js';
+import {endLostCommands} from './end-lost-commands.js';
 import {type Health, readHealth} from './health-state.js';
 import {HostFacts} from './host-facts.js';
-import {openPorts} from './inspect-networks.js';
+import {openPorts, shownAttachments} from './inspect-networks.js';
 import {type ContainerInspect, inspectRecord} from './inspect-record.js';
 import {DEFAULT_LOG, logNameOf} from './log-config.js';
 import {readMonitorState} from './monitor-records.js';
@@ -129,7 +130,7 @@ export class Runtime implements AsyncDisposable {
     this.pool = new Pool(this, waiting);
     this.#configuration = configuration;
     this.facts = new HostFacts(configuration.cgroupParent);
-    this.networks = new Networks(store.root, store.live);
+    this.networks = new Networks(store.root, store.live, configuration);
   }
 
   /**
@@ -580,6 +581,16 @@ export class Runtime implements AsyncDisposable {
       .map(({id}) => id);
   }
 
+  /** @internal The networks that a container is to be on, by name. */
+  networksOf(config: Pick<ContainerConfig, 'network' | 'networks'>): {name: string; id: string}[] {
+    return shownAttachments(config)
+      .map(({network: name, networkId}) => ({
+        name,
+        id: networkId ?? this.networks.records.find(name)?.id ?? '',
+      }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
   /** @internal The container that needs an image; a running one before others. */
   imageUse(imageId: string): ImageUse | undefined {
     const uses = this.listContainers()
@@ -624,7 +635,10 @@ export class Runtime implements AsyncDisposable {
     const orphans: (ContainerRecord | WaitingRecord)[] = containers.waiting() as WaitingRecord[];
     for (const record of this.listContainers()) (record.owner === undefined ? kept : orphans).push(record);
     await awaitHelpers(containers.deadLaunchers());
-    for (const record of orphans) if (!isAlive(record.owner!)) await this.#removeOrphan(record);
+    for (const record of orphans) {
+      if (!isAlive(record.owner!)) await this.#removeOrphan(record);
+      else await this.#endLostCommands(record);
+    }
     for (const record of kept) await this.#repairKept(record);
     await containers.sweepUnfinished();
     await volumes.sweepOrphans(id => containers.find(id) !== undefined);
@@ -634,11 +648,19 @@ export class Runtime implements AsyncDisposable {
   async #repairKept(record: ContainerRecord): Promise<void> {
     const {directory} = this.placesOf(record);
     const watcher = readWatcher(directory);
-    if (watcher !== undefined && isAlive(watcher)) return;
+    if (watcher !== undefined && isAlive(watcher)) return this.#endLostCommands(record);
     if (this.#isNameless(record)) await this.#removeNameless(record);
     else if (watcher !== undefined) await this.#finishLostRun(record);
     else if (['watcher~', 'exec'].some(name => existsSync(`${directory}/${name}`)))
       this.#removeUnwatched(record);
+  }
+
+  /** Of one that lives; only what was ever joined can have any. */
+  async #endLostCommands(
+    record: Pick<ContainerRecord, 'id' | 'name' | 'owner' | 'cgroupParent'>,
+  ): Promise<void> {
+    if (!existsSync(execDirectory(this.placesOf(record).directory))) return;
+    await endLostCommands(this.cgroupsOf(record));
   }
 
   /** Somebody died while it wrote down that it watches, before anything began; or a command was on its way into a run that ended. */
@@ -668,7 +690,7 @@ export class Runtime implements AsyncDisposable {
   async #removeOrphan(record: ContainerRecord | WaitingRecord): Promise<void> {
     const teardown = [
       ...this.#cgroupTeardown(record),
-      ...disconnectSteps(readEndpoints(this.placesOf(record).directory)),
+      ...this.#networkTeardown(record),
       ...removalSteps(this.placesOf(record), this.anonymousVolumes(record)),
     ];
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
@@ -742,7 +764,7 @@ export class Runtime implements AsyncDisposable {
     const watcher = readWatcher(directory);
     if (watcher !== undefined) await awaitHelpers([watcher.pid]);
     if (record.autoRemove) return this.#removeOrphan(record);
-    const teardown = [...this.#cgroupTeardown(record), ...disconnectSteps(readEndpoints(directory))];
+    const teardown = [...this.#cgroupTeardown(record), ...this.#networkTeardown(record)];
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
     const state = this.stateOf(record);
     const at = nowNanoseconds();
@@ -758,6 +780,11 @@ export class Runtime implements AsyncDisposable {
   /** @internal Of a container that does not run, with its lock held. */
   async removeCgroups(record: Pick<ContainerRecord, 'id' | 'cgroupParent'>): Promise<void> {
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown: this.#cgroupTeardown(record)}));
+  }
+
+  #networkTeardown(record: ContainerRecord | WaitingRecord) {
+    const connection = readEndpoints(this.placesOf(record).directory);
+    return [...disconnectSteps(connection), ...releaseSteps(this, connection)];
   }
 
   #cgroupTeardown({id, cgroupParent}: Pick<ContainerRecord, 'id' | 'cgroupParent'>) {

@@ -17,10 +17,12 @@ import {
 import {CoracleError} from '../errors.js';
 import {replaceFile} from '../store/index.js';
 import {
+  type Connection,
   connectNetwork,
   disconnectSteps,
   joinedFiles,
   readEndpoints,
+  releaseAll,
   releaseSteps,
   writeEndpoints,
 } from './connect-network.js';
@@ -67,9 +69,10 @@ export async function startDetached(
   await compressLog(places.directory, config);
   using shared = runtime.openShared(config); // the monitor keeps them: each restart joins the same
   const greeting = forkMonitor(runtime, places.directory, shared.descriptors); // it settles while the plan is made
+  let endpoint: Connection | undefined;
   let prepared: ReturnType<typeof preparePlan>;
   try {
-    const endpoint = await connectNetwork(runtime, config, readEndpoints(places.directory));
+    endpoint = await connectNetwork(runtime, config, readEndpoints(places.directory));
     if (endpoint !== undefined) writeEndpoints(runtime, places.directory, endpoint);
     prepared = preparePlan(runtime, config);
     if (leftovers(prepared.plan)) await runtime.removeCgroups(config);
@@ -82,18 +85,20 @@ export async function startDetached(
     replaceFile(`${places.directory}/plan.bin`, encoded, {durable: false, work});
   } catch (error) {
     (await greeting)?.close();
+    releaseAll(runtime, endpoint);
     throw error;
   }
   const connection = await greeting;
-  const identity = connection && identifyProcess(connection.pid);
-  if (connection === undefined || identity === undefined) throw monitorLost();
   try {
+    const identity = connection && identifyProcess(connection.pid);
+    if (connection === undefined || identity === undefined) throw monitorLost();
     writeWatcher(places.directory, identity);
     await before?.(connection);
     const started = await start(connection, config, prepared.plan, signal);
     return {started, warnings: prepared.warnings, connection};
   } catch (error) {
-    connection.close();
+    connection?.close();
+    releaseAll(runtime, endpoint); // one that is started again keeps it in its teardown
     throw error;
   }
 }

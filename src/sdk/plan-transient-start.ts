@@ -113,7 +113,7 @@ function plan(
         places,
         transient: true,
         waits,
-        volumePath: name => runtime.volumePath(name),
+        volume: name => runtime.volume(name),
         bookkeeping: bookkeeping(),
         extraEnv,
         endpoint,
@@ -122,7 +122,9 @@ function plan(
       },
       part,
     );
-  if (extraEnv.length > 0 || endpoint !== undefined || !hasTemplate(record)) {
+  // A volume that is to be mounted is mounted for a user of this id.
+  const isPlain = endpoint === undefined && !runtime.mountsVolumes(record);
+  if (extraEnv.length > 0 || !isPlain || !hasTemplate(record)) {
     const prepared = prepare();
     return {...prepared, record, text, shared, encoded: encodePlan(prepared.plan)};
   }

@@ -44,14 +44,23 @@ long fork_beside(struct run *run, enum beside which, const char *name, const int
         return 0;
 }
 
+static void reap(int32_t *pid)
+{
+        if (*pid > 0)
+                sys4(__NR_wait4, *pid, 0, __WALL, 0);
+        *pid = 0;
+}
+
 void end_beside(int32_t pids[CT_BESIDE])
 {
         for (int i = 0; i < CT_BESIDE; i++)
                 if (pids[i] > 0)
                         sys2(__NR_kill, pids[i], SIGKILL_);
-        for (int i = 0; i < CT_BESIDE; i++) {
-                if (pids[i] > 0)
-                        sys4(__NR_wait4, pids[i], 0, __WALL, 0);
-                pids[i] = 0;
-        }
+        reap(&pids[CT_FORWARDER]);     /* the ports are free then */
+}
+
+void reap_beside(int32_t pids[CT_BESIDE])
+{
+        for (int i = 0; i < CT_BESIDE; i++)
+                reap(&pids[i]);
 }

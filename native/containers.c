@@ -53,6 +53,7 @@ static struct container *take_container(uint64_t id, int plan, int pidfd, enum s
 
 static void release_container(struct container *container)
 {
+        reap_beside(container->beside);
         if (container->plan >= 0)
                 close_fd(container->plan);
         if (container->pidfd >= 0)
@@ -244,6 +245,7 @@ int take_report(struct launcher *launcher)
                 if (pidfd >= 0)
                         sys4(__NR_pidfd_send_signal, pidfd, SIGKILL_, 0, 0);
                 end_beside(report.beside);
+                reap_beside(report.beside);
                 start_failed(launcher, report.id, report.step, ENFILE, 1);
                 return 1;
         }

@@ -87,8 +87,10 @@ _Noreturn void enter_main(void);
 int start_container(struct launcher *launcher, struct run *run);
 /* Closes every descriptor from 3 on but these. */
 void close_all_but(const int *needed, int count);
-/* beside.c: ends and reaps the processes that serve a container; each pid is 0 then. */
+/* beside.c: ends the processes that serve a container, once it has ended. It waits for none but the one that holds its ports. */
 void end_beside(int32_t pids[CT_BESIDE]);
+/* Reaps them, later: they are gone by then, or will be in a moment. */
+void reap_beside(int32_t pids[CT_BESIDE]);
 /* watch-spawners.c: kills a process group of our children and reaps it; 0 when somebody in it has yet to die: it stands in a
  * frozen cgroup. */
 int reap_group(int32_t group);

@@ -344,6 +344,7 @@ static void cleaner_reported(struct monitor *m)
         struct ct_said_ended ended;
         if (!hear_cleaner(&m->helper, &ended))
                 return;
+        reap_beside(m->beside);
         if (m->final) {
                 end(m, &ended);
                 return;

@@ -9,7 +9,7 @@
 enum stage { ASKING, CONNECTING, TELLING, HEARING, PASSING, ANSWERING };
 
 struct stream {
-        int client, server;            /* -1 = none; without a client it is free */
+        int client, server;            /* -1 = none */
         enum stage stage;
         uint32_t attempt;
         uint64_t due;
@@ -22,6 +22,7 @@ struct stream {
 };
 
 static struct stream streams[STREAMS_MAX];
+static uint8_t taken[STREAMS_MAX];     /* apart: the rest is not touched before */
 static int open_streams;
 
 static void close_server(struct stream *at)
@@ -35,7 +36,7 @@ static void close_stream(struct stream *at)
 {
         close_server(at);
         close_fd(at->client);
-        at->client = -1;
+        taken[at - streams] = 0;
         open_streams--;
 }
 
@@ -243,9 +244,11 @@ void accept_stream(int listener)
         long client = sys4(__NR_accept4, listener, 0, 0, O_CLOEXEC | O_NONBLOCK);
         if (client < 0)
                 return;
-        struct stream *at = streams;
-        while (at->client >= 0)        /* there is one: can_accept */
-                at++;
+        int free = 0;
+        while (taken[free])            /* there is one: can_accept */
+                free++;
+        struct stream *at = &streams[free];
+        taken[free] = 1;
         at->client = (int)client;
         at->server = -1;
         open_streams++;
@@ -263,8 +266,11 @@ static void list_stream(const struct stream *at, struct pollfd *client, struct p
 uint64_t list_streams(struct pollfd *polls, uint64_t due)
 {
         for (int i = 0; i < STREAMS_MAX; i++) {
+                polls[2 * i] = polls[2 * i + 1] = (struct pollfd){-1, 0, 0};
+                if (!taken[i])
+                        continue;
                 list_stream(&streams[i], &polls[2 * i], &polls[2 * i + 1]);
-                if (streams[i].client >= 0 && streams[i].due < due)
+                if (streams[i].due < due)
                         due = streams[i].due;
         }
         return due;
@@ -285,17 +291,11 @@ void end_overdue_streams(uint64_t now)
 {
         for (int i = 0; i < STREAMS_MAX; i++) {
                 struct stream *at = &streams[i];
-                if (at->client < 0 || at->due > now)
+                if (!taken[i] || at->due > now)
                         continue;
                 if (at->stage >= CONNECTING && at->stage <= HEARING)
                         give_up_server(at);
                 else
                         close_stream(at);
         }
-}
-
-void begin_streams(void)
-{
-        for (int i = 0; i < STREAMS_MAX; i++)
-                streams[i].client = streams[i].server = -1;
 }

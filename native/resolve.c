@@ -8,7 +8,6 @@
 #define PATIENCE_NS 4500000000u        /* for all servers together: programs ask again after five seconds */
 
 struct pending {
-        int fd;                        /* connected to the server that is asked now; -1 = free */
         uint32_t attempt;
         uint64_t due;
         uint16_t id, length;
@@ -21,6 +20,7 @@ struct ct_resolver wanted;
 struct names names;
 static struct found found;
 static struct pending pending[PENDING_MAX];
+static int asking[PENDING_MAX];        /* connected to the server that is asked for each now; -1 = free. Apart: the rest is not touched then */
 static uint8_t datagram[65536], answered[DNS_ANSWER_MAX];
 static int udp, tcp;
 static uint32_t turns;
@@ -109,27 +109,34 @@ static void reply(const struct address *client, const uint8_t *message, uint32_t
         sys6(__NR_sendto, udp, SYS_ARG(message), length, MSG_DONTWAIT_ | MSG_NOSIGNAL_, SYS_ARG(client), address_size(client));
 }
 
+static int *socket_of(const struct pending *at)
+{
+        return &asking[at - pending];
+}
+
 static void close_pending(struct pending *at)
 {
-        if (at->fd >= 0)
-                close_fd(at->fd);
-        at->fd = -1;
+        int *fd = socket_of(at);
+        if (*fd >= 0)
+                close_fd(*fd);
+        *fd = -1;
 }
 
 /* Sends the query to the server whose turn it is, or the next that can be reached. */
 static void send_on(struct pending *at)
 {
+        int *fd = socket_of(at);
         for (; at->attempt < attempts(); at->attempt++) {
                 /* The only server is asked again from the same port: it may just be slow. */
-                if (at->fd < 0 || wanted.servers > 1) {
+                if (*fd < 0 || wanted.servers > 1) {
                         close_pending(at);
-                        at->fd = (int)connect_server(at->attempt, SOCK_DGRAM_);
+                        *fd = (int)connect_server(at->attempt, SOCK_DGRAM_);
                         at->id = random_id();
                 }
-                if (at->fd < 0)
+                if (*fd < 0)
                         continue;
                 dns_put(at->asked, at->id);
-                long n = sys6(__NR_sendto, at->fd, SYS_ARG(at->asked), at->length, MSG_DONTWAIT_ | MSG_NOSIGNAL_, 0, 0);
+                long n = sys6(__NR_sendto, *fd, SYS_ARG(at->asked), at->length, MSG_DONTWAIT_ | MSG_NOSIGNAL_, 0, 0);
                 if (n == at->length) {
                         at->due = patience();
                         return;
@@ -144,7 +151,7 @@ static void send_on(struct pending *at)
 /* What is in `datagram`, asked once more. */
 static int is_asked_again(const struct pending *at, const struct address *client, uint16_t id, uint32_t length)
 {
-        return at->fd >= 0 && at->query.id == id && at->length == length && __builtin_memcmp(&at->client, client, sizeof *client) == 0 &&
+        return at->query.id == id && at->length == length && __builtin_memcmp(&at->client, client, sizeof *client) == 0 &&
                __builtin_memcmp(at->asked + 2, datagram + 2, length - 2) == 0;
 }
 
@@ -152,10 +159,10 @@ static void forward_datagram(const struct address *client, const struct dns_quer
 {
         struct pending *free = 0;
         for (int i = PENDING_MAX - 1; i >= 0; i--) {
-                if (is_asked_again(&pending[i], client, query->id, length))
-                        return;        /* we are at it */
-                if (pending[i].fd < 0)
+                if (asking[i] < 0)
                         free = &pending[i];
+                else if (is_asked_again(&pending[i], client, query->id, length))
+                        return;        /* we are at it */
         }
         if (!free) {
                 reply(client, answered, dns_write(datagram, query, DNS_FAILED, 0, query->room, answered));
@@ -199,7 +206,7 @@ static void next_server(struct pending *at)
 
 static void hear_datagram(struct pending *at)
 {
-        long n = sys6(__NR_recvfrom, at->fd, SYS_ARG(datagram), sizeof datagram, MSG_DONTWAIT_, 0, 0);
+        long n = sys6(__NR_recvfrom, *socket_of(at), SYS_ARG(datagram), sizeof datagram, MSG_DONTWAIT_, 0, 0);
         if (n == -EAGAIN || n == -EINTR)
                 return;
         if (n < 0) {                   /* nobody listens there */
@@ -233,8 +240,8 @@ static uint64_t list_descriptors(int container)
         polled[AT_UDP] = (struct pollfd){udp, POLLIN, 0};
         polled[AT_TCP] = (struct pollfd){can_accept() ? tcp : -1, POLLIN, 0};
         for (int i = 0; i < PENDING_MAX; i++) {
-                polled[AT_PENDING + i] = (struct pollfd){pending[i].fd, POLLIN, 0};
-                if (pending[i].fd >= 0 && pending[i].due < due)
+                polled[AT_PENDING + i] = (struct pollfd){asking[i], POLLIN, 0};
+                if (asking[i] >= 0 && pending[i].due < due)
                         due = pending[i].due;
         }
         return list_streams(polled + AT_STREAMS, due);
@@ -251,7 +258,7 @@ static void end_overdue(void)
 {
         uint64_t now = now_ns();
         for (int i = 0; i < PENDING_MAX; i++)
-                if (pending[i].fd >= 0 && pending[i].due <= now) {
+                if (asking[i] >= 0 && pending[i].due <= now) {
                         pending[i].attempt++;
                         send_on(&pending[i]);
                 }
@@ -282,6 +289,5 @@ void begin_serving(int datagrams, int connections)
         udp = datagrams;
         tcp = connections;
         for (int i = 0; i < PENDING_MAX; i++)
-                pending[i].fd = -1;
-        begin_streams();
+                asking[i] = -1;
 }

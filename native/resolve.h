@@ -38,7 +38,6 @@ long connect_server(uint32_t attempt, int type);
 int is_no_answer(const uint8_t *message);
 
 /* resolve-streams.c */
-void begin_streams(void);
 int can_accept(void);
 void accept_stream(int listener);
 /* Fills in what the streams wait for, two places each; the time when the first of them is overdue. */

@@ -157,6 +157,7 @@ static void take_orphan(struct launcher *launcher, int i, uint64_t id)
         for (int k = 0; k < CT_BESIDE; k++)
                 beside[k] = __atomic_exchange_n(&launcher->shared->progress[i].beside[k], 0, __ATOMIC_SEQ_CST);
         end_beside(beside);
+        reap_beside(beside);
         if (pid <= 0 || pid == spawners[i].orphan)
                 return;
         int pidfd = (int)sys2(__NR_pidfd_open, pid, 0);

@@ -108,6 +108,20 @@ static int open_socket(int type, struct address *bound)
         return fd;
 }
 
+/* Over udp and tcp at the same port: somebody else may have one of the two. */
+static void open_server(int i)
+{
+        for (int attempt = 0; attempt < 100; attempt++) {
+                server_udp[i] = open_socket(SOCK_DGRAM_, &wanted.server[i]);
+                server_tcp[i] = (int)sys3(__NR_socket, AF_INET_, SOCK_STREAM_ | O_CLOEXEC | O_NONBLOCK, 0);
+                if (sys3(__NR_bind, server_tcp[i], &wanted.server[i], 16) == 0 && sys2(__NR_listen, server_tcp[i], 128) == 0)
+                        return;
+                close_fd(server_udp[i]);
+                close_fd(server_tcp[i]);
+        }
+        check(0, "a server is bound");
+}
+
 static void open_sockets(void)
 {
         struct address own;
@@ -115,13 +129,8 @@ static void open_sockets(void)
         asker = open_socket(SOCK_DGRAM_, &own);
         begin_serving(datagrams, connections);
         wanted.servers = SERVERS;
-        for (int i = 0; i < SERVERS; i++) {
-                server_udp[i] = open_socket(SOCK_DGRAM_, &wanted.server[i]);
-                /* Over tcp at the same port. */
-                server_tcp[i] = (int)sys3(__NR_socket, AF_INET_, SOCK_STREAM_ | O_CLOEXEC | O_NONBLOCK, 0);
-                demand(sys3(__NR_bind, server_tcp[i], &wanted.server[i], 16) == 0, "a server is bound");
-                sys2(__NR_listen, server_tcp[i], 128);
-        }
+        for (int i = 0; i < SERVERS; i++)
+                open_server(i);
 }
 
 /* Lets the resolver do all that there is to do. */
@@ -141,7 +150,7 @@ static int open_pending(void)
 {
         int count = 0;
         for (int i = 0; i < PENDING_MAX; i++)
-                count += pending[i].fd >= 0;
+                count += asking[i] >= 0;
         return count;
 }
 

@@ -277,6 +277,7 @@ function networkingOf(call: Call): Partial<RunOptions> {
     ...(expose.length > 0 && {expose}),
     ...(call.has('publish-all') && {publishAll: true}),
     ...listed('extraHosts', call.values('add-host')),
+    ...listed('links', call.values('link')),
     ...listed('dns', call.values('dns')),
     ...listed('dnsSearch', call.values('dns-search')),
     ...listed('dnsOptions', [...call.values('dns-option'), ...call.values('dns-opt')]),

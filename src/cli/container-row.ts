@@ -13,7 +13,7 @@ export interface RowStyle {
 
 /** A line of `docker ps`: the placeholders that its `--format` knows, in the order of its JSON. */
 export function containerRow(container: ContainerSummary, {truncate, now}: RowStyle) {
-  const {id, name, image, argv, created, state, health, labels, mounts, network, ports} = container;
+  const {id, name, image, argv, created, state, health, labels, mounts, networks, ports} = container;
   return {
     Command: goQuote(truncate ? shortened(commandLine(argv), 20) : commandLine(argv)),
     CreatedAt: goTime(new Date(created)),
@@ -25,7 +25,7 @@ export function containerRow(container: ContainerSummary, {truncate, now}: RowSt
     LocalVolumes: String(mounts.filter(({type}) => type === 'volume').length),
     Mounts: mounts.map(({source}) => (truncate ? shortened(source, 15) : source)).join(','),
     Names: name,
-    Networks: network,
+    Networks: networks.map(network => network.name).join(','),
     Platform: null,
     Ports: displayablePorts(ports),
     RunningFor: `${humanDuration(now - Date.parse(created))} ago`,

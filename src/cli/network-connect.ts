@@ -1,4 +1,4 @@
-import {splitCsv} from '../sdk/index.js';
+import {parseLink, splitCsv} from '../sdk/index.js';
 import type {Call, Command, Context} from './command.js';
 import {parseDriverOption} from './network-flags.js';
 
@@ -16,7 +16,13 @@ export const command: Command = {
     },
     {name: 'ip', type: 'string', summary: 'IPv4 address (e.g., "172.30.100.104")'},
     {name: 'ip6', type: 'string', summary: 'IPv6 address (e.g., "2001:db8::33")'},
-    ...['gw-priority', 'link', 'link-local-ip'].map(name => ({
+    {
+      name: 'link',
+      type: 'list',
+      summary: 'Add link to another container',
+      check: text => void parseLink(text),
+    },
+    ...['gw-priority', 'link-local-ip'].map(name => ({
       name,
       type: 'string',
       summary: '',
@@ -35,9 +41,11 @@ export const command: Command = {
 async function run(call: Call, {sdk}: Context): Promise<number> {
   const [network = '', container = ''] = call.words;
   const aliases = call.values('alias').flatMap(splitCsv);
+  const links = call.values('link');
   const [ipv4Address, ipv6Address] = [call.value('ip'), call.value('ip6')];
   await (await sdk()).connectNetwork(network, container, {
     ...(aliases.length > 0 && {aliases}),
+    ...(links.length > 0 && {links}),
     ...(ipv4Address && {ipv4Address}),
     ...(ipv6Address && {ipv6Address}),
     driverOptions: Object.assign({}, ...call.values('driver-opt').flatMap(splitCsv).map(parseDriverOption)),

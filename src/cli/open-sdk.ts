@@ -234,7 +234,7 @@ const BLOCK_MS = 20;
 async function listContainers(runtime: Runtime, size: boolean): Promise<readonly ContainerSummary[]> {
   return await Promise.all(
     runtime.listContainers().map(async (config): Promise<ContainerSummary> => {
-      const {id, name, image, argv, created, labels, mounts, network, exposedPorts} = config;
+      const {id, name, image, argv, created, labels, mounts, exposedPorts} = config;
       const state = runtime.stateOf(config);
       const health = runtime.healthOf(config, state);
       const facts = size ? await runtime.inspectContainer(config, {size}) : undefined;
@@ -255,7 +255,7 @@ async function listContainers(runtime: Runtime, size: boolean): Promise<readonly
             source: mount.type === 'bind' ? mount.source : mount.name,
             target: mount.target,
           })),
-        network,
+        networks: runtime.networksOf(config),
         exposedPorts,
         ports: listedPorts(runtime.openPorts(config)),
         ...(facts && {writableBytes: facts.SizeRw ?? 0, totalBytes: facts.SizeRootFs ?? 0}),

@@ -130,7 +130,7 @@ function passes(
   all: readonly ContainerSummary[],
   images: readonly ImageSummary[],
 ): boolean {
-  const {id, name, imageId, state, health, labels, mounts, network, exposedPorts, ports} = container;
+  const {id, name, imageId, state, health, labels, mounts, networks, exposedPorts, ports} = container;
   const own = all.indexOf(container);
   return (
     anyOf(filters, 'id', value => id.startsWith(value)) &&
@@ -148,7 +148,7 @@ function passes(
     anyOf(filters, 'volume', value =>
       mounts.some(({source, target}) => source === value || target === value),
     ) &&
-    anyOf(filters, 'network', value => network === value) &&
+    anyOf(filters, 'network', value => networks.some(each => isNetwork(each, value))) &&
     anyOf(filters, 'expose', value => portsOf('expose', value).some(port => exposedPorts.includes(port))) &&
     anyOf(filters, 'publish', value => {
       const wanted = portsOf('publish', value);
@@ -188,4 +188,9 @@ function portsOf(filter: string, text: string): readonly string[] {
   }
   const count = Math.max(0, Number(last) - Number(first) + 1);
   return Array.from({length: count}, (_, index) => `${Number(first) + index}/${protocol}`);
+}
+
+/** By name, or by the beginning of the id. */
+function isNetwork({name, id}: ContainerSummary['networks'][number], value: string): boolean {
+  return name === value || (id !== '' && id.startsWith(value));
 }

@@ -202,7 +202,8 @@ export interface ContainerSummary {
   readonly labels: Readonly<Record<string, string>>;
   /** Names of volumes and paths of the host's. */
   readonly mounts: readonly {readonly type: string; readonly source: string; readonly target: string}[];
-  readonly network: string;
+  /** That it is to be on; an id may be ''. */
+  readonly networks: readonly {readonly name: string; readonly id: string}[];
   /** What the image or the caller exposes: `80/tcp`. */
   readonly exposedPorts: readonly string[];
   /** Of one that runs on a network. */

@@ -26,6 +26,7 @@ async function run(call: Call, context: Context): Promise<number> {
     throw new ClientError('ERROR: The "until" filter is not supported with "--volumes"');
   const removes = [
     'all stopped containers',
+    'all networks not used by at least one container',
     ...(volumes ? ['all anonymous volumes not used by at least one container'] : []),
     all ? 'all images without at least one container associated to them' : 'all dangling images',
   ];
@@ -40,6 +41,8 @@ async function run(call: Call, context: Context): Promise<number> {
   const {stdout} = context;
   const containers = await sdk.pruneContainers(options);
   stdout.write(deletedList('Deleted Containers:', containers.deleted));
+  const networks = await sdk.pruneNetworks(options);
+  stdout.write(deletedList('Deleted Networks:', networks.deleted));
   const pruned = volumes ? await sdk.pruneVolumes(options) : undefined;
   if (pruned !== undefined) stdout.write(deletedList('Deleted Volumes:', pruned.deleted));
   const images = await sdk.pruneImages({...options, all});

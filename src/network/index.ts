@@ -12,11 +12,11 @@ export {
   wayOut,
 } from './endpoint-steps.js';
 export {describeDrop, type ForeignDrop, foreignDrops, waysPast} from './foreign-drops.js';
-export {networkHas, networksOverlap, parseIp, parseNetwork} from './ip.js';
+export {networkHas, networkSize, networksOverlap, parseIp, parseNetwork} from './ip.js';
 export {addressBytes, parseAddress} from './ipv4.js';
 export {removeNamesSteps, resolvableNames} from './names.js';
 export {isPredefined, type NetworkRecord, PREDEFINED, type SubnetConfig} from './network-records.js';
-export {type AttachRequest, DEFAULT_MTU, type Endpoint, type NetworkDefaults, Networks} from './networks.js';
+export {type AttachRequest, type Endpoint, Networks} from './networks.js';
 export {addOwnNetwork, type OwnNetwork, removeOwnNetwork} from './own-names.js';
 export {
   type BoundPort,
@@ -37,3 +37,4 @@ export {
   resolverSteps,
 } from './resolver-steps.js';
 export {boundAddress} from './socket-address.js';
+export type {AddressPool} from './subnets.js';

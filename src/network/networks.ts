@@ -11,7 +11,7 @@ import {chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync} from '
 import {join} from 'node:path';
 import {isAlive} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import {readRecord, withLock, writeRecord} from '../store/index.js';
+import {withLock} from '../store/index.js';
 import {
   isInside,
   linkTarget,
@@ -20,26 +20,19 @@ import {
   type TakenAddress,
   takeAddress,
 } from './addresses.js';
+import {BridgeChoice, type NetworkDefaults} from './bridge-choice.js';
 import {
   type BridgeState,
   isThere,
-  makeBridge,
   makeBridgeUsable,
   makeRules,
-  planBridge,
   removeBridge,
   unavailable,
 } from './bridges.js';
-import {
-  bridgeSettings,
-  type CreateNetworkOptions,
-  chooseSubnet,
-  describeNetwork,
-  subnetsOf,
-} from './describe-network.js';
+import {bridgeSettings, type CreateNetworkOptions, describeNetwork} from './describe-network.js';
 import {DropWatch} from './drop-watch.js';
 import type {ForeignDrop} from './foreign-drops.js';
-import {formatIp, type IpNetwork, networksOverlap, parseIp, parseNetwork} from './ip.js';
+import {type IpNetwork, parseIp, parseNetwork} from './ip.js';
 import {macOf} from './ipv4.js';
 import {addNames, type Named, removeNames, sweepNames} from './names.js';
 import {
@@ -48,9 +41,8 @@ import {
   type NetworkRecord,
   NetworkRecords,
   networkNotFound,
-  type SubnetConfig,
 } from './network-records.js';
-import {type AddressPool, DEFAULT_POOLS, hostRoutes} from './subnets.js';
+import {hostRoutes} from './subnets.js';
 
 /** A container's place on a network. */
 export interface Endpoint {
@@ -99,24 +91,10 @@ export interface AttachRequest {
   readonly pointer: string;
 }
 
-/** What the configuration says of networks. */
-export interface NetworkDefaults {
-  /** @default Docker's */
-  readonly pools?: readonly AddressPool[];
-  /** Address and subnet of the default bridge: `192.168.5.1/24`. @default from the pools */
-  readonly bip?: string;
-  /** Of the default bridge, in bytes. @default 1500 */
-  readonly mtu?: number;
-  /** Whether a bridge may be let through where another firewall drops what it does not know. @default false */
-  readonly allowForwarding?: boolean;
-}
-
-export const DEFAULT_MTU = 1500;
-
 export class Networks {
   readonly records: NetworkRecords;
   readonly #live: string;
-  readonly #defaults: NetworkDefaults;
+  readonly #choice: BridgeChoice;
   readonly #known = new Map<string, BridgeState>();
   readonly #drops: DropWatch;
 
@@ -124,7 +102,7 @@ export class Networks {
   constructor(root: string, live: string, defaults: NetworkDefaults = {}) {
     this.records = new NetworkRecords(join(root, 'networks'));
     this.#live = join(live, 'networks');
-    this.#defaults = defaults;
+    this.#choice = new BridgeChoice(this.records, this.#live, defaults);
     this.#drops = new DropWatch(defaults.allowForwarding ?? false);
   }
 
@@ -137,9 +115,9 @@ export class Networks {
     return this.records.create(name, (id, others) =>
       describeNetwork(id, name, options, {
         others,
-        subnets: this.#defaultSubnets(),
+        subnets: this.#choice.defaultSubnets(),
         routes: hostRoutes(),
-        pools: this.#pools,
+        pools: this.#choice.pools,
       }),
     );
   }
@@ -176,7 +154,7 @@ export class Networks {
 
   /** Undefined while nobody uses it. */
   stateOf(name: string): BridgeState | undefined {
-    return readRecord(join(this.#live, name, 'state.json')) as BridgeState | undefined;
+    return this.#choice.stateOf(name);
   }
 
   /**
@@ -268,7 +246,7 @@ export class Networks {
 
   /** Of the default bridge. */
   get mtu(): number {
-    return this.#defaults.mtu ?? DEFAULT_MTU;
+    return this.#choice.mtu;
   }
 
   /** Whether there may be something to tidy. */
@@ -301,10 +279,6 @@ export class Networks {
 
   #addresses(name: string): string {
     return join(this.#live, name, 'addresses');
-  }
-
-  get #pools(): readonly AddressPool[] {
-    return this.#defaults.pools ?? DEFAULT_POOLS;
   }
 
   /** Undefined when the network was given up meanwhile. */
@@ -340,75 +314,13 @@ export class Networks {
       if (network?.id !== id) throw networkNotFound(name);
       const present = this.stateOf(name);
       const isMade = present !== undefined && isThere(present);
-      const state = isMade ? present : await this.#make(network, present);
+      const state = isMade ? present : await this.#choice.make(network, present);
       makeRules(network, state);
       makeBridgeUsable(network, state);
       // Resolvers, which have no privileges, pass through these to the names. Nobody else gets so far.
       for (const directory of [this.#live, join(this.#live, name)]) chmodSync(directory, 0o711);
       mkdirSync(this.#addresses(name), {recursive: true, mode: 0o700});
     });
-  }
-
-  /** @param before where it was last */
-  async #make(network: NetworkRecord, before: BridgeState | undefined): Promise<BridgeState> {
-    const {name} = network;
-    const given = network.subnets ?? this.#bipSubnets();
-    if (given !== undefined && !given.some(({chosen}) => chosen)) {
-      const state = this.#tryBridge(network, given);
-      if (state === undefined) throw unavailable(name, undefined, given[0]?.subnet);
-      return state;
-    }
-    const rest = (given ?? []).filter(({chosen}) => !chosen);
-    const wanted = given?.find(({chosen}) => chosen) ?? before?.subnets[0];
-    return this.records.whileLocked(() => {
-      const others = this.records.listMade().filter(other => other.name !== name);
-      const taken = [...others.flatMap(subnetsOf), ...(isPredefined(name) ? [] : this.#defaultSubnets())];
-      const last =
-        wanted && this.#isFree(wanted, taken) ? this.#tryBridge(network, [wanted, ...rest]) : undefined;
-      if (last !== undefined) return last;
-      for (;;) {
-        const subnet = chooseSubnet({pools: this.#pools, routes: hostRoutes()}, taken);
-        const state = this.#tryBridge(network, [subnet, ...rest]);
-        if (state === undefined) {
-          taken.push(parseNetwork(subnet.subnet) as IpNetwork);
-          continue;
-        }
-        if (!isPredefined(name)) this.records.replace({...network, subnets: state.subnets});
-        return state;
-      }
-    });
-  }
-
-  /** Undefined when somebody else has a link of its name. */
-  #tryBridge(network: NetworkRecord, subnets: readonly SubnetConfig[]): BridgeState | undefined {
-    const {name} = network;
-    const mtu = bridgeSettings(network).mtu ?? (isPredefined(name) ? this.mtu : DEFAULT_MTU);
-    const state = planBridge(network, {mtu, subnets});
-    const path = join(this.#live, name, 'state.json');
-    writeRecord(path, state, {durable: false});
-    if (makeBridge(name, state)) return state;
-    rmSync(path, {force: true});
-    return undefined;
-  }
-
-  #isFree({subnet}: SubnetConfig, taken: readonly IpNetwork[]): boolean {
-    const network = parseNetwork(subnet) as IpNetwork;
-    return ![...taken, ...hostRoutes()].some(other => networksOverlap(network, other));
-  }
-
-  /** Of the default bridge, whose record does not say it: what it has, and what it is to have. */
-  #defaultSubnets(): IpNetwork[] {
-    const subnets = [...(this.stateOf('bridge')?.subnets ?? []), ...(this.#bipSubnets() ?? [])];
-    return subnetsOf({subnets});
-  }
-
-  #bipSubnets(): readonly SubnetConfig[] | undefined {
-    const {bip} = this.#defaults;
-    const network = bip === undefined ? undefined : parseNetwork(bip);
-    if (bip === undefined || network === undefined) return undefined;
-    const [address = ''] = bip.split('/');
-    const {base, prefixLength, family} = network;
-    return [{subnet: `${formatIp({family, value: base})}/${prefixLength}`, gateway: address}];
   }
 
   /** Nobody can take an address once the directory is gone; with addresses in it, it stays. */

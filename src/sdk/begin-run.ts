@@ -75,9 +75,9 @@ async function describeNew(
   if (own === undefined) return subjectOf(await runtime.describeContainer(image, normalized));
   const ownNormalized = normalizeRunOptions(own, door, 'run', Runtime.configurationOf(runtime));
   const subject = subjectOf(await runtime.describeContainer(image, ownNormalized));
-  const {mounts, networks} = subject.config;
-  // A network may be another one of its name by then.
-  if (networks === undefined && mounts.every(({type}) => type === 'tmpfs')) {
+  const {mounts, networks, links} = subject.config;
+  // A network may be another one of its name by then, and so may a container.
+  if (networks === undefined && links === undefined && mounts.every(({type}) => type === 'tmpfs')) {
     runtime.recent.add(own, {reference: image, door, normalized: ownNormalized, subject});
   }
   return subject;

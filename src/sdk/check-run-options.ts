@@ -16,6 +16,7 @@ import {
 } from './check-option.js';
 import {envKey} from './env-key.js';
 import {checkHealthcheck} from './healthcheck.js';
+import {parseLink} from './links.js';
 import {checkLog} from './log-config.js';
 import {checkNameServer, checkSearchDomain, parseExtraHost} from './name-resolution.js';
 import {nearestName} from './nearest-name.js';
@@ -111,6 +112,10 @@ export const RUN_OPTION_CHECKS = {
   extraHosts: (option, value) => {
     checkStrings(option, value);
     for (const text of value) parseExtraHost(text);
+  },
+  links: (option, value) => {
+    checkStrings(option, value);
+    for (const link of value as readonly string[]) parseLink(link);
   },
   dns: (option, value) => {
     checkStrings(option, value);

@@ -8,6 +8,7 @@ import {homedir} from 'node:os';
 import {isAbsolute, join} from 'node:path';
 import {isHostRoot} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
+import {type AddressPool, networkSize, parseIp, parseNetwork} from '../network/index.js';
 import {describe} from './check-option.js';
 import {nearestName} from './nearest-name.js';
 import {parseSize} from './parse-size.js';
@@ -31,6 +32,12 @@ export interface Configuration {
   readonly init?: boolean;
   /** The cgroup that holds the containers' cgroups: `batch/nightly`. `cgroup-parent` */
   readonly cgroupParent?: string;
+  /** Address and subnet of the default bridge: `192.168.5.1/24`. `bip` */
+  readonly bip?: string;
+  /** Where subnets of networks are taken from that were given none. `default-address-pools` */
+  readonly pools?: readonly AddressPool[];
+  /** Of the default bridge, in bytes: 68 to 65535. `mtu` */
+  readonly mtu?: number;
   /** Whether a bridge may be let through where dockerd's or another firewall drops what it does not know. `allow-forwarding`, our own key */
   readonly allowForwarding?: boolean;
   /** Level of the command line's log on stderr. `log-level`, or 'debug' with `debug` */
@@ -96,6 +103,9 @@ export function parseConfig(text: string, path: string): Configuration {
     noNewPrivileges: file.boolean('no-new-privileges'),
     init: file.boolean('init'),
     cgroupParent: file.cgroupPath('cgroup-parent'),
+    bip: file.bridgeAddress('bip'),
+    pools: file.sections('default-address-pools')?.map(parsePool),
+    mtu: file.integer('mtu', 68, 65_535),
     allowForwarding: file.boolean('allow-forwarding'),
     logLevel,
   });
@@ -103,14 +113,17 @@ export function parseConfig(text: string, path: string): Configuration {
 
 const KEYS = [
   'allow-forwarding',
+  'bip',
   'cgroup-parent',
   'data-root',
   'debug',
+  'default-address-pools',
   'default-shm-size',
   'default-ulimits',
   'exec-root',
   'init',
   'log-level',
+  'mtu',
   'no-new-privileges',
   'seccomp-profile',
 ] as const;
@@ -129,6 +142,17 @@ function parseUlimits(section: Section): Configuration['ulimits'] {
     limits[name] = {soft, hard};
   }
   return limits;
+}
+
+/** `{"base": "10.200.0.0/16", "size": 24}`: networks of 24 leading bits. */
+function parsePool(section: Section): AddressPool {
+  section.refuseOthers(['base', 'size']);
+  const text = section.string('base') ?? '';
+  const subnet = parseNetwork(text);
+  if (subnet === undefined || subnet.family !== 4)
+    return section.refuse('base', `must be a subnet of IPv4 such as "10.200.0.0/16", not ${describe(text)}`);
+  const size = section.integer('size', subnet.prefixLength, 30);
+  return size === undefined ? section.refuse('size', 'is missing') : {subnet, size};
 }
 
 function parseShmSize(file: Section, text: string): number {
@@ -211,6 +235,35 @@ class Section {
     const value = this.string(key);
     if (value === undefined || (words as readonly string[]).includes(value)) return value as Word | undefined;
     return this.refuse(key, `must be ${words.join(', ')}, not ${describe(value)}`);
+  }
+
+  sections(key: string): Section[] | undefined {
+    const value = this.#values[key];
+    if (value === undefined) return undefined;
+    if (!Array.isArray(value)) return this.refuse(key, `must be an array, not ${describe(value)}`);
+    return value.map((item, i) => new Section(this.#path, `${this.#prefix}${key}[${i}]`, item));
+  }
+
+  integer(key: string, least: number, most: number): number | undefined {
+    const value = this.#values[key];
+    if (value === undefined) return undefined;
+    if (Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= most)
+      return value as number;
+    return this.refuse(key, `must be a whole number from ${least} to ${most}, not ${describe(value)}`);
+  }
+
+  /** An address of IPv4 and how many leading bits its subnet has; not the subnet's first or last. */
+  bridgeAddress(key: string): string | undefined {
+    const text = this.string(key);
+    if (text === undefined || text === '') return undefined;
+    const network = parseNetwork(text);
+    const address = parseIp(text.split('/')[0] ?? '');
+    const last = network && network.base + networkSize(network) - 1n;
+    if (network?.family === 4 && address?.value !== network.base && address?.value !== last) return text;
+    return this.refuse(
+      key,
+      `must be an address and its subnet such as "192.168.5.1/24", not ${describe(text)}`,
+    );
   }
 
   /** A limit of setrlimit(2); -1 = unlimited. */

@@ -18,6 +18,7 @@ import {readRecord, writeRecord} from '../store/index.js';
 import {checkStart} from './check-privileges.js';
 import {attachmentsOf, connects} from './connects.js';
 import type {ContainerConfig, NetworkAttachment} from './container-config.js';
+import {type LinkedFacts, linkedFacts} from './linked-containers.js';
 import type {Runtime} from './runtime.js';
 import {donorId} from './shared-namespaces.js';
 
@@ -28,6 +29,8 @@ export interface Connection {
   /** In the order of the interfaces. */
   readonly endpoints: readonly Endpoint[];
   readonly ports: readonly BoundPort[];
+  /** What it was told of containers that it is linked to. Absent: nothing. */
+  readonly linked?: LinkedFacts;
   /** Somebody else's chains that drop what goes to other hosts and comes from there; absent where nobody does. */
   readonly blockedBy?: string;
 }
@@ -43,6 +46,8 @@ export async function connectNetwork(
 ): Promise<Connection | undefined> {
   if (!connects(config)) return undefined;
   checkStart(config, runtime.facts); // before anything of the host's is touched
+  const isOnBridge = attachmentsOf(config).some(({network}) => network === 'bridge');
+  const linked = isOnBridge ? linkedFacts(runtime, config, bridgeAddress) : undefined;
   const ports = await choosePorts(wantedPorts(config));
   const endpoints: Endpoint[] = [];
   try {
@@ -55,10 +60,16 @@ export async function connectNetwork(
     for (const endpoint of endpoints) runtime.networks.release(endpoint);
     throw error;
   }
+  const own = {endpoints, ...(linked && {linked})};
   const out = wayOut(endpoints);
-  if (out === undefined) return {endpoints, ports: []};
+  if (out === undefined) return {...own, ports: []};
   const blockedBy = (await runtime.networks.foreignDrops(out.bridge)).map(describeDrop).join(', ');
-  return {endpoints, ports, ...(blockedBy !== '' && {blockedBy})};
+  return {...own, ports, ...(blockedBy !== '' && {blockedBy})};
+}
+
+/** Of a container, on the default bridge. */
+function bridgeAddress(directory: string): string | undefined {
+  return readEndpoints(directory)?.endpoints.find(({network}) => network === 'bridge')?.ipv4.address;
 }
 
 /** What whoever starts it should know. */

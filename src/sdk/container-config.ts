@@ -5,6 +5,7 @@ import {cleanPath, refusalInProc} from './check-mounts.js';
 import {DEFAULT_PATH} from './docker-defaults.js';
 import {envKey} from './env-key.js';
 import {asksForHealth, mergeHealthcheck} from './healthcheck.js';
+import type {Link} from './links.js';
 import type {LogConfig} from './log-config.js';
 import type {NameResolution} from './name-resolution.js';
 import {formatNanoseconds} from './nanosecond-time.js';
@@ -87,6 +88,8 @@ export interface ContainerConfig extends Unchanged {
   readonly networks?: readonly NetworkAttachment[];
   /** `db:10.0.0.1` each. Absent: none. */
   readonly extraHosts?: readonly string[];
+  /** Containers on the default bridge that it is told of. Absent: none. */
+  readonly links?: readonly Link[];
   /** Absent: as the host has it. */
   readonly dns?: NameResolution;
   /** All of `exposedPorts` as well. Absent: no. */
@@ -264,6 +267,7 @@ export function makeContainerConfig(
     ...(options.ports.length > 0 && {ports: options.ports}),
     ...(options.publishAll && {publishAll: true}),
     ...(attachments && {networks: attachments}),
+    ...(options.links.length > 0 && {links: options.links.map(link => linked(link, idOf))}),
     ...(options.extraHosts.length > 0 && {extraHosts: options.extraHosts}),
     ...(Object.values(options.dns).some(list => list.length > 0) && {dns: options.dns}),
     imageVolumes,
@@ -285,21 +289,34 @@ function sharedNamespaces(
   };
 }
 
+/** @throws `ERR_CONTAINER_NOT_FOUND` in dockerd's words */
+function linked({container, alias}: Link, idOf: ContainerIdentity['idOf']): Link {
+  try {
+    return {container: idOf(container), alias};
+  } catch (error) {
+    const {code, message, details} = error as CoracleError;
+    throw new CoracleError(code, `could not get container for ${container}: ${message}`, {
+      cause: error,
+      ...(details && {details}),
+    });
+  }
+}
+
 /**
  * The environment of the container's process: Docker's PATH and HOSTNAME under what options and image say. HOME is
  * added from /etc/passwd by whoever resolves the user, unless it is set here.
+ * @param linked variables of containers that it is linked to
  */
-export function processEnv({
-  env,
-  hostname,
-  tty = false,
-}: Pick<ContainerConfig, 'env' | 'hostname' | 'tty'>): string[] {
+export function processEnv(
+  {env, hostname, tty = false}: Pick<ContainerConfig, 'env' | 'hostname' | 'tty'>,
+  linked: readonly string[] = [],
+): string[] {
   const byKey = new Map([
     ['PATH', `PATH=${DEFAULT_PATH}`],
     ['HOSTNAME', `HOSTNAME=${hostname}`],
     ...(tty ? [['TERM', 'TERM=xterm'] as const] : []),
   ]);
-  for (const variable of env) {
+  for (const variable of [...linked, ...env]) {
     if (variable.includes('=')) byKey.set(envKey(variable), variable);
     else byKey.delete(variable);
   }

@@ -77,14 +77,18 @@ export class HostFacts {
     return /^[^/]+$/.test(link) ? Number(readIfPresent(`/sys/class/net/${link}/ifindex`)) : 0;
   }
 
-  /** /etc/hosts as Docker writes it for a container with these addresses, or the host's own for its network. */
+  /**
+   * /etc/hosts as Docker writes it for a container with these addresses, or the host's own for its network.
+   * @param others lines about others
+   */
   hosts(
     {network, hostname, domainname}: Pick<ContainerConfig, 'network' | 'hostname' | 'domainname'>,
     addresses: readonly string[] = [],
+    others = '',
   ): string {
-    if (network === 'host') return readIfPresent('/etc/hosts');
+    if (network === 'host') return readIfPresent('/etc/hosts') + others;
     const names = domainname === '' ? hostname : `${hostname}.${domainname} ${hostname}`;
-    return LOOPBACK_HOSTS + addresses.map(address => `${address}\t${names}\n`).join('');
+    return LOOPBACK_HOSTS + others + addresses.map(address => `${address}\t${names}\n`).join('');
   }
 }
 

@@ -61,6 +61,7 @@ export {hasProbe} from './healthcheck.js';
 export {Image, type ImageImportOptions, type InRuntime} from './image.js';
 export {type ImageInspect, inspectArchivedImages} from './inspect-image.js';
 export type {ContainerInspect} from './inspect-record.js';
+export {type Link, parseLink} from './links.js';
 export type {UpdatableLimits, UpdateOptions} from './merge-update.js';
 export {checkNameServer, checkSearchDomain, parseExtraHost} from './name-resolution.js';
 export {Network} from './network.js';

@@ -44,7 +44,9 @@ export function networkSettings(config: ContainerConfig, connection: Connection 
 }
 
 /** Docker has `none` and `host` for networks, too. */
-function shownAttachments(config: ContainerConfig): readonly NetworkAttachment[] {
+export function shownAttachments(
+  config: Pick<ContainerConfig, 'network' | 'networks'>,
+): readonly NetworkAttachment[] {
   const {network, networks} = config;
   if (networks === undefined && (network === 'none' || network === 'host')) return [{network}];
   return attachmentsOf(config);
@@ -57,7 +59,7 @@ function place(
 ) {
   return {
     IPAMConfig: ipamConfig(attachment),
-    Links: null as readonly string[] | null,
+    Links: orNull(attachment.links ?? []) as readonly string[] | null,
     Aliases: orNull(aliasesOf(config, attachment)) as readonly string[] | null,
     NetworkID: endpoint?.networkId ?? '',
     EndpointID: endpoint?.endpointId ?? '',

@@ -24,6 +24,8 @@ export interface InspectFacts {
   /** Its places on networks, or those that it had. */
   readonly connection?: Connection | undefined;
   /** Of the commands that run in it beside its own. */
+  /** `/db:/web/store` each. */
+  readonly links: readonly string[];
   readonly execIds: readonly string[];
   /** How often its policy has started it again since somebody did. */
   readonly restarts: number;
@@ -143,7 +145,7 @@ function hostConfig(config: ContainerConfig, facts: InspectFacts) {
     GroupAdd: orNull(config.groups),
     IpcMode: (config.ipc ?? 'private') as string,
     Cgroup: '',
-    Links: null as readonly string[] | null,
+    Links: orNull(facts.links) as readonly string[] | null,
     OomScoreAdj: config.oomScoreAdj,
     PidMode: (config.pid ?? '') as string,
     Privileged: config.privileged,

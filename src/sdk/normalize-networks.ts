@@ -9,6 +9,7 @@ import {
   describe,
   invalidOption,
 } from './check-option.js';
+import {parseLink} from './links.js';
 import type {NormalizedOptions} from './normalize-run-options.js';
 import type {NetworkOptions, RunOptions} from './run-options.js';
 
@@ -19,6 +20,7 @@ const KEYS = [
   'ipv6Address',
   'macAddress',
   'driverOptions',
+  'links',
 ] as const satisfies readonly (keyof NetworkOptions)[];
 
 /** `bridge` of old, where Docker says `default`. */
@@ -27,11 +29,18 @@ export function normalizeNetworks({
   networks,
   ports,
   publishAll,
-}: RunOptions): Pick<NormalizedOptions, 'network' | 'networks'> {
-  const first = network ?? networks?.[0]?.network ?? (ports?.length || publishAll ? 'bridge' : 'none');
-  const mode = first === 'default' ? 'bridge' : first;
-  if (networks !== undefined && networks.length > 0) return {network: mode, networks};
-  return {network: mode, networks: isOwnNetwork(mode) ? [{network: mode}] : undefined};
+  links = [],
+}: RunOptions): Pick<NormalizedOptions, 'network' | 'networks' | 'links'> {
+  const isWanted = ports?.length || publishAll || links.length > 0;
+  const mode = network ?? networks?.[0]?.network ?? (isWanted ? 'bridge' : 'none');
+  const first = mode === 'default' ? 'bridge' : mode;
+  if (!isOwnNetwork(first)) {
+    const several = networks !== undefined && networks.length > 0 ? networks : undefined;
+    return {network: first, networks: several, links: links.map(parseLink)};
+  }
+  const [own = {network: first}, ...others] = networks ?? [];
+  const linked = links.length === 0 ? own : {...own, links: [...(own.links ?? []), ...links]};
+  return {network: first, networks: [linked, ...others], links: []};
 }
 
 /** A network that somebody made: not one of those that are always there, nor another container's. */
@@ -55,11 +64,13 @@ export function refuseNetworks({
   if (network !== networks[0]?.network)
     throw invalidOption(option, `networks must begin with ${JSON.stringify(network)}, the network`);
   const seen = new Set<string>();
-  for (const {network: name, aliases = [], ipv4Address, ipv6Address, macAddress} of networks) {
+  for (const {network: name, aliases = [], ipv4Address, ipv6Address, macAddress, links = []} of networks) {
     if (seen.has(name))
       throw invalidOption(option, `network ${JSON.stringify(name)} is specified multiple times`);
     seen.add(name);
     if (isOwnNetwork(name)) continue;
+    if (links.length > 0)
+      throw invalidOption(option, 'network-scoped links are only supported for user-defined networks');
     if (aliases.length > 0)
       throw invalidOption(option, 'network-scoped aliases are only supported for user-defined networks');
     if (ipv4Address !== undefined || ipv6Address !== undefined)
@@ -95,7 +106,7 @@ export function checkNetwork(option: string, value: unknown): void {
 /** All but the network's name. @throws CoracleError `ERR_INVALID_OPTION` */
 export function checkPlace(
   option: string,
-  {aliases, ipv4Address, ipv6Address, macAddress, driverOptions}: Omit<NetworkOptions, 'network'>,
+  {aliases, ipv4Address, ipv6Address, macAddress, driverOptions, links}: Omit<NetworkOptions, 'network'>,
 ): void {
   if (aliases !== undefined) {
     checkStrings(`${option}.aliases`, aliases);
@@ -116,6 +127,10 @@ export function checkPlace(
   if (macAddress !== undefined) {
     checkString(`${option}.macAddress`, macAddress);
     if (!isMac(macAddress)) throw invalidOption(option, `${macAddress} is not a valid mac address`);
+  }
+  if (links !== undefined) {
+    checkStrings(`${option}.links`, links);
+    for (const link of links) parseLink(link);
   }
   if (driverOptions !== undefined) checkStringRecord(`${option}.driverOptions`, driverOptions);
 }

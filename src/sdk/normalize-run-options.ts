@@ -1,4 +1,5 @@
 import type {Limits} from '../cgroup/index.js';
+import {CoracleError} from '../errors.js';
 import {resolveCapabilities} from './capabilities.js';
 import {cleanCgroupPath} from './cgroup-path.js';
 import {cleanPath, normalizeDevices, normalizeMounts} from './check-mounts.js';
@@ -7,9 +8,10 @@ import {checkRunOptions} from './check-run-options.js';
 import type {Configuration} from './config-file.js';
 import {DEFAULT_SHM_BYTES} from './docker-defaults.js';
 import {envKey} from './env-key.js';
+import type {Link} from './links.js';
 import type {LogConfig} from './log-config.js';
 import {type NameResolution, parseExtraHost} from './name-resolution.js';
-import {normalizeNetworks, refuseNetworks} from './normalize-networks.js';
+import {isOwnNetwork, normalizeNetworks, refuseNetworks} from './normalize-networks.js';
 import {parseExpose} from './parse-port.js';
 import type {
   Device,
@@ -76,6 +78,8 @@ export interface NormalizedOptions {
   readonly expose: readonly string[];
   readonly publishAll: boolean;
   readonly extraHosts: readonly string[];
+  /** To containers on the default bridge, by name or id. */
+  readonly links: readonly Link[];
   readonly dns: NameResolution;
   readonly pid: NonNullable<RunOptions['pid']>;
   readonly ipc: NonNullable<RunOptions['ipc']>;
@@ -201,6 +205,7 @@ function refuseContradictions(options: NormalizedOptions, verb: 'run' | 'create'
       "cannot share the host's network namespace when user namespaces are enabled",
     );
   }
+  refuseNameServers(options);
   if (options.autoRemove && options.restart !== undefined && options.restart.name !== 'no') {
     throw invalidOption('restart', "can't create 'AutoRemove' container with restart policy");
   }
@@ -235,13 +240,35 @@ function refuseSharedContradictions(options: NormalizedOptions): void {
   }
 }
 
+function refuseNameServers({network, networks = [], dns}: NormalizedOptions): void {
+  const isResolved = [network, ...networks.map(({network}) => network)].some(isOwnNetwork);
+  const loopback = dns.servers.find(server => /^\s*(127\.|::1\s*$)/.test(server));
+  if (!isResolved || loopback === undefined) return;
+  throw new CoracleError(
+    'ERR_UNSUPPORTED_OPTION',
+    `dns ${loopback.trim()} means the container's own loopback, where its resolver asks nobody`,
+    {hint: "Leave it out to ask the host's own name servers, or name another.", details: {option: 'dns'}},
+  );
+}
+
 /** dockerd's words: moby, runconfig/hostconfig_unix.go */
 function refuseJoinedNetwork(options: NormalizedOptions): void {
-  const {network, hostname, extraHosts, dns, ports, publishAll, expose} = options;
+  const {network, hostname, links, extraHosts, dns, ports, publishAll, expose} = options;
+  if (network === 'host' && links.length > 0) {
+    throw invalidOption(
+      'links',
+      "conflicting options: host type networking can't be used with links. This would result in undefined behavior",
+    );
+  }
   if (!network.startsWith('container:')) return;
   const clashes: readonly (readonly [option: string, isSaid: boolean, what: string])[] = [
     ['hostname', hostname !== undefined, 'hostname and the network mode'],
     ['dns', Object.values(dns).some(list => list.length > 0), 'dns and the network mode'],
+    [
+      'links',
+      links.length > 0,
+      "container type network can't be used with links. This would result in undefined behavior",
+    ],
     ['extraHosts', extraHosts.length > 0, 'custom host-to-IP mapping and the network mode'],
     ['ports', ports.length > 0 || publishAll, 'port publishing and the container type network mode'],
     ['expose', expose.length > 0, 'port exposing and the container type network mode'],

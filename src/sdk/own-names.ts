@@ -6,8 +6,10 @@ import {
   isPredefined,
   type OwnNetwork,
   removeOwnNetwork,
+  resolvableNames,
 } from '../network/index.js';
 import type {ContainerConfig} from './container-config.js';
+import {parseLink} from './links.js';
 
 /** Whether it finds others by name: on networks of somebody's own, as in Docker. */
 export function usesResolver(endpoints: readonly Pick<Endpoint, 'network'>[]): boolean {
@@ -20,11 +22,17 @@ export function ownNamesDirectory(directory: string): string {
 }
 
 export function ownNetwork(
-  _config: Pick<ContainerConfig, 'networks'>,
+  {networks = []}: Pick<ContainerConfig, 'networks'>,
   name: string,
   internal: boolean,
 ): OwnNetwork {
-  return {name, internal, links: {}};
+  const {links = []} = networks.find(({network}) => network === name) ?? {};
+  const aliases = links.flatMap(link => {
+    const {container, alias} = parseLink(link);
+    const [target, own] = [resolvableNames([container])[0], resolvableNames([alias])[0]];
+    return target === undefined || own === undefined ? [] : [[own, target] as const];
+  });
+  return {name, internal, links: Object.fromEntries(aliases)};
 }
 
 /** Of a container that runs: its resolver, if it has one, knows at once. */

@@ -101,7 +101,7 @@ export function prepareStart(
     },
     slots,
   );
-  const env = withHome([...processEnv(config), ...request.extraEnv], user);
+  const env = withHome([...processEnv(config, request.endpoint?.linked?.env), ...request.extraEnv], user);
   const input: PlanInput = {
     config,
     rootfs: {
@@ -170,10 +170,10 @@ export function hostsFile(
 ): string {
   const endpoints = endpoint?.endpoints ?? [];
   const addresses = endpoints.flatMap(({ipv4, ipv6}) => [ipv4.address, ...(ipv6 ? [ipv6.address] : [])]);
-  const text = facts.hosts(config, addresses);
   const {extraHosts = []} = config;
   const gateway = (wayOut(endpoints) ?? endpoints[0])?.ipv4.gateway ?? '127.0.0.1';
-  return extraHosts.length === 0 ? text : text + extraHostLines(extraHosts, gateway);
+  const others = extraHostLines(extraHosts, gateway) + (endpoint?.linked?.hosts ?? '');
+  return facts.hosts(config, addresses, others);
 }
 
 /** By its own resolver on a network of somebody's own, else by what the host has. */

@@ -1,4 +1,5 @@
 /** The host's resolv.conf for a container with a network of its own. Pure. moby, libnetwork/resolvconf */
+import {isIP} from 'node:net';
 import {NAME_SERVERS_MOST, type NameServer, RESOLVER_ADDRESS} from '../network/index.js';
 import {type NameResolution, resolvConfWith, valuesOf} from './name-resolution.js';
 
@@ -38,17 +39,15 @@ export function resolverConf(
 ): ResolverConf {
   const settings = options.length > 0 ? options : (valuesOf(host, 'options').at(-1) ?? []);
   const dots = settings.find(option => option.startsWith('ndots:'));
-  const told =
-    servers.length > 0
-      ? servers.map(server => server.trim())
-      : valuesOf(host, 'nameserver').map(([server = '']) => server);
+  const told = servers.length > 0 ? servers : valuesOf(host, 'nameserver').map(([server = '']) => server);
+  const usable = told.map(server => server.trim()).filter(server => isIP(server) !== 0);
   return {
     text: resolvConfWith(host, {
       servers: [RESOLVER_ADDRESS],
       search,
       options: dots === undefined ? [...settings, 'ndots:0'] : settings,
     }),
-    servers: (told.length > 0 ? told : PUBLIC_SERVERS).slice(0, NAME_SERVERS_MOST).map(server => {
+    servers: (usable.length > 0 ? usable : PUBLIC_SERVERS).slice(0, NAME_SERVERS_MOST).map(server => {
       const [address = '', link] = server.split('%');
       return {address, scope: link === undefined ? 0 : scopeOf(link)};
     }),

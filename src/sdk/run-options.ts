@@ -23,6 +23,8 @@ export interface NetworkOptions {
   readonly macAddress?: string;
   /** Taken and told; no driver here has any. @default {} */
   readonly driverOptions?: Readonly<Record<string, string>>;
+  /** Containers there by names of its own for them: `db:store` each. @default [] `--link` */
+  readonly links?: readonly string[];
 }
 
 /** A port of the host that leads to one of the container. */
@@ -127,6 +129,12 @@ export interface RunOptions {
   readonly network?: NetworkMode;
   /** Several networks, or more about one. The way out is by the one whose name comes first, as in Docker. @default `network` */
   readonly networks?: readonly NetworkOptions[];
+  /**
+   * Containers by names of its own for them, `db:store` or `db` each. On a network of one's own (the first, if there are
+   * several) they lead to whoever has the name there when it is asked for. On the default bridge they must run when this one
+   * starts; /etc/hosts and Docker's variables (`STORE_PORT_80_TCP_ADDR`) tell of them as they are then. @default [] `--link`
+   */
+  readonly links?: readonly string[];
   /** Ports of the host that lead to it; `network` is 'bridge' then unless it says otherwise. `--publish` */
   readonly ports?: readonly PublishedPort[];
   /** Ports that it listens on, `80/tcp`: `--expose`. Those of the image are added. */

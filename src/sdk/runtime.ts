@@ -47,7 +47,7 @@ import {type ContainerState, isUp} from './container-state.js';
 import {endLostCommands} from './end-lost-commands.js';
 import {type Health, readHealth} from './health-state.js';
 import {HostFacts} from './host-facts.js';
-import {openPorts} from './inspect-networks.js';
+import {openPorts, shownAttachments} from './inspect-networks.js';
 import {type ContainerInspect, inspectRecord} from './inspect-record.js';
 import {DEFAULT_LOG, logNameOf} from './log-config.js';
 import {readMonitorState} from './monitor-records.js';
@@ -532,6 +532,10 @@ export class Runtime implements AsyncDisposable {
       volumeMountpoint: name => this.store.volumes.find(name)?.Mountpoint ?? '',
       cgroupNamespace: 'private',
       execIds: readExecs(directory),
+      links: (config.links ?? []).flatMap(({container, alias}) => {
+        const linked = this.findContainer(container);
+        return linked === undefined ? [] : [`/${linked.name}:/${config.name}/${alias}`];
+      }),
       restarts: readMonitorState(directory)?.restarts ?? 0,
       connection: readEndpoints(directory),
       ...(health && {health}),
@@ -584,6 +588,16 @@ export class Runtime implements AsyncDisposable {
       .filter(({mounts}) => mounts.some(mount => mount.type === 'volume' && mount.name === name))
       .filter(record => this.stateOf(record).status !== 'removing')
       .map(({id}) => id);
+  }
+
+  /** @internal The networks that a container is to be on, by name. */
+  networksOf(config: Pick<ContainerConfig, 'network' | 'networks'>): {name: string; id: string}[] {
+    return shownAttachments(config)
+      .map(({network: name, networkId}) => ({
+        name,
+        id: networkId ?? this.networks.records.find(name)?.id ?? '',
+      }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** @internal The container that needs an image; a running one before others. */
@@ -684,11 +698,9 @@ export class Runtime implements AsyncDisposable {
   }
 
   async #removeOrphan(record: ContainerRecord | WaitingRecord): Promise<void> {
-    const endpoint = readEndpoints(this.placesOf(record).directory);
     const teardown = [
       ...this.#cgroupTeardown(record),
-      ...disconnectSteps(endpoint),
-      ...releaseSteps(this, endpoint),
+      ...this.#networkTeardown(record),
       ...removalSteps(this.placesOf(record), this.anonymousVolumes(record)),
     ];
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
@@ -762,7 +774,7 @@ export class Runtime implements AsyncDisposable {
     const watcher = readWatcher(directory);
     if (watcher !== undefined) await awaitHelpers([watcher.pid]);
     if (record.autoRemove) return this.#removeOrphan(record);
-    const teardown = [...this.#cgroupTeardown(record), ...disconnectSteps(readEndpoints(directory))];
+    const teardown = [...this.#cgroupTeardown(record), ...this.#networkTeardown(record)];
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
     const state = this.stateOf(record);
     const at = nowNanoseconds();
@@ -778,6 +790,11 @@ export class Runtime implements AsyncDisposable {
   /** @internal Of a container that does not run, with its lock held. */
   async removeCgroups(record: Pick<ContainerRecord, 'id' | 'cgroupParent'>): Promise<void> {
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown: this.#cgroupTeardown(record)}));
+  }
+
+  #networkTeardown(record: ContainerRecord | WaitingRecord) {
+    const connection = readEndpoints(this.placesOf(record).directory);
+    return [...disconnectSteps(connection), ...releaseSteps(this, connection)];
   }
 
   #cgroupTeardown({id, cgroupParent}: Pick<ContainerRecord, 'id' | 'cgroupParent'>) {

@@ -19,7 +19,7 @@ const common = {
   imageId: `sha256:${'1'.repeat(64)}`,
   labels: {},
   mounts: [],
-  network: 'none',
+  networks: [{name: 'none', id: '0c68de'}],
   exposedPorts: [],
 
   ports: [],
@@ -167,6 +167,8 @@ test(chooses, ['--filter', 'volume=data'], ['web']);
 test(chooses, ['-a', '--filter', 'before=web'], ['oom']);
 test(chooses, ['-a', '--filter', 'since=web'], ['job\u001b[2J']);
 test(chooses, ['--filter', 'ancestor=busybox', '--filter', 'network=none'], ['web']);
+test(chooses, ['--filter', 'ancestor=busybox', '--filter', 'network=0c'], ['web']);
+test(chooses, ['--filter', 'network=non'], []);
 
 test(chooses, ['-a', '--filter', 'ancestor=nope'], []);
 test(chooses, ['-a', '--filter', 'ancestor=sha256:1111'], ['job\u001b[2J', 'web', 'oom']);

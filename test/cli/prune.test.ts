@@ -8,6 +8,7 @@ const nothing = async () => ({deleted: [], reclaimedBytes: 0});
 const answers: Partial<Sdk> = {
   pruneContainers: async () => ({deleted: ['a', 'b'], reclaimedBytes: 6}),
   pruneImages: async () => ({deleted: [{untagged: 'a:1'}, {deleted: 'sha256:1'}], reclaimedBytes: 1_983_994}),
+  pruneNetworks: async () => ({deleted: ['n']}),
   pruneVolumes: async () => ({deleted: ['v'], reclaimedBytes: 0}),
 };
 const prune = (line: string, answered = answers) => command(line.split(' '), answered);
@@ -25,7 +26,7 @@ test('what was deleted is listed, and what that freed', async t => {
   t.is((await prune('container prune -f', {pruneContainers: nothing})).stdout, 'Total reclaimed space: 0B\n');
   t.is(
     (await prune('system prune -f --volumes')).stdout,
-    'Deleted Containers:\na\nb\n\nDeleted Volumes:\nv\n\nDeleted Images:\nuntagged: a:1\ndeleted: sha256:1\n\nTotal reclaimed space: 1.984MB\n',
+    'Deleted Containers:\na\nb\n\nDeleted Networks:\nn\n\nDeleted Volumes:\nv\n\nDeleted Images:\nuntagged: a:1\ndeleted: sha256:1\n\nTotal reclaimed space: 1.984MB\n',
   );
 });
 

@@ -37,7 +37,7 @@ const web: ContainerSummary = {
   state: {status: 'running', pid: 1, startedAt: '2026-01-01T00:00:00Z'},
   labels: {},
   mounts: [],
-  network: 'none',
+  networks: [],
   exposedPorts: [],
   ports: [],
 };

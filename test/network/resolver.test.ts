@@ -84,7 +84,7 @@ asRoot("what they do not know is asked of the servers of the host's network, ove
   t.deepEqual(await inside.ask('a.example', 'A'), {code: 0, truncated: false, records: ['10.9.8.7']});
   t.like(await inside.ask('a.example', 'A', 'tcp'), {records: ['10.9.8.7']});
   t.like(await inside.ask('web', 'TXT'), {code: 0, records: []});
-  t.deepEqual(server.asked, ['udp a.example', 'tcp a.example']);
+  t.deepEqual([...new Set(server.asked)], ['udp a.example', 'tcp a.example']); // it asks again when it has to wait
 });
 
 asRoot('what is too long for udp is cut, and comes whole over tcp', async t => {

@@ -4,6 +4,7 @@ import {homedir, tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {promisify} from 'node:util';
 import test from 'ava';
+import {parseNetwork} from '../../src/network/index.js';
 import {configPath, parseConfig, readConfigFile} from '../../src/sdk/config-file.js';
 import {normalizeRunOptions} from '../../src/sdk/normalize-run-options.js';
 import {resolveRoots} from '../../src/store/index.js';
@@ -19,6 +20,14 @@ const says = test.macro({
 
 test(says, {}, {});
 test(says, {'data-root': '/data', 'exec-root': '/run/x'}, {dataRoot: '/data', execRoot: '/run/x'});
+test(says, {bip: '192.168.5.1/24', mtu: 1400}, {bip: '192.168.5.1/24', mtu: 1400});
+test(
+  says,
+  {'default-address-pools': [{base: '10.200.0.0/16', size: 24}]},
+  {
+    pools: [{subnet: parseNetwork('10.200.0.0/16')!, size: 24}],
+  },
+);
 test(says, {'default-shm-size': '128m'}, {shmSizeBytes: 128 * 1024 * 1024});
 test(
   says,
@@ -47,11 +56,34 @@ test(refuses, '[]', /it must be an object, not an array/);
 test(refuses, 'null', /it must be an object, not null/);
 test(refuses, '{"data-rot": "/x"}', /unknown key data-rot; did you mean data-root\?/);
 test(refuses, '{"dataRoot": "/x"}', /unknown key dataRoot; did you mean data-root\?/);
-test(refuses, '{"hosts": []}', /unknown key hosts; known: allow-forwarding, cgroup-parent, data-root/);
+test(refuses, '{"hosts": []}', /unknown key hosts; known: allow-forwarding, bip, cgroup-parent, data-root/);
 test(refuses, '{"__proto__": {}}', /unknown key __proto__/);
 test(refuses, '{"data-root": 7}', /data-root must be a string, not 7/);
 test(refuses, '{"data-root": "x"}', /data-root must be an absolute path, not "x"/);
 test(refuses, '{"data-root": "/x\\u0000y"}', /data-root must not contain a NUL character/);
+test(
+  refuses,
+  '{"bip": "192.168.5.0/24"}',
+  /bip must be an address and its subnet such as "192\.168\.5\.1\/24"/,
+);
+test(refuses, '{"bip": "fd00::1/64"}', /bip must be an address and its subnet/);
+test(refuses, '{"mtu": 67}', /mtu must be a whole number from 68 to 65535, not 67/);
+test(refuses, '{"default-address-pools": {}}', /default-address-pools must be an array/);
+test(
+  refuses,
+  '{"default-address-pools": [{"base": "10.0.0.0/33", "size": 24}]}',
+  /default-address-pools\[0\]\.base must be a subnet of IPv4 such as "10\.200\.0\.0\/16", not "10\.0\.0\.0\/33"/,
+);
+test(
+  refuses,
+  '{"default-address-pools": [{"base": "10.0.0.0/16", "size": 8}]}',
+  /default-address-pools\[0\]\.size must be a whole number from 16 to 30, not 8/,
+);
+test(
+  refuses,
+  '{"default-address-pools": [{"bases": ""}]}',
+  /default-address-pools\[0\]\.bases; did you mean base\?/,
+);
 test(refuses, '{"default-shm-size": 67108864}', /default-shm-size must be a string/);
 test(refuses, '{"default-shm-size": "much"}', /default-shm-size must be a size such as "64m"/);
 test(refuses, '{"default-shm-size": "0"}', /default-shm-size must be more than nothing/);

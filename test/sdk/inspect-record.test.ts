@@ -28,6 +28,7 @@ const facts: InspectFacts = {
   logPath: '',
   cgroupNamespace: 'host',
   execIds: [],
+  links: [],
 };
 const CREATED: ContainerState = {status: 'created'};
 const RUNNING: ContainerState = {status: 'running', pid: 4711, startedAt: '2026-01-01T00:00:00.1Z'};

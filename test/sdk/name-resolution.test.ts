@@ -6,7 +6,7 @@ import {
   parseExtraHost,
   resolvConfWith,
 } from '../../src/sdk/name-resolution.js';
-import {reachableServers} from '../../src/sdk/resolv-conf.js';
+import {reachableServers, resolverConf} from '../../src/sdk/resolv-conf.js';
 
 const NOTHING = {servers: [], search: [], options: []};
 const HOST = 'search example.org\nnameserver 10.0.0.53\noptions ndots:2\n';
@@ -56,4 +56,38 @@ test('a name server on the loopback of the host is left out, and without any the
     reachableServers('search a.example\nnameserver 127.0.0.53\nnameserver ::1\n'),
     'search a.example\nnameserver 8.8.8.8\nnameserver 8.8.4.4\n',
   );
+});
+
+test("with a resolver of its own the host's servers are asked by that, those on its loopback as well", t => {
+  const host =
+    'search a.example\nnameserver 127.0.0.53\nnameserver fe80::1%eth0\nnameserver 10.0.0.53\nnameserver 10.0.0.54\n';
+  t.deepEqual(
+    resolverConf(host, undefined, link => (link === 'eth0' ? 7 : 0)),
+    {
+      text: 'search a.example\nnameserver 127.0.0.11\noptions ndots:0\n',
+      servers: [
+        {address: '127.0.0.53', scope: 0},
+        {address: 'fe80::1', scope: 7},
+        {address: '10.0.0.53', scope: 0},
+      ],
+      keepShortNames: false,
+    },
+  );
+  t.deepEqual(
+    resolverConf('nameserver nonsense\n').servers.map(({address}) => address),
+    ['8.8.8.8', '8.8.4.4'],
+  );
+});
+
+test('what was told comes before the host, and a number of dots of its own stays', t => {
+  t.deepEqual(resolverConf(HOST), {
+    text: 'search example.org\nnameserver 127.0.0.11\noptions ndots:2\n',
+    servers: [{address: '10.0.0.53', scope: 0}],
+    keepShortNames: true,
+  });
+  t.deepEqual(resolverConf(HOST, {servers: ['10.9.9.9 '], search: ['.'], options: ['timeout:1']}), {
+    text: 'nameserver 127.0.0.11\noptions timeout:1 ndots:0\n',
+    servers: [{address: '10.9.9.9', scope: 0}],
+    keepShortNames: false,
+  });
 });

@@ -69,6 +69,35 @@ asRoot('an alias leads to all that have it, a host name as well, on their networ
   t.is(await elsewhere.find(two.name), await addressOf(two, front));
 });
 
+asRoot(
+  "a link on a network of one's own leads to whoever has the name there, for its container alone",
+  async t => {
+    const network = await aNetwork();
+    await using asker = await anAsker({name: 'linked', network, links: ['later:db', 'linked:me']});
+    await using other = await anAsker({network});
+    t.is(await asker.find('db'), 'ESERVFAIL');
+    t.is(await asker.find('me'), await addressOf(asker.container, network));
+    const later = await stay({name: 'later', network});
+    t.teardown(() => end(later));
+    t.is(await asker.find('db'), await addressOf(later, network));
+    t.is(await asker.find(`db.${network}`), await addressOf(later, network));
+    t.is(await other.find('db'), 'ESERVFAIL');
+    const {HostConfig, NetworkSettings} = await asker.container.inspect();
+    t.is(HostConfig.Links, null);
+    t.deepEqual(NetworkSettings.Networks[network]?.Links, ['later:db', 'linked:me']);
+  },
+);
+
+asRoot(
+  "a name server on the container's own loopback is refused, since its resolver asks from outside",
+  async t => {
+    const network = await aNetwork();
+    await t.throwsAsync(own.run({network, dns: ['127.0.0.1'], command: ['true']}), {
+      code: 'ERR_UNSUPPORTED_OPTION',
+    });
+  },
+);
+
 asRoot('who is connected while it runs finds others there at once, and is found', async t => {
   const [front, back] = [await aNetwork(), await aNetwork()];
   const db = await stay({name: 'db', network: back});

@@ -1,5 +1,5 @@
 import {execFileSync} from 'node:child_process';
-import {existsSync, readdirSync, readFileSync, readlinkSync, statSync} from 'node:fs';
+import {existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {
   Container,
@@ -392,6 +392,76 @@ asRoot('networks that nobody is on are pruned, with their labels asked for', asy
   t.deepEqual((await pruneNetworks({withoutLabels: ['keep']}, {runtime})).deleted, ['idle']);
   t.deepEqual((await pruneNetworks({}, {runtime})).deleted, ['kept']);
 });
+
+asRoot.serial(
+  'the configuration file says where addresses come from, and what the default bridge is',
+  async t => {
+    const file = join(own.folder, 'config.json');
+    const pools = [{base: '10.77.0.0/22', size: 24}];
+    writeFileSync(file, JSON.stringify({bip: '10.78.0.9/24', mtu: 1380, 'default-address-pools': pools}));
+    await using runtime = await withConfiguration(file, () =>
+      Runtime.open({root: join(own.folder, 'told'), run: join(own.folder, 'told-run'), waiting: 0}),
+    );
+    await Image.hostShell({runtime});
+    const subnets = [];
+    for (const name of ['a', 'b', 'c', 'd'])
+      subnets.push((await Network.create(name, {}, {runtime})).inspect().IPAM.Config[0]?.Subnet);
+    t.deepEqual(subnets, ['10.77.0.0/24', '10.77.1.0/24', '10.77.2.0/24', '10.77.3.0/24']);
+    await t.throwsAsync(Network.create('e', {}, {runtime}), {
+      code: 'ERR_NETWORK_UNAVAILABLE',
+      message:
+        'could not find an available, non-overlapping IPv4 address pool among the defaults to assign to the network',
+    });
+    await t.throwsAsync(Network.create('f', {subnets: [{subnet: '10.78.0.0/16'}]}, {runtime}), {
+      code: 'ERR_SUBNET_IN_USE',
+    });
+    const container = await Container.run(
+      'host-shell',
+      {network: 'bridge', command: ['cat', '/sys/class/net/eth0/mtu', '-'], stdin: 'pipe'},
+      {runtime},
+    );
+    t.like((await container.inspect()).NetworkSettings, {IPAddress: '10.78.0.1', Gateway: '10.78.0.9'});
+    const bridge = (await Network.get('bridge', {runtime})).inspect();
+    t.deepEqual(bridge.IPAM.Config, [{Subnet: '10.78.0.0/24', Gateway: '10.78.0.9'}]);
+    t.is(bridge.Options['com.docker.network.driver.mtu'], '1380');
+    const output = textOf(container.stdout!);
+    container.stdin!.end();
+    t.is(await output, '1380\n');
+  },
+);
+
+withIp(
+  'what the host has a way to by the time that a container wants it is not given to a network',
+  async t => {
+    const roots = {root: join(own.folder, 'vpn'), run: join(own.folder, 'vpn-run')};
+    await using runtime = await Runtime.open({...roots, waiting: 0});
+    await Image.hostShell({runtime});
+    const network = await Network.create('moved', {}, {runtime});
+    const before = network.inspect().IPAM.Config[0]!.Subnet;
+    execFileSync('ip', ['link', 'add', 'vpn', 'type', 'bridge']);
+    t.teardown(() => execFileSync('ip', ['link', 'del', 'vpn']));
+    execFileSync('ip', ['link', 'set', 'vpn', 'up']);
+    execFileSync('ip', ['route', 'add', before.replace('.0.0/16', '.77.0/24'), 'dev', 'vpn']);
+    await using container = await Container.run(
+      'host-shell',
+      {network: 'moved', command: ['cat'], stdin: 'pipe'},
+      {runtime},
+    );
+    const after = (await Network.get('moved', {runtime})).inspect().IPAM.Config[0]!.Subnet;
+    t.not(after, before);
+    const {IPAddress} = (await container.inspect()).NetworkSettings.Networks['moved']!;
+    t.is(IPAddress.replace(/\.0\.2$/, '.0.0/16'), after);
+  },
+);
+
+async function withConfiguration<T>(file: string, work: () => Promise<T>): Promise<T> {
+  process.env['CORACLE_CONFIG'] = file;
+  try {
+    return await work();
+  } finally {
+    delete process.env['CORACLE_CONFIG'];
+  }
+}
 
 function links(): string[] {
   return readFileSync('/proc/net/dev', 'latin1')

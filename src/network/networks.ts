@@ -116,6 +116,7 @@ export class Networks {
       describeNetwork(id, name, options, {
         others,
         subnets: this.#choice.defaultSubnets(),
+        spared: this.#choice.sparedSubnets(others),
         routes: hostRoutes(),
         pools: this.#choice.pools,
       }),

@@ -80,6 +80,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./network-inspect.js'),
   },
   'network ls': {summary: 'List networks', load: () => import('./network-ls.js')},
+  backup: {
+    summary: 'Save a volume in a file, by a sidecar container',
+    load: () => import('./backup.js'),
+  },
+  restore: {summary: 'Bring back what backup saved', load: () => import('./restore.js')},
   'volume clone': {
     summary: 'Make a volume with the content of another one',
     load: () => import('./volume-clone.js'),

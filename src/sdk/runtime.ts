@@ -56,6 +56,7 @@ import {randomName} from './random-name.js';
 import {resolveSeccomp} from './read-seccomp-profile.js';
 import {RecentStarts} from './recent-starts.js';
 import {anonymousVolumesOf, containerEvent, endEvents, removalEvents} from './record-events.js';
+import {releasePaused} from './release-paused.js';
 import {restartsAfterLoss, restartsAtBoot} from './restart-after-loss.js';
 import {openSharedNamespaces, type SharedNamespaces} from './shared-namespaces.js';
 import {startDetached} from './start-detached.js';
@@ -608,6 +609,7 @@ export class Runtime implements AsyncDisposable {
     for (const record of orphans) if (!isAlive(record.owner!)) await this.#removeOrphan(record);
     for (const record of kept) await this.#repairKept(record);
     await containers.sweepUnfinished();
+    await releasePaused(this);
     await sweepVolumeUsers(this);
     await volumes.sweepOrphans(id => containers.find(id) !== undefined);
     if (this.networks.isUsed) await this.networks.tidy(id => this.mayRun(id));

@@ -73,6 +73,7 @@ import {isLauncherLoss, prepareProcess, type StartedProcess, startProcess} from 
 import {feedStdin} from './stdin-source.js';
 import {listProcesses, type ProcessList} from './top.js';
 import {updateContainer} from './update-container.js';
+import {volumeNames} from './use-volumes.js';
 import {type Readiness, untilHealthy, type WaitForOptions, waitFor} from './wait-for.js';
 import {pause, watchContainer} from './watch-container.js';
 import type {RuntimeEvent} from './watch-events.js';
@@ -364,6 +365,7 @@ export class Container implements AsyncDisposable {
     const source = stdin ?? (config.stdin === 'content' ? 'ignore' : config.stdin);
     const places = runtime.placesOf(config);
     endRun(places.directory);
+    await runtime.lookUpServers(volumeNames(config));
     const endpoint = await connectNetwork(runtime, config, readEndpoint(places.directory));
     if (endpoint !== undefined) writeEndpoint(runtime, places.directory, endpoint);
     const steps = keptSteps(places);

@@ -48,6 +48,7 @@ import {type ContainerInspect, inspectRecord, openPorts} from './inspect-record.
 import {DEFAULT_LOG, logNameOf} from './log-config.js';
 import {readMonitorState} from './monitor-records.js';
 import {formatNanoseconds, nowNanoseconds, parseNanoseconds} from './nanosecond-time.js';
+import {lookUpServer, serverOf, withServer} from './network-volumes.js';
 import type {Door, NormalizedOptions} from './normalize-run-options.js';
 import {PlanTemplates} from './plan-template.js';
 import {Pool} from './pool.js';
@@ -115,6 +116,8 @@ export class Runtime implements AsyncDisposable {
   #closed = false;
   readonly #runs = new Set<Promise<unknown>>();
   #starting = 0;
+  /** Addresses of servers of volumes, by name. */
+  readonly #servers = new Map<string, string>();
   /** Names of what was started again, and of what could not be. */
   readonly #again = {started: new Set<string>(), failed: new Set<string>()};
 
@@ -296,7 +299,21 @@ export class Runtime implements AsyncDisposable {
   /** @internal @throws `ERR_VOLUME_NOT_FOUND` */
   volume(name: string): StartVolume {
     const {volumes} = this.store;
-    return {directory: volumes.directory(name), fileSystem: volumes.fileSystem(name)};
+    const fileSystem = volumes.fileSystem(name);
+    const server = fileSystem && this.#servers.get(serverOf(fileSystem) ?? '');
+    return {
+      directory: volumes.directory(name),
+      fileSystem: fileSystem && server !== undefined ? withServer(fileSystem, server) : fileSystem,
+    };
+  }
+
+  /** @internal Before `volume` is asked for a mount: finds the servers of those that are on the network. @throws `ERR_VOLUME_MOUNT` */
+  async lookUpServers(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const fileSystem = this.store.volumes.fileSystem(name);
+      const server = fileSystem && serverOf(fileSystem);
+      if (server !== undefined) this.#servers.set(server, await lookUpServer(name, server));
+    }
   }
 
   /** @internal Whether a container has volumes that are file systems of their own. */

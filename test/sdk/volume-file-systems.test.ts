@@ -142,6 +142,29 @@ for (const [driverOptions, message, code] of [
   });
 }
 
+asRoot(
+  'the server of a volume on the network is looked up, and its address is what the kernel is told',
+  async t => {
+    const runtime = await own.runtime;
+    const nfs = (server: string) => ({
+      type: 'nfs',
+      device: ':/export',
+      o: `addr=${server},nolock,soft,timeo=1,retrans=1`,
+    });
+    await Volume.create({name: 'near', driverOptions: nfs('localhost')}, {runtime});
+    const nocopy = (name: string) => ({
+      mounts: [{type: 'volume', name, target: '/data', nocopy: true}] as const,
+    });
+    const error = await t.throwsAsync(own.start('true', nocopy('near')), {code: 'ERR_VOLUME_MOUNT'});
+    t.regex(error!.message, /mount :\/export:.*, data: addr=127\.0\.0\.1,nolock/);
+    await Volume.create({name: 'far', driverOptions: nfs('no-such-host.invalid')}, {runtime});
+    await t.throwsAsync(own.start('true', nocopy('far')), {
+      code: 'ERR_VOLUME_MOUNT',
+      message: /error resolving passed in network volume address: lookup no-such-host\.invalid: no such host/,
+    });
+  },
+);
+
 asRoot('a driver that is a plugin of Docker’s is refused, for existing volumes too', async t => {
   const runtime = await own.runtime;
   await Volume.create({name: 'plugged'}, {runtime});

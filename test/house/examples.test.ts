@@ -36,6 +36,11 @@ asRoot('prepared-container.mjs starts what it had prepared', async t => {
   t.regex(stderr, /^started \d+\.\d\d ms after it was asked for; ended with 0\n$/);
 });
 
+asRoot('backup-volume.mjs saves a volume that is written to, and reads what it restored', async t => {
+  const {stdout} = await example(t, 'backup-volume.mjs');
+  t.is(stdout, '2 entries saved and read back, 1 container stood still\nkept\n');
+});
+
 asRoot('command-in-container.mjs runs two commands in one container', async t => {
   const {stdout} = await example(t, 'command-in-container.mjs');
   t.is(stdout, "{ exitCode: 0, stdout: 'file\\n' }\na\nb\n{ kind: 'exit' }\n");

@@ -43,6 +43,11 @@ asRoot('two-services.mjs finds its server by name', async t => {
   t.is(stdout, 'hello, sailor\n');
 });
 
+asRoot('backup-volume.mjs saves a volume that is written to, and reads what it restored', async t => {
+  const {stdout} = await example(t, 'backup-volume.mjs');
+  t.is(stdout, '2 entries saved and read back, 1 container stood still\nkept\n');
+});
+
 asRoot('command-in-container.mjs runs two commands in one container', async t => {
   const {stdout} = await example(t, 'command-in-container.mjs');
   t.is(stdout, "{ exitCode: 0, stdout: 'file\\n' }\na\nb\n{ kind: 'exit' }\n");

@@ -33,7 +33,7 @@ function write(to: string, part: StartPart): void {
     places,
     transient: true,
     waits: part === 'whole' ? 'never' : 'before the program',
-    volumePath: (name: string) => runtime.volumePath(name),
+    volume: (name: string) => runtime.volume(name),
     bookkeeping: transientSteps(places, JSON.stringify(record)),
     networksDirectory: runtime.networks.liveDirectory,
     extraEnv: [],

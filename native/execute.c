@@ -128,12 +128,13 @@ int run_step(struct run *run, const struct ct_step *step)
         case CT_OP_OPEN: case CT_OP_CLOSE: case CT_OP_MKDIR: case CT_OP_WRITE: case CT_OP_CREATE: case CT_OP_SYMLINK:
         case CT_OP_MKNOD: case CT_OP_TARGET: case CT_OP_CHOWN: case CT_OP_CHMOD: case CT_OP_REMOVE_TREE:
         case CT_OP_RMDIR: case CT_OP_UNLINK: case CT_OP_PID_FILE: case CT_OP_PROC_WRITE: case CT_OP_KILL_CGROUP:
-        case CT_OP_ABSENT:
+        case CT_OP_ABSENT: case CT_OP_LOCK: case CT_OP_REMOVE_UNSHARED:
                 r = step_file(run, step);
                 break;
         case CT_OP_FSOPEN: case CT_OP_FSCONFIG_STRING: case CT_OP_FSCONFIG_FLAG: case CT_OP_FSCONFIG_FD:
         case CT_OP_FSMOUNT: case CT_OP_OPEN_TREE: case CT_OP_MOUNT_SETATTR: case CT_OP_MOVE_MOUNT: case CT_OP_CHROOT:
         case CT_OP_PIVOT: case CT_OP_MASK: case CT_OP_READ_ONLY: case CT_OP_UMOUNT: case CT_OP_MOUNT: case CT_OP_OVERLAY_OPTIONS:
+        case CT_OP_MOUNT_ONCE: case CT_OP_UNMOUNT_UNUSED:
                 r = step_mount(run, step);
                 break;
         case CT_OP_BOUNDING: case CT_OP_CAPSET: case CT_OP_AMBIENT: case CT_OP_GROUPS: case CT_OP_SETGID:

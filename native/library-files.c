@@ -436,6 +436,19 @@ int64_t ct_copy(int32_t from, int32_t to)
         }
 }
 
+int64_t ct_next_data(int32_t file, int64_t from, int64_t *range)
+{
+        off_t data = lseek(file, from, SEEK_DATA);
+        if (data < 0)
+                return errno == ENXIO ? 0 : -errno;
+        off_t hole = lseek(file, data, SEEK_HOLE);
+        if (hole < 0)
+                return -errno;
+        range[0] = data;
+        range[1] = hole;
+        return 1;
+}
+
 /* LOCK_EX, LOCK_SH or LOCK_UN; EWOULDBLOCK at once when another process holds it. */
 int64_t ct_flock(int32_t file, int32_t operation)
 {

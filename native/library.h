@@ -10,7 +10,7 @@
 
 /* The version of this library's exports; CORE_ABI of src/binding/native.ts mirrors it: change both in one commit. The
  * launcher's protocol has a version of its own (abi.h): launchers and monitors outlive the library that started them. */
-#define CT_LIBRARY_ABI 2
+#define CT_LIBRARY_ABI 3
 
 #define CT_EXPORT __attribute__((visibility("default")))
 
@@ -53,6 +53,8 @@ CT_EXPORT int64_t ct_stat(int32_t root, const char *path, struct ct_file *file);
 CT_EXPORT int64_t ct_readlink(int32_t root, const char *path, char *target, int64_t size);
 CT_EXPORT int64_t ct_readdir(int32_t directory, uint8_t *entries, int64_t size);
 CT_EXPORT int64_t ct_copy(int32_t from, int32_t to);
+/* The next stretch of a file that is no hole, from an offset on: range[0] to range[1]. 0 when only a hole is left. */
+CT_EXPORT int64_t ct_next_data(int32_t file, int64_t from, int64_t *range);
 /* The bytes of a regular file; -EFBIG when there are more, -EINVAL for anything else: a fifo or a device is not opened. */
 CT_EXPORT int64_t ct_read_file(int32_t root, const char *path, void *bytes, int64_t size);
 CT_EXPORT int64_t ct_flock(int32_t file, int32_t operation);

@@ -153,6 +153,12 @@ int open_in_root(struct run *run, int root, const char *path, uint32_t flags, ui
         return (int)openat2_path(root, path, O_PATH | O_CLOEXEC, 0, resolve);
 }
 
+/* EXDEV for a mount point, also when what is mounted there is a part of the same file system. */
+static long open_to_empty(int parent, const char *name)
+{
+        return openat2_path(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0, RESOLVE_NO_XDEV | RESOLVE_BENEATH);
+}
+
 /* Deletes what is below directory, an open descriptor that this function closes. Trees deeper than the bound are moved up to
  * top and deleted from there, so that neither descriptors nor stack grow with what a container made. */
 static int remove_children(int directory, int top, uint64_t device, int depth, uint32_t *moved)
@@ -184,11 +190,9 @@ static int remove_children(int directory, int top, uint64_t device, int depth, u
                                                 again |= r == 0;
                                         } else {
                                                 struct statx st;
-                                                long child = sys4(__NR_openat, directory, entry->name,
-                                                                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+                                                long child = open_to_empty(directory, entry->name);
                                                 if (child == -EACCES && sys3(__NR_fchmodat, directory, entry->name, 0700) == 0)
-                                                        child = sys4(__NR_openat, directory, entry->name,
-                                                                     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0);
+                                                        child = open_to_empty(directory, entry->name);
                                                 r = child < 0 ? child : sys5(__NR_statx, child, "", AT_EMPTY_PATH, STATX_TYPE, &st);
                                                 if (r == 0 && (((uint64_t)st.stx_dev_major << 32) | st.stx_dev_minor) != device)
                                                         r = -EXDEV;
@@ -428,12 +432,46 @@ static int is_symlink_to(struct run *run, int at, const char *path, const char *
         return text_equal(run->path, target);
 }
 
+/* Waits as long as the step and the teardown may: whoever holds it does so for as long as a mount takes. */
+static int lock_file(struct run *run, const struct ct_step *step, int at)
+{
+        uint64_t until = wait_end(run, step->x);
+        long fd = sys4(__NR_openat, at, step_s1(run, step), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd == -ENOENT)
+                return 0;
+        if (fd < 0)
+                return (int)fd;
+        for (long pause = 100;; pause = pause < 5000 ? pause * 2 : pause) {
+                long r = sys2(__NR_flock, fd, LOCK_EX_ | LOCK_NB_);
+                if (r == 0)
+                        return slot_set(run, step->out, (int)fd);
+                if (r != -EAGAIN || now_ns() >= until) {
+                        close_fd((int)fd);
+                        return r == -EAGAIN ? -EBUSY : (int)r;
+                }
+                sleep_us(pause);
+        }
+}
+
+/* The directory s2 has an entry for each that shares what is to be removed. */
+static int remove_unshared(const char *path, const char *users)
+{
+        long r = sys3(__NR_unlinkat, AT_FDCWD, users, AT_REMOVEDIR);
+        if (r == -ENOTEMPTY || r == -EEXIST)
+                return 0;
+        if (r == 0 || r == -ENOENT)
+                r = sys3(__NR_unlinkat, AT_FDCWD, path + text_length(path) + 1, 0);
+        return r == 0 || r == -ENOENT ? remove_tree(AT_FDCWD, path) : (int)r;
+}
+
 int step_file(struct run *run, const struct ct_step *step)
 {
         const char *s1 = step_s1(run, step), *s2 = step_s2(run, step);
         int at = slot_fd(run, step->at);
         uint32_t mode;
         long r;
+        if (at == -EBADF && step->op == CT_OP_REMOVE_UNSHARED)
+                return 0;
         if (at == -EBADF && step->at != -1)
                 return -EBADF;
         switch (step->op) {
@@ -479,6 +517,10 @@ int step_file(struct run *run, const struct ct_step *step)
                 return proc_write(run, step);
         case CT_OP_KILL_CGROUP:
                 return kill_cgroup(at, s1, wait_end(run, step->x));
+        case CT_OP_LOCK:
+                return lock_file(run, step, at);
+        case CT_OP_REMOVE_UNSHARED:
+                return remove_unshared(s1, s2);
         }
         return -ENOSYS;
 }

@@ -160,12 +160,42 @@ static int overlay_by_options(const struct run *run, const struct ct_step *step,
         return overlay.result;
 }
 
+static int is_mount_root(const char *path)
+{
+        struct statx st;
+        long r = sys5(__NR_statx, AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_TYPE, &st);
+        return r < 0 ? (int)r : (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+static int mount_once(const char *source, const char *type, uint64_t flags)
+{
+        const char *target = source + text_length(source) + 1;
+        int mounted = is_mount_root(target);
+        if (mounted != 0)
+                return mounted < 0 ? mounted : 0;
+        return (int)sys5(__NR_mount, source, target, type, flags, type + text_length(type) + 1);
+}
+
+/* The directory has an entry for each that uses the mount; the lock keeps others from making one meanwhile. */
+static int unmount_unused(const char *place, const char *users)
+{
+        long r = sys3(__NR_unlinkat, AT_FDCWD, users, AT_REMOVEDIR);
+        if (r == -ENOTEMPTY || r == -EEXIST)
+                return 0;
+        if (r < 0 && r != -ENOENT)
+                return (int)r;
+        r = sys2(__NR_umount2, place, CT_MNT_DETACH | CT_UMOUNT_NOFOLLOW);
+        return r == -EINVAL || r == -ENOENT ? 0 : (int)r;
+}
+
 int step_mount(struct run *run, const struct ct_step *step)
 {
         const char *s1 = step_s1(run, step), *s2 = step_s2(run, step);
         int at = slot_fd(run, step->at), other;
         struct ct_mount_attr attributes;
         long r;
+        if (at == -EBADF && step->op == CT_OP_UNMOUNT_UNUSED)
+                return 0;
         if (at == -EBADF && step->op != CT_OP_FSOPEN)
                 return -EBADF;
         switch (step->op) {
@@ -219,6 +249,10 @@ int step_mount(struct run *run, const struct ct_step *step)
         case CT_OP_UMOUNT:
                 r = sys2(__NR_umount2, s1, step->x);
                 return r == -EINVAL || r == -ENOENT ? 0 : (int)r;
+        case CT_OP_MOUNT_ONCE:
+                return mount_once(s1, s2, step->x);
+        case CT_OP_UNMOUNT_UNUSED:
+                return unmount_unused(s1, s2);
         case CT_OP_MOUNT:
                 r = sys1(__NR_fchdir, at);
                 return r < 0 ? (int)r : (int)sys5(__NR_mount, s1, ".", s2, step->x, s2 + text_length(s2) + 1);

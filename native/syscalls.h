@@ -72,6 +72,12 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f)
 #define CT_MS_PRIVATE (1 << 18)
 #define CT_MS_REC 16384
 #define CT_MNT_DETACH 2
+#define CT_UMOUNT_NOFOLLOW 8
+#define LOCK_EX_ 2
+#define LOCK_NB_ 4
+#ifndef STATX_ATTR_MOUNT_ROOT
+#define STATX_ATTR_MOUNT_ROOT 0x2000   /* Linux 5.8 */
+#endif
 
 struct ct_mount_attr {
         uint64_t set, clear, propagation, userns_fd;

@@ -214,6 +214,16 @@ export async function copyContent(from: number, to: number, subject: Path): Prom
   checked(await ct_copy.async(from, to), 'copy', subject);
 }
 
+/** The stretches of an open file that are no holes, as the file system tells: lseek(2), SEEK_DATA. Moves its offset. */
+export function* dataRanges(file: number): Generator<{readonly start: number; readonly end: number}> {
+  const range = Buffer.alloc(16);
+  for (let from = 0; checked(ct_next_data(file, from, range), 'lseek', '') === 1; ) {
+    const [start, end] = [0, 8].map(at => Number(range.readBigInt64LE(at)));
+    yield {start: start!, end: end!};
+    from = end!;
+  }
+}
+
 export const LOCK_SHARED = 1;
 export const LOCK_EXCLUSIVE = 2;
 export const LOCK_NONE = 8;
@@ -330,6 +340,9 @@ const ct_readdir = declare<[number, Bytes, number]>(
   'int64_t ct_readdir(int32_t directory, void *entries, int64_t size)',
 );
 const ct_copy = declare<[number, number]>('int64_t ct_copy(int32_t from, int32_t to)');
+const ct_next_data = declare<[number, number, Bytes]>(
+  'int64_t ct_next_data(int32_t file, int64_t from, void *range)',
+);
 const ct_read_file = declare<[Root, Bytes, Bytes, number]>(
   'int64_t ct_read_file(int32_t root, const void *path, void *bytes, int64_t size)',
 );

@@ -37,6 +37,7 @@ export {
   copyContent,
   Descriptor,
   type DirectoryEntry,
+  dataRanges,
   type FileStatus,
   fileSystemMagic,
   getXattrBelow,

@@ -94,6 +94,10 @@ export const OPCODES = {
   pass: 84,
   resolve: 85,
   socketInside: 86,
+  lock: 90,
+  mountOnce: 91,
+  unmountUnused: 92,
+  removeUnshared: 93,
 } as const;
 
 export type OpcodeName = keyof typeof OPCODES;

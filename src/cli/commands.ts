@@ -91,7 +91,16 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   'network ls': {summary: 'List networks', load: () => import('./network-ls.js')},
   'network prune': {summary: 'Remove all unused networks', load: () => import('./network-prune.js')},
   'network rm': {summary: 'Remove one or more networks', load: () => import('./network-rm.js')},
+  'volume clone': {
+    summary: 'Make a volume with the content of another one',
+    load: () => import('./volume-clone.js'),
+  },
   'volume create': {summary: 'Create a volume', load: () => import('./volume-create.js')},
+  'volume export': {
+    summary: "Export a volume's content as a tar archive",
+    load: () => import('./volume-export.js'),
+  },
+  'volume import': {summary: 'Make a volume from a tar archive', load: () => import('./volume-import.js')},
   'volume inspect': {
     summary: 'Display detailed information on volumes',
     load: () => import('./volume-inspect.js'),

@@ -15,7 +15,7 @@ import {checkCpus, checkEnv, checkInteger, checkLabel, checkSysctl, checkUint16}
 import {parseNetworkFlag} from './network-flags.js';
 
 const NETWORKS_LATER = 'it comes with a later release';
-const SHARING_LATER = 'sharing volumes and cgroup namespaces comes with a later release';
+const SHARING_LATER = 'sharing cgroup namespaces comes with a later release';
 
 const checkSignedSize = (text: string) => {
   if (text !== '-1') parseSize(text);
@@ -241,6 +241,8 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {name: 'uts', type: 'string', summary: 'UTS namespace to use'},
   {name: 'userns', type: 'string', summary: 'User namespace to use: host'},
   {name: 'volume', short: 'v', type: 'list', summary: 'Bind mount a volume'},
+  {name: 'volume-driver', type: 'string', summary: 'Optional volume driver for the container: local'},
+  {name: 'volumes-from', type: 'list', summary: 'Mount volumes from the specified container(s)'},
   {
     name: 'when-unavailable',
     type: 'string',
@@ -254,13 +256,12 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {name: 'net', type: 'network', summary: '', hidden: true, check: parseNetworkFlag},
   {name: 'net-alias', type: 'list', summary: '', hidden: true},
   ...unsupported(NETWORKS_LATER, ['link', 'link-local-ip']),
-  ...unsupported(SHARING_LATER, ['cgroupns', 'volumes-from']),
+  ...unsupported(SHARING_LATER, ['cgroupns']),
   ...unsupported('there is one way to run containers here', ['runtime', 'isolation', 'annotation']),
   ...unsupported('name the devices: --device', ['device-cgroup-rule']),
   // Refused with their reasons.
   {name: 'gpus', type: 'gpu-request', summary: '', hidden: true},
   {name: 'storage-opt', type: 'list', summary: '', hidden: true},
-  ...unsupported('volumes are local: create them with coracle volume create', ['volume-driver']),
   ...unsupported('the kernel has no such limit any more', [
     'cpu-rt-period',
     'cpu-rt-runtime',

@@ -64,6 +64,7 @@ export async function containerOptions(call: Call, world: World): Promise<RunOpt
     ),
     deadlineMs: mapped(call.value('timeout'), parseDuration),
     mounts: mountsOf(call, world),
+    ...listed('volumesFrom', call.values('volumes-from')),
     devices: call.values('device').map(text => asClient(() => parseDevice(text))),
     shmSizeBytes: mapped(call.value('shm-size'), parseSize) || undefined,
     readOnly: call.has('read-only'),
@@ -188,13 +189,19 @@ function swappiness(text: string | undefined): number | undefined {
 
 function mountsOf(call: Call, {directory}: World): readonly Mount[] {
   return [
-    ...call.values('volume').map(text => volume(text, directory)),
+    // The client keeps them in a map: what is said twice is said once.
+    ...[...new Set(call.values('volume'))].map(text => withDriver(volume(text, directory), call)),
     ...call.values('mount').map(text => {
       const mount = parseMount(text);
       return mount.type === 'bind' ? {...mount, source: fromHere(mount.source, directory)} : mount;
     }),
     ...call.values('tmpfs').map(parseTmpfs),
   ];
+}
+
+function withDriver(mount: Mount, call: Call): Mount {
+  const driver = call.value('volume-driver') || undefined;
+  return mount.type === 'volume' && driver !== undefined ? {...mount, driver} : mount;
 }
 
 /** `./data:/data` is a directory of the host's for the client, which resolves it. */
@@ -204,6 +211,9 @@ function volume(text: string, directory: string): Mount {
   if (parts.includes('') && parts.length > 1) {
     throw new ClientError(`invalid spec: ${text}: empty section between colons`);
   }
+  // The client takes one letter and a colon for a drive of Windows.
+  const sections = /^[a-z]:/i.test(text) ? parts.length - 1 : parts.length;
+  if (sections > 3) throw new ClientError(`invalid spec: ${text}: too many colons`);
   const [source = '', ...rest] = parts;
   return parseVolume(rest.length > 0 ? [fromHere(source, directory), ...rest].join(':') : text);
 }

@@ -3,6 +3,7 @@ import {archiveHostPath, extractOnHost, hostPathStatus, type PathStatus} from '.
 import {ClientError} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
 import type {Sdk} from './sdk.js';
+import {writeBytes} from './write-bytes.js';
 
 export const command: Command = {
   name: 'cp',
@@ -63,7 +64,7 @@ async function copyOut(
   const path = call.has('follow-link') ? await followed(opened, container, source) : source;
   if (destination === '-') {
     await opened.statPath(container, path);
-    for await (const bytes of opened.getArchive(container, path)) await written(stdout, bytes);
+    for await (const bytes of opened.getArchive(container, path)) await writeBytes(stdout, bytes);
     return;
   }
   const status = await opened.statPath(container, path);
@@ -198,9 +199,4 @@ function wantedName(path: string): string {
 
 function renaming(from: string, to: string | undefined) {
   return to === undefined || from === to ? undefined : {from, to};
-}
-
-async function written(stdout: Context['stdout'], bytes: Uint8Array): Promise<void> {
-  if (stdout.write(bytes) !== false || !('once' in stdout)) return;
-  await new Promise(done => (stdout as unknown as NodeJS.WritableStream).once('drain', done));
 }

@@ -135,6 +135,11 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     inspectNetwork: async name => (await Network.get(name, here)).inspect(),
 
     createVolume: async options => (await Volume.create(options, here)).name,
+    cloneVolume: async (from, to, options) => (await (await Volume.get(from, here)).clone(to, options)).name,
+    importVolume: async (name, source, options) => (await Volume.import(name, source, options, here)).name,
+    exportVolume: async function* (name) {
+      yield* (await Volume.get(name, here)).export();
+    },
     listVolumes: async () =>
       (await Volume.list(here)).map(volume => ({
         name: volume.name,

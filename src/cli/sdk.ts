@@ -113,7 +113,14 @@ export interface Sdk {
   createVolume(options: {
     readonly name?: string;
     readonly labels: Readonly<Record<string, string>>;
+    readonly driver?: string;
+    readonly driverOptions?: Readonly<Record<string, string>>;
   }): Promise<string>;
+  /** Both return the new volume's name. */
+  cloneVolume(from: string, to: string, options: VolumeLabels): Promise<string>;
+  importVolume(name: string, source: Readable, options: VolumeLabels): Promise<string>;
+  /** As a tar archive. */
+  exportVolume(name: string): AsyncIterable<Uint8Array>;
   listVolumes(): Promise<readonly VolumeSummary[]>;
   inspectVolume(name: string): Promise<unknown>;
   removeVolume(name: string, options: {readonly force: boolean}): Promise<void>;
@@ -253,6 +260,10 @@ export interface NetworkSummary {
   readonly ipv6: boolean;
   /** Some container is on it now. */
   readonly inUse: boolean;
+}
+
+export interface VolumeLabels {
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 export interface VolumeSummary {

@@ -1,7 +1,7 @@
-import {CoracleError} from '../errors.js';
 import {ClientError} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
 import {checkLabel} from './flag-checks.js';
+import {keyValues} from './key-values.js';
 
 export const command: Command = {
   name: 'volume create',
@@ -15,13 +15,18 @@ export const command: Command = {
       name: 'opt',
       short: 'o',
       type: 'map',
-      summary: '',
-      unsupported: 'drivers and their options come with a later release',
+      summary: 'Set driver specific options (default map[]): type, device and o, as mount(8) has them',
     },
   ],
   least: 0,
   most: 1,
-  examples: ['coracle volume create data', 'coracle volume create --label backup=daily data'],
+  examples: [
+    'coracle volume create data',
+    'coracle volume create --label backup=daily data',
+    'coracle volume create -o type=tmpfs -o device=tmpfs -o o=size=100m,uid=1000 scratch',
+    'coracle volume create -o type=none -o o=bind -o device=/srv/data data',
+    'coracle volume create -o type=nfs -o o=addr=192.0.2.7,nfsvers=4 -o device=:/export data',
+  ],
   run,
 };
 
@@ -33,17 +38,14 @@ async function run(call: Call, {sdk, stdout}: Context): Promise<number> {
     );
   }
   const name = call.words[0] ?? flagged;
-  const driver = call.value('driver') ?? 'local';
-  if (driver !== 'local') {
-    const plugin = `error looking up volume plugin ${driver}: plugin ${JSON.stringify(driver)} not found`;
-    throw new CoracleError('ERR_INVALID_OPTION', name === undefined ? plugin : `create ${name}: ${plugin}`);
-  }
-  const labels = Object.fromEntries(
-    call.values('label').map(text => {
-      const [key = '', ...value] = text.split('=');
-      return [key, value.join('=')];
-    }),
-  );
-  stdout.write(`${await (await sdk()).createVolume({labels, ...(name !== undefined && {name})})}\n`);
+  const driver = call.value('driver');
+  const driverOptions = keyValues(call.values('opt'));
+  const created = await (await sdk()).createVolume({
+    labels: keyValues(call.values('label')),
+    ...(driver !== undefined && {driver}),
+    ...(Object.keys(driverOptions).length > 0 && {driverOptions}),
+    ...(name !== undefined && {name}),
+  });
+  stdout.write(`${created}\n`);
   return 0;
 }

@@ -51,7 +51,7 @@ export const USER_CHAIN = 'DOCKER-USER';
 /**
  * Of IPv4.
  * @param bridge a chain whose rules let this one's packets pass in both directions is left out
- * @throws `ERR_SYSTEM_CALL` when the kernel has no nf_tables
+ * @throws NativeFailure when the kernel has no nf_tables
  */
 export async function foreignDrops(hook: ForeignDrop['hook'], bridge?: string): Promise<ForeignDrop[]> {
   const chains = parseBaseChains(ask(listChains()));

@@ -18,6 +18,7 @@ import {ownCopy, type RecentStart} from './recent-starts.js';
 import type {RunOptions, StdinSource} from './run-options.js';
 import {Runtime} from './runtime.js';
 import {isLauncherLoss, type StartedProcess, startProcess} from './start-process.js';
+import {claimVolumes} from './use-volumes.js';
 
 export interface RunRequest {
   readonly runtime: Runtime;
@@ -145,21 +146,28 @@ export async function startTransient<T>(
     const named = random ? {...subject, config: {...config, name: randomName(attempt)}} : subject;
     let planned: PlannedStart | undefined;
     let endpoint: Connection | undefined;
+    const claims = hasVolumes(config) ? await claimVolumes(runtime, config, stored) : undefined;
     try {
       endpoint = connects(named.config) ? await connectNetwork(runtime, named.config) : undefined;
       planned = planTransientStart(runtime, named, waits, endpoint);
       return await begin(planned);
     } catch (error) {
+      claims?.[Symbol.dispose](); // or they could not go
       releaseAll(runtime, endpoint); // should the teardown not have
       if (await runtime.isWorthAnotherName(error, wanted, attempt)) {
-        await runtime.makeVolumes(config, stored); // the failed start took the anonymous ones with it
-        continue;
+        continue; // the failed start took the anonymous volumes with it: claiming makes them again
       }
       if (isLauncherLoss(error) && planned !== undefined) await runtime.tidyLost(planned.record);
       await runtime.forgetVolumes(config);
       throw error;
+    } finally {
+      claims?.[Symbol.dispose]();
     }
   }
+}
+
+function hasVolumes({mounts}: ContainerConfig): boolean {
+  return mounts.some(({type}) => type === 'volume');
 }
 
 /** A start whose surroundings are there already. */

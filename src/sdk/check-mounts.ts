@@ -7,6 +7,7 @@ import {
   checkOneOf,
   checkRecord,
   checkString,
+  checkStringRecord,
   describe,
   invalidOption,
 } from './check-option.js';
@@ -14,8 +15,23 @@ import type {BindMount, Device, Mount, TmpfsMount, VolumeMount} from './run-opti
 
 const COMMON = ['type', 'target', 'readOnly', 'writtenAs'] as const;
 const KEYS = {
-  bind: [...COMMON, 'source', 'propagation', 'createSource', 'nonRecursive'] satisfies (keyof BindMount)[],
-  volume: [...COMMON, 'name', 'nocopy'] satisfies (keyof VolumeMount)[],
+  bind: [
+    ...COMMON,
+    'source',
+    'propagation',
+    'createSource',
+    'nonRecursive',
+    'writableBelow',
+  ] satisfies (keyof BindMount)[],
+  volume: [
+    ...COMMON,
+    'name',
+    'nocopy',
+    'subpath',
+    'driver',
+    'driverOptions',
+    'labels',
+  ] satisfies (keyof VolumeMount)[],
   tmpfs: [
     ...COMMON,
     'sizeBytes',
@@ -147,7 +163,8 @@ function checkTarget(option: string, {type, target}: Mount): void {
   }
 }
 
-function checkBind(option: string, {source, propagation, createSource, nonRecursive}: BindMount): void {
+function checkBind(option: string, mount: BindMount): void {
+  const {source, propagation, createSource, nonRecursive, writableBelow} = mount;
   checkString(`${option}.source`, source);
   if (!source.startsWith('/')) {
     throw invalidOption(
@@ -155,13 +172,25 @@ function checkBind(option: string, {source, propagation, createSource, nonRecurs
       `invalid mount config for type "bind": invalid mount path: '${source}' mount path must be absolute`,
     );
   }
-  if (propagation !== undefined) checkOneOf(`${option}.propagation`, propagation, PROPAGATIONS);
+  if (propagation !== undefined && !(PROPAGATIONS as readonly unknown[]).includes(propagation)) {
+    throw invalidOption(
+      `${option}.propagation`,
+      `invalid mount config for type "bind": invalid propagation mode: ${propagation}`,
+      PROPAGATIONS.join(', '),
+    );
+  }
   if (createSource !== undefined) checkBoolean(`${option}.createSource`, createSource);
   if (nonRecursive !== undefined) checkBoolean(`${option}.nonRecursive`, nonRecursive);
+  if (writableBelow !== undefined) checkBoolean(`${option}.writableBelow`, writableBelow);
 }
 
-function checkVolume(option: string, {name, nocopy}: VolumeMount): void {
+function checkVolume(option: string, mount: VolumeMount): void {
+  const {name, nocopy, subpath, driver, driverOptions, labels} = mount;
   if (nocopy !== undefined) checkBoolean(`${option}.nocopy`, nocopy);
+  if (driver !== undefined) checkString(`${option}.driver`, driver);
+  if (driverOptions !== undefined) checkStringRecord(`${option}.driverOptions`, driverOptions);
+  if (labels !== undefined) checkStringRecord(`${option}.labels`, labels);
+  if (subpath !== undefined) checkSubpath(`${option}.subpath`, subpath);
   if (name === undefined) return;
   checkString(`${option}.name`, name);
   if (name.length < 2) {
@@ -176,6 +205,16 @@ function checkVolume(option: string, {name, nocopy}: VolumeMount): void {
       `create ${name}: ${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
     );
   }
+}
+
+function checkSubpath(option: string, subpath: string): void {
+  checkString(option, subpath);
+  const components = subpath.split('/');
+  if (subpath !== '' && !subpath.startsWith('/') && !components.includes('..')) return;
+  throw invalidOption(
+    option,
+    'invalid mount config for type "volume": subpath must be a relative path within the volume',
+  );
 }
 
 function checkTmpfs(option: string, mount: TmpfsMount): void {

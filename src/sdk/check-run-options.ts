@@ -22,6 +22,7 @@ import {nearestName} from './nearest-name.js';
 import {checkNetworkMode, checkNetworks} from './normalize-networks.js';
 import {parseExpose} from './parse-port.js';
 import {parseSignal} from './parse-signal.js';
+import {parseVolumesFrom} from './parse-volumes-from.js';
 import type {
   Device,
   IdRange,
@@ -76,6 +77,10 @@ export const RUN_OPTION_CHECKS = {
   deadlineMs: (option, value) => checkInteger(option, value, 1, GREATEST_DELAY_MS),
   startDeadlineMs: (option, value) => checkInteger(option, value, 1, GREATEST_DELAY_MS),
   mounts: (_, value) => void normalizeMounts(value as readonly Mount[]),
+  volumesFrom: (option, value) => {
+    checkStrings(option, value);
+    for (const text of value) parseVolumesFrom(text);
+  },
   devices: (_, value) => void normalizeDevices(value as readonly Device[]),
   shmSizeBytes: (option, value) => {
     if (typeof value === 'number' && value < 0)

@@ -10,6 +10,7 @@ import type {NameResolution} from './name-resolution.js';
 import {formatNanoseconds} from './nanosecond-time.js';
 import type {NormalizedOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
+import {parseVolumesFrom} from './parse-volumes-from.js';
 import type {
   BindMount,
   NetworkMode,
@@ -58,8 +59,10 @@ export interface ContainerConfig extends Unchanged {
   readonly deadlineMs: number | null;
   readonly stdin: 'ignore' | 'pipe' | 'inherit' | 'content';
   readonly seccomp: ResolvedSeccomp;
-  /** The caller's mounts, then the image's volumes that nothing else covers. */
+  /** The caller's mounts, those of other containers, then the image's volumes that nothing else covers. */
   readonly mounts: readonly ConfiguredMount[];
+  /** Containers whose mounts it has, as written. Absent: none. */
+  readonly volumesFrom?: readonly string[];
   /** Which streams whoever made it meant to stay with, as Docker's client says; absent: all that there are. */
   readonly attach?: readonly ('stdin' | 'stdout' | 'stderr')[];
   /** Of its output while it is detached; absent: Docker's default. */
@@ -133,9 +136,15 @@ export interface NetworkAttachment extends Omit<NetworkOptions, 'network'> {
   readonly networkId?: string;
 }
 
-export type ConfiguredMount = BindMount | TmpfsMount | ConfiguredVolume;
+export type ConfiguredMount = ConfiguredBind | TmpfsMount | ConfiguredVolume;
+/** `inherited` from another container. */
+export type ConfiguredBind = BindMount & {readonly inherited?: true};
 /** `anonymous` volumes are removed with the container by `--rm` and `rm -v`. */
-export type ConfiguredVolume = VolumeMount & {readonly name: string; readonly anonymous: boolean};
+export type ConfiguredVolume = VolumeMount & {
+  readonly name: string;
+  readonly anonymous: boolean;
+  readonly inherited?: true;
+};
 
 export interface ConfiguredImage {
   readonly id: string;
@@ -159,6 +168,8 @@ export interface ContainerIdentity {
   readonly anonymousVolumeName: () => string;
   /** The host name of another container, whose network it shares. @throws `ERR_CONTAINER_NOT_FOUND` */
   readonly hostnameOf: (nameOrId: string) => string;
+  /** The mounts of a container by name or beginning. @throws `ERR_CONTAINER_NOT_FOUND` */
+  readonly mountsOf: (nameOrId: string) => readonly ConfiguredMount[];
   /** The id of a container by name or beginning. @throws `ERR_CONTAINER_NOT_FOUND` */
   readonly idOf: (nameOrId: string) => string;
 }
@@ -180,6 +191,7 @@ export function makeContainerConfig(
     attachments,
     anonymousVolumeName,
     hostnameOf,
+    mountsOf,
     idOf,
   }: ContainerIdentity,
 ): ContainerConfig {
@@ -221,7 +233,13 @@ export function makeContainerConfig(
     ulimits: options.ulimits,
     deadlineMs: options.deadlineMs ?? null,
     startDeadlineMs: options.startDeadlineMs,
-    mounts: mergeMounts(options.mounts, imageVolumes, anonymousVolumeName),
+    mounts: mergeMounts(
+      options.mounts,
+      inheritedMounts(options.volumesFrom, mountsOf),
+      imageVolumes,
+      anonymousVolumeName,
+    ),
+    ...(options.volumesFrom.length > 0 && {volumesFrom: options.volumesFrom}),
     devices: options.devices,
     shmSizeBytes: options.shmSizeBytes,
     readOnly: options.readOnly,
@@ -329,6 +347,7 @@ function mergedWorkdir(workdir: string | undefined): string {
 
 function mergeMounts(
   mounts: ResolvedOptions['mounts'],
+  inherited: readonly ConfiguredMount[],
   imageVolumes: readonly string[],
   anonymousVolumeName: () => string,
 ): readonly ConfiguredMount[] {
@@ -336,6 +355,8 @@ function mergeMounts(
     if (mount.type !== 'volume') return mount;
     return {...mount, name: mount.name ?? anonymousVolumeName(), anonymous: mount.name === undefined};
   });
+  const own = new Set(configured.map(({target}) => target));
+  configured.push(...inherited.filter(({target}) => !own.has(target)));
   const covered = new Set(configured.map(({target}) => target));
   for (const target of imageVolumes) {
     if (covered.has(target)) continue;
@@ -348,6 +369,23 @@ function mergeMounts(
     });
   }
   return configured;
+}
+
+/** Of two that have something at one place the later wins. File systems in memory are their container's alone. */
+function inheritedMounts(
+  volumesFrom: readonly string[],
+  mountsOf: ContainerIdentity['mountsOf'],
+): readonly ConfiguredMount[] {
+  const byTarget = new Map<string, ConfiguredMount>();
+  for (const {container, readOnly} of volumesFrom.map(parseVolumesFrom)) {
+    for (const {writtenAs, ...mount} of mountsOf(container)) {
+      if (mount.type === 'tmpfs') continue;
+      const common = {...mount, inherited: true, ...(readOnly && {readOnly})} as const;
+      byTarget.delete(mount.target);
+      byTarget.set(mount.target, common.type === 'volume' ? {...common, nocopy: true} : common);
+    }
+  }
+  return [...byTarget.values()];
 }
 
 /** What its types do not say of an image's config, which is foreign input. */

@@ -20,6 +20,7 @@ import type {ContainerState, Exit} from './container-state.js';
 import {exitOfRecord, readMonitorState, type WaitedRecord} from './monitor-records.js';
 import {formatNanoseconds} from './nanosecond-time.js';
 import {writableSteps} from './plan-rootfs.js';
+import {removeVolumeSteps} from './plan-volumes.js';
 import {NAME_STAGE} from './start-failure.js';
 
 /** `config.json`. A container that removes itself names the launcher it belongs to: without it, it is rubbish. */
@@ -181,7 +182,7 @@ function watcher(): ProcessIdentity {
  * The name goes first: whoever takes it again must not find it gone a moment later. Only this container's is released: a
  * start that found its name taken is torn down like any other. The record stays when a volume did: while it is there, the
  * next open removes the rest. The writable layer of one that lives as long as its run goes last: its path tells whose it is.
- * A volume is none any more before its files go, one after the other.
+ * A volume is none any more before its files go, one after the other; one that another container has as well stays.
  * @param volumes directories of its anonymous volumes
  */
 export function removalSteps(
@@ -191,10 +192,7 @@ export function removalSteps(
   const own = [...new Set([directory, writable])];
   return [
     {op: 'unlink', stage: 'release the name', at: HOST, s1: name, s2: id, record: true},
-    ...volumes.flatMap((path): Step[] => [
-      {op: 'unlink', stage: 'remove a volume', at: HOST, s1: `${path}/volume.json`},
-      {op: 'removeTree', stage: 'remove a volume', at: HOST, s1: path},
-    ]),
+    ...volumes.flatMap(path => removeVolumeSteps(path, id)),
     ...own.map(
       (path): Step => ({
         op: 'removeTree',

@@ -109,7 +109,7 @@ async function startSurroundings(runtime: Runtime, record: ContainerRecord): Pro
     places,
     transient: false,
     waits: 'before exec',
-    volumePath: name => runtime.volumePath(name),
+    volume: name => runtime.volume(name),
     bookkeeping: {
       host: keptSteps(places).host, // should this process die, the next open removes the rest
       started: [{op: 'pidFile', stage: 'record', at: HOST, s1: heldPath, x: 0o600, record: true}],

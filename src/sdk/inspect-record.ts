@@ -1,6 +1,6 @@
 import type {DeviceRate, Limits} from '../cgroup/index.js';
 import type {Connection} from './connect-network.js';
-import type {ConfiguredMount, ContainerConfig} from './container-config.js';
+import type {ConfiguredMount, ConfiguredVolume, ContainerConfig} from './container-config.js';
 import type {ContainerState} from './container-state.js';
 import {dockerExitCode, isUp} from './container-state.js';
 import {MASKED_PATHS, READONLY_PATHS} from './docker-defaults.js';
@@ -117,7 +117,7 @@ function inspectState(state: ContainerState, health: Health | undefined) {
 
 function hostConfig(config: ContainerConfig, facts: InspectFacts) {
   const {limits, mounts, sysctls} = config;
-  const byMountFlag = mounts.filter(mount => mount.writtenAs === undefined).map(mountFlag);
+  const byMountFlag = mounts.filter(isOfMountFlag).map(mountFlag);
   const byTmpfsFlag = mounts.filter(mount => mount.type === 'tmpfs' && mount.writtenAs !== undefined);
   const binds = mounts.filter(mount => mount.type !== 'tmpfs' && mount.writtenAs?.includes(':'));
   return {
@@ -131,8 +131,8 @@ function hostConfig(config: ContainerConfig, facts: InspectFacts) {
       MaximumRetryCount: config.restart?.maximumRetries ?? 0,
     },
     AutoRemove: config.autoRemove,
-    VolumeDriver: '',
-    VolumesFrom: null as readonly string[] | null,
+    VolumeDriver: volumeDriver(config),
+    VolumesFrom: orNull(config.volumesFrom ?? []),
     CapAdd: orNull(config.capabilities.add),
     CapDrop: orNull(config.capabilities.drop),
     CgroupnsMode: facts.cgroupNamespace,
@@ -243,15 +243,45 @@ function securityOptions({noNewPrivileges, seccomp, privileged}: ContainerConfig
   return options;
 }
 
+/** What `-v` and `--tmpfs` wrote stands elsewhere, what is another container's nowhere. */
+function isOfMountFlag(mount: ConfiguredMount): boolean {
+  return mount.writtenAs === undefined && !('inherited' in mount);
+}
+
+/** `--volume-driver` is for the volumes of `-v`. */
+function volumeDriver({mounts}: ContainerConfig): string {
+  const written = mounts.find(
+    mount => mount.type === 'volume' && mount.writtenAs !== undefined && mount.driver !== undefined,
+  );
+  return (written as ConfiguredVolume | undefined)?.driver ?? '';
+}
+
+/** `VolumeOptions`: the client sends all of it as soon as anything is said. */
+function volumeOptions({nocopy, subpath, driver, driverOptions, labels}: ConfiguredVolume) {
+  if (![nocopy, subpath, driver, driverOptions, labels].some(said => said)) return {};
+  return {
+    VolumeOptions: {
+      ...(nocopy && {NoCopy: true}),
+      ...(labels && {Labels: sortedRecord(Object.entries(labels))}),
+      ...(subpath && {Subpath: subpath}),
+      DriverConfig: {
+        ...(driver && {Name: driver}),
+        ...(driverOptions && {Options: sortedRecord(Object.entries(driverOptions))}),
+      },
+    },
+  };
+}
+
 /** `HostConfig.Mounts`: what `--mount` said. */
 function mountFlag(mount: ConfiguredMount) {
   const common = {Target: mount.target, ...(mount.readOnly && {ReadOnly: true})};
   switch (mount.type) {
     case 'bind': {
-      const {propagation, nonRecursive} = mount;
+      const {propagation, nonRecursive, writableBelow} = mount;
       const options = {
         ...(propagation && {Propagation: propagation}),
         ...(nonRecursive && {NonRecursive: true}),
+        ...(writableBelow && {ReadOnlyNonRecursive: true}),
       };
       return {
         Type: 'bind',
@@ -265,7 +295,7 @@ function mountFlag(mount: ConfiguredMount) {
         Type: 'volume',
         ...(mount.anonymous ? {} : {Source: mount.name}),
         ...common,
-        ...(mount.nocopy && {VolumeOptions: {NoCopy: true}}),
+        ...volumeOptions(mount),
       };
     case 'tmpfs':
       return {
@@ -311,8 +341,7 @@ function mountPoint(mount: ConfiguredMount, {volumeMountpoint}: InspectFacts) {
         Source: volumeMountpoint(mount.name),
         Destination: common.Destination,
         Driver: 'local',
-        // A named volume of -v is relabelled ("z") where SELinux is; Docker says so everywhere.
-        Mode: mount.anonymous ? '' : (written ?? 'z'),
+        Mode: mount.inherited ? '' : (written ?? (isAnonymousFlag(mount) ? '' : 'z')),
         RW: common.RW,
         Propagation: '',
       };
@@ -328,6 +357,11 @@ function mountPoint(mount: ConfiguredMount, {volumeMountpoint}: InspectFacts) {
     default:
       return mount satisfies never;
   }
+}
+
+/** All others are relabelled ("z") where SELinux is; Docker says so everywhere. */
+function isAnonymousFlag({anonymous, writtenAs}: ConfiguredVolume): boolean {
+  return anonymous && writtenAs !== undefined;
 }
 
 function containerConfig(config: ContainerConfig) {

@@ -56,6 +56,7 @@ export interface NormalizedOptions {
   readonly deadlineMs: number | undefined;
   readonly startDeadlineMs: number;
   readonly mounts: readonly Mount[];
+  readonly volumesFrom: readonly string[];
   readonly devices: readonly Required<Device>[];
   readonly shmSizeBytes: number;
   readonly readOnly: boolean;
@@ -141,6 +142,7 @@ export function normalizeRunOptions(
     deadlineMs: options.deadlineMs,
     startDeadlineMs: options.startDeadlineMs ?? DEFAULT_START_DEADLINE_MS,
     mounts: normalizeMounts(options.mounts ?? []),
+    volumesFrom: options.volumesFrom ?? [],
     devices: normalizeDevices(options.devices ?? []),
     shmSizeBytes: options.shmSizeBytes ?? configured.shmSizeBytes ?? DEFAULT_SHM_BYTES,
     readOnly: options.readOnly ?? false,

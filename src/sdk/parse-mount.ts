@@ -10,8 +10,12 @@ interface Fields {
   target: string;
   readOnly: boolean;
   propagation?: string;
-  nonRecursive?: boolean;
+  recursion?: Recursion;
   nocopy?: boolean;
+  subpath?: string;
+  driver?: string;
+  driverOptions: Record<string, string>;
+  labels: Record<string, string>;
   tmpfsSize?: number;
   tmpfsMode?: number;
   /** `bind-`, `volume-`, `tmpfs-` fields that were used: they belong to one type each. */
@@ -25,7 +29,15 @@ interface Fields {
  */
 export function parseMount(text: string): Mount {
   if (text === '') refuse('EOF');
-  const fields: Fields = {type: 'volume', source: '', target: '', readOnly: false, families: new Set()};
+  const fields: Fields = {
+    type: 'volume',
+    source: '',
+    target: '',
+    readOnly: false,
+    driverOptions: {},
+    labels: {},
+    families: new Set(),
+  };
   for (const field of splitCsv(text)) readField(field, fields);
   if (fields.target === '') refuse('target is required');
   for (const family of ['volume', 'bind', 'tmpfs']) {
@@ -33,6 +45,7 @@ export function parseMount(text: string): Mount {
       refuse(`cannot mix '${family}-*' options with mount type '${fields.type}'`);
     }
   }
+  checkRecursion(fields);
   return toMount(fields);
 }
 
@@ -45,7 +58,7 @@ function readField(field: string, fields: Fields): void {
 
   if (key === 'readonly' || key === 'ro') fields.readOnly = boolean(key, value);
   else if (key === 'volume-nocopy') fields.nocopy = boolean(key, value);
-  else if (key === 'bind-nonrecursive') fields.nonRecursive = boolean(key, value);
+  else if (key === 'bind-nonrecursive') fields.recursion = boolean(key, value) ? 'disabled' : 'enabled';
   else if (value === undefined) refuse(`invalid field '${field}' must be a key=value pair`);
   else if (key === 'type') fields.type = value.toLowerCase();
   else if (key === 'source' || key === 'src') fields.source = value;
@@ -53,34 +66,34 @@ function readField(field: string, fields: Fields): void {
   else if (key === 'consistency')
     return; // of Docker Desktop, without effect on Linux
   else if (key === 'bind-propagation') fields.propagation = value.toLowerCase();
-  else if (key === 'bind-recursive') fields.nonRecursive = recursion(value);
-  else if (key === 'volume-driver' && value === 'local') return;
+  else if (key === 'bind-recursive') fields.recursion = recursion(value);
+  else if (key === 'volume-driver') fields.driver = value;
+  else if (key === 'volume-subpath') fields.subpath = value;
+  else if (key === 'volume-opt') setPair(fields.driverOptions, value);
+  else if (key === 'volume-label') setPair(fields.labels, value);
   else if (key === 'tmpfs-size') fields.tmpfsSize = size(key, value);
   else if (key === 'tmpfs-mode') fields.tmpfsMode = mode(key, value);
-  else if (
-    key === 'volume-driver' ||
-    key === 'volume-opt' ||
-    key === 'volume-label' ||
-    key === 'volume-subpath'
-  ) {
-    throw new CoracleError('ERR_UNSUPPORTED_OPTION', `--mount ${key} is not supported by this release`, {
-      hint: 'Create the volume first: coracle volume create --label KEY=VALUE NAME.',
-    });
-  } else refuse(`unexpected key '${key}' in '${field}'`);
+  else refuse(`unexpected key '${key}' in '${field}'`);
 }
 
-function toMount({
-  type,
-  source,
-  target,
-  readOnly,
-  propagation,
-  nonRecursive,
-  nocopy,
-  tmpfsSize,
-  tmpfsMode,
-}: Fields): Mount {
+function setPair(pairs: Record<string, string>, text: string): void {
+  const equals = text.indexOf('=');
+  const [key, value] = equals < 0 ? [text, ''] : [text.slice(0, equals), text.slice(equals + 1)];
+  Object.defineProperty(pairs, key, {value, enumerable: true, configurable: true, writable: true});
+}
+
+function checkRecursion({recursion, readOnly, propagation}: Fields): void {
+  if (recursion !== 'readonly' && recursion !== 'writable') return;
+  const need = (what: string) =>
+    refuse(`option 'bind-recursive=${recursion}' requires '${what}' to be specified in conjunction`);
+  if (!readOnly) need('readonly');
+  if (recursion === 'readonly' && propagation !== 'rprivate') need('bind-propagation=rprivate');
+}
+
+function toMount({type, source, target, readOnly, ...fields}: Fields): Mount {
   const common = {target, ...(readOnly && {readOnly})};
+  const {propagation, recursion, nocopy, subpath, driver, driverOptions, labels, tmpfsSize, tmpfsMode} =
+    fields;
   switch (type) {
     case 'bind':
       if (source === '') refuseAsDaemon('bind', 'field Source must not be empty');
@@ -89,10 +102,20 @@ function toMount({
         source,
         ...common,
         ...(propagation && {propagation: propagation as Propagation}),
-        ...(nonRecursive && {nonRecursive}),
+        ...(recursion === 'disabled' && {nonRecursive: true}),
+        ...(recursion === 'writable' && {writableBelow: true}),
       };
     case 'volume':
-      return {type, ...(source && {name: source}), ...common, ...(nocopy && {nocopy})};
+      return {
+        type,
+        ...(source && {name: source}),
+        ...common,
+        ...(nocopy && {nocopy}),
+        ...(subpath && {subpath}),
+        ...(driver && {driver}),
+        ...(Object.keys(driverOptions).length > 0 && {driverOptions}),
+        ...(Object.keys(labels).length > 0 && {labels}),
+      };
     case 'tmpfs':
       if (source !== '') refuseAsDaemon('tmpfs', 'field Source must not be specified');
       return {
@@ -113,10 +136,13 @@ function boolean(key: string, value: string | undefined): boolean {
   return refuse(`invalid value for ${key}: ${value}`);
 }
 
-function recursion(value: string): boolean {
-  if (value === 'enabled') return false;
-  if (value === 'disabled') return true;
-  return refuse(`invalid value for bind-recursive: ${value}: must be "enabled" or "disabled"`);
+type Recursion = 'enabled' | 'disabled' | 'writable' | 'readonly';
+
+function recursion(value: string): Recursion {
+  if (['enabled', 'disabled', 'writable', 'readonly'].includes(value)) return value as Recursion;
+  return refuse(
+    `invalid value for bind-recursive: ${value} (must be "enabled", "disabled", "writable", or "readonly")`,
+  );
 }
 
 function size(key: string, value: string): number {

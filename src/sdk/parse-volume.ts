@@ -1,9 +1,11 @@
 import {CoracleError} from '../errors.js';
-import {PROPAGATIONS} from './check-mounts.js';
+import {cleanPath, PROPAGATIONS} from './check-mounts.js';
 import type {Mount, Propagation} from './run-options.js';
 
-// Nothing to do on Linux without SELinux: relabelling (z, Z) and the consistency words of Docker Desktop.
-const WITHOUT_EFFECT = ['z', 'Z', 'consistent', 'cached', 'delegated'];
+/** Nothing to do without SELinux. */
+const LABELS = ['z', 'Z'];
+/** Of Docker Desktop, without effect on Linux. */
+const CONSISTENCY = ['consistent', 'cached', 'delegated'];
 
 /**
  * `-v` and an entry of the Engine API's `Binds`: `/data` (anonymous volume), `name:/data`, `/host:/data:ro,rslave`.
@@ -19,22 +21,36 @@ export function parseVolume(spec: string): Mount {
   const propagation = words.filter((word): word is Propagation =>
     (PROPAGATIONS as readonly string[]).includes(word),
   );
-  const known = ['ro', 'rw', 'nocopy', ...WITHOUT_EFFECT, ...propagation];
+  const known = ['ro', 'rw', 'nocopy', ...LABELS, ...CONSISTENCY, ...propagation];
   if (words.some(word => !known.includes(word)) || contradict(words, propagation))
     refuse(`invalid mode: ${mode}`);
-  const common = {target: absolute(target), readOnly: words.includes('ro'), writtenAs: spec};
+  checkTarget(spec, source.startsWith('/') ? 'bind' : 'volume', target);
+  const common = {target, readOnly: words.includes('ro'), writtenAs: spec};
   if (source.startsWith('/')) {
-    if (words.includes('nocopy')) refuse(`invalid mode: ${mode}`);
+    if (words.includes('nocopy')) refuseSpec(spec, 'bind', 'field VolumeOptions must not be specified');
     const [wanted] = propagation;
     return {type: 'bind', source, createSource: true, ...(wanted && {propagation: wanted}), ...common};
   }
-  if (propagation.length > 0) refuse(`invalid mode: ${mode}`);
+  if (propagation.length > 0) refuseSpec(spec, 'volume', 'field BindOptions must not be specified');
   return {type: 'volume', name: source, ...(words.includes('nocopy') && {nocopy: true}), ...common};
 }
 
 function contradict(words: readonly string[], propagation: readonly string[]): boolean {
   const repeated = new Set(words).size !== words.length;
-  return repeated || propagation.length > 1 || (words.includes('ro') && words.includes('rw'));
+  const several = [LABELS, CONSISTENCY, propagation, ['ro', 'rw']].some(
+    family => words.filter(word => family.includes(word)).length > 1,
+  );
+  return repeated || several;
+}
+
+function checkTarget(spec: string, type: string, target: string): void {
+  if (!target.startsWith('/'))
+    refuseSpec(spec, type, `invalid mount path: '${target}' mount path must be absolute`);
+  if (cleanPath(target) === '/') refuseSpec(spec, type, "invalid specification: destination can't be '/'");
+}
+
+function refuseSpec(spec: string, type: string, what: string): never {
+  return refuse(`invalid volume specification: '${spec}': invalid mount config for type "${type}": ${what}`);
 }
 
 /** Docker takes `data` for `/data`. */

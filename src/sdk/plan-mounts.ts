@@ -31,8 +31,12 @@ export type BoundSource =
   | {
       readonly kind: 'bind';
       readonly source: string;
+      /** A directory or file below the source, which it cannot lead out of. */
+      readonly subpath?: string;
       readonly target: string;
       readonly readOnly: boolean;
+      /** `readOnly` is for the source alone, not for what is mounted below it. */
+      readonly writableBelow?: boolean;
       readonly recursive: boolean;
       /** Make a missing source as a directory. */
       readonly create: boolean;
@@ -335,30 +339,50 @@ export function userMounts(
         {op: 'close', stage, at: top},
       );
     }
-    opened.push({
-      op: 'openTree',
-      stage,
-      at: HOST,
-      s1: source.source,
-      x: OPEN_TREE_CLONE | recursive,
-      out: mount,
-    });
+    opened.push(...openSource(source, stage, mount, slots));
     const shift = source.shifted && idMap !== undefined;
+    const isReadOnly = source.readOnly;
     opened.push({
       op: 'mountSetattr',
       stage,
       at: mount,
       ...(shift && {out: idMap}),
-      x: (source.readOnly ? MOUNT_ATTR_RDONLY : 0) | (shift ? MOUNT_ATTR_IDMAP : 0),
+      x: (isReadOnly && !source.writableBelow ? MOUNT_ATTR_RDONLY : 0) | (shift ? MOUNT_ATTR_IDMAP : 0),
       y: PROPAGATION[source.propagation],
       z: recursive,
     });
+    if (isReadOnly && source.writableBelow)
+      opened.push({op: 'mountSetattr', stage, at: mount, x: MOUNT_ATTR_RDONLY});
     // What is mounted over a shared one is mounted on the host too, so an image must not lead it elsewhere.
     const flags = isShared(source.propagation) ? STEP_FLAGS.noSymlinks : 0;
     child.push(...attach(stage, mount, root, target, slots, flags, forbiddenAt(target)));
   }
   return {host, sources: opened, child};
 }
+
+/** The host's tree at the source, or what is below it: symlinks there may be a container's work. */
+function openSource(
+  {source, subpath, recursive}: Extract<BoundSource, {kind: 'bind'}>,
+  stage: string,
+  out: Slot,
+  slots: SlotAllocator,
+): Step[] {
+  const x = OPEN_TREE_CLONE | (recursive ? AT_RECURSIVE : 0);
+  if (subpath === undefined) return [{op: 'openTree', stage, at: HOST, s1: source, x, out}];
+  const [top, place] = [slots.next(), slots.next()];
+  const below = `${SUBPATH_STAGE} ${subpath}`;
+  return [
+    {op: 'open', stage, at: HOST, s1: source, x: O_PATH, out: top},
+    {op: 'open', stage: below, at: top, s1: subpath, x: O_PATH, y: BENEATH, out: place},
+    {op: 'openTree', stage, at: place, s1: '', x, out},
+    {op: 'close', stage, at: place},
+    {op: 'close', stage, at: top},
+  ];
+}
+
+export const SUBPATH_STAGE = 'volume subpath';
+/** RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS of openat2(2), where the `open` step has them. */
+const BENEATH = 0x0an << 32n;
 
 const PROPAGATION: Readonly<Record<Propagation, number>> = {
   private: MS_PRIVATE,

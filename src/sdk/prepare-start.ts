@@ -5,7 +5,7 @@ import {coreFile, type Plan, SlotAllocator} from '../binding/index.js';
 import {type CgroupSteps, DEFAULT_DEVICE_RULES, type DeviceRule} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
 import {wayOut} from '../network/index.js';
-import type {StoredImage} from '../store/index.js';
+import type {StoredImage, VolumeFileSystem} from '../store/index.js';
 import {capabilityNames, resolveCapabilities} from './capabilities.js';
 import {checkPrivileges} from './check-privileges.js';
 import {
@@ -24,10 +24,18 @@ import type {HostFacts} from './host-facts.js';
 import {extraHostLines, resolvConfWith} from './name-resolution.js';
 import {ownNamesDirectory, ownNetwork, usesResolver} from './own-names.js';
 import type {BoundSource} from './plan-mounts.js';
+import {type MountableVolume, mountVolumeSteps, unmountVolumeSteps} from './plan-volumes.js';
 import {reachableServers, resolverConf} from './resolv-conf.js';
 import {resolveUser} from './resolve-user.js';
 import type {IdRange} from './run-options.js';
 import {seccompFilter} from './seccomp-program.js';
+
+/** What a start has to know of a volume. */
+export interface StartVolume {
+  readonly directory: string;
+  /** Mounted while somebody uses it. */
+  readonly fileSystem: VolumeFileSystem | undefined;
+}
 
 export interface StartRequest {
   readonly config: ContainerConfig;
@@ -36,7 +44,8 @@ export interface StartRequest {
   readonly places: ContainerPlaces;
   /** Nobody mounts its writable layer again. */
   readonly transient: boolean;
-  readonly volumePath: (name: string) => string;
+  /** @throws `ERR_VOLUME_NOT_FOUND` */
+  readonly volume: (name: string) => StartVolume;
   readonly bookkeeping: Bookkeeping;
   /** Its places on networks. */
   readonly endpoint?: Connection | undefined;
@@ -113,7 +122,7 @@ export function prepareStart(
     userNamespace: idMaps(config, rootless),
     waits: request.waits ?? 'never',
     sources: [
-      ...config.mounts.map(mount => sourceOf(mount, request.volumePath)),
+      ...config.mounts.map(mount => sourceOf(mount, name => request.volume(name).directory)),
       ...(config.init ? [initProgram()] : []),
     ],
     maskedPaths: facts.maskedPaths,
@@ -123,7 +132,7 @@ export function prepareStart(
     hosts: request.joined?.hosts ?? hostsFile(config, facts, request.endpoint),
     ...nameService(request, facts),
     endpoint: request.endpoint,
-    bookkeeping: request.bookkeeping,
+    bookkeeping: withVolumes(request, slots),
   };
   const plan = part === 'whole' ? compilePlan(input, slots) : compileInParts(input, slots)[part];
   return {
@@ -133,7 +142,32 @@ export function prepareStart(
   };
 }
 
-function hostsFile(config: ContainerConfig, facts: HostFacts, endpoint: Connection | undefined): string {
+/** Volumes are there before what needs them, and are let go when nothing of the container runs any more. */
+function withVolumes({config, volume, bookkeeping}: StartRequest, slots: SlotAllocator): Bookkeeping {
+  const mountable = new Map<string, MountableVolume>();
+  for (const mount of config.mounts) {
+    if (mount.type !== 'volume') continue;
+    const {directory, fileSystem} = volume(mount.name);
+    if (fileSystem !== undefined) mountable.set(mount.name, {name: mount.name, directory, fileSystem});
+  }
+  if (mountable.size === 0) return bookkeeping;
+  const volumes = [...mountable.values()];
+  return {
+    ...bookkeeping,
+    host: [...bookkeeping.host, ...volumes.flatMap(each => mountVolumeSteps(each, config.id, slots))],
+    teardown: [
+      ...volumes.flatMap(each => unmountVolumeSteps(each, [config.id], slots)),
+      ...bookkeeping.teardown,
+    ],
+  };
+}
+
+/** What stands in /etc/hosts. */
+export function hostsFile(
+  config: ContainerConfig,
+  facts: HostFacts,
+  endpoint: Connection | undefined,
+): string {
   const endpoints = endpoint?.endpoints ?? [];
   const addresses = endpoints.flatMap(({ipv4, ipv6}) => [ipv4.address, ...(ipv6 ? [ipv6.address] : [])]);
   const text = facts.hosts(config, addresses);
@@ -202,7 +236,7 @@ const {'net.ipv4.ping_group_range': _unmapped, ...SINGLE_ID_SYSCTLS} = NETWORK_S
 
 function sourceOf(
   mount: ContainerConfig['mounts'][number],
-  volumePath: (name: string) => string,
+  volumeDirectory: (name: string) => string,
 ): BoundSource {
   switch (mount.type) {
     case 'tmpfs':
@@ -210,7 +244,8 @@ function sourceOf(
     case 'volume':
       return {
         kind: 'bind',
-        source: volumePath(mount.name),
+        source: `${volumeDirectory(mount.name)}/_data`,
+        ...(mount.subpath !== undefined && {subpath: mount.subpath}),
         target: mount.target,
         readOnly: mount.readOnly ?? false,
         recursive: true,
@@ -224,6 +259,7 @@ function sourceOf(
         source: mount.source,
         target: mount.target,
         readOnly: mount.readOnly ?? false,
+        ...(mount.writableBelow && {writableBelow: true}),
         recursive: !mount.nonRecursive,
         create: mount.createSource ?? false,
         shifted: false,

@@ -5,6 +5,7 @@ import type {InRuntime} from './image.js';
 import {imageDeleted, imageEvent, networkEvent, pruneEvent, volumeEvent} from './record-events.js';
 import {Runtime} from './runtime.js';
 import {treeSize} from './tree-size.js';
+import {removeVolume} from './use-volumes.js';
 import {nanosecondsOf} from './watch-events.js';
 
 export interface PruneOptions {
@@ -131,7 +132,7 @@ export async function pruneVolumes(
   for (const {Name, Labels, Mountpoint} of volumes.list()) {
     if (!(all || isAnonymous(Name)) || !fits(options, 0, Labels ?? {})) continue;
     const bytes = await treeSize(Mountpoint);
-    const isGone = await volumes.remove(Name, runtime.volumeUsers(Name)).then(
+    const isGone = await removeVolume(runtime, Name, () => runtime.volumeUsers(Name)).then(
       () => true,
       error => {
         if (!['ERR_VOLUME_IN_USE', 'ERR_VOLUME_NOT_FOUND'].includes((error as CoracleError).code))

@@ -92,6 +92,11 @@ export interface RunOptions {
 
   /** Later ones win over what lies below them; the same target twice is refused. @default [] `--mount --volume --tmpfs` */
   readonly mounts?: readonly Mount[];
+  /**
+   * Containers whose binds and volumes it has as well, at the same places: name or id, and after a colon `ro`, `rw`, `z`
+   * or `Z`. What `mounts` puts at such a place wins. @default [] `--volumes-from`
+   */
+  readonly volumesFrom?: readonly string[];
   /** Block or character devices of the host's. @default [] `--device` */
   readonly devices?: readonly Device[];
   /** Size of /dev/shm. @default 64 MiB `--shm-size` */
@@ -234,6 +239,8 @@ export interface BindMount extends MountCommon {
   readonly createSource?: boolean;
   /** Only the file system at the source, not what is mounted below it. @default false */
   readonly nonRecursive?: boolean;
+  /** With `readOnly`: what is mounted below the source may be written to. @default false */
+  readonly writableBelow?: boolean;
 }
 
 export type Propagation = 'private' | 'rprivate' | 'shared' | 'rshared' | 'slave' | 'rslave';
@@ -244,6 +251,12 @@ export interface VolumeMount extends MountCommon {
   readonly name?: string;
   /** Leave an empty volume empty instead of copying what the image has at the target. @default false */
   readonly nocopy?: boolean;
+  /** A directory or file of the volume's, which has to be there: relative, without "..". @default the whole volume */
+  readonly subpath?: string;
+  /** Of a volume that is made for this: as `Volume.create` takes them. @default 'local', {}, {} */
+  readonly driver?: string;
+  readonly driverOptions?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
 }
 
 /** A file system in memory, gone with the container. Counted against the memory limit. */

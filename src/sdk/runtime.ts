@@ -55,15 +55,17 @@ import {formatNanoseconds, nowNanoseconds, parseNanoseconds} from './nanosecond-
 import type {Door, NormalizedOptions} from './normalize-run-options.js';
 import {PlanTemplates} from './plan-template.js';
 import {Pool} from './pool.js';
+import type {StartVolume} from './prepare-start.js';
 import {randomName} from './random-name.js';
 import {resolveSeccomp} from './read-seccomp-profile.js';
 import {RecentStarts} from './recent-starts.js';
-import {containerEvent, endEvents, removalEvents, volumeEvent} from './record-events.js';
+import {anonymousVolumesOf, containerEvent, endEvents, removalEvents} from './record-events.js';
 import {restartsAfterLoss, restartsAtBoot} from './restart-after-loss.js';
 import type {NetworkOptions} from './run-options.js';
 import {openSharedNamespaces, type SharedNamespaces} from './shared-namespaces.js';
 import {startDetached} from './start-detached.js';
 import {treeSize} from './tree-size.js';
+import {claimVolumes, makeVolumes, removeVolume, sweepVolumeUsers} from './use-volumes.js';
 import {type EventsOptions, type RuntimeEvent, watchEvents} from './watch-events.js';
 
 export interface RuntimeOptions {
@@ -301,9 +303,15 @@ export class Runtime implements AsyncDisposable {
     return {id, ...this.store.containers.livePlaces(id, name, owner)};
   }
 
-  /** @internal Where a volume's data is. */
-  volumePath(name: string): string {
-    return this.store.volumes.get(name).Mountpoint;
+  /** @internal @throws `ERR_VOLUME_NOT_FOUND` */
+  volume(name: string): StartVolume {
+    const {volumes} = this.store;
+    return {directory: volumes.directory(name), fileSystem: volumes.fileSystem(name)};
+  }
+
+  /** @internal Whether a container has volumes that are file systems of their own. */
+  mountsVolumes({mounts}: Pick<ContainerConfig, 'mounts'>): boolean {
+    return mounts.some(mount => mount.type === 'volume' && this.volume(mount.name).fileSystem !== undefined);
   }
 
   /** @internal What only the built-in greeting is told: when it was asked for. */
@@ -328,13 +336,19 @@ export class Runtime implements AsyncDisposable {
         cgroupParent: this.#configuration.cgroupParent,
         attachments,
         anonymousVolumeName: () => volumes.newName(),
+        mountsOf: nameOrId => this.readContainer(nameOrId).mounts,
         idOf: nameOrId => this.readContainer(nameOrId).id,
         hostnameOf: nameOrId => this.readContainer(nameOrId).hostname,
       },
     );
     // Without volumes the start itself looks, before it makes anything.
     if (config.mounts.some(({type}) => type === 'volume')) checkStart(config, this.facts);
-    await this.makeVolumes(config, stored);
+    try {
+      await makeVolumes(this, config, stored);
+    } catch (error) {
+      await this.forgetVolumes(config);
+      throw error;
+    }
     return {config, stored};
   }
 
@@ -351,23 +365,6 @@ export class Runtime implements AsyncDisposable {
     return {network: name, ...(!isPredefined(name) && {networkId: id}), ...place};
   }
 
-  /** @internal Those of a container that are not there yet, with what the image has in their places. */
-  async makeVolumes(
-    {id, mounts, autoRemove}: Pick<ContainerConfig, 'id' | 'mounts' | 'autoRemove'>,
-    {layers}: StoredImage,
-  ): Promise<void> {
-    const {volumes} = this.store;
-    for (const mount of mounts) {
-      if (mount.type !== 'volume') continue;
-      const goesWithIt = autoRemove && mount.anonymous;
-      const isNew = volumes.find(mount.name) === undefined;
-      await volumes.create({name: mount.name, ...(goesWithIt && {owner: {id, ...this.owner()}})});
-      if (isNew && (!goesWithIt || this.store.events.isWatched))
-        this.tell([volumeEvent(mount.name, 'create')]);
-      if (!mount.nocopy) await volumes.copyUp(mount.name, layers, mount.target);
-    }
-  }
-
   /** @internal Directories of the volumes that belong to a container alone. */
   anonymousVolumes({mounts}: Pick<ContainerConfig, 'mounts'>): string[] {
     return mounts.flatMap(mount =>
@@ -381,6 +378,7 @@ export class Runtime implements AsyncDisposable {
     checkStart(described.config, this.facts);
     let config: ContainerConfig;
     try {
+      using _claims = await claimVolumes(this, described.config, described.stored);
       config = await this.#createNamed(described.config, options.name);
     } catch (error) {
       await this.forgetVolumes(described.config);
@@ -554,16 +552,27 @@ export class Runtime implements AsyncDisposable {
     releaseAll(this, readEndpoints(this.placesOf(config).directory));
     await this.store.containers.remove(config.id, config.name);
     const gone = volumes ? await this.forgetVolumes(config) : [];
+    for (const name of anonymousVolumesOf(config)) this.store.volumes.unshare(name, config.id);
     this.tell(removalEvents(config, gone));
   }
 
-  /** @internal Anonymous volumes belong to their container. @returns the names of those that are gone by this */
-  async forgetVolumes({mounts}: Pick<ContainerConfig, 'mounts'>): Promise<string[]> {
+  /**
+   * @internal Anonymous volumes belong to their container, and go with the last that has them. @returns the names of those
+   * that are gone by this
+   */
+  async forgetVolumes({id, mounts}: Pick<ContainerConfig, 'id' | 'mounts'>): Promise<string[]> {
+    const {volumes} = this.store;
     const gone: string[] = [];
     for (const mount of mounts) {
-      if (mount.type === 'volume' && mount.anonymous && this.store.volumes.find(mount.name) !== undefined) {
-        await this.store.volumes.remove(mount.name);
+      if (mount.type !== 'volume' || !mount.anonymous || volumes.find(mount.name) === undefined) continue;
+      volumes.unshare(mount.name, id);
+      const others = () => this.volumeUsers(mount.name).filter(user => user !== id);
+      try {
+        await removeVolume(this, mount.name, others);
         gone.push(mount.name);
+      } catch (error) {
+        const {code} = error as CoracleError;
+        if (code !== 'ERR_VOLUME_IN_USE' && code !== 'ERR_VOLUME_NOT_FOUND') throw error;
       }
     }
     return gone;
@@ -637,6 +646,7 @@ export class Runtime implements AsyncDisposable {
     }
     for (const record of kept) await this.#repairKept(record);
     await containers.sweepUnfinished();
+    await sweepVolumeUsers(this);
     await volumes.sweepOrphans(id => containers.find(id) !== undefined);
     await this.#tidyNetworks();
   }

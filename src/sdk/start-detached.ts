@@ -136,7 +136,7 @@ export function preparePlan(runtime: Runtime, config: ContainerConfig) {
     baseLayer: runtime.baseLayer,
     places,
     transient: false,
-    volumePath: name => runtime.volumePath(name),
+    volume: name => runtime.volume(name),
     bookkeeping: {
       ...steps,
       teardown: config.autoRemove

@@ -17,7 +17,9 @@ import {CoracleError, NativeFailure} from '../errors.js';
 import {boundAddress, portInUse} from '../network/index.js';
 import {rootNotWritable} from '../store/index.js';
 import {namespacesForbidden} from './namespace-switches.js';
+import {SUBPATH_STAGE} from './plan-mounts.js';
 import {WRITABLE_STAGE} from './plan-rootfs.js';
+import {volumeMountFailure} from './plan-volumes.js';
 
 interface FailedStart {
   readonly plan: () => Plan;
@@ -52,6 +54,8 @@ export function startFailure(
   if ((stage === NAME_STAGE || stage === WRITABLE_STAGE) && (errno === 'EROFS' || errno === 'EACCES')) {
     return rootNotWritable(dirname(subject), cause);
   }
+  if (step?.op === 'mountOnce') return volumeMountFailure(step, errno, cause);
+  if (step?.op === 'open' && stage.startsWith(SUBPATH_STAGE)) return subpathMissing(subject, errno, cause);
   if (step?.op === 'openTree' && (errno === 'ENOENT' || errno === 'ENOTDIR')) {
     return mountSourceMissing(subject, cause);
   }
@@ -167,6 +171,23 @@ function mountSourceMissing(source: string, cause: NativeFailure): CoracleError 
       cause,
       hint: 'Create it first, or say createSource: true, as -v on the command line does.',
       details: {source},
+    },
+  );
+}
+
+function subpathMissing(subpath: string, errno: string, cause: NativeFailure): CoracleError {
+  const why: Record<string, string> = {
+    ENOENT: 'no such file or directory',
+    EXDEV: 'a symlink leads out of the volume',
+    ELOOP: 'too many levels of symbolic links',
+  };
+  return new CoracleError(
+    'ERR_MOUNT_SOURCE',
+    `cannot access path ${subpath} of the volume: ${why[errno] ?? errno}`,
+    {
+      cause,
+      hint: 'A subpath has to be there before a container can have it.',
+      details: {subpath, errno},
     },
   );
 }

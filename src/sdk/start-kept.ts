@@ -61,7 +61,7 @@ function prepare(runtime: Runtime, config: ContainerConfig, endpoint: Connection
     baseLayer: runtime.baseLayer,
     places,
     transient: false,
-    volumePath: name => runtime.volumePath(name),
+    volume: name => runtime.volume(name),
     bookkeeping: {
       ...steps,
       teardown: [

@@ -6,23 +6,27 @@ import {constants, fstatSync, read} from 'node:fs';
 import {basename} from 'node:path';
 import {promisify} from 'node:util';
 import {
+  dataRanges,
   type FileStatus,
   fileSystemMagic,
   getXattrBelow,
   isErrno,
+  listXattrsBelow,
   openBelow,
   readDirectory,
   readlinkBelow,
   statBelow,
 } from '../binding/index.js';
 import type {TarType} from './read-tar.js';
-import {TAR_END, type TarNode, tarHeader, tarPadding} from './write-tar.js';
+import {type DataRange, sparseMap, TAR_END, type TarNode, tarHeader, tarPadding} from './write-tar.js';
 
 export interface ArchiveTreeOptions {
   /** What the root of the tree is called in the archive; "." for the contents of a directory. */
   readonly name: string;
   /** Owners as the archive is to have them. @default as they are */
   readonly ids?: {uid(uid: number): number; gid(gid: number): number};
+  /** All attributes, holes of files as holes, and nothing that is mounted in the tree: for a volume. @default false */
+  readonly whole?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -33,9 +37,9 @@ export interface ArchiveTreeOptions {
 export async function* archiveTree(
   directory: number,
   entry: Buffer,
-  {name, ids, signal}: ArchiveTreeOptions,
+  {name, ids, whole = false, signal}: ArchiveTreeOptions,
 ): AsyncGenerator<Buffer, void, void> {
-  const walk: Walk = {links: new Map(), ids: ids ?? UNCHANGED, signal};
+  const walk: Walk = {links: new Map(), ids: ids ?? UNCHANGED, whole, signal};
   const status = statBelow(directory, entry);
   yield* archiveEntry(walk, directory, entry, Buffer.from(name), status, undefined);
   yield TAR_END;
@@ -47,6 +51,7 @@ interface Walk {
   /** Where a file with several names was put first. */
   readonly links: Map<string, Buffer>;
   readonly ids: NonNullable<ArchiveTreeOptions['ids']>;
+  readonly whole: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -84,7 +89,8 @@ async function* archiveEntry(
   if (type === 'file') yield* archiveFile(walk, directory, entry, path);
   else {
     const target = type === 'symlink' ? {target: readlinkBelow(directory, entry)} : {};
-    yield tarHeader({...nodeOf(walk, status, path), type, ...target});
+    const attributes = attributesOf(walk, directory, entry);
+    yield tarHeader({...nodeOf(walk, status, path), type, ...target, ...attributes});
   }
 }
 
@@ -98,10 +104,11 @@ async function* archiveDirectory(
   const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
   using opened = openBelow(directory, entry, flags);
   const status = statBelow(opened.fd, '');
-  yield tarHeader({...nodeOf(walk, status, Buffer.concat([path, SLASH])), type: 'directory'});
+  const attributes = attributesOf(walk, opened.fd, Buffer.alloc(0));
+  yield tarHeader({...nodeOf(walk, status, Buffer.concat([path, SLASH])), type: 'directory', ...attributes});
   // What is mounted there for the kernel's sake, or in memory, is no content of the tree; volumes are.
   const isMount = parentDevice !== undefined && parentDevice !== status.device;
-  if (isMount && NOT_CONTENT.has(fileSystemMagic(opened.fd))) return;
+  if (isMount && (walk.whole || NOT_CONTENT.has(fileSystemMagic(opened.fd)))) return;
   const names = [...readDirectory(opened.fd)].map(({name}) => name).sort(Buffer.compare);
   for (const name of names) {
     try {
@@ -133,20 +140,68 @@ async function* archiveFile(
     deviceMinor: 0,
     size: Number(now.size),
   };
-  const capability = getXattrBelow(directory, entry, CAPABILITY);
-  const xattrs = capability === undefined ? {} : {xattrs: new Map([[CAPABILITY, capability]])};
-  yield tarHeader({...nodeOf(walk, status, path), type: 'file', size: status.size, ...xattrs});
+  const node = {
+    ...nodeOf(walk, status, path),
+    type: 'file',
+    ...attributesOf(walk, directory, entry, true),
+  } as const;
+  const hasHoles = walk.whole && Number(now.blocks) * 512 < status.size;
+  if (hasHoles) {
+    yield* sparseContent(walk, file.fd, node, status.size);
+    return;
+  }
+  yield tarHeader({...node, size: status.size});
   // As many bytes as the header says, whatever happens to the file meanwhile.
-  for (let at = 0; at < status.size; ) {
-    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, status.size - at));
-    const {bytesRead} = await readAsync(file.fd, chunk, 0, chunk.length, at);
+  yield* readRange(walk, file.fd, {start: 0, end: status.size});
+  yield tarPadding(status.size);
+}
+
+/** What the file has when it is looked at; what is put into holes meanwhile is left out. */
+async function* sparseContent(
+  walk: Walk,
+  file: number,
+  node: TarNode,
+  realSize: number,
+): AsyncGenerator<Buffer> {
+  const ranges: DataRange[] = [];
+  for (const {start, end} of dataRanges(file))
+    if (start < realSize) ranges.push({start, end: Math.min(end, realSize)});
+  // Whatever reads it learns the size from the last stretch.
+  if (ranges.at(-1)?.end !== realSize) ranges.push({start: realSize, end: realSize});
+  const map = sparseMap(ranges);
+  const size = ranges.reduce((sum, {start, end}) => sum + end - start, map.length);
+  yield tarHeader({...node, size, realSize});
+  yield map;
+  for (const range of ranges) yield* readRange(walk, file, range);
+  yield tarPadding(size);
+}
+
+async function* readRange(walk: Walk, file: number, {start, end}: DataRange): AsyncGenerator<Buffer> {
+  for (let at = start; at < end; ) {
+    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, end - at));
+    const {bytesRead} = await readAsync(file, chunk, 0, chunk.length, at);
     if (bytesRead === 0) chunk.fill(0);
     const bytes = bytesRead === 0 ? chunk : chunk.subarray(0, bytesRead);
     at += bytes.length;
     yield bytes;
     walk.signal?.throwIfAborted();
   }
-  yield tarPadding(status.size);
+}
+
+/** Of whatever is copied only what gives a program its capabilities, of a whole tree all. */
+function attributesOf(
+  {whole}: Walk,
+  directory: number,
+  entry: Buffer,
+  isFile = false,
+): Pick<TarNode, 'xattrs'> {
+  const names = whole ? listXattrsBelow(directory, entry) : isFile ? [CAPABILITY] : [];
+  const xattrs = new Map<string, Buffer>();
+  for (const name of names) {
+    const value = getXattrBelow(directory, entry, name);
+    if (value !== undefined) xattrs.set(name, value);
+  }
+  return xattrs.size === 0 ? {} : {xattrs};
 }
 
 function nodeOf(

@@ -17,20 +17,27 @@ import {
   symlinkBelow,
   utimesBelow,
 } from '../binding/index.js';
-import type {Found, MergedLayers} from './merged-layers.js';
+import type {Found} from './merged-layers.js';
 
 /**
  * @param target descriptor of an empty directory; owner, mode, times and attributes of `source` become its own
  * @returns false when `source` is no directory; then nothing was done
  */
-export async function copyTree(image: MergedLayers, source: Found, target: number): Promise<boolean> {
+export async function copyTree(image: SourceTree, source: Found, target: number): Promise<boolean> {
   if (!isType(source, constants.S_IFDIR)) return false;
   await copyDirectory({image, target, copied: new Map(), asRoot: isHostRoot()}, source, '');
   return true;
 }
 
+/** Where it comes from: an image's layers, or a directory. Paths are latin1, a character a byte. */
+export interface SourceTree {
+  /** Also what steers overlayfs: it is nobody's layer. */
+  readonly keepsEverything?: boolean;
+  list(path: string): Iterable<Found>;
+}
+
 interface Copy {
-  readonly image: MergedLayers;
+  readonly image: SourceTree;
   readonly target: number;
   /** Files with several names, by layer and inode: where they were copied to. */
   readonly copied: Map<string, string>;
@@ -72,11 +79,20 @@ async function copyFile({target}: Copy, {root, path}: Found, to: string): Promis
   await copyContent(from.fd, made.fd, bytes(to));
 }
 
+/** Owner, mode, attributes and times of one directory for another one, both below `root`. */
+export function copyAttributesBetween(root: number, from: Omit<Found, 'root'>, to: string): void {
+  copyAttributes({target: root, asRoot: isHostRoot()}, {...from, root}, to);
+}
+
 /** In this order: chown clears set-id bits and capabilities; times last. */
-function copyAttributes({target, asRoot}: Copy, {root, path, status}: Found, to: string): void {
+function copyAttributes(
+  {target, asRoot, image}: Pick<Copy, 'target' | 'asRoot'> & Partial<Pick<Copy, 'image'>>,
+  {root, path, status}: Found,
+  to: string,
+): void {
   if (asRoot) chownBelow(target, bytes(to), status.uid, status.gid);
   for (const name of listXattrsBelow(root, bytes(path))) {
-    if (/^(trusted|user)\.overlay\./.test(name)) continue; // overlayfs's own, of the layer
+    if (!image?.keepsEverything && /^(trusted|user)\.overlay\./.test(name)) continue; // overlayfs's own, of the layer
     const value = getXattrBelow(root, bytes(path), name);
     if (value !== undefined) setXattrBelow(target, bytes(to), name, value);
   }

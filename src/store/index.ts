@@ -16,5 +16,7 @@ export type {ArchiveSource} from './open-source.js';
 export {readRecord, replaceFile, type WriteOptions, writeRecord} from './records.js';
 export {type Roots, resolveRoots, rootNotWritable} from './roots.js';
 export {type RemoveImageOptions, Store} from './store.js';
+export {archiveVolume, copyVolume, countArchive, unpackVolume} from './volume-archive.js';
+export {MS_BIND, MS_RDONLY, type VolumeDriverOptions, type VolumeFileSystem} from './volume-options.js';
 export type {CreateVolumeOptions, VolumeOwner, VolumeRecord, Volumes} from './volumes.js';
 export {sweepWorkspaces, Workspace} from './workspace.js';

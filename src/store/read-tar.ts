@@ -5,6 +5,7 @@
  */
 import {ByteReader} from './byte-reader.js';
 import {invalidLayer} from './layer-limits.js';
+import type {DataRange} from './write-tar.js';
 
 export type TarType =
   | 'file'
@@ -32,12 +33,24 @@ export interface TarEntry {
   readonly deviceMinor: number;
   /** From PAX `SCHILY.xattr.*`. */
   readonly xattrs: ReadonlyMap<string, Buffer>;
+  /**
+   * Of a file with holes, when those were asked for: its whole size, and where its content belongs, which has none of them.
+   */
+  readonly sparse?: {readonly size: number; readonly ranges: readonly DataRange[]};
   /** To be read before the next entry is asked for; what is left is skipped. */
   content(): AsyncGenerator<Buffer>;
 }
 
-/** @throws `ERR_INVALID_LAYER` for what is no tar, is cut short, or holds sparse files (which no image builder writes) */
-export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerator<TarEntry> {
+export interface ReadTarOptions {
+  /** Take files with holes, in the format that GNU tar writes by `--format=posix --sparse`. @default false: no image has any */
+  readonly sparse?: boolean;
+}
+
+/** @throws `ERR_INVALID_LAYER` for what is no tar, is cut short, or holds files with holes that were not asked for */
+export async function* readTar(
+  source: AsyncIterable<Uint8Array>,
+  {sparse = false}: ReadTarOptions = {},
+): AsyncGenerator<TarEntry> {
   const reader = new ByteReader(source);
   const globals: Pax = new Map();
   let extended: Pax = new Map();
@@ -56,7 +69,8 @@ export async function* readTar(source: AsyncIterable<Uint8Array>): AsyncGenerato
       const key = flag === 'L' ? 'path' : 'linkpath';
       extended.set(key, untilNul(await metadata(reader, size)));
     } else {
-      const entry = readEntry(reader, header, flag, new Map([...globals, ...extended]));
+      const pax = new Map([...globals, ...extended]);
+      const entry = await readEntry(reader, header, flag, pax, sparse);
       extended = new Map();
       yield entry;
       await entry.skipRest();
@@ -82,22 +96,35 @@ const TYPES: Readonly<Record<string, TarType>> = {
   '6': 'fifo',
 };
 
-function readEntry(
+async function readEntry(
   reader: ByteReader,
   header: Buffer,
   flag: string,
   pax: Pax,
-): TarEntry & {skipRest(): Promise<void>} {
+  takesSparse: boolean,
+): Promise<TarEntry & {skipRest(): Promise<void>}> {
   const type = TYPES[flag];
   if (type === undefined)
     throw invalidLayer(`the archive has an entry of unsupported type ${JSON.stringify(flag)}`);
-  if ([...pax.keys()].some(key => key.startsWith('GNU.sparse.'))) {
+  const isSparse = [...pax.keys()].some(key => key.startsWith('GNU.sparse.'));
+  if (isSparse && !(takesSparse && type === 'file' && pax.get('GNU.sparse.major')?.toString() === '1')) {
     throw invalidLayer('the archive has a sparse file in GNU format');
   }
-  const path = pax.get('path') ?? headerPath(header);
+  const path = pax.get('GNU.sparse.name') ?? pax.get('path') ?? headerPath(header);
   const size = decimal(pax, 'size') ?? number(header, 124, 12, 'size');
   let left = type === 'file' ? size : 0;
   const padding = (BLOCK - (left % BLOCK)) % BLOCK;
+  const sparse = isSparse
+    ? await readSparseMap(reader, left, decimal(pax, 'GNU.sparse.realsize') ?? 0)
+    : undefined;
+  if (sparse !== undefined) left -= sparse.bytes;
+  async function* content() {
+    while (left > 0) {
+      const bytes = await reader.some(left);
+      left -= bytes.length;
+      yield bytes;
+    }
+  }
   return {
     // The original tar wrote directories as files whose names end in a slash.
     type: type === 'file' && path.at(-1) === SLASH ? 'directory' : type,
@@ -111,18 +138,54 @@ function readEntry(
     deviceMajor: number(header, 329, 8, 'device'),
     deviceMinor: number(header, 337, 8, 'device'),
     xattrs: xattrsOf(pax),
-    async *content() {
-      while (left > 0) {
-        const bytes = await reader.some(left);
-        left -= bytes.length;
-        yield bytes;
-      }
-    },
+    ...(sparse && {sparse: {size: sparse.size, ranges: sparse.ranges}}),
+    content,
     async skipRest() {
-      for await (const _ of this.content());
+      for await (const _ of content());
       await reader.skip(padding);
     },
   };
+}
+
+/** Numbers of a map: a file of a terabyte in stretches of a megabyte has two million. */
+const MAP_NUMBERS = 4_000_000;
+
+/** @param left bytes of the entry, the map included; afterwards those of the stretches follow */
+async function readSparseMap(
+  reader: ByteReader,
+  left: number,
+  size: number,
+): Promise<{bytes: number; size: number; ranges: readonly DataRange[]}> {
+  const damaged = () => invalidLayer('the archive has a sparse file with a damaged map');
+  const numbers: number[] = [];
+  let bytes = 0;
+  for (let pending = '', wanted = 1; numbers.length < wanted; ) {
+    if (bytes + BLOCK > left) throw damaged();
+    const lines = (pending + (await reader.take(BLOCK)).toString('latin1')).split('\n');
+    bytes += BLOCK;
+    pending = lines.pop()!;
+    for (const line of lines) {
+      if (!/^\d{1,15}$/.test(line)) throw damaged();
+      numbers.push(Number(line));
+      if (numbers.length === 1) wanted = 1 + 2 * numbers[0]!;
+      if (wanted > MAP_NUMBERS) throw damaged();
+      if (numbers.length === wanted) break;
+    }
+    if (numbers.length < wanted && pending.length > 15) throw damaged();
+  }
+  const ranges: DataRange[] = [];
+  let last = 0;
+  let sum = 0;
+  for (let index = 1; index < numbers.length; index += 2) {
+    const start = numbers[index]!;
+    const end = start + numbers[index + 1]!;
+    if (start < last || end > size) throw damaged();
+    if (end > start) ranges.push({start, end});
+    last = end;
+    sum += end - start;
+  }
+  if (sum !== left - bytes) throw damaged();
+  return {bytes, size, ranges};
 }
 
 const SLASH = 0x2f;

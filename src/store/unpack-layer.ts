@@ -5,7 +5,7 @@
  * @see https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts
  * @see https://docs.kernel.org/filesystems/overlayfs.html#whiteouts-and-opaque-directories
  */
-import {constants, fchmodSync, fchownSync, writeSync} from 'node:fs';
+import {constants, fchmodSync, fchownSync, ftruncateSync, writeSync} from 'node:fs';
 import {
   chmodBelow,
   chownBelow,
@@ -30,6 +30,8 @@ export interface UnpackOptions {
   readonly limits?: LayerLimits;
   /** Ordinary users own everything themselves, cannot make devices, and mark opaque directories in user.overlay.*. */
   readonly asRoot: boolean;
+  /** Of a volume, not of a layer: names are just names, files may have holes. @default 'layer' */
+  readonly kind?: 'layer' | 'volume';
   readonly signal?: AbortSignal;
 }
 
@@ -47,7 +49,8 @@ export async function unpackLayer(
   let bytes = 0;
   let entries = 0;
   chmodBelow(root, '', 0o755);
-  for await (const entry of readTar(archive)) {
+  const sparse = layer.kind === 'volume';
+  for await (const entry of readTar(archive, {sparse})) {
     options.signal?.throwIfAborted();
     if (++entries > layer.limits.entries) throw overLimit('entries', layer.limits.entries);
     bytes += entry.size;
@@ -103,7 +106,8 @@ async function unpackEntry(layer: Layer, entry: TarEntry): Promise<void> {
   if (path.length === 0) return unpackRoot(layer, entry);
   const name = path.subarray(path.lastIndexOf(0x2f) + 1);
   makeParents(layer, path, name);
-  if (name.subarray(0, WHITEOUT.length).equals(WHITEOUT)) return whiteOut(layer, path, name);
+  const isLayer = layer.kind !== 'volume';
+  if (isLayer && name.subarray(0, WHITEOUT.length).equals(WHITEOUT)) return whiteOut(layer, path, name);
   await makeNode(layer, entry, path);
   if (entry.type === 'link') return; // owner, mode and times are those of the file it names
   finishNode(layer, entry, path);
@@ -146,7 +150,9 @@ function makeParents(layer: Layer, path: Buffer, name: Buffer): void {
       mkdirsBelow(layer.root, parent, 0o755);
       return;
     }
-    const type = isWhiteout(found) ? replaceWhiteout(layer, prefix, 0o755) : found.mode & constants.S_IFMT;
+    const type = isWhiteout(layer, found)
+      ? replaceWhiteout(layer, prefix, 0o755)
+      : found.mode & constants.S_IFMT;
     if (type === constants.S_IFLNK) {
       throw invalidLayer(`${printable(path)} would be unpacked through the symlink ${printable(prefix)}`);
     }
@@ -190,8 +196,13 @@ function markOpaque(layer: Layer, directory: Buffer): void {
   setXattrBelow(layer.root, directory, `${prefix}.overlay.opaque`, Buffer.from('y'));
 }
 
-function isWhiteout({mode, deviceMajor, deviceMinor}: FileStatus): boolean {
-  return (mode & constants.S_IFMT) === constants.S_IFCHR && deviceMajor === 0 && deviceMinor === 0;
+function isWhiteout({kind}: Layer, {mode, deviceMajor, deviceMinor}: FileStatus): boolean {
+  return (
+    kind !== 'volume' &&
+    (mode & constants.S_IFMT) === constants.S_IFCHR &&
+    deviceMajor === 0 &&
+    deviceMinor === 0
+  );
 }
 
 async function makeNode(layer: Layer, entry: TarEntry, path: Buffer): Promise<void> {
@@ -200,7 +211,7 @@ async function makeNode(layer: Layer, entry: TarEntry, path: Buffer): Promise<vo
   if (entry.type === 'link') return makeHardLink(layer, entry, path);
   if (entry.type === 'directory' && existing !== undefined) {
     if ((existing.mode & constants.S_IFMT) === constants.S_IFDIR) return;
-    if (isWhiteout(existing)) return void replaceWhiteout(layer, path, 0o700);
+    if (isWhiteout(layer, existing)) return void replaceWhiteout(layer, path, 0o700);
   }
   if (existing !== undefined) removeTreeSync(root, path); // a later entry replaces an earlier one
   switch (entry.type) {
@@ -242,7 +253,12 @@ function makeHardLink(layer: Layer, entry: TarEntry, path: Buffer): void {
 /** The directory of layers is closed to everybody but its owner: nobody can open these outside of containers. */
 function makeDevice(layer: Layer, entry: TarEntry, path: Buffer): void {
   const type = entry.type === 'block-device' ? constants.S_IFBLK : constants.S_IFCHR;
-  if (type === constants.S_IFCHR && entry.deviceMajor === 0 && entry.deviceMinor === 0) {
+  if (
+    layer.kind !== 'volume' &&
+    type === constants.S_IFCHR &&
+    entry.deviceMajor === 0 &&
+    entry.deviceMinor === 0
+  ) {
     throw invalidLayer(`${printable(path)} is a device 0/0, which overlayfs takes for a whiteout`);
   }
   mknodBelow(layer.root, path, type | 0o600, entry.deviceMajor, entry.deviceMinor);
@@ -250,12 +266,33 @@ function makeDevice(layer: Layer, entry: TarEntry, path: Buffer): void {
 
 async function writeFile(layer: Layer, entry: TarEntry, path: Buffer): Promise<void> {
   using file = openBelow(layer.root, path, CHUNK_MODE_NEW, 0o600);
-  for await (const chunk of entry.content()) {
-    for (let at = 0; at < chunk.length; ) at += writeSync(file.fd, chunk, at);
-    layer.signal?.throwIfAborted();
+  if (entry.sparse !== undefined) await writeRanges(layer, entry, file.fd);
+  else {
+    for await (const chunk of entry.content()) {
+      for (let at = 0; at < chunk.length; ) at += writeSync(file.fd, chunk, at);
+      layer.signal?.throwIfAborted();
+    }
   }
   if (layer.asRoot) fchownSync(file.fd, entry.uid, entry.gid);
   fchmodSync(file.fd, entry.mode);
+}
+
+/** What lies between the stretches stays a hole. */
+async function writeRanges(layer: Layer, {sparse, content}: TarEntry, file: number): Promise<void> {
+  const {size, ranges} = sparse!;
+  if (size > layer.limits.fileBytes) throw overLimit('bytes in a file', layer.limits.fileBytes);
+  ftruncateSync(file, size);
+  const pending = [...ranges].reverse();
+  let {start = 0, end = 0} = pending.pop() ?? {};
+  for await (const chunk of content()) {
+    for (let at = 0; at < chunk.length; ) {
+      if (start === end) ({start, end} = pending.pop()!); // the map was checked: there is one for each byte
+      const written = writeSync(file, chunk, at, Math.min(chunk.length - at, end - start), start);
+      start += written;
+      at += written;
+    }
+    layer.signal?.throwIfAborted();
+  }
 }
 
 /** In this order: chown clears set-id bits and capabilities; times last. */

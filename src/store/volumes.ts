@@ -1,23 +1,32 @@
 /**
  * Volumes: `volumes/NAME/_data` for the content, `volume.json` for the rest. A volume exists once its `volume.json`
- * does.
+ * does. `claim` is locked by who is about to use it; `mounted/` and `shared/`, with a lock each, tell of containers: see
+ * `plan-volumes.ts` of the SDK.
  */
 import {randomBytes} from 'node:crypto';
-import {existsSync, mkdirSync, readdirSync, renameSync} from 'node:fs';
+import {existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {
   chmodBelow,
+  type Descriptor,
   isAlive,
+  LOCK_SHARED,
   openDirectory,
   type ProcessIdentity,
-  readDirectory,
   removeTree,
+  syncFileSystem,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import {copyTree} from './copy-tree.js';
-import {withLock} from './lock.js';
+import {fillVolume, resumeFill} from './fill-volume.js';
+import {acquireIn, withLock} from './lock.js';
 import {MergedLayers} from './merged-layers.js';
 import {readRecord, writeRecord} from './records.js';
+import {
+  checkVolumeOptions,
+  fileSystemOf,
+  type VolumeDriverOptions,
+  type VolumeFileSystem,
+} from './volume-options.js';
 import {Workspace} from './workspace.js';
 
 /** As `docker volume inspect` prints it, keys in its order. */
@@ -28,7 +37,8 @@ export interface VolumeRecord {
   readonly Labels: Readonly<Record<string, string>> | null;
   readonly Mountpoint: string;
   readonly Name: string;
-  readonly Options: null;
+  /** Of the driver: `type`, `device`, `o`. */
+  readonly Options: VolumeDriverOptions | null;
   readonly Scope: 'local';
 }
 
@@ -36,6 +46,10 @@ export interface CreateVolumeOptions {
   /** @default 64 hexadecimal digits, as Docker's anonymous volumes */
   readonly name?: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** @default 'local', the only one there is */
+  readonly driver?: string;
+  /** Of the driver. @default none: a directory of the store's */
+  readonly options?: VolumeDriverOptions;
   /** The container that it goes with, and the process that sees to that. @default none: it stays until it is removed */
   readonly owner?: VolumeOwner;
 }
@@ -63,27 +77,25 @@ export class Volumes {
     return randomBytes(32).toString('hex');
   }
 
-  /** An existing volume of the name is returned as it is. @throws `ERR_INVALID_VOLUME_NAME` with Docker's messages */
-  async create({name = this.newName(), labels, owner}: CreateVolumeOptions = {}): Promise<VolumeRecord> {
+  /**
+   * An existing volume of the name is returned as it is.
+   * @throws `ERR_INVALID_VOLUME_NAME`, `ERR_INVALID_VOLUME_OPTION`, `ERR_PLUGINS_UNSUPPORTED` with Docker's messages
+   */
+  async create({
+    name = this.newName(),
+    labels,
+    driver = 'local',
+    options,
+    owner,
+  }: CreateVolumeOptions = {}): Promise<VolumeRecord> {
+    if (driver !== 'local' && driver !== '') throw noPlugin(name, driver);
     checkName(name);
     const existing = this.find(name);
     if (existing !== undefined) return existing;
+    if (options !== undefined) checkVolumeOptions(name, options);
+    const hasOptions = options !== undefined && Object.keys(options).length > 0;
     await using work = Workspace.open(this.#work);
-    const made = join(work.path, 'volume');
-    mkdirSync(join(made, '_data'), {recursive: true, mode: 0o700});
-    using directory = openDirectory(made);
-    chmodBelow(directory.fd, '', 0o701);
-    chmodBelow(directory.fd, '_data', 0o755);
-    const record: VolumeRecord = {
-      CreatedAt: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
-      Driver: 'local',
-      Labels: labels ?? null,
-      Mountpoint: join(this.#directory, name, '_data'),
-      Name: name,
-      Options: null,
-      Scope: 'local',
-    };
-    writeRecord(join(made, 'volume.json'), record);
+    const made = this.#makeDirectory(work.path, name, labels ?? null, hasOptions ? options : null);
     if (owner !== undefined) writeRecord(join(made, 'owner.json'), owner);
     try {
       renameSync(made, join(this.#directory, name));
@@ -117,22 +129,86 @@ export class Volumes {
   }
 
   /**
+   * Makes a new volume with content: it is there when that is complete, or not at all.
+   * @param fill writes below a descriptor of the empty directory, and makes its owner, mode and times
+   * @throws `ERR_VOLUME_EXISTS`, and as `create`
+   */
+  async createFilled(
+    {name, labels}: Pick<CreateVolumeOptions, 'labels'> & {readonly name: string},
+    fill: (data: number) => Promise<void>,
+  ): Promise<VolumeRecord> {
+    checkName(name);
+    if (this.find(name) !== undefined) throw volumeExists(name);
+    await using work = Workspace.open(this.#work);
+    const made = this.#makeDirectory(work.path, name, labels ?? null, null);
+    {
+      using data = openDirectory(join(made, '_data'));
+      await fill(data.fd);
+      await syncFileSystem(data.fd);
+    }
+    try {
+      renameSync(made, join(this.#directory, name));
+    } catch (error) {
+      if (['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? ''))
+        throw volumeExists(name);
+      throw error;
+    }
+    return this.get(name);
+  }
+
+  /** What it will be when it is renamed to its place. */
+  #makeDirectory(
+    work: string,
+    name: string,
+    labels: VolumeRecord['Labels'],
+    options: VolumeRecord['Options'],
+  ): string {
+    const made = join(work, 'volume');
+    mkdirSync(join(made, '_data'), {recursive: true, mode: 0o700});
+    using directory = openDirectory(made);
+    chmodBelow(directory.fd, '', 0o701);
+    chmodBelow(directory.fd, '_data', 0o755);
+    const record: VolumeRecord = {
+      CreatedAt: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
+      Driver: 'local',
+      Labels: labels,
+      Mountpoint: join(this.#directory, name, '_data'),
+      Name: name,
+      Options: options,
+      Scope: 'local',
+    };
+    writeRecord(join(made, 'volume.json'), record);
+    return made;
+  }
+
+  /**
+   * As `create`, and nobody removes it until the descriptor is closed: for the time until a container that has it is
+   * recorded.
+   */
+  async claim(options: CreateVolumeOptions & {readonly name: string}): Promise<Descriptor> {
+    for (;;) {
+      await this.create(options);
+      const claim = await acquireIn(this.directory(options.name), 'claim', {operation: LOCK_SHARED});
+      if (claim !== undefined) return claim; // else it was removed meanwhile
+    }
+  }
+
+  /** Where it is mounted while somebody uses it, and what; undefined for a directory of the store's. */
+  fileSystem(name: string): VolumeFileSystem | undefined {
+    return fileSystemOf(this.get(name).Options);
+  }
+
+  /**
    * Removes the volume with its content.
-   * @param users ids of the containers that have it: with any, it stays
+   * @param users tells the ids of the containers that have it: with any, it stays
    * @throws `ERR_VOLUME_NOT_FOUND`, `ERR_VOLUME_IN_USE`
    */
-  async remove(name: string, users: readonly string[] = []): Promise<void> {
+  async remove(name: string, users: () => readonly string[] = () => []): Promise<void> {
     this.get(name);
-    if (users.length > 0) {
-      throw new CoracleError(
-        'ERR_VOLUME_IN_USE',
-        `remove ${name}: volume is in use - [${users.join(', ')}]`,
-        {
-          hint: 'Remove the containers first.',
-          details: {name, users},
-        },
-      );
-    }
+    this.#refuseUsed(name, users());
+    using claim = await acquireIn(this.directory(name), 'claim');
+    if (claim === undefined) return; // somebody else removed it
+    this.#refuseUsed(name, users());
     await using work = Workspace.open(this.#work);
     try {
       renameSync(join(this.#directory, name), join(work.path, 'volume'));
@@ -140,6 +216,46 @@ export class Volumes {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
     await removeTree(work.directory.fd, 'volume');
+  }
+
+  #refuseUsed(name: string, users: readonly string[]): void {
+    if (users.length === 0) return;
+    throw new CoracleError('ERR_VOLUME_IN_USE', `remove ${name}: volume is in use - [${users.join(', ')}]`, {
+      hint: 'Remove the containers first.',
+      details: {name, users},
+    });
+  }
+
+  /** Those that were mounted for somebody, and by what names: see `mounted/`. */
+  mounted(
+    names: readonly string[] = readdirSync(this.#directory),
+  ): {readonly name: string; readonly users: readonly string[]}[] {
+    return names.flatMap(name => {
+      const users = entriesOf(join(this.#directory, name, 'mounted'));
+      return users === undefined ? [] : [{name, users}];
+    });
+  }
+
+  /** It goes with the last of these containers, and not with the first. @throws `ERR_VOLUME_NOT_FOUND` */
+  async share(name: string, containerIds: readonly string[]): Promise<void> {
+    const directory = this.directory(name);
+    // The plan of the container that it goes with takes this lock as well.
+    using _lock = await acquireIn(directory, 'share.lock');
+    this.get(name); // still there?
+    const shared = join(directory, 'shared');
+    mkdirSync(shared, {recursive: true, mode: 0o700});
+    for (const id of containerIds) writeFileSync(join(shared, id), '', {mode: 0o600});
+  }
+
+  /** A container that shares it is gone, or never came to be. */
+  unshare(name: string, containerId: string): void {
+    rmSync(join(this.directory(name), 'shared', containerId), {force: true});
+  }
+
+  #isShared(name: string, isThere: (containerId: string) => boolean): boolean {
+    const ids = entriesOf(join(this.directory(name), 'shared')) ?? [];
+    for (const id of ids) if (!isThere(id)) this.unshare(name, id);
+    return ids.some(isThere);
   }
 
   /**
@@ -154,7 +270,8 @@ export class Volumes {
         continue;
       }
       const owner = readRecord(join(this.#directory, name, 'owner.json')) as VolumeOwner | undefined;
-      if (owner === undefined || isAlive(owner) || isThere(owner.id)) continue;
+      const isShared = this.#isShared(name, isThere);
+      if (owner === undefined || isAlive(owner) || isThere(owner.id) || isShared) continue;
       if (this.find(name) !== undefined) await this.remove(name);
     }
   }
@@ -166,20 +283,47 @@ export class Volumes {
    * @returns whether something was copied
    */
   async copyUp(name: string, layers: readonly string[], path: string): Promise<boolean> {
-    const {Mountpoint} = this.get(name);
-    return withLock(join(this.#directory, name, 'lock'), async () => {
-      using target = openDirectory(Mountpoint);
-      if (!isEmpty(Mountpoint)) return false;
+    const place = {directory: this.directory(name), isMounted: this.fileSystem(name) !== undefined};
+    return withLock(join(place.directory, 'lock'), async () => {
+      await resumeFill(place);
       using image = new MergedLayers(layers);
-      const source = image.resolve(Buffer.from(path).toString('latin1'));
-      return source !== undefined && (await copyTree(image, source, target.fd));
+      return await fillVolume(place, image, path); // with the image open
     });
+  }
+
+  /** Finishes or throws away what a process that was killed had begun to copy into it. */
+  async settle(name: string): Promise<void> {
+    const place = {directory: this.directory(name), isMounted: this.fileSystem(name) !== undefined};
+    await withLock(join(place.directory, 'lock'), () => resumeFill(place));
   }
 }
 
-function isEmpty(path: string): boolean {
-  using directory = openDirectory(path);
-  return readDirectory(directory.fd).next().done === true;
+/** Undefined when there is no such directory. */
+function entriesOf(directory: string): string[] | undefined {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
+  }
+}
+
+function volumeExists(name: string): CoracleError {
+  return new CoracleError('ERR_VOLUME_EXISTS', `create ${name}: the volume is there already`, {
+    hint: 'Take another name, or remove it first.',
+    details: {name},
+  });
+}
+
+function noPlugin(name: string, driver: string): CoracleError {
+  return new CoracleError(
+    'ERR_PLUGINS_UNSUPPORTED',
+    `create ${name}: error looking up volume plugin ${driver}: plugin ${JSON.stringify(driver)} not found`,
+    {
+      hint: 'Docker’s plugins are programs for dockerd; the driver here is local, which mounts what the kernel can: --opt type=nfs, cifs, …',
+      details: {name, driver},
+    },
+  );
 }
 
 function checkName(name: string): void {

@@ -21,6 +21,24 @@ export interface TarNode {
   readonly deviceMajor?: number;
   readonly deviceMinor?: number;
   readonly xattrs?: ReadonlyMap<string, Uint8Array>;
+  /** Of a file with holes: `size` counts what `sparseMap` gives and the stretches after it, this the holes as well. */
+  readonly realSize?: number;
+}
+
+/** A part of a file that is no hole. */
+export interface DataRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * What comes before the content of a file with holes: where the stretches belong that follow it without them.
+ * @see https://www.gnu.org/software/tar/manual/html_section/Sparse-Formats.html "PAX Format, Version 1.0"
+ */
+export function sparseMap(ranges: readonly DataRange[]): Buffer {
+  const numbers = [ranges.length, ...ranges.flatMap(({start, end}) => [start, end - start])];
+  const text = Buffer.from(numbers.map(number => `${number}\n`).join(''));
+  return Buffer.concat([text, tarPadding(text.length)]);
 }
 
 /** The header, or headers, of an entry. After it come `size` bytes of content and `tarPadding(size)`. */
@@ -91,11 +109,17 @@ function paxRecords({
   size = 0,
   mtimeNs = 0n,
   xattrs = new Map(),
+  realSize,
 }: TarNode): Buffer {
   const records: Buffer[] = [];
   const add = (key: string, value: string | Uint8Array) =>
     records.push(paxRecord(key, Buffer.from(value as string)));
-  if (Buffer.byteLength(path) > NAME_BYTES) add('path', path);
+  if (realSize !== undefined) {
+    add('GNU.sparse.major', '1');
+    add('GNU.sparse.minor', '0');
+    add('GNU.sparse.name', path);
+    add('GNU.sparse.realsize', String(realSize));
+  } else if (Buffer.byteLength(path) > NAME_BYTES) add('path', path);
   if (Buffer.byteLength(target) > NAME_BYTES) add('linkpath', target);
   if (uid >= SMALL_LIMIT) add('uid', String(uid));
   if (gid >= SMALL_LIMIT) add('gid', String(gid));

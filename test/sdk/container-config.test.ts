@@ -19,6 +19,7 @@ function configure(options: RunOptions, image: ContainerDefaults = {Cmd: ['sh']}
       now: 1_750_468_412_274_480_049n,
       hostHostname: 'host1',
       anonymousVolumeName: () => `anonymous${++volumes}`,
+      mountsOf: () => [],
       idOf: name => name,
       hostnameOf: () => 'donor',
     },

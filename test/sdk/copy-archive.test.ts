@@ -90,7 +90,7 @@ asRoot('a container that does not run is copied into and out of as well, volumes
   await container.putArchive('/data', tarOf(NOTE));
   await container.putArchive('/', tarOf({...NOTE, path: 'opt/note', text: 'there\n'}));
   t.is((await container.state()).status, 'created');
-  t.is(readFileSync(`${(await own.runtime).volumePath('copied')}/note`, 'utf8'), 'hello\n');
+  t.is(readFileSync(`${(await own.runtime).volume('copied').directory}/_data/note`, 'utf8'), 'hello\n');
   const run = await container.start();
   const text = Buffer.concat(await run.stdout!.toArray()).toString();
   t.is(text, 'hello\nthere\n');

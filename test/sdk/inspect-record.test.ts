@@ -43,6 +43,7 @@ function inspect(options: RunOptions, state: ContainerState = RUNNING, image: Co
       now: 1n,
       hostHostname: 'h',
       anonymousVolumeName: () => 'a'.repeat(64),
+      mountsOf: () => [],
       idOf: name => name,
       hostnameOf: () => 'donor',
     },

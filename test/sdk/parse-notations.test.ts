@@ -8,6 +8,7 @@ import {parseSize} from '../../src/sdk/parse-size.js';
 import {parseTmpfs} from '../../src/sdk/parse-tmpfs.js';
 import {parseUlimit} from '../../src/sdk/parse-ulimit.js';
 import {parseVolume} from '../../src/sdk/parse-volume.js';
+import {parseVolumesFrom} from '../../src/sdk/parse-volumes-from.js';
 
 /** The notations of Docker's flags. The words of refusals are those of the docker client 28 and its go-units. */
 type Parse = (text: string) => unknown;
@@ -83,13 +84,13 @@ test(reads, parseVolume, 'v:/data', {
   readOnly: false,
   writtenAs: 'v:/data',
 });
-test(reads, parseVolume, 'v:data:nocopy', {
+test(reads, parseVolume, 'v:/data:nocopy', {
   type: 'volume',
   name: 'v',
-  nocopy: true,
   target: '/data',
   readOnly: false,
-  writtenAs: 'v:data:nocopy',
+  nocopy: true,
+  writtenAs: 'v:/data:nocopy',
 });
 test(reads, parseVolume, '/a:/b:ro,rslave,z', {
   type: 'bind',
@@ -102,8 +103,24 @@ test(reads, parseVolume, '/a:/b:ro,rslave,z', {
 });
 test(refuses, parseVolume, 'v:/x:nope', 'invalid mode: nope');
 test(refuses, parseVolume, 'v:/x:ro,rw', 'invalid mode: ro,rw');
-test(refuses, parseVolume, 'v:/x:rslave', 'invalid mode: rslave');
-test(refuses, parseVolume, '/a:/x:nocopy', 'invalid mode: nocopy');
+for (const [spec, what] of [
+  ['vol:/x:rslave', 'invalid mount config for type "volume": field BindOptions must not be specified'],
+  ['/a:/x:nocopy', 'invalid mount config for type "bind": field VolumeOptions must not be specified'],
+  ['vol:x', 'invalid mount config for type "volume": invalid mount path: \'x\' mount path must be absolute'],
+  ['/a:b', 'invalid mount config for type "bind": invalid mount path: \'b\' mount path must be absolute'],
+  ['vol:/../..', "invalid mount config for type \"volume\": invalid specification: destination can't be '/'"],
+]) {
+  test(refuses, parseVolume, spec!, `invalid volume specification: '${spec}': ${what}`);
+}
+for (const mode of ['z,Z', 'consistent,cached', 'ro,ro', ',', 'volume-nocopy'])
+  test(refuses, parseVolume, `vol:/x:${mode}`, `invalid mode: ${mode}`);
+test(reads, parseVolume, 'vol:/x:ro,z', {
+  type: 'volume',
+  name: 'vol',
+  target: '/x',
+  readOnly: true,
+  writtenAs: 'vol:/x:ro,z',
+});
 test(refuses, parseVolume, 'v:/x:ro:rw', "invalid volume specification: 'v:/x:ro:rw'");
 test(refuses, parseVolume, ':/x', "invalid volume specification: ':/x'");
 
@@ -152,6 +169,50 @@ test(
   'type=bind,target=/x',
   'invalid mount config for type "bind": field Source must not be empty',
 );
+test(
+  reads,
+  parseMount,
+  'type=volume,dst=/x,volume-label=a=b,volume-label=c,volume-driver=local,volume-opt=type=tmpfs,"volume-opt=o=size=1m,ro",volume-subpath=a/b',
+  {
+    type: 'volume',
+    target: '/x',
+    subpath: 'a/b',
+    driver: 'local',
+    driverOptions: {type: 'tmpfs', o: 'size=1m,ro'},
+    labels: {a: 'b', c: ''},
+  },
+);
+test(reads, parseMount, 'type=bind,src=/a,dst=/b,bind-recursive=writable,ro', {
+  type: 'bind',
+  source: '/a',
+  target: '/b',
+  readOnly: true,
+  writableBelow: true,
+});
+test(
+  refuses,
+  parseMount,
+  'type=bind,src=/a,dst=/b,bind-recursive=readonly',
+  "option 'bind-recursive=readonly' requires 'readonly' to be specified in conjunction",
+);
+test(
+  refuses,
+  parseMount,
+  'type=bind,src=/a,dst=/b,bind-recursive=foo',
+  'invalid value for bind-recursive: foo (must be "enabled", "disabled", "writable", or "readonly")',
+);
+test(
+  refuses,
+  parseMount,
+  'type=bind,src=/a,dst=/b,volume-nocopy',
+  "cannot mix 'volume-*' options with mount type 'bind'",
+);
+test(reads, parseVolumesFrom, 'web', {container: 'web', readOnly: false});
+test(reads, parseVolumesFrom, 'web:ro,z', {container: 'web', readOnly: true});
+test(refuses, parseVolumesFrom, '', 'volumes-from specification cannot be an empty string');
+test(refuses, parseVolumesFrom, ':ro', 'invalid name or ID supplied: ""');
+for (const mode of ['xx', 'ro:z', 'nocopy', 'rslave'])
+  test(refuses, parseVolumesFrom, `web:${mode}`, `invalid mode: ${mode}`);
 test(refuses, parseMount, 'type=nope,target=/x', 'invalid mount config for type "nope": mount type unknown');
 
 test(reads, parseTmpfs, '/run', {type: 'tmpfs', target: '/run', writtenAs: ''});

@@ -1,5 +1,15 @@
-import {execFileSync} from 'node:child_process';
-import {existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
+import {execFileSync, spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
 import {openDirectory} from '../../src/binding/index.js';
@@ -84,10 +94,13 @@ test('a volume in use stays, one that is not goes with its content', async t => 
   using place = await openStore();
   const {Mountpoint} = await place.volumes.create({name: 'data'});
   writeFileSync(join(Mountpoint, 'file'), '');
-  await t.throwsAsync(place.volumes.remove('data', ['abc', 'def']), {
-    code: 'ERR_VOLUME_IN_USE',
-    message: 'remove data: volume is in use - [abc, def]',
-  });
+  await t.throwsAsync(
+    place.volumes.remove('data', () => ['abc', 'def']),
+    {
+      code: 'ERR_VOLUME_IN_USE',
+      message: 'remove data: volume is in use - [abc, def]',
+    },
+  );
   t.true(existsSync(Mountpoint));
   await place.volumes.remove('data');
   t.false(existsSync(Mountpoint));
@@ -210,4 +223,67 @@ asRoot('layers merged by us look as overlayfs shows them', async t => {
   t.is(merged.readText('link/1', 100), 'back');
   t.is(merged.readText('b/c/d', 100), undefined);
   t.throws(() => merged.readText('a/2', 2), {code: 'ERR_INVALID_IMAGE', message: /larger than 2 bytes/});
+});
+
+test('a copy that was cut short does not count: what is half there is made anew, what was whole is finished', async t => {
+  using place = await openStore();
+  const layers = await unpackLayers(place.path, [
+    [
+      {path: 'data', type: 'directory', mode: 0o750, mtimeNs: 5_000_000_007n},
+      {path: 'data/one', content: 'one'},
+      {path: 'data/two/deep', content: 'two'},
+    ],
+  ]);
+  const {Mountpoint} = await place.volumes.create({name: 'data'});
+  const directory = join(Mountpoint, '..');
+  const whole = ['one', 'two', 'two/deep'];
+  const tree = () => readdirSync(Mountpoint, {recursive: true}).sort();
+
+  // Killed while it copied: there is a part of it, and nothing in the volume.
+  mkdirSync(join(directory, '.coracle-filling/two'), {recursive: true});
+  writeFileSync(join(directory, '.coracle-filling/two/deep'), 't');
+  await place.volumes.settle('data');
+  t.deepEqual(tree(), []);
+  t.true(await place.volumes.copyUp('data', layers, '/data'));
+  t.deepEqual(tree(), whole);
+  t.is(readFileSync(join(Mountpoint, 'two/deep'), 'utf8'), 'two');
+
+  // Killed while it moved what was complete: whoever comes next, for whatever image, moves the rest.
+  renameSync(Mountpoint, join(directory, '.coracle-filled'));
+  mkdirSync(Mountpoint);
+  renameSync(join(directory, '.coracle-filled/two'), join(Mountpoint, 'two'));
+  t.false(await place.volumes.copyUp('data', [], '/data'));
+  t.deepEqual(tree(), whole);
+  t.is(lstatSync(Mountpoint).mode & 0o7777, 0o750);
+  t.deepEqual(
+    readdirSync(directory).filter(name => name.startsWith('.')),
+    [],
+  );
+});
+
+test('whoever is killed while it fills a volume leaves one that is filled whole next time', async t => {
+  using place = await openStore();
+  const files = Array.from(
+    {length: 300},
+    (_, index): Entry => ({path: `data/${index}`, content: `${index}`}),
+  );
+  const layers = await unpackLayers(place.path, [files]);
+  const program = `
+    import {Store} from ${JSON.stringify(new URL('../../src/store/index.ts', import.meta.url).href)};
+    const store = await Store.open(${JSON.stringify({root: place.root, run: join(place.path, 'run')})});
+    process.stdout.write('begins');
+    await store.volumes.copyUp(process.argv[1], ${JSON.stringify(layers)}, '/data');`;
+  for (const [round, afterMs] of [0, 2, 5, 10, 20, 40].entries()) {
+    const name = `killed-${round}`;
+    const {Mountpoint} = await place.volumes.create({name});
+    const child = spawn(process.execPath, ['--import=tsx', '--input-type=module', '-e', program, name], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(child.stdout, 'data');
+    setTimeout(() => child.kill('SIGKILL'), afterMs); // at some moment of the copy, or after it
+    await once(child, 'close');
+    await place.volumes.copyUp(name, layers, '/data');
+    t.is(readdirSync(Mountpoint).length, files.length);
+    for (const file of readdirSync(Mountpoint)) t.is(readFileSync(join(Mountpoint, file), 'utf8'), file);
+  }
 });

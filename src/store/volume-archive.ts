@@ -1,0 +1,132 @@
+/** Volumes as archives, and as copies: all of their content, the root's owner and mode included. */
+import {constants} from 'node:fs';
+import {
+  type FileStatus,
+  isErrno,
+  isHostRoot,
+  openBelow,
+  openDirectory,
+  readDirectory,
+  statBelow,
+} from '../binding/index.js';
+import {CoracleError} from '../errors.js';
+import {archiveTree} from './archive-tree.js';
+import {copyTree, type SourceTree} from './copy-tree.js';
+import {decompress} from './decompress.js';
+import {LAYER_LIMITS, type LayerLimits} from './layer-limits.js';
+import type {Found} from './merged-layers.js';
+import {type ArchiveSource, openSource} from './open-source.js';
+import {readTar} from './read-tar.js';
+import {unpackLayer} from './unpack-layer.js';
+
+/** As a tar archive: PAX, with attributes as GNU tar and star write them, and holes as GNU tar does. */
+export async function* archiveVolume(mountpoint: string, signal?: AbortSignal): AsyncGenerator<Buffer> {
+  using data = openDirectory(mountpoint);
+  yield* archiveTree(data.fd, Buffer.alloc(0), {name: '.', whole: true, signal});
+}
+
+/** It is the caller's own data: a disk that is full says so itself, and zeros compress well. */
+const VOLUME_LIMITS: LayerLimits = {
+  ...LAYER_LIMITS,
+  entries: Number.MAX_SAFE_INTEGER,
+  fileBytes: Number.MAX_SAFE_INTEGER,
+  totalBytes: Number.MAX_SAFE_INTEGER,
+  ratio: Number.MAX_SAFE_INTEGER,
+};
+
+/**
+ * @param data descriptor of an empty directory, which gets the owner and mode of the archive's root
+ * @throws `ERR_INVALID_ARCHIVE` for what is none, is damaged or would lead out; `ERR_FILE_NOT_FOUND`
+ */
+export async function unpackVolume(source: ArchiveSource, data: number, signal?: AbortSignal): Promise<void> {
+  try {
+    const plain = decompress(openSource(source), VOLUME_LIMITS);
+    const options = {
+      kind: 'volume',
+      limits: VOLUME_LIMITS,
+      asRoot: isHostRoot(),
+      ...(signal && {signal}),
+    } as const;
+    await unpackLayer(plain, data, options);
+  } catch (error) {
+    throw asArchiveError(error);
+  }
+}
+
+/** What an archive has, without unpacking it: the number of entries, the root's included. @throws as `unpackVolume` */
+export async function countArchive(source: AsyncIterable<Uint8Array>): Promise<number> {
+  let entries = 0;
+  try {
+    for await (const {path} of readTar(source, {sparse: true})) {
+      if (path.toString('latin1').split('/').includes('..'))
+        throw new CoracleError('ERR_INVALID_LAYER', `the path ${JSON.stringify(path.toString())} has ".."`);
+      entries++;
+    }
+  } catch (error) {
+    throw asArchiveError(error);
+  }
+  return entries;
+}
+
+/** What unpacks layers says so of layers. */
+function asArchiveError(error: unknown): unknown {
+  const {code, message} = error as CoracleError;
+  if (code !== 'ERR_INVALID_LAYER' && code !== 'ERR_LAYER_TOO_LARGE') return error;
+  return new CoracleError('ERR_INVALID_ARCHIVE', message.replaceAll('the layer', 'the archive'), {
+    cause: error,
+  });
+}
+
+/**
+ * Copies a volume's data into an empty directory: shared blocks where the file system can (FICLONE), else holes stay
+ * holes; owners, modes, attributes, hard links and times are kept.
+ */
+export async function copyVolume(mountpoint: string, data: number): Promise<void> {
+  using source = openDirectory(mountpoint);
+  const tree = new PlainTree(source.fd);
+  await copyTree(tree, tree.root, data);
+}
+
+/** A directory as it is, while others may change it. */
+class PlainTree implements SourceTree {
+  readonly keepsEverything = true;
+  readonly root: Found;
+  readonly #device: bigint;
+
+  constructor(fd: number) {
+    const status = statBelow(fd, '');
+    this.root = {root: fd, path: '', status};
+    this.#device = status.device;
+  }
+
+  *list(path: string): Generator<Found> {
+    const {root} = this.root;
+    const names: string[] = [];
+    try {
+      using directory = openBelow(
+        root,
+        Buffer.from(path, 'latin1'),
+        constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW,
+      );
+      // What is mounted there is no content of the volume.
+      if (statBelow(directory.fd, '').device !== this.#device) return;
+      for (const {name} of readDirectory(directory.fd)) names.push(name.toString('latin1'));
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error;
+    }
+    for (const name of names.sort()) {
+      const below = path === '' ? name : `${path}/${name}`;
+      const status = this.#status(below);
+      if (status !== undefined) yield {root, path: below, status};
+    }
+  }
+
+  #status(path: string): FileStatus | undefined {
+    try {
+      return statBelow(this.root.root, Buffer.from(path, 'latin1'));
+    } catch (error) {
+      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined; // removed since it was listed
+      throw error;
+    }
+  }
+}

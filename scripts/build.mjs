@@ -8,7 +8,7 @@ import {fileURLToPath} from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** What programs import: ECMAScript modules. Code that two of them share goes into chunks beside them. */
-const modules = {index: 'src/index.ts', inspect: 'src/inspect/index.ts'};
+const modules = {index: 'src/index.ts', inspect: 'src/inspect/index.ts', sidecar: 'src/sidecar/index.ts'};
 /** What bin/ runs: each one CommonJS file, with its code cache beside it. docs/decisions/0006-code-cache.md */
 const programs = {cli: 'src/cli/main.ts', 'ts-inspect': 'src/cli/ts-inspect-main.ts'};
 /** What programs import when a command line needs it: files of their own, so that the others need not read them. */

@@ -97,4 +97,4 @@ export {NETLINK_NETFILTER, NETLINK_ROUTE, requestNetlink} from './netlink.js';
 export {identifyProcess, isAlive, openProcess, type ProcessIdentity, signalProcess} from './processes.js';
 export * from './steps.js';
 export {makeRaw, readableBytes, receiveDescriptor, setTerminalSize, type TerminalSize} from './terminal.js';
-export {decompressZstd} from './zstd.js';
+export {compressZstd, decompressZstd} from './zstd.js';

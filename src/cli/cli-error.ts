@@ -34,6 +34,11 @@ const OF_THE_CLIENT = new Set([
   'ERR_UNSUPPORTED_OPTION',
   'ERR_INVALID_PLATFORM',
   'ERR_INTERRUPTED',
+  // Of commands that Docker has not.
+  'ERR_BACKUP_DAMAGED',
+  'ERR_BACKUP_FILE',
+  'ERR_INVALID_ARCHIVE',
+  'ERR_SIDECAR_FAILED',
 ]);
 /** What `docker run` ends with when the program inside never ran; every other failure is 125. */
 const EXIT_CODES: Readonly<Record<string, number>> = {
@@ -64,7 +69,8 @@ export function reportError(error: unknown, command: Command | undefined, stderr
   stderr.write(`${prefix}${errorLine(error)}\n`);
   if (runs) stderr.write(`\nRun '${PROGRAM} run --help' for more information\n`);
   printHint(error, stderr);
-  if (!runs) return 1;
+  const isInterrupted = error instanceof CoracleError && error.code === 'ERR_INTERRUPTED';
+  if (!runs && !isInterrupted) return 1;
   if (!(error instanceof CoracleError)) return 125;
   const {exitCode} = error.details;
   return typeof exitCode === 'number' ? exitCode : (EXIT_CODES[error.code] ?? 125);

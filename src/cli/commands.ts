@@ -91,6 +91,11 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   'network ls': {summary: 'List networks', load: () => import('./network-ls.js')},
   'network prune': {summary: 'Remove all unused networks', load: () => import('./network-prune.js')},
   'network rm': {summary: 'Remove one or more networks', load: () => import('./network-rm.js')},
+  backup: {
+    summary: 'Save a volume in a file, by a sidecar container',
+    load: () => import('./backup.js'),
+  },
+  restore: {summary: 'Bring back what backup saved', load: () => import('./restore.js')},
   'volume clone': {
     summary: 'Make a volume with the content of another one',
     load: () => import('./volume-clone.js'),

@@ -19,6 +19,7 @@ import {
   Volume,
   watching,
 } from '../sdk/index.js';
+import {backupVolume, restoreVolume} from '../sidecar/index.js';
 import type {ListedPort} from './displayable-ports.js';
 import {examineHost} from './examine-host.js';
 import type {AttachedStreams, ContainerSummary, ImageSummary, RunningContainer, Sdk} from './sdk.js';
@@ -140,6 +141,8 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     exportVolume: async function* (name) {
       yield* (await Volume.get(name, here)).export();
     },
+    backupVolume: (name, file, options) => backupVolume(name, file, options, here),
+    restoreVolume: (name, file, options) => restoreVolume(name, file, options, here),
     listVolumes: async () =>
       (await Volume.list(here)).map(volume => ({
         name: volume.name,

@@ -28,6 +28,7 @@ import type {
   UpdateOptions,
   watching,
 } from '../sdk/index.js';
+import type {BackupOptions, BackupResult, RestoreOptions, RestoreResult} from '../sidecar/index.js';
 import type {ListedPort} from './displayable-ports.js';
 
 export type {DiskUsage, LogEntry};
@@ -121,6 +122,9 @@ export interface Sdk {
   importVolume(name: string, source: Readable, options: VolumeLabels): Promise<string>;
   /** As a tar archive. */
   exportVolume(name: string): AsyncIterable<Uint8Array>;
+  /** See `coracle/sidecar`. */
+  backupVolume(name: string, file: string, options: BackupOptions): Promise<BackupResult>;
+  restoreVolume(name: string, file: string, options: RestoreOptions): Promise<RestoreResult>;
   listVolumes(): Promise<readonly VolumeSummary[]>;
   inspectVolume(name: string): Promise<unknown>;
   removeVolume(name: string, options: {readonly force: boolean}): Promise<void>;

@@ -9,7 +9,7 @@ import {type BridgeState, makeBridge, planBridge, unavailable} from './bridges.j
 import {bridgeSettings, chooseSubnet, subnetsOf} from './describe-network.js';
 import {formatIp, type IpNetwork, networksOverlap, parseNetwork} from './ip.js';
 import {isPredefined, type NetworkRecord, type NetworkRecords, type SubnetConfig} from './network-records.js';
-import {type AddressPool, DEFAULT_POOLS, hostRoutes} from './subnets.js';
+import {type AddressPool, DEFAULT_POOLS, freeSubnets, hostRoutes} from './subnets.js';
 
 /** What the configuration says of networks. */
 export interface NetworkDefaults {
@@ -102,6 +102,13 @@ export class BridgeChoice {
   defaultSubnets(): IpNetwork[] {
     const subnets = [...(this.stateOf('bridge')?.subnets ?? []), ...(this.#bipSubnets() ?? [])];
     return subnetsOf({subnets});
+  }
+
+  /** What the default bridge would get, if it has none. */
+  sparedSubnets(others: readonly NetworkRecord[]): IpNetwork[] {
+    if (this.defaultSubnets().length > 0) return [];
+    const [first] = freeSubnets(this.pools, [...others.flatMap(subnetsOf), ...hostRoutes()]);
+    return first === undefined ? [] : [first];
   }
 
   #bipSubnets(): readonly SubnetConfig[] | undefined {

@@ -1,6 +1,6 @@
 /** The bridge of a network on this host, and its rules: made and removed. */
 import {randomInt} from 'node:crypto';
-import {readdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {isErrno, NETLINK_NETFILTER, NETLINK_ROUTE, requestNetlink} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {bridgeRules, withoutBridgeRules} from './bridge-rules.js';
@@ -71,7 +71,7 @@ export function makeRules(network: NetworkRecord, {bridge, table, subnets}: Brid
 
 export function makeBridgeUsable(network: NetworkRecord, {bridge, index, subnets}: BridgeState): void {
   const hasIpv6 = subnets.some(({subnet}) => subnet.includes(':'));
-  if (hasIpv6) writeFileSync(`/proc/sys/net/ipv6/conf/${bridge}/disable_ipv6`, '0');
+  if (hasIpv6) allowIpv6(network.name, bridge);
   for (const {subnet, gateway} of subnets) {
     const address = newAddress(index, parseIp(gateway) as IpAddress, parseNetwork(subnet) as IpNetwork);
     try {
@@ -88,13 +88,31 @@ export function makeBridgeUsable(network: NetworkRecord, {bridge, index, subnets
   if (hasIpv6) forwardIpv6();
 }
 
+function allowIpv6(network: string, bridge: string): void {
+  if (!existsSync('/proc/sys/net/ipv6')) {
+    throw new CoracleError(
+      'ERR_NETWORK_UNAVAILABLE',
+      `the network ${network} has IPv6, and this kernel has none`,
+      {
+        hint: 'Boot without ipv6.disable=1, or make a network without --ipv6.',
+        details: {network},
+      },
+    );
+  }
+  writeFileSync(`/proc/sys/net/ipv6/conf/${bridge}/disable_ipv6`, '0');
+}
+
 /** A host that forwards heeds no router's advertisements any more, unless it is told that it shall: its own way out stays. */
 function forwardIpv6(): void {
   const conf = '/proc/sys/net/ipv6/conf';
   if (readFileSync(`${conf}/all/forwarding`, 'latin1').trim() === '1') return;
   for (const link of readdirSync(conf)) {
     const path = `${conf}/${link}/accept_ra`;
-    if (readFileSync(path, 'latin1').trim() === '1') writeFileSync(path, '2');
+    try {
+      if (readFileSync(path, 'latin1').trim() === '1') writeFileSync(path, '2');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // the link is gone by now
+    }
   }
   writeFileSync(`${conf}/all/forwarding`, '1');
 }

@@ -46,6 +46,8 @@ export interface Neighbours {
   readonly others: readonly NetworkRecord[];
   /** Of networks whose records do not say it. */
   readonly subnets: readonly IpNetwork[];
+  /** Left to another as long as there is more: the default bridge has the first that is free, as in Docker. */
+  readonly spared?: readonly IpNetwork[];
   /** What this host has a way to. */
   readonly routes: readonly IpNetwork[];
   readonly pools: readonly AddressPool[];
@@ -142,10 +144,12 @@ export function subnetsOf({subnets = []}: Pick<NetworkRecord, 'subnets'>): IpNet
 
 /** The first that is free. @throws `ERR_NETWORK_UNAVAILABLE` */
 export function chooseSubnet(
-  {pools, routes}: Pick<Neighbours, 'pools' | 'routes'>,
+  {pools, routes, spared = []}: Pick<Neighbours, 'pools' | 'routes' | 'spared'>,
   taken: readonly IpNetwork[],
 ): SubnetConfig {
-  const [network] = freeSubnets(pools, [...routes, ...taken]);
+  const free = (others: readonly IpNetwork[]) =>
+    freeSubnets(pools, [...routes, ...taken, ...others]).next().value;
+  const network: IpNetwork | undefined = free(spared) ?? free([]);
   if (network === undefined) {
     throw new CoracleError(
       'ERR_NETWORK_UNAVAILABLE',

@@ -13,6 +13,7 @@ export {
 } from './endpoint-steps.js';
 export {describeDrop, type ForeignDrop, foreignDrops, waysPast} from './foreign-drops.js';
 export {networkHas, networkSize, networksOverlap, parseIp, parseNetwork} from './ip.js';
+export {addressBytes, parseAddress} from './ipv4.js';
 export {removeNamesSteps, resolvableNames} from './names.js';
 export {isPredefined, type NetworkRecord, PREDEFINED, type SubnetConfig} from './network-records.js';
 export {type AttachRequest, type Endpoint, Networks} from './networks.js';

@@ -116,6 +116,7 @@ export class Networks {
       describeNetwork(id, name, options, {
         others,
         subnets: this.#choice.defaultSubnets(),
+        spared: this.#choice.sparedSubnets(others),
         routes: hostRoutes(),
         pools: this.#choice.pools,
       }),
@@ -147,6 +148,7 @@ export class Networks {
         );
       }
       rmSync(join(this.#live, name), {recursive: true, force: true});
+      rmSync(join(this.#live, lockOf(name)), {force: true}); // who waits for it sees that it is another's
       return this.records.remove(record);
     });
     if (!isGone) throw networkNotFound(name);
@@ -190,7 +192,12 @@ export class Networks {
           names: isPredefined(name) ? [] : request.names,
           pointer: request.pointer,
         };
-        addNames(this.named(endpoint));
+        try {
+          addNames(this.named(endpoint));
+        } catch (error) {
+          this.release(endpoint);
+          throw error;
+        }
         return endpoint;
       }
       if (attempt === 3) throw unavailable(name, undefined);
@@ -347,10 +354,9 @@ export class Networks {
     return true;
   }
 
-  /** The lock's name is no network's. */
   async #whileLocked<T>(name: string, work: () => T | Promise<T>): Promise<T> {
     mkdirSync(join(this.#live, name), {recursive: true, mode: 0o700});
-    return withLock(join(this.#live, `.${name}.lock`), work);
+    return withLock(join(this.#live, lockOf(name)), work);
   }
 }
 
@@ -381,6 +387,11 @@ function checkAddresses(
       });
     }
   }
+}
+
+/** No network has such a name. */
+function lockOf(name: string): string {
+  return `.${name}.lock`;
 }
 
 function entriesOf(directory: string): string[] {

@@ -256,8 +256,8 @@ async function tearDown(runtime: Runtime, teardown: readonly Step[], name?: stri
   const {stage = ''} = teardown[step] ?? {};
   throw new CoracleError(
     'ERR_CONNECT_FAILED',
-    `the network of container ${name} could not be changed: ${stage}: ${errnoName(errno)}`,
-    {cause: new NativeFailure(stage, errnoName(errno), ''), details: {container: name}},
+    `the network of container ${name} could not be changed: ${stage}: ${errnoName(-errno)}`,
+    {cause: new NativeFailure(stage, errnoName(-errno), ''), details: {container: name}},
   );
 }
 

@@ -152,10 +152,15 @@ export function writeEndpoints(
 /** Of one that lives as long as its run: its directory is made by the plan. */
 export function endpointRecordSteps(directory: string, connection: Connection | undefined): Step[] {
   if (connection === undefined) return [];
-  const text = `${JSON.stringify(connection)}\n`;
+  const text = endpointsText(connection);
   return [
     {op: 'create', stage: 'record', at: HOST, s1: `${directory}/${FILE}`, s2: text, x: 0o600, record: true},
   ];
+}
+
+/** What is written down of it. */
+export function endpointsText(connection: Connection): string {
+  return `${JSON.stringify(connection)}\n`;
 }
 
 /** Nothing leads there any more. */

@@ -11,6 +11,7 @@ import {type ContainerRecord, endRun, keptSteps, readIdentity, readPid} from './
 import {prepareStart} from './prepare-start.js';
 import type {Runtime} from './runtime.js';
 import {isLauncherLoss, type PreparedProcess, prepareProcess} from './start-process.js';
+import {volumeNames} from './use-volumes.js';
 
 export interface ContainerRoot extends AsyncDisposable {
   /** Open with O_PATH. */
@@ -102,6 +103,7 @@ async function startSurroundings(runtime: Runtime, record: ContainerRecord): Pro
   const heldPath = `${places.directory}/held`;
   rmSync(heldPath, {force: true});
   endRun(places.directory);
+  await runtime.lookUpServers(volumeNames(record));
   const prepared = prepareStart(runtime.facts, {
     config,
     image: runtime.store.getImage(record.image.id),

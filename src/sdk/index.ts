@@ -9,6 +9,7 @@ export {
   parseNetwork,
   type SubnetOptions,
 } from '../network/index.js';
+export {type Compression, checkArchive, compress, plainArchive} from '../store/index.js';
 export {Attachment, type AttachOptions} from './attachment.js';
 export {CAPABILITIES, type Capability, DOCKER_CAPABILITIES} from './capabilities.js';
 export type {OutputChunk} from './captured-output.js';
@@ -58,6 +59,7 @@ export type {ExecOptions} from './exec-options.js';
 export type {ExplainedStep} from './explain-plan.js';
 export type {Health, ProbeResult} from './health-state.js';
 export {hasProbe} from './healthcheck.js';
+export {type HeldStill, holdStill} from './hold-still.js';
 export {Image, type ImageImportOptions, type InRuntime} from './image.js';
 export {type ImageInspect, inspectArchivedImages} from './inspect-image.js';
 export type {ContainerInspect} from './inspect-record.js';
@@ -93,6 +95,7 @@ export {
   type VolumeUsage,
 } from './prune.js';
 export type {LogEntry} from './read-log.js';
+export {type ReplaceVolumeOptions, replaceVolume} from './replace-volume.js';
 export type {
   BindMount,
   Device,

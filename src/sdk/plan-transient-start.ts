@@ -17,6 +17,7 @@ import {
   waitingRecord,
   waitingSteps,
 } from './container-files.js';
+import {kindOfPlace, networkPlace} from './network-place.js';
 import {fillTemplate, hasTemplate, kindOfBase, kindOfStart} from './plan-template.js';
 import {type PreparedStart, prepareStart, type StartPart} from './prepare-start.js';
 import type {Runtime} from './runtime.js';
@@ -123,16 +124,18 @@ function plan(
       part,
     );
   // A volume that is to be mounted is mounted for a user of this id.
-  const isPlain = endpoint === undefined && !runtime.mountsVolumes(record);
+  const place = endpoint && networkPlace(record, runtime.facts, endpoint);
+  const isPlain = (endpoint === undefined || place !== undefined) && !runtime.mountsVolumes(record);
   if (extraEnv.length > 0 || !isPlain || !hasTemplate(record)) {
     const prepared = prepare();
     return {...prepared, record, text, shared, encoded: encodePlan(prepared.plan)};
   }
-  const identity = {places, record: text};
-  const template = runtime.templates.find(kind);
+  const identity = {places, record: text, place};
+  const whole = endpoint === undefined ? kind : `${kind}\n${kindOfPlace(endpoint)}`;
+  const template = runtime.templates.find(whole);
   if (template === undefined) {
     const prepared = prepare();
-    const encoded = runtime.templates.add(kind, prepared.plan, identity, prepared.warnings);
+    const encoded = runtime.templates.add(whole, prepared.plan, identity, prepared.warnings);
     return {...prepared, record, text, shared, encoded};
   }
   runtime.facts.cgroups.refuseFrozen(record.cgroupParent);

@@ -162,7 +162,12 @@ function withVolumes({config, volume, bookkeeping}: StartRequest, slots: SlotAll
   };
 }
 
-function hostsFile(config: ContainerConfig, facts: HostFacts, endpoint: Connection | undefined): string {
+/** What stands in /etc/hosts. */
+export function hostsFile(
+  config: ContainerConfig,
+  facts: HostFacts,
+  endpoint: Connection | undefined,
+): string {
   const endpoints = endpoint?.endpoints ?? [];
   const addresses = endpoints.flatMap(({ipv4, ipv6}) => [ipv4.address, ...(ipv6 ? [ipv6.address] : [])]);
   const {extraHosts = []} = config;

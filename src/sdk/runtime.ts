@@ -52,6 +52,7 @@ import {type ContainerInspect, inspectRecord} from './inspect-record.js';
 import {DEFAULT_LOG, logNameOf} from './log-config.js';
 import {readMonitorState} from './monitor-records.js';
 import {formatNanoseconds, nowNanoseconds, parseNanoseconds} from './nanosecond-time.js';
+import {lookUpServer, serverOf, withServer} from './network-volumes.js';
 import type {Door, NormalizedOptions} from './normalize-run-options.js';
 import {PlanTemplates} from './plan-template.js';
 import {Pool} from './pool.js';
@@ -60,6 +61,7 @@ import {randomName} from './random-name.js';
 import {resolveSeccomp} from './read-seccomp-profile.js';
 import {RecentStarts} from './recent-starts.js';
 import {anonymousVolumesOf, containerEvent, endEvents, removalEvents} from './record-events.js';
+import {releasePaused} from './release-paused.js';
 import {restartsAfterLoss, restartsAtBoot} from './restart-after-loss.js';
 import type {NetworkOptions} from './run-options.js';
 import {openSharedNamespaces, type SharedNamespaces} from './shared-namespaces.js';
@@ -119,6 +121,8 @@ export class Runtime implements AsyncDisposable {
   #closed = false;
   readonly #runs = new Set<Promise<unknown>>();
   #starting = 0;
+  /** Addresses of servers of volumes, by name. */
+  readonly #servers = new Map<string, string>();
   /** Names of what was started again, and of what could not be. */
   readonly #again = {started: new Set<string>(), failed: new Set<string>()};
 
@@ -306,7 +310,21 @@ export class Runtime implements AsyncDisposable {
   /** @internal @throws `ERR_VOLUME_NOT_FOUND` */
   volume(name: string): StartVolume {
     const {volumes} = this.store;
-    return {directory: volumes.directory(name), fileSystem: volumes.fileSystem(name)};
+    const fileSystem = volumes.fileSystem(name);
+    const server = fileSystem && this.#servers.get(serverOf(fileSystem) ?? '');
+    return {
+      directory: volumes.directory(name),
+      fileSystem: fileSystem && server !== undefined ? withServer(fileSystem, server) : fileSystem,
+    };
+  }
+
+  /** @internal Before `volume` is asked for a mount: finds the servers of those that are on the network. @throws `ERR_VOLUME_MOUNT` */
+  async lookUpServers(names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const fileSystem = this.store.volumes.fileSystem(name);
+      const server = fileSystem && serverOf(fileSystem);
+      if (server !== undefined) this.#servers.set(server, await lookUpServer(name, server));
+    }
   }
 
   /** @internal Whether a container has volumes that are file systems of their own. */
@@ -650,6 +668,7 @@ export class Runtime implements AsyncDisposable {
     }
     for (const record of kept) await this.#repairKept(record);
     await containers.sweepUnfinished();
+    await releasePaused(this);
     await sweepVolumeUsers(this);
     await volumes.sweepOrphans(id => containers.find(id) !== undefined);
     await this.#tidyNetworks();

@@ -38,6 +38,7 @@ import {prepareProbe} from './prepare-probe.js';
 import {prepareStart} from './prepare-start.js';
 import type {Runtime} from './runtime.js';
 import {startFailure} from './start-failure.js';
+import {volumeNames} from './use-volumes.js';
 
 export interface DetachedStart {
   readonly started: Extract<MonitorEvent, {type: 'started'}>;
@@ -67,6 +68,7 @@ export async function startDetached(
   const places = runtime.placesOf(config);
   endRun(places.directory);
   await compressLog(places.directory, config);
+  await runtime.lookUpServers(volumeNames(config));
   using shared = runtime.openShared(config); // the monitor keeps them: each restart joins the same
   const greeting = forkMonitor(runtime, places.directory, shared.descriptors); // it settles while the plan is made
   let endpoint: Connection | undefined;

@@ -17,6 +17,7 @@ import {type PreparedStart, prepareStart} from './prepare-start.js';
 import type {StdinSource} from './run-options.js';
 import type {Runtime} from './runtime.js';
 import {isLauncherLoss, type StartedProcess, startProcess} from './start-process.js';
+import {volumeNames} from './use-volumes.js';
 
 export interface KeptStart {
   readonly prepared: PreparedStart;
@@ -32,6 +33,7 @@ export async function startKept(
 ): Promise<KeptStart> {
   const {directory} = runtime.placesOf(config);
   endRun(directory);
+  await runtime.lookUpServers(volumeNames(config));
   const endpoint = await connectNetwork(runtime, config, readEndpoints(directory));
   try {
     if (endpoint !== undefined) writeEndpoints(runtime, directory, endpoint);

@@ -82,12 +82,18 @@ export async function claimVolumes(
       while (volumes.find(mount.name) === undefined)
         await makeVolume(runtime, container, mount, image.layers);
       claims.push(await volumes.claim({name: mount.name}));
+      await runtime.lookUpServers([mount.name]);
     }
   } catch (error) {
     release();
     throw error;
   }
   return {[Symbol.dispose]: release};
+}
+
+/** Those that a start will need. */
+export function volumeNames(container: Pick<ContainerConfig, 'mounts'>): string[] {
+  return volumesOf(container).map(({name}) => name);
 }
 
 function volumesOf({mounts}: Pick<ContainerConfig, 'mounts'>): ConfiguredVolume[] {
@@ -113,6 +119,7 @@ export async function mountVolume(
   runtime: Runtime,
   name: string,
 ): Promise<AsyncDisposable & {readonly mountpoint: string}> {
+  await runtime.lookUpServers([name]);
   const volume = {name, ...runtime.volume(name)};
   const {fileSystem} = volume;
   const claim = await runtime.store.volumes.claim({name});

@@ -6,6 +6,7 @@ import {
   type VolumeRecord,
 } from '../store/index.js';
 import type {InRuntime} from './image.js';
+import {type Pruned, pruneVolumes} from './prune.js';
 import {volumeEvent} from './record-events.js';
 import {Runtime} from './runtime.js';
 import {treeSize} from './tree-size.js';
@@ -65,6 +66,14 @@ export class Volume {
   static async list(in_: InRuntime = {}): Promise<Volume[]> {
     const runtime = in_.runtime ?? (await Runtime.default());
     return runtime.store.volumes.list().map(record => new Volume(runtime, record));
+  }
+
+  /** Removes those that no container has: see `pruneVolumes`. */
+  static async prune(
+    options: Parameters<typeof pruneVolumes>[0] = {},
+    in_: InRuntime = {},
+  ): Promise<Pruned<string>> {
+    return pruneVolumes(options, in_);
   }
 
   /** Ids of the containers that have it, running or not. */

@@ -33,6 +33,11 @@ export class ByteReader {
     for (let left = count; left > 0; ) left -= (await this.some(left)).length;
   }
 
+  /** Lets go of the source, wherever the reading stopped. */
+  async close(): Promise<void> {
+    await this.#source.return?.();
+  }
+
   /** Reads the rest, so that a digest over the stream covers all of it. */
   async drain(): Promise<void> {
     while (await this.#next());

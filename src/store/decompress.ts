@@ -45,6 +45,8 @@ async function* decoded(source: AsyncGenerator<Uint8Array>): AsyncGenerator<Buff
     const {code = ''} = error as NodeJS.ErrnoException;
     if (!/^Z_|^ERR_DAMAGED_DATA$/.test(code)) throw error;
     throw invalidLayer(`the ${format!.name} data is damaged: ${(error as Error).message}`, error);
+  } finally {
+    await source.return(undefined); // whoever stopped reading may not have come to it
   }
 }
 

@@ -1,6 +1,7 @@
 /** All state on disk: images, layers, containers, volumes, locks. */
 
 export {archiveName, archiveTree, KERNEL_FILE_SYSTEMS} from './archive-tree.js';
+export {type Compression, compress} from './compress.js';
 export {type Containers, containerNotFound} from './containers.js';
 export {diffUpper, type PathChange} from './diff-upper.js';
 export {JOURNAL_BYTES, type JournalPlaces} from './event-journal.js';
@@ -16,7 +17,7 @@ export type {ArchiveSource} from './open-source.js';
 export {readRecord, replaceFile, type WriteOptions, writeRecord} from './records.js';
 export {type Roots, resolveRoots, rootNotWritable} from './roots.js';
 export {type RemoveImageOptions, Store} from './store.js';
-export {archiveVolume, copyVolume, countArchive, unpackVolume} from './volume-archive.js';
+export {archiveVolume, checkArchive, copyVolume, plainArchive, unpackVolume} from './volume-archive.js';
 export {MS_BIND, MS_RDONLY, type VolumeDriverOptions, type VolumeFileSystem} from './volume-options.js';
 export type {CreateVolumeOptions, VolumeOwner, VolumeRecord, Volumes} from './volumes.js';
 export {sweepWorkspaces, Workspace} from './workspace.js';

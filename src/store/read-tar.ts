@@ -52,6 +52,14 @@ export async function* readTar(
   {sparse = false}: ReadTarOptions = {},
 ): AsyncGenerator<TarEntry> {
   const reader = new ByteReader(source);
+  try {
+    yield* readEntries(reader, sparse);
+  } finally {
+    await reader.close();
+  }
+}
+
+async function* readEntries(reader: ByteReader, takesSparse: boolean): AsyncGenerator<TarEntry> {
   const globals: Pax = new Map();
   let extended: Pax = new Map();
   for (;;) {
@@ -70,7 +78,7 @@ export async function* readTar(
       extended.set(key, untilNul(await metadata(reader, size)));
     } else {
       const pax = new Map([...globals, ...extended]);
-      const entry = await readEntry(reader, header, flag, pax, sparse);
+      const entry = await readEntry(reader, header, flag, pax, takesSparse);
       extended = new Map();
       yield entry;
       await entry.skipRest();

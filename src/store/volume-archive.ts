@@ -13,7 +13,7 @@ import {CoracleError} from '../errors.js';
 import {archiveTree} from './archive-tree.js';
 import {copyTree, type SourceTree} from './copy-tree.js';
 import {decompress} from './decompress.js';
-import {LAYER_LIMITS, type LayerLimits} from './layer-limits.js';
+import {invalidLayer, LAYER_LIMITS, type LayerLimits} from './layer-limits.js';
 import type {Found} from './merged-layers.js';
 import {type ArchiveSource, openSource} from './open-source.js';
 import {readTar} from './read-tar.js';
@@ -53,19 +53,63 @@ export async function unpackVolume(source: ArchiveSource, data: number, signal?:
   }
 }
 
-/** What an archive has, without unpacking it: the number of entries, the root's included. @throws as `unpackVolume` */
-export async function countArchive(source: AsyncIterable<Uint8Array>): Promise<number> {
+/** The plain bytes of a volume's archive. @throws `ERR_INVALID_ARCHIVE`, `ERR_LIBRARY_MISSING` */
+export async function* plainArchive(source: ArchiveSource): AsyncGenerator<Uint8Array> {
+  try {
+    yield* decompress(openSource(source), VOLUME_LIMITS);
+  } catch (error) {
+    throw asArchiveError(error);
+  }
+}
+
+/**
+ * Whether a tar archive can be unpacked into a directory without leading out of it: as `unpackVolume` sees it, without
+ * unpacking. @returns the number of entries, the root's included @throws as `unpackVolume`
+ */
+export async function checkArchive(plain: AsyncIterable<Uint8Array>): Promise<number> {
+  const symlinks = new Set<string>();
+  const files = new Set<string>();
   let entries = 0;
   try {
-    for await (const {path} of readTar(source, {sparse: true})) {
-      if (path.toString('latin1').split('/').includes('..'))
-        throw new CoracleError('ERR_INVALID_LAYER', `the path ${JSON.stringify(path.toString())} has ".."`);
+    for await (const {type, path, target, xattrs} of readTar(plain, {sparse: true})) {
       entries++;
+      const place = componentsOf(path, 'path');
+      const name = place.join('/');
+      if (place.length === 0 && type !== 'directory') throw invalidLayer(`the archive's root is a ${type}`);
+      refuseThrough(symlinks, place);
+      if ([...xattrs.keys()].some(each => /^(trusted|user)\.overlay\./.test(each)))
+        throw invalidLayer(`${printable(path)} has an attribute that steers overlayfs`);
+      if (type === 'link' && !files.has(componentsOf(target, 'link target').join('/')))
+        throw invalidLayer(`${printable(path)} is a hard link to what is no file of the archive`);
+      if (type === 'symlink') symlinks.add(name);
+      else symlinks.delete(name);
+      if (type !== 'directory') files.add(name);
     }
   } catch (error) {
     throw asArchiveError(error);
   }
   return entries;
+}
+
+function componentsOf(path: Buffer, what: string): string[] {
+  const components = path.toString('latin1').split('/');
+  if (components.includes('..')) throw invalidLayer(`the ${what} ${printable(path)} has ".."`);
+  if (path.includes(0)) throw invalidLayer(`the ${what} ${printable(path)} has a NUL byte`);
+  return components.filter(component => component !== '' && component !== '.');
+}
+
+function refuseThrough(symlinks: ReadonlySet<string>, place: readonly string[]): void {
+  for (let length = 1; length < place.length && symlinks.size > 0; length++) {
+    const prefix = place.slice(0, length).join('/');
+    if (symlinks.has(prefix))
+      throw invalidLayer(
+        `${JSON.stringify(place.join('/'))} would be unpacked through the symlink ${JSON.stringify(prefix)}`,
+      );
+  }
+}
+
+function printable(path: Buffer): string {
+  return JSON.stringify(path.toString('utf8').slice(0, 300));
 }
 
 /** What unpacks layers says so of layers. */

@@ -13,7 +13,9 @@ import {
   LOCK_SHARED,
   openDirectory,
   type ProcessIdentity,
+  RENAME_EXCHANGE,
   removeTree,
+  renameBelow,
   syncFileSystem,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
@@ -135,7 +137,7 @@ export class Volumes {
    */
   async createFilled(
     {name, labels}: Pick<CreateVolumeOptions, 'labels'> & {readonly name: string},
-    fill: (data: number) => Promise<void>,
+    fill: (data: number, path: string) => Promise<void>,
   ): Promise<VolumeRecord> {
     checkName(name);
     if (this.find(name) !== undefined) throw volumeExists(name);
@@ -143,7 +145,7 @@ export class Volumes {
     const made = this.#makeDirectory(work.path, name, labels ?? null, null);
     {
       using data = openDirectory(join(made, '_data'));
-      await fill(data.fd);
+      await fill(data.fd, join(made, '_data'));
       await syncFileSystem(data.fd);
     }
     try {
@@ -154,6 +156,35 @@ export class Volumes {
       throw error;
     }
     return this.get(name);
+  }
+
+  /**
+   * Gives a volume that is there other content: all at once when that is complete, or not at all.
+   * @param mayReplace asked at last, when nobody can begin to use it; throws what stands against it
+   */
+  async replaceContent(
+    name: string,
+    fill: (path: string) => Promise<void>,
+    mayReplace: () => void,
+  ): Promise<VolumeRecord> {
+    const record = this.get(name);
+    await using work = Workspace.open(this.#work);
+    const made = join(work.path, '_data');
+    mkdirSync(made, {mode: 0o700});
+    chmodBelow(work.directory.fd, '_data', 0o755);
+    await fill(made);
+    await syncFileSystem(work.directory.fd);
+    using claim = await acquireIn(this.directory(name), 'claim');
+    if (claim === undefined) return this.get(name); // removed meanwhile: says so
+    mayReplace();
+    using root = openDirectory('/');
+    renameBelow(root.fd, made, record.Mountpoint, RENAME_EXCHANGE); // what it had goes with the workspace
+    return record;
+  }
+
+  /** Whether a volume has no content. */
+  isEmpty(name: string): boolean {
+    return readdirSync(this.get(name).Mountpoint).length === 0;
   }
 
   /** What it will be when it is renamed to its place. */

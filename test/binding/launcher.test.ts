@@ -189,7 +189,9 @@ asRoot('a removal that has to wait holds up no other, and goes on when it can', 
   for (const path of [free, join(folder, 'not', 'there')]) {
     await launcher.teardown(encodePlan(removal(path))).then(({errno}) => order.push(`other: ${errno}`));
   }
-  execFileSync('umount', [busy]);
+  // By the launcher itself: a program of its own may take longer to start than the removal waits.
+  const umount: Step = {op: 'umount', stage: 'unmount', at: HOST, s1: busy, x: 0};
+  await launcher.teardown(encodePlan({...removal(), teardown: [umount]}));
   await waits;
   t.deepEqual(order, ['other: 0', 'other: 0', 'waited: 0']);
   t.false(existsSync(busy) || existsSync(free));

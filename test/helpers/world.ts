@@ -127,10 +127,10 @@ export class World {
     return this.containers().find(container => container.name === name);
   }
 
-  /** Empty once everything is as it should be when no program works on the store; else, after 20 s, what is not. */
+  /** Empty once everything is as it should be when no program works on the store; else, after a minute, what is not. */
   async problems(): Promise<string[]> {
     let found = this.#look();
-    for (let waited = 0; found.length > 0 && waited < 20_000; waited += 50) {
+    for (let waited = 0; found.length > 0 && waited < 60_000; waited += 50) {
       await sleep(50);
       found = this.#look();
     }
@@ -246,9 +246,12 @@ export function kill(pid: number): void {
   }
 }
 
+/** Emulated machines are slow. */
+const PATIENCE_MS = 120_000;
+
 export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
   for (let waited = 0; !(await condition()); waited += 10) {
-    if (waited > 30_000) throw new Error(`not within 30 s: ${what}`);
+    if (waited > PATIENCE_MS) throw new Error(`not within ${PATIENCE_MS} ms: ${what}`);
     await sleep(10);
   }
 }

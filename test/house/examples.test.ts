@@ -3,9 +3,11 @@ import {readdirSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
 import test, {type ExecutionContext} from 'ava';
+import {ownNetwork} from '../helpers/own-network.js';
 import {ownRoot} from '../helpers/own-root.js';
 import {asRoot} from '../helpers/requires.js';
 
+ownNetwork();
 const run = promisify(execFile);
 const folder = fileURLToPath(new URL('../../examples/', import.meta.url));
 
@@ -36,6 +38,16 @@ asRoot('prepared-container.mjs starts what it had prepared', async t => {
   t.regex(stderr, /^started \d+\.\d\d ms after it was asked for; ended with 0\n$/);
 });
 
+asRoot('two-services.mjs finds its server by name', async t => {
+  const {stdout} = await example(t, 'two-services.mjs');
+  t.is(stdout, 'hello, sailor\n');
+});
+
+asRoot('backup-volume.mjs saves a volume that is written to, and reads what it restored', async t => {
+  const {stdout} = await example(t, 'backup-volume.mjs');
+  t.is(stdout, '2 entries saved and read back, 1 container stood still\nkept\n');
+});
+
 asRoot('command-in-container.mjs runs two commands in one container', async t => {
   const {stdout} = await example(t, 'command-in-container.mjs');
   t.is(stdout, "{ exitCode: 0, stdout: 'file\\n' }\na\nb\n{ kind: 'exit' }\n");
@@ -56,6 +68,7 @@ test('each example has a test here', t => {
       'many-workers.mjs',
       'prepared-container.mjs',
       'stdin-to-stdout.mjs',
+      'two-services.mjs',
       'wait-until-ready.mjs',
     ],
   );

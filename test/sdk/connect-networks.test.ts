@@ -208,6 +208,22 @@ withIp('what cannot be is refused in the words of dockerd, and nothing changes',
   t.deepEqual(await networksOf(container), before);
 });
 
+withIp('what the kernel refuses is told with its step, and nothing of it stays', async t => {
+  const [{network: one}, {network: two}] = [await aNetwork('full-one'), await aNetwork('full-two')];
+  await using container = await stay({network: one.name});
+  const before = await networksOf(container);
+  await ip(container, 'link', 'add', 'eth1', 'type', 'bridge');
+  await t.throwsAsync(two.connect(container.id), {
+    code: 'ERR_CONNECT_FAILED',
+    message: `the network of container ${container.name} could not be changed: network interface: EEXIST`,
+  });
+  t.deepEqual(await networksOf(container), before);
+  t.deepEqual((await own.runtime).networks.holders('full-two'), []);
+  await ip(container, 'link', 'del', 'eth1');
+  await two.connect(container.id);
+  t.regex(await ip(container, 'address', 'show', 'eth1'), / 10\.20\./);
+});
+
 withIp(
   'one on no network can leave that, and be put on others; the default bridge is one of them',
   async t => {
@@ -230,7 +246,7 @@ withIp('a container that is renamed is found by its new name', async t => {
   await container.rename('new-name');
   t.deepEqual(readdirSync(join(places, 'names')).sort(), [container.id.slice(0, 12), 'new-name'].sort());
   t.is(readlinkSync(join(places, 'pointers', address(2))), 'new-name');
-  await container.stop({timeoutMs: 0});
+  await container.remove({force: true}); // when its monitor is done
   t.deepEqual(readdirSync(join(places, 'names')), []);
 });
 

@@ -430,6 +430,23 @@ asRoot.serial(
   },
 );
 
+asRoot('the first subnet that is free is left to the default bridge, as in Docker', async t => {
+  const roots = {root: join(own.folder, 'spared'), run: join(own.folder, 'spared-run')};
+  await using runtime = await Runtime.open({...roots, waiting: 0});
+  await Image.hostShell({runtime});
+  const network = await Network.create('later', {}, {runtime});
+  await using container = await Container.run(
+    'host-shell',
+    {network: 'bridge', command: ['cat'], stdin: 'pipe'},
+    {runtime},
+  );
+  const {IPAddress} = (await container.inspect()).NetworkSettings;
+  t.false(
+    network.inspect().IPAM.Config[0]!.Subnet.startsWith(IPAddress.replace(/\.0\.\d+$/, '.')),
+    IPAddress,
+  );
+});
+
 withIp(
   'what the host has a way to by the time that a container wants it is not given to a network',
   async t => {

@@ -1,4 +1,4 @@
-import {execFileSync} from 'node:child_process';
+import {execFileSync, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {
   existsSync,
@@ -10,9 +10,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import {join} from 'node:path';
-import {type RunOptions, Runtime, Volume} from '../../src/index.js';
+import {Container, type RunOptions, Runtime, Volume} from '../../src/index.js';
 import {ownRuntime} from '../helpers/own-runtime.js';
 import {asRoot} from '../helpers/requires.js';
+import {Dice, until} from '../helpers/world.js';
 
 const own = ownRuntime();
 const TMPFS = {type: 'tmpfs', device: 'tmpfs', o: 'size=1m,uid=1000'};
@@ -142,6 +143,29 @@ for (const [driverOptions, message, code] of [
   });
 }
 
+asRoot(
+  'the server of a volume on the network is looked up, and its address is what the kernel is told',
+  async t => {
+    const runtime = await own.runtime;
+    const nfs = (server: string) => ({
+      type: 'nfs',
+      device: ':/export',
+      o: `addr=${server},nolock,soft,timeo=1,retrans=1`,
+    });
+    await Volume.create({name: 'near', driverOptions: nfs('localhost')}, {runtime});
+    const nocopy = (name: string) => ({
+      mounts: [{type: 'volume', name, target: '/data', nocopy: true}] as const,
+    });
+    const error = await t.throwsAsync(own.start('true', nocopy('near')), {code: 'ERR_VOLUME_MOUNT'});
+    t.regex(error!.message, /mount :\/export:.*, data: addr=127\.0\.0\.1,nolock/);
+    await Volume.create({name: 'far', driverOptions: nfs('no-such-host.invalid')}, {runtime});
+    await t.throwsAsync(own.start('true', nocopy('far')), {
+      code: 'ERR_VOLUME_MOUNT',
+      message: /error resolving passed in network volume address: lookup no-such-host\.invalid: no such host/,
+    });
+  },
+);
+
 asRoot('a driver that is a plugin of Docker’s is refused, for existing volumes too', async t => {
   const runtime = await own.runtime;
   await Volume.create({name: 'plugged'}, {runtime});
@@ -198,4 +222,38 @@ asRoot('a part of a volume can be mounted, and no symlink in it leads out', asyn
   });
   for (const subpath of ['../x', '/etc', ''])
     await t.throwsAsync(own.start('true', part(subpath)), {code: 'ERR_INVALID_OPTION'});
+});
+
+asRoot('whoever is killed while containers come and go, at the end nothing is mounted', async t => {
+  const runtime = await own.runtime;
+  const volume = await Volume.create({name: 'contested', driverOptions: TMPFS}, {runtime});
+  const dice = new Dice(7);
+  const program = `
+    import {Container, Runtime} from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)};
+    const runtime = await Runtime.open(${JSON.stringify({root: own.root, run: own.runDirectory, waiting: 0})});
+    const options = {command: ['true'], mounts: [{type: 'volume', name: 'contested', target: '/data'}]};
+    process.stdout.write('begins');
+    for (;;) {
+      await (await Container.run('host-shell', options, {runtime})).settled;
+      const kept = await Container.runDetached('host-shell', {...options, autoRemove: true}, {runtime});
+      await kept.wait({condition: 'removed'});
+    }`;
+  for (let round = 0; round < 8; round++) {
+    const programs = [0, 1].map(() =>
+      spawn(process.execPath, ['--input-type=module', '-e', program], {stdio: ['ignore', 'pipe', 'inherit']}),
+    );
+    await Promise.all(programs.map(({stdout}) => once(stdout, 'data')));
+    const kill = () => {
+      for (const child of programs) child.kill('SIGKILL');
+    };
+    setTimeout(kill, dice.below(300)); // at some moment of it
+    await Promise.all(programs.map(child => once(child, 'close')));
+  }
+  const mayRun = async () => (await Container.list({runtime})).length > 0 || volume.users().length > 0;
+  await until('their launchers and monitors ended', async () => {
+    await using _opened = await Runtime.open({root: own.root, run: own.runDirectory, waiting: 0});
+    return !(await mayRun());
+  });
+  await volume.remove();
+  t.deepEqual(mounted(volume), []);
 });

@@ -1,0 +1,218 @@
+import {createHash, randomBytes} from 'node:crypto';
+import {type FileHandle, open, rename, rm, stat} from 'node:fs/promises';
+import {dirname, resolve} from 'node:path';
+import {CoracleError} from '../errors.js';
+import {
+  type Compression,
+  checkArchive,
+  compress,
+  holdStill,
+  type InRuntime,
+  plainArchive,
+  Runtime,
+  Volume,
+} from '../sdk/index.js';
+import {expectDone, LISTED, PLACE, readListing, runArchiver, WHOLE} from './archiver.js';
+import {counted, hashed, type Progress} from './progress.js';
+
+export interface BackupOptions {
+  /**
+   * `pause`: containers that use the volume stand still while it is copied, so that the backup is of one moment, as after
+   * a power cut. `none`: they go on; what they write meanwhile may be in it or not. @default 'pause'
+   */
+  readonly consistency?: 'pause' | 'none';
+  readonly onProgress?: (progress: Progress) => void;
+  /** Ends it; nothing is left of it then, and whoever was paused goes on. */
+  readonly signal?: AbortSignal;
+}
+
+export interface BackupResult {
+  readonly volume: string;
+  /** Absolute. */
+  readonly file: string;
+  readonly compression: Compression;
+  /** Files, directories and the rest, the volume's root included. */
+  readonly entries: number;
+  /** Of the plain archive, and of the file. */
+  readonly bytes: number;
+  readonly fileBytes: number;
+  /** SHA-256 of the plain archive, in hexadecimal digits. */
+  readonly sha256: string;
+  /** Names of the containers that were paused, and for how long. */
+  readonly paused: readonly string[];
+  readonly pausedMs: number;
+  /** What the archiver had to say: sockets that were left out, files that changed. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Saves a volume as a tar archive: `FILE.tar`, `.tar.gz` or `.tar.zst`, by its name. A sidecar container reads the volume,
+ * which it cannot write to. The file has been read back, compared and counted when this resolves, and is not there before:
+ * whatever goes wrong, a backup of that name that was there stays.
+ * @throws `ERR_VOLUME_NOT_FOUND`, `ERR_INVALID_OPTION`, `ERR_BACKUP_FILE`, `ERR_BACKUP_DAMAGED`, `ERR_SIDECAR_FAILED`,
+ * `ERR_BINARY_NOT_FOUND` (package tar), `ERR_LIBRARY_MISSING` (zstd without libzstd1)
+ */
+export async function backupVolume(
+  name: string,
+  file: string,
+  {consistency = 'pause', onProgress, signal}: BackupOptions = {},
+  in_: InRuntime = {},
+): Promise<BackupResult> {
+  const compression = compressionOf(file);
+  if (consistency !== 'pause' && consistency !== 'none')
+    throw new CoracleError('ERR_INVALID_OPTION', `consistency must be 'pause' or 'none', not ${consistency}`);
+  signal?.throwIfAborted();
+  const runtime = in_.runtime ?? (await Runtime.default());
+  const volume = await Volume.get(name, {runtime});
+  const totalBytes = onProgress && (await volume.size());
+  const path = resolve(file);
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.part`;
+  try {
+    const copied = await withFile(temporary, path, async target => {
+      const tell = (bytes: number) => onProgress?.({phase: 'copy', bytes, totalBytes});
+      const done = await copyStill({runtime, name, compression, consistency, signal}, target, tell);
+      await target.sync();
+      return done;
+    });
+    const tell = (bytes: number) => onProgress?.({phase: 'verify', bytes, totalBytes: copied.bytes});
+    await verify(temporary, copied, tell, signal);
+    const {size} = await stat(temporary);
+    await rename(temporary, path);
+    await syncDirectory(dirname(path));
+    return {volume: name, file: path, compression, ...copied, fileBytes: size};
+  } catch (error) {
+    await rm(temporary, {force: true});
+    throw error;
+  }
+}
+
+function compressionOf(file: string): Compression {
+  if (file.endsWith('.tar')) return 'none';
+  if (/\.(tar\.gz|tgz)$/.test(file)) return 'gzip';
+  if (/\.(tar\.zst|tzst)$/.test(file)) return 'zstd';
+  throw new CoracleError('ERR_INVALID_OPTION', `${file} says no format that a backup may have`, {
+    hint: 'Call it FILE.tar, FILE.tar.gz or FILE.tar.zst.',
+  });
+}
+
+async function withFile<T>(
+  temporary: string,
+  path: string,
+  work: (file: FileHandle) => Promise<T>,
+): Promise<T> {
+  let file: FileHandle;
+  try {
+    file = await open(temporary, 'wx', 0o600); // it may hold what the volume keeps from others
+  } catch (cause) {
+    const {code} = cause as NodeJS.ErrnoException;
+    throw new CoracleError('ERR_BACKUP_FILE', `${path} cannot be written: ${code}`, {
+      cause,
+      hint: 'Its directory has to be there, and to have room.',
+    });
+  }
+  try {
+    return await work(file);
+  } catch (cause) {
+    const {code, syscall} = cause as NodeJS.ErrnoException;
+    if (syscall !== 'write' && syscall !== 'fsync') throw cause;
+    throw new CoracleError('ERR_BACKUP_FILE', `${path} cannot be written: ${code}`, {cause});
+  } finally {
+    await file.close();
+  }
+}
+
+interface Copy {
+  readonly runtime: Runtime;
+  readonly name: string;
+  readonly compression: Compression;
+  readonly consistency: 'pause' | 'none';
+  readonly signal: AbortSignal | undefined;
+}
+
+type Copied = Pick<BackupResult, 'entries' | 'bytes' | 'sha256' | 'paused' | 'pausedMs' | 'warnings'>;
+
+/** Copies while those who could change it stand still. */
+async function copyStill(copy: Copy, target: FileHandle, tell: (bytes: number) => void): Promise<Copied> {
+  if (copy.consistency === 'none')
+    return {...(await copyVolume(copy, target, tell)), paused: [], pausedMs: 0};
+  const from = performance.now();
+  const still = await holdStill(copy.runtime, copy.name);
+  try {
+    const copied = await copyVolume(copy, target, tell);
+    await still[Symbol.asyncDispose]();
+    const pausedMs = still.names.length === 0 ? 0 : Math.round(performance.now() - from);
+    return {...copied, paused: still.names, pausedMs};
+  } finally {
+    await still[Symbol.asyncDispose]();
+  }
+}
+
+async function copyVolume(
+  {runtime, name, compression, signal}: Copy,
+  target: FileHandle,
+  tell: (bytes: number) => void,
+): Promise<Omit<Copied, 'paused' | 'pausedMs'>> {
+  const container = await runArchiver(
+    {
+      purpose: 'backup',
+      mount: {type: 'volume', name, target: PLACE, readOnly: true, nocopy: true},
+      arguments: ['--create', '--file=-', ...FORMAT, ...WHOLE, ...LISTED, `--directory=${PLACE}`, '.'],
+      capabilities: ['DAC_READ_SEARCH'],
+      stdin: 'ignore',
+      signal,
+    },
+    {runtime},
+  );
+  await using _container = container;
+  const listing = readListing(container.stderr!);
+  const hash = createHash('sha256');
+  let bytes = 0;
+  const plain = counted(container.stdout!, count => {
+    bytes = count;
+    tell(count);
+  });
+  for await (const chunk of compress(hashed(plain, hash), compression)) await target.writeFile(chunk);
+  const {entries, said} = await listing;
+  signal?.throwIfAborted();
+  await expectDone(container, `backup of ${name}`, said);
+  return {entries, bytes, sha256: hash.digest('hex'), warnings: said};
+}
+
+const FORMAT = [
+  '--format=posix',
+  '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
+  '--sparse',
+  '--one-file-system',
+  '--sort=name',
+];
+
+/** What is on the disk now is what the sidecar wrote, and whoever unpacks it gets as many entries. */
+async function verify(
+  path: string,
+  {entries, sha256}: Pick<Copied, 'entries' | 'sha256'>,
+  tell: (bytes: number) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const hash = createHash('sha256');
+  const found = await checkArchive(hashed(counted(plainArchive(path), tell), hash));
+  signal?.throwIfAborted();
+  const read = hash.digest('hex');
+  if (read === sha256 && found === entries) return;
+  throw new CoracleError(
+    'ERR_BACKUP_DAMAGED',
+    `${path} is not what was written: ${found} of ${entries} entries`,
+    {
+      hint: 'The disk or the memory of this host is not to be trusted.',
+      details: {entries, found, sha256, read},
+    },
+  );
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

@@ -1,0 +1,116 @@
+import {createHash} from 'node:crypto';
+import {resolve} from 'node:path';
+import {finished} from 'node:stream/promises';
+import {CoracleError} from '../errors.js';
+import {
+  checkArchive,
+  type InRuntime,
+  plainArchive,
+  type ReplaceVolumeOptions,
+  Runtime,
+  replaceVolume,
+} from '../sdk/index.js';
+import {expectDone, LISTED, PLACE, readListing, runArchiver, WHOLE} from './archiver.js';
+import {counted, hashed, type Progress} from './progress.js';
+
+export interface RestoreOptions extends ReplaceVolumeOptions {
+  readonly onProgress?: (progress: Progress) => void;
+  /** Ends it; the volume is as it was then. */
+  readonly signal?: AbortSignal;
+}
+
+export interface RestoreResult {
+  readonly volume: string;
+  /** Absolute. */
+  readonly file: string;
+  readonly entries: number;
+  /** Of the plain archive. */
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Brings back what `backupVolume` saved, or another tar archive, plain or compressed by gzip or zstd: into a new volume, an
+ * empty one, or with `force` in place of what there is. The archive is read first and checked as a whole; a sidecar container
+ * unpacks it beside the volume, and all of it takes the volume's place at once.
+ * @throws `ERR_INVALID_ARCHIVE`, `ERR_FILE_NOT_FOUND`, `ERR_VOLUME_NOT_EMPTY`, `ERR_VOLUME_IN_USE`, `ERR_SIDECAR_FAILED`,
+ * `ERR_BINARY_NOT_FOUND` (package tar)
+ */
+export async function restoreVolume(
+  name: string,
+  file: string,
+  {onProgress, signal, ...options}: RestoreOptions = {},
+  in_: InRuntime = {},
+): Promise<RestoreResult> {
+  const runtime = in_.runtime ?? (await Runtime.default());
+  const path = resolve(file);
+  signal?.throwIfAborted();
+  const digest = createHash('sha256');
+  let bytes = 0;
+  const checking = counted(hashed(plainArchive(path), digest), count => {
+    bytes = count;
+    onProgress?.({phase: 'check', bytes, totalBytes: undefined});
+  });
+  const entries = await checkArchive(checking);
+  const sha256 = digest.digest('hex');
+  if (entries === 0) throw new CoracleError('ERR_INVALID_ARCHIVE', `${path} has no entries`);
+  let warnings: readonly string[] = [];
+  await replaceVolume(runtime, name, options, async directory => {
+    const tell = (count: number) => onProgress?.({phase: 'copy', bytes: count, totalBytes: bytes});
+    const done = await unpack(runtime, path, directory, tell, signal);
+    signal?.throwIfAborted();
+    warnings = done.said;
+    if (done.sha256 === sha256 && done.entries === entries) return;
+    throw new CoracleError('ERR_INVALID_ARCHIVE', `${path} changed while it was restored`, {
+      details: {entries, unpacked: done.entries},
+    });
+  });
+  return {volume: name, file: path, entries, bytes, sha256, warnings};
+}
+
+async function unpack(
+  runtime: Runtime,
+  path: string,
+  directory: string,
+  tell: (bytes: number) => void,
+  signal: AbortSignal | undefined,
+) {
+  const container = await runArchiver(
+    {
+      purpose: 'restore',
+      mount: {type: 'bind', source: directory, target: PLACE},
+      arguments: [
+        '--extract',
+        '--file=-',
+        '--preserve-permissions',
+        '--same-owner',
+        ...WHOLE,
+        ...LISTED,
+        `--directory=${PLACE}`,
+      ],
+      // Files of any owner, set-id bits, device nodes, capabilities of files.
+      capabilities: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'SETFCAP'],
+      stdin: 'pipe',
+      signal,
+    },
+    {runtime},
+  );
+  try {
+    const listing = Promise.all([readListing(container.stdout!), readListing(container.stderr!)]);
+    const digest = createHash('sha256');
+    const stdin = container.stdin!;
+    const closed = finished(stdin).catch(() => {}); // tar says what was wrong
+    for await (const chunk of hashed(counted(plainArchive(path), tell), digest)) {
+      if (stdin.destroyed) break;
+      if (!stdin.write(chunk)) await Promise.race([new Promise(done => stdin.once('drain', done)), closed]);
+    }
+    stdin.end();
+    const [listed, errors] = await listing;
+    signal?.throwIfAborted();
+    await expectDone(container, 'restore', errors.said);
+    return {entries: listed.entries, said: errors.said, sha256: digest.digest('hex')};
+  } finally {
+    await container[Symbol.asyncDispose]();
+  }
+}

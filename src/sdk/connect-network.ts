@@ -18,7 +18,7 @@ import {readRecord, writeRecord} from '../store/index.js';
 import {checkStart} from './check-privileges.js';
 import {attachmentsOf, connects} from './connects.js';
 import type {ContainerConfig, NetworkAttachment} from './container-config.js';
-import {type LinkedFacts, linkedFacts} from './linked-containers.js';
+import {type LinkedFacts, linkedFacts, tellLinking} from './linked-containers.js';
 import type {Runtime} from './runtime.js';
 import {donorId} from './shared-namespaces.js';
 
@@ -60,6 +60,8 @@ export async function connectNetwork(
     for (const endpoint of endpoints) runtime.networks.release(endpoint);
     throw error;
   }
+  const [was, is] = [addressOnBridge(previous), addressOnBridge({endpoints})];
+  if (was !== undefined && is !== undefined && was !== is) tellLinking(runtime, config, was, is);
   const own = {endpoints, ...(linked && {linked})};
   const out = wayOut(endpoints);
   if (out === undefined) return {...own, ports: []};
@@ -69,7 +71,11 @@ export async function connectNetwork(
 
 /** Of a container, on the default bridge. */
 function bridgeAddress(directory: string): string | undefined {
-  return readEndpoints(directory)?.endpoints.find(({network}) => network === 'bridge')?.ipv4.address;
+  return addressOnBridge(readEndpoints(directory));
+}
+
+function addressOnBridge(connection: Pick<Connection, 'endpoints'> | undefined): string | undefined {
+  return connection?.endpoints.find(({network}) => network === 'bridge')?.ipv4.address;
 }
 
 /** What whoever starts it should know. */

@@ -1,4 +1,5 @@
 /** The containers on the default bridge that a start is told of, as they are then. */
+import {readFileSync, writeFileSync} from 'node:fs';
 import {CoracleError} from '../errors.js';
 import type {ContainerConfig} from './container-config.js';
 import {isUp} from './container-state.js';
@@ -31,6 +32,27 @@ export function linkedFacts(
     env: told.flatMap(({alias, linked}) => linkVariables(name, alias, linked)),
     hosts: told.map(({alias, linked}) => linkHostLine(alias, linked)).join(''),
   };
+}
+
+/** Who is linked to a container that comes back with another address, and runs, has it in /etc/hosts at once. */
+export function tellLinking(
+  runtime: Runtime,
+  {id, name, hostname}: Pick<ContainerConfig, 'id' | 'name' | 'hostname'>,
+  before: string,
+  address: string,
+): void {
+  for (const record of runtime.listContainers()) {
+    const aliases = (record.links ?? []).filter(({container}) => container === id).map(({alias}) => alias);
+    if (aliases.length === 0 || !isUp(runtime.stateOf(record))) continue;
+    const path = `${runtime.placesOf(record).directory}/hosts`;
+    const lineOf = (alias: string, at: string) => linkHostLine(alias, {name, hostname, address: at});
+    const text = readFileSync(path, 'utf8');
+    const changed = aliases.reduce(
+      (lines, alias) => lines.replace(`\n${lineOf(alias, before)}`, () => `\n${lineOf(alias, address)}`),
+      text,
+    );
+    if (changed !== text) writeFileSync(path, changed); // in place: it is mounted
+  }
 }
 
 /** In dockerd's words: moby, daemon/container_operations_unix.go. */

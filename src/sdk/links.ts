@@ -28,7 +28,10 @@ export interface Linked {
 }
 
 /** A line for /etc/hosts. moby, daemon/container_operations.go */
-export function linkHostLine(alias: string, {name, hostname, address}: Linked): string {
+export function linkHostLine(
+  alias: string,
+  {name, hostname, address}: Pick<Linked, 'name' | 'hostname' | 'address'>,
+): string {
   const names = [alias, hostname, ...(alias === name ? [] : [name])];
   return `${address}\t${names.join(' ')}\n`;
 }

@@ -98,6 +98,11 @@ test(
   'run --network name=n2,alias=q --network-alias z bb',
   'coracle: conflicting options: cannot specify both --network-alias and per-network alias\n',
 );
+test(
+  refuses,
+  'run --link src:al:x bb',
+  'invalid argument "src:al:x" for "--link" flag: bad format for links: src:al:x\n',
+);
 test(refuses, 'run --network n2 --mac-address xx bb', 'coracle: xx is not a valid mac address\n');
 
 const facts = {created: '2026-01-01T00:00:00Z', internal: false, ipv6: false, inUse: false, labels: {}};
@@ -183,6 +188,8 @@ test('network connect and disconnect say nothing, and ask for what was said', as
       'a,b',
       '--driver-opt',
       'k=v',
+      '--link',
+      'db:store',
       'n',
       'c',
     ],
@@ -194,7 +201,13 @@ test('network connect and disconnect say nothing, and ask for what was said', as
       'connectNetwork',
       'n',
       'c',
-      {aliases: ['a', 'b'], ipv4Address: '10.5.0.9', ipv6Address: 'fd00::9', driverOptions: {k: 'v'}},
+      {
+        aliases: ['a', 'b'],
+        links: ['db:store'],
+        ipv4Address: '10.5.0.9',
+        ipv6Address: 'fd00::9',
+        driverOptions: {k: 'v'},
+      },
     ],
   ]);
   const left = await command(['network', 'disconnect', '-f', 'n', 'c'], {disconnectNetwork: nothing});

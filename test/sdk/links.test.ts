@@ -132,6 +132,35 @@ asRoot('a detached container is told of its links anew at each start', async t =
   t.deepEqual((await web.inspect()).HostConfig.Links, null);
 });
 
+asRoot(
+  'whoever is linked to a container that comes back with another address has that in /etc/hosts',
+  async t => {
+    const runtime = await own.runtime;
+    const db = await Container.runDetached(
+      'host-shell',
+      {name: 'moving', network: 'bridge', command: ['sleep', '600']},
+      {runtime},
+    );
+    t.teardown(() => db[Symbol.asyncDispose]());
+    await using web = await own.start('read wait; cat /etc/hosts', {links: ['moving:db'], stdin: 'pipe'});
+    const before = (await db.inspect()).NetworkSettings.IPAddress;
+    await db.stop({timeoutMs: 0});
+    const others: Awaited<ReturnType<typeof stay>>[] = [];
+    // Until one has taken its place.
+    for (let taken = ''; taken !== before; taken = (await others.at(-1)!.inspect()).NetworkSettings.IPAddress)
+      others.push(await stay({network: 'bridge'}));
+    await db.startDetached();
+    const {IPAddress} = (await db.inspect()).NetworkSettings;
+    t.not(IPAddress, before);
+    web.stdin!.end();
+    const text = await textOf(web.stdout!);
+    t.true(text.includes(`\n${IPAddress}\tdb ${db.id.slice(0, 12)} moving\n`), text);
+    t.false(text.includes(`${before}\tdb`));
+    for (const other of others) other.stdin!.end();
+    await Promise.all(others.map(({settled}) => settled));
+  },
+);
+
 asRoot('what cannot be linked to is refused in the words of Docker', async t => {
   const stopped = await own.create({name: 'stopped', network: 'bridge', command: ['true']});
   t.teardown(() => stopped.remove());

@@ -14,6 +14,7 @@ import {
   type RunOptions,
 } from '../../src/index.js';
 import {dnsServer} from '../helpers/dns-server.js';
+import {processesBelow} from '../helpers/host-footprint.js';
 import {ownNetwork} from '../helpers/own-network.js';
 import {ownRuntime, textOf} from '../helpers/own-runtime.js';
 import {asRoot, requiresAsRoot} from '../helpers/requires.js';
@@ -153,14 +154,15 @@ withIp('what no network knows is asked of the servers that it was told, from the
   t.is(await asker.find('a.example'), '10.9.8.7');
   t.is(await asker.find('a.test'), 'ENOTFOUND');
   t.is(await asker.find('short'), 'ENOTFOUND');
-  t.deepEqual(server.asked, ['udp a.example', 'udp a.test', 'udp short']);
+  const asked = () => [...new Set(server.asked)]; // some twice, when the answer took its time
+  t.deepEqual(asked(), ['udp a.example', 'udp a.test', 'udp short']);
   await using told = await anAsker({network, dns: ['10.53.0.1'], dnsOptions: ['ndots:1']});
   t.is(await told.find('short'), 'ENODATA');
   const inner = await aNetwork({internal: true});
   await using inside = await anAsker({name: 'inside', network: inner, dns: ['10.53.0.1']});
-  t.is(await inside.find('a.example'), 'ESERVFAIL');
+  t.is(await inside.find('b.example'), 'ESERVFAIL');
   t.is(await inside.find('inside'), await addressOf(inside.container, inner));
-  t.is(server.asked.length, 3);
+  t.is(asked().length, 3);
 });
 
 asRoot('names are found all the time while other containers come and go', async t => {
@@ -186,6 +188,29 @@ asRoot('names are found all the time while other containers come and go', async 
   t.true(asked > 0);
   while ((await asker.find('visitor')) !== 'ESERVFAIL') await sleep(20); // the last is being removed
 });
+
+asRoot.serial(
+  'a container that was prepared finds others once it is started, and its resolver goes when it is given up',
+  async t => {
+    const network = await aNetwork();
+    const db = await stay({name: 'waited-for', network});
+    t.teardown(() => end(db));
+    const runtime = await own.runtime;
+    const command = ['bash', '-c', 'exec 3<>/dev/tcp/waited-for/80; echo $?'];
+    const prepare = () => Container.prepare('host-shell', {network, command, stderr: 'pipe'}, {runtime});
+    const prepared = await prepare();
+    const started = await prepared.start();
+    t.regex(await textOf(started.stderr!), /Connection refused/); // not: name or service not known
+    await started.settled;
+    const resolvers = () =>
+      processesBelow(runtime.launcher().pid).filter(pid => nameOf(pid) === 'coracle-dns').length;
+    const before = resolvers();
+    const another = await prepare();
+    t.is(resolvers(), before + 1);
+    await another[Symbol.asyncDispose]();
+    t.is(resolvers(), before);
+  },
+);
 
 asRoot('with a user namespace of its own a container finds and is found', async t => {
   const network = await aNetwork();

@@ -32,9 +32,9 @@ const SAMPLE_MS = 10;
 
 const {rounds, warmups} = numberOptions({rounds: 5, warmups: 1});
 await using place = await Workplace.open();
-await using opened = asDisposable(new OpenedThings());
+await using opened = new OpenedThings();
 const timer = new SpawnTimer({cgroups: 'v1'});
-opened.things.use(timer);
+opened.use(timer);
 const {runtime} = place;
 
 /** One way to keep containers. */
@@ -55,7 +55,7 @@ interface Watched {
 
 const keepers: Keeper[] = [coracle()];
 const missing: string[] = [];
-if (isInstalled('docker')) keepers.push(docker(opened.things.use(await DockerDaemon.start(place.folder))));
+if (isInstalled('docker')) keepers.push(docker(opened.use(await DockerDaemon.start(place.folder))));
 else missing.push(`docker is missing: Debian package ${PACKAGES.docker}`);
 if (isInstalled('podman')) keepers.push(podman());
 else missing.push(`podman is missing: Debian package ${PACKAGES.podman}`);
@@ -230,8 +230,4 @@ async function countLines(path: string, marksPieces: boolean): Promise<number> {
   for await (const bytes of createReadStream(path, {highWaterMark: 1 << 20}) as AsyncIterable<Buffer>)
     for (let at = bytes.indexOf(10); at !== -1; at = bytes.indexOf(10, at + 1)) lines++;
   return lines;
-}
-
-function asDisposable(things: OpenedThings): AsyncDisposable & {readonly things: OpenedThings} {
-  return {things, [Symbol.asyncDispose]: () => things.disposeAsync()};
 }

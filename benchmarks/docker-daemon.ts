@@ -9,16 +9,18 @@ import {setTimeout as sleep} from 'node:timers/promises';
 
 const START = `ip link set lo up
 echo 1 > /proc/sys/net/ipv4/ip_forward
-exec dockerd --data-root "$1/data" --exec-root "$1/exec" --host "unix://$1/socket" --pidfile "$1/pid"`;
+folder=$1
+shift
+exec dockerd --data-root "$folder/data" --exec-root "$folder/exec" --host "unix://$folder/socket" --pidfile "$folder/pid" "$@"`;
 
 export class DockerDaemon implements AsyncDisposable {
   readonly env: Readonly<Record<string, string>>;
   readonly #child;
   readonly #ended: Promise<unknown>;
 
-  /** Resolves when it answers. */
-  static async start(folder: string): Promise<DockerDaemon> {
-    const daemon = new DockerDaemon(join(folder, 'docker'));
+  /** Resolves when it answers. @param flags more of them, of dockerd */
+  static async start(folder: string, flags: readonly string[] = []): Promise<DockerDaemon> {
+    const daemon = new DockerDaemon(join(folder, 'docker'), flags);
     for (let tries = 0; ; tries++) {
       try {
         daemon.docker('version');
@@ -33,15 +35,20 @@ export class DockerDaemon implements AsyncDisposable {
     }
   }
 
-  private constructor(folder: string) {
+  private constructor(folder: string, flags: readonly string[]) {
     mkdirSync(folder);
     const log = openSync(join(folder, 'log'), 'w');
     this.env = {DOCKER_HOST: `unix://${folder}/socket`};
     const namespaces = ['--net', '--mount', '--propagation', 'private'];
-    this.#child = spawn('unshare', [...namespaces, 'sh', '-ec', START, 'sh', folder], {
+    this.#child = spawn('unshare', [...namespaces, 'sh', '-ec', START, 'sh', folder, ...flags], {
       stdio: ['ignore', log, log],
     });
     this.#ended = new Promise(resolve => this.#child.once('exit', resolve));
+  }
+
+  /** It execs: the same from `unshare` on. */
+  get pid(): number {
+    return this.#child.pid!;
   }
 
   docker(...args: string[]): string {

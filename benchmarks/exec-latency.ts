@@ -48,8 +48,8 @@ await using container = await Container.run(
 );
 const other = await place.another(0);
 const timer = new SpawnTimer({cgroups: 'v1'});
-await using opened = asDisposable(new OpenedThings());
-opened.things.use(timer);
+await using opened = new OpenedThings();
+opened.use(timer);
 const contenders: Contender[] = [
   await coracle('coracle', place.runtime, container.id),
   await coracle('coracle, from another runtime', other, container.id),
@@ -127,7 +127,7 @@ async function prepare(peer: (typeof PEERS)[number], folder: string, payload: Pa
       return timed(`${peer} exec`, {command: peer, args: [...root, 'exec', NAME, '/true']});
     }
     case 'docker': {
-      const daemon = opened.things.use(await DockerDaemon.start(folder));
+      const daemon = opened.use(await DockerDaemon.start(folder));
       daemon.docker('import', payload.tar, 'benchmark-true');
       daemon.docker(...RUN_WAIT);
       atEnd(async () => void daemon.docker('rm', '--force', NAME));
@@ -147,9 +147,5 @@ async function prepare(peer: (typeof PEERS)[number], folder: string, payload: Pa
 }
 
 function atEnd(act: () => Promise<unknown>): void {
-  opened.things.use({[Symbol.asyncDispose]: async () => void (await act())});
-}
-
-function asDisposable(things: OpenedThings) {
-  return {things, [Symbol.asyncDispose]: () => things.disposeAsync()};
+  opened.use({[Symbol.asyncDispose]: async () => void (await act())});
 }

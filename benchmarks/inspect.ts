@@ -81,7 +81,7 @@ try {
   printTable(['template', 'ms'], Object.entries(inProcess));
   writeResult('inspect', {host, rounds, renders, missing, summary, inProcess, samples});
 } finally {
-  await things.disposeAsync();
+  await things[Symbol.asyncDispose]();
   await container.remove();
 }
 

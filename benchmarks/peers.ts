@@ -51,7 +51,7 @@ export async function openPeers(
       once: async () => ({lifeMs: await timer.once(command())}),
     })),
     missing,
-    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+    [Symbol.asyncDispose]: () => stack[Symbol.asyncDispose](),
   };
 }
 
@@ -119,7 +119,7 @@ export function isInstalled(peer: PeerName): boolean {
 }
 
 /** What was opened last is closed first; Node 20 has no AsyncDisposableStack. */
-export class OpenedThings {
+export class OpenedThings implements AsyncDisposable {
   readonly #opened: AsyncDisposable[] = [];
 
   use<T extends AsyncDisposable>(opened: T): T {
@@ -127,7 +127,7 @@ export class OpenedThings {
     return opened;
   }
 
-  async disposeAsync(): Promise<void> {
+  async [Symbol.asyncDispose](): Promise<void> {
     for (const each of this.#opened.splice(0)) await each[Symbol.asyncDispose]();
   }
 }

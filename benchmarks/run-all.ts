@@ -18,6 +18,7 @@ for (const name of [
   'whole-process',
   'exec-latency',
   'detached',
+  'network',
   'inspect',
 ]) {
   console.log(`\n== ${name}`);

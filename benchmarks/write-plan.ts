@@ -35,6 +35,7 @@ function write(to: string, part: StartPart): void {
     waits: part === 'whole' ? 'never' : 'before the program',
     volume: (name: string) => runtime.volume(name),
     bookkeeping: transientSteps(places, JSON.stringify(record)),
+    networksDirectory: runtime.networks.liveDirectory,
     extraEnv: [],
   } as const;
   writeFileSync(to, encodePlan(withoutRecords(prepareStart(runtime.facts, request, part).plan)));

@@ -16,7 +16,7 @@ struct container {
         uint64_t deadline_ns, sent_ns, received_ns;
         uint32_t deadline_hit, step, going;
         uint32_t detached;             /* it outlives us */
-        int32_t forwarder;
+        int32_t beside[CT_BESIDE];
         uint32_t forced;               /* its teardown was asked for while it runs */
         uint32_t deserted;             /* so many janitors died while they had its removal */
         enum state state;
@@ -97,7 +97,7 @@ static void remove_later(struct launcher *launcher, struct container *container)
         if (container->done >= 0)
                 close_watched(container->done);
         container->done = -1;
-        end_forwarder(&container->forwarder);
+        end_beside(container->beside);
         if (container->plan < 0) {
                 release_container(container);    /* its plan was lost with its spawner: the caller tears down */
                 return;
@@ -243,11 +243,11 @@ int take_report(struct launcher *launcher)
                         close_fd(done);
                 if (pidfd >= 0)
                         sys4(__NR_pidfd_send_signal, pidfd, SIGKILL_, 0, 0);
-                end_forwarder(&report.forwarder);
+                end_beside(report.beside);
                 start_failed(launcher, report.id, report.step, ENFILE, 1);
                 return 1;
         }
-        container->forwarder = report.forwarder;
+        __builtin_memcpy(container->beside, report.beside, sizeof report.beside);
         if (report.error) {
                 start_failed(launcher, report.id, report.step, report.error, 0);
                 kill_container(container, SIGKILL_);
@@ -392,7 +392,18 @@ void kill_containers(void)
                         kill_container(&containers[i], SIGKILL_);
 }
 
-/* What SIGKILL has not ended yet stands still in a frozen cgroup of v1: their teardown kills and thaws it. */
+/* A command goes alone: the container that it is in stands on. */
+static void release_command(const struct container *container)
+{
+        static struct run run;
+        static struct progress progress;
+        if (run_open(&run, container->plan, &progress) < 0)
+                return;
+        release_entered(&run, container->pid);
+        run_close(&run);
+}
+
+/* What SIGKILL has not ended yet stands still in a frozen cgroup of v1: the teardown of a container kills and thaws it. */
 void force_containers(struct launcher *launcher)
 {
         for (uint32_t i = 0; i < used && removals_sent < CT_REMOVALS_MAX; i++) {
@@ -400,6 +411,7 @@ void force_containers(struct launcher *launcher)
                 struct removal removal = {.id = container->id, .index = i};
                 if ((container->state != RUNNING && container->state != HELD) || container->detached || container->forced)
                         continue;
+                release_command(container);
                 if (send_message(launcher->removals[0], &removal, sizeof removal, &container->plan, 1, MSG_DONTWAIT_) < 0)
                         return;
                 container->forced = 1;

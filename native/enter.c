@@ -3,16 +3,17 @@
  * the namespaces, gives up its privileges, and only then forks the process that is visible in there. */
 #include "launcher.h"
 #include <linux/poll.h>
-#include <linux/prctl.h>
 
 #define AF_UNIX_ 1
 #define SOCK_SEQPACKET_CLOEXEC (5 | O_CLOEXEC)
 #define SPAWNER_SOCKET 3
 #define CLOSE_RANGE_CLOEXEC_ 4
 #define STACK_SIZE (32 * 1024)
+#define LOOK_NS 20000000               /* how often a spawner that waits looks whether its start was given up */
 
 /* From the spawner, with the descriptors: the plan, then those that go into these slots. */
 struct brief {
+        int32_t parent;                /* whose child it is */
         int32_t slots[CT_PASSED_MAX];
 };
 
@@ -43,9 +44,9 @@ static int become_helper(void *argument)
         return 127;
 }
 
-static int send_brief(const struct run *run, int socket)
+static int send_brief(const struct launcher *launcher, const struct run *run, int socket)
 {
-        struct brief brief;
+        struct brief brief = {.parent = launcher->self};
         int fds[CT_PASSED_MAX] = {run->plan_fd}, count = 1;
         for (int slot = CT_SLOT_PROC; slot < CT_SLOT_PASSED + CT_PASSED_MAX; slot++) {
                 if (run->slots[slot] < 0)
@@ -59,21 +60,54 @@ static int send_brief(const struct run *run, int socket)
         return n < 0 ? (int)n : 0;
 }
 
+void release_entered(const struct run *run, int pid)
+{
+        uint32_t end = run->plan->end[PHASE_HOST];
+        const struct ct_step *enter = end > 0 ? &run->steps[end - 1] : 0;
+        char number[24];
+        if (!enter || enter->op != CT_OP_ENTER || enter->n1 == 0 || pid <= 0)
+                return;
+        long fd = sys4(__NR_openat, AT_FDCWD, step_s1(run, enter), O_WRONLY | O_CLOEXEC, 0);
+        if (fd < 0)
+                return;
+        sys3(__NR_write, fd, number, text_number(number, (uint64_t)pid) - number);
+        close_fd((int)fd);
+}
+
+static void end_entered(const struct run *run, int pid)
+{
+        if (pid > 0 && sys2(__NR_kill, pid, SIGKILL_) == 0)
+                release_entered(run, pid);
+}
+
+/* As ppoll(2) without a timeout. What joins a container that is paused stands, and so does whom it forked: a start that is
+ * given up meanwhile has to end them. */
+static long await(const struct run *run, struct pollfd *polls, int count)
+{
+        const struct progress *progress = run->progress;
+        for (;;) {
+                struct ct_timespec look = {0, LOOK_NS};
+                long n = sys5(__NR_ppoll, polls, count, &look, 0, 8);
+                if (n != 0 && n != -EINTR)
+                        return n;
+                if (is_aborted(progress)) {
+                        end_entered(run, progress->helper);
+                        end_entered(run, progress->pid);
+                }
+        }
+}
+
 /* What the other side says, or that it is gone: helper is its pidfd, or -1 when its end of the socket tells. */
-static int hear(int socket, int helper, struct entered *said, int *pidfd)
+static int hear(const struct run *run, int socket, int helper, struct entered *said, int *pidfd)
 {
         struct pollfd polls[2] = {{socket, POLLIN, 0}, {helper, POLLIN, 0}};
-        for (;;) {
-                long n = sys5(__NR_ppoll, polls, helper < 0 ? 1 : 2, 0, 0, 8);
-                if (n < 0 && n != -EINTR)
-                        return (int)n;
-                if (n > 0 && polls[0].revents)
-                        break;
-                if (n > 0)
-                        return 0;
-        }
         int fds[CT_PASSED_MAX], count;
-        long n = receive_message(socket, said, sizeof *said, fds, &count, MSG_DONTWAIT_);
+        long n = await(run, polls, helper < 0 ? 1 : 2);
+        if (n < 0)
+                return (int)n;
+        if (!polls[0].revents)
+                return 0;
+        n = receive_message(socket, said, sizeof *said, fds, &count, MSG_DONTWAIT_);
         /* Whoever traces the process inside could say anything on its behalf. */
         for (int i = 0; i < count; i++)
                 if (i == 0 && pidfd && n == sizeof *said && said->error == 0)
@@ -83,11 +117,10 @@ static int hear(int socket, int helper, struct entered *said, int *pidfd)
         return n == sizeof *said ? 1 : 0;
 }
 
-static void await_death(int pidfd)
+static void await_death(const struct run *run, int pidfd)
 {
         struct pollfd poll = {pidfd, POLLIN, 0};
-        while (sys5(__NR_ppoll, &poll, 1, 0, 0, 8) == -EINTR)
-                ;
+        await(run, &poll, 1);
 }
 
 static int failed(struct run *run, const struct entered *said)
@@ -98,15 +131,15 @@ static int failed(struct run *run, const struct entered *said)
         return -run->progress->error;
 }
 
-static int attend(struct run *run, int socket, int helper)
+static int attend(const struct launcher *launcher, struct run *run, int socket, int helper)
 {
         struct progress *progress = run->progress;
         struct entered said = {0};
         progress->error = ECHILD;      /* should it be killed before it can say why */
-        int r = send_brief(run, socket);
+        int r = send_brief(launcher, run, socket);
         if (r < 0)
                 return r;
-        r = hear(socket, helper, &said, &run->pidfd);
+        r = hear(run, socket, helper, &said, &run->pidfd);
         if (r <= 0)
                 return r < 0 ? r : -ECHILD;
         if (said.error != 0)
@@ -114,11 +147,11 @@ static int attend(struct run *run, int socket, int helper)
         if (run->pidfd < 0 || said.pid <= 0)
                 return -EPROTO;
         __atomic_store_n(&progress->pid, said.pid, __ATOMIC_SEQ_CST);
-        await_death(helper);
+        await_death(run, helper);
         if (sys3(__NR_write, socket, "g", 1) != 1)
                 return -ECHILD;
         /* From here on the end of the socket is exec: what dies after it has been told to go on has run. */
-        r = hear(socket, -1, &said, 0);
+        r = hear(run, socket, -1, &said, 0);
         if (r > 0)
                 return failed(run, &said);
         progress->error = 0;
@@ -154,12 +187,12 @@ int enter_container(struct launcher *launcher, struct run *run, const struct ct_
         close_fd(sockets[1]);
         if (r > 0) {
                 __atomic_store_n(&progress->helper, (int32_t)r, __ATOMIC_SEQ_CST);
-                r = progress->error ? -progress->error : attend(run, sockets[0], pidfd);
+                r = progress->error ? -progress->error : attend(launcher, run, sockets[0], pidfd);
                 /* Closed first: what waits for our word gives up. */
                 close_fd(sockets[0]);
                 if (r < 0)
                         sys4(__NR_pidfd_send_signal, pidfd, SIGKILL_, 0, 0);
-                await_death(pidfd);
+                await_death(run, pidfd);
                 close_fd(pidfd);
         } else {
                 close_fd(sockets[0]);
@@ -174,10 +207,10 @@ _Noreturn void enter_main(void)
         struct brief brief;
         int fds[CT_PASSED_MAX], count;
         name_process(ENTER_NAME);
-        sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
         if (sys3(__NR_fcntl, SPAWNER_SOCKET, F_SETFD, FD_CLOEXEC) < 0 ||
             receive_message(SPAWNER_SOCKET, &brief, sizeof brief, fds, &count, 0) != sizeof brief || count < 1)
                 quit(111);
+        follow(brief.parent);
         int r = run_open(&run, fds[0], &progress);
         if (r == 0) {
                 run.spawner = SPAWNER_SOCKET;

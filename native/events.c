@@ -26,6 +26,12 @@ static void watch_events(struct launcher *launcher, uint32_t events)
         sys4(__NR_epoll_ctl, epoll, EPOLL_CTL_MOD, launcher->events, &event);
 }
 
+/* Node has closed it. A watch would tell so again and again. */
+void forget_events(struct launcher *launcher)
+{
+        sys4(__NR_epoll_ctl, epoll, EPOLL_CTL_DEL, launcher->events, 0);
+}
+
 void flush_events(struct launcher *launcher)
 {
         while (backlog_start < backlog_end) {

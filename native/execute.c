@@ -147,6 +147,9 @@ int run_step(struct run *run, const struct ct_step *step)
         case CT_OP_FORWARD:
                 r = start_forwarder(run, step);
                 break;
+        case CT_OP_RESOLVE:
+                r = start_resolver(run, step);
+                break;
         case CT_OP_FORK: case CT_OP_TERMINAL:
                 r = step_join(run, step);
                 break;
@@ -158,7 +161,7 @@ int run_step(struct run *run, const struct ct_step *step)
         return r;
 }
 
-static int is_aborted(const struct progress *progress)
+int is_aborted(const struct progress *progress)
 {
         uint64_t id = __atomic_load_n(&progress->aborted, __ATOMIC_RELAXED);
         return id != 0 && id == progress->id;

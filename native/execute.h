@@ -11,6 +11,9 @@
 #define CT_PROGRESS_LOST (1ull << 63)          /* given up by the supervisor, which kills the spawner: no report any more */
 #define CT_PROGRESS_ID (CT_PROGRESS_REPORTED - 1)
 
+/* Processes beside a container: beside.c. */
+enum beside { CT_FORWARDER, CT_RESOLVER, CT_BESIDE };
+
 /* Where a spawner is: shared memory, so that the supervisor can see which step hangs and the child can report why it
  * failed. One page and a half per spawner; written by one process at a time. */
 struct progress {
@@ -21,7 +24,7 @@ struct progress {
         int32_t error;                 /* errno of the step that failed, 0 = none */
         int32_t pid;                   /* the child, from the moment it exists */
         int32_t helper;                /* of a plan that joins a container: what joins it. Its process group has its number */
-        int32_t forwarder;             /* the process that holds the container's ports, a child of whoever watches over it; 0 = none */
+        int32_t beside[CT_BESIDE];     /* processes that serve the container, children of whoever watches over it; 0 = none */
         uint32_t reserved;
         uint32_t trace[CT_STEPS_MAX];  /* nanoseconds since received_ns at which each step ended */
 };
@@ -55,7 +58,11 @@ void run_close(struct run *run);
 /* forward.c */
 int bind_port(struct run *run, const struct ct_step *step);
 int start_forwarder(struct run *run, const struct ct_step *step);
+/* resolver.c */
+int start_resolver(struct run *run, const struct ct_step *step);
 
+/* Whether the supervisor gave up the start that the page is of. */
+int is_aborted(const struct progress *progress);
 /* Carries out the steps of one phase; 0 or -errno with progress->step at the step that failed. */
 int run_phase(struct run *run, enum ct_phase phase);
 /* As run_phase, but goes on after failures: *step is the first that failed. */

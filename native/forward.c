@@ -1,34 +1,21 @@
 /* forward.c: published ports. The sockets that reserve a container's ports on the host, and the process that holds them as long
  * as it runs. What the kernel's own translation leads to the container never gets here; the rest, such as connections to ::1,
  * this process hands on byte by byte. It has no privileges, and knows nothing but these sockets and where they lead. */
-#include "launcher.h"
-#include <linux/capability.h>
+#include "beside.h"
 #include <linux/poll.h>
-#include <linux/prctl.h>
-#include <linux/wait.h>
 
-#define AF_INET_ 2
-#define AF_INET6_ 10
-#define SOCK_STREAM_ 1
-#define SOCK_DGRAM_ 2
 #define SOL_SOCKET_ 1
 #define SO_REUSEADDR_ 2
 #define IPPROTO_IPV6_ 41
 #define IPV6_V6ONLY_ 26
 #define SHUT_WR_ 1
 #define SPLICE_FLAGS 3                 /* SPLICE_F_MOVE | SPLICE_F_NONBLOCK */
-#define NOBODY 65534
 #define BACKLOG 1024
 
 #define LISTENERS_MAX 256
 #define CONNECTIONS_MAX 256
 #define SESSIONS_MAX 256               /* of udp, which has no end: the one that was silent longest gives way */
 #define PIECE 65536
-
-struct address {                       /* struct sockaddr_in and sockaddr_in6 */
-        uint16_t family, port;
-        uint32_t ipv4, rest[5];
-};
 
 /* s1 of FORWARD: one after the other. */
 struct ct_forward {
@@ -245,24 +232,10 @@ static void answer_datagram(struct session *session)
         }
         session->used_ns = now_ns();
         sys6(__NR_sendto, session->listener->fd, SYS_ARG(datagram), n, MSG_DONTWAIT_ | MSG_NOSIGNAL_, SYS_ARG(&session->client),
-             session->client.family == AF_INET_ ? 16 : 28);
+             address_size(&session->client));
 }
 
 /* --- the process --- */
-
-static void give_up_privileges(void)
-{
-        struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
-        struct __user_cap_data_struct none[2] = {{0}, {0}};
-        sys2(__NR_setgroups, 0, 0);
-        sys3(__NR_setresgid, NOBODY, NOBODY, NOBODY);
-        sys3(__NR_setresuid, NOBODY, NOBODY, NOBODY);
-        sys2(__NR_capset, &head, none);
-        sys5(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        sys5(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-        /* After the last change of ids, which clears it. */
-        sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
-}
 
 enum { AT_CONTAINER, AT_LISTENERS, AT_CONNECTIONS = AT_LISTENERS + LISTENERS_MAX,
        AT_SESSIONS = AT_CONNECTIONS + 2 * CONNECTIONS_MAX, AT_END = AT_SESSIONS + SESSIONS_MAX };
@@ -320,16 +293,6 @@ static _Noreturn void forward_ports(int container)
         }
 }
 
-void end_forwarder(int32_t *pid)
-{
-        if (*pid > 0) {
-                sys2(__NR_kill, *pid, SIGKILL_);
-                sys4(__NR_wait4, *pid, 0, __WALL, 0);
-        }
-        *pid = 0;
-}
-
-/* The caller's sibling: whoever watches over the container reaps it. */
 int start_forwarder(struct run *run, const struct ct_step *step)
 {
         static struct ct_forward wanted[LISTENERS_MAX];
@@ -343,17 +306,10 @@ int start_forwarder(struct run *run, const struct ct_step *step)
                 if (needed[i] < 0)
                         return needed[i];
         }
-        long pid = sys5(__NR_clone, CLONE_PARENT | SIGCHLD_, 0, 0, 0, 0);
-        if (pid != 0) {
-                if (pid > 0)
-                        run->progress->forwarder = (int32_t)pid;
-                return pid < 0 ? (int)pid : 0;
-        }
-        name_process("coracle-port");
-        sys0(__NR_setsid);
         needed[count] = run->pidfd;
-        close_all_but(needed, (int)count + 1);
-        give_up_privileges();
+        long pid = fork_beside(run, CT_FORWARDER, "coracle-port", needed, (int)count + 1, -1);
+        if (pid != 0)
+                return pid < 0 ? (int)pid : 0;
         listening = (int)count;
         for (uint32_t i = 0; i < count; i++)
                 listeners[i] = (struct listener){needed[i], wanted[i]};

@@ -1,7 +1,6 @@
 /* janitor.c: removes what dead containers leave behind, after their exits were reported. What stays busy is put off: it waits a
  * little at a time, between the removals of others, and fails when its time is over. */
 #include "launcher.h"
-#include <linux/prctl.h>
 
 #define ATTEMPT_NS 50000000u           /* how long one attempt may hold up the others */
 #define PATIENCE_NS 2000000000u        /* from the first attempt to failure: as long as one wait of the plan, in all */
@@ -79,7 +78,7 @@ _Noreturn void janitor_main(struct launcher *launcher)
 {
         const int needed[] = {launcher->proc, launcher->removals[1]};
         name_process("coracle-clean");
-        sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
+        follow(launcher->self);
         sys3(__NR_setpriority, 0, 0, 5);
         close_all_but(needed, sizeof needed / sizeof *needed);
         for (;;) {

@@ -185,6 +185,7 @@ int main(int argc, char **argv, char **envp)
         (void)envp;
         if (argc == 1 && text_equal(argv[0], ENTER_NAME))
                 enter_main();
+        launcher.self = (int)sys0(__NR_getpid);
         shed_inheritance();
         sys3(__NR_close_range, 6, ~0u, 0);
         occupy_stdio();

@@ -27,6 +27,7 @@ struct launcher {
         int private_proc;      /* 0 or -errno */
         int program;           /* our own sealed image, to be executed again; or -errno */
         int janitor;           /* its process id */
+        int self;              /* whose end is everybody's: the supervisor, in a monitor and its helpers the monitor */
         struct shared *shared;
 };
 
@@ -45,7 +46,7 @@ struct report {
         uint32_t step, steps;
         uint32_t held, flags;          /* flags: of the request */
         int32_t helper;                /* the process that joined a container: dead by now, and to be reaped; 0 = none */
-        int32_t forwarder;             /* it holds the container's ports, as long as that runs; 0 = none */
+        int32_t beside[CT_BESIDE];     /* they serve the container as long as it runs; 0 = none */
         uint32_t trace[CT_STEPS_MAX];
 };
 
@@ -77,6 +78,8 @@ struct entered {
 /* Starts the process that joins a running container, by the step at the end of the host phase, and waits until it has become a
  * process in there, or has failed; 0 or -errno. run->pidfd and progress->pid are then that process's. */
 int enter_container(struct launcher *launcher, struct run *run, const struct ct_step *step);
+/* Takes a process out of a v1 freezer, where even SIGKILL does not reach it, if it came by such a step. */
+void release_entered(const struct run *run, int pid);
 #define ENTER_NAME "coracle-enter"
 /* What it is, with the socket to its spawner as descriptor 3. */
 _Noreturn void enter_main(void);
@@ -84,8 +87,8 @@ _Noreturn void enter_main(void);
 int start_container(struct launcher *launcher, struct run *run);
 /* Closes every descriptor from 3 on but these. */
 void close_all_but(const int *needed, int count);
-/* forward.c: ends and reaps the process that holds a container's ports; *pid is 0 then. */
-void end_forwarder(int32_t *pid);
+/* beside.c: ends and reaps the processes that serve a container; each pid is 0 then. */
+void end_beside(int32_t pids[CT_BESIDE]);
 /* watch-spawners.c: kills a process group of our children and reaps it; 0 when somebody in it has yet to die: it stands in a
  * frozen cgroup. */
 int reap_group(int32_t group);
@@ -96,6 +99,8 @@ uint32_t read_exit_reports(int plan, char *to, uint32_t room);
 /* clone3(2) whose child calls function(argument) on its own stack and exits with the result. */
 long ct_clone3(struct clone_args *args, size_t size, int (*function)(void *), void *argument);
 long fork_process(void);
+/* Dies with its parent, also with one that died before this could be asked for. */
+void follow(int parent);
 void name_process(const char *name);
 
 #endif

@@ -68,6 +68,13 @@ long fork_process(void)
         return sys5(__NR_clone, SIGCHLD_, 0, 0, 0, 0);
 }
 
+void follow(int parent)
+{
+        sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
+        if (sys0(__NR_getppid) != parent)
+                quit(111);
+}
+
 void name_process(const char *name)
 {
         sys5(__NR_prctl, PR_SET_NAME, name, 0, 0, 0);

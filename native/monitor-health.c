@@ -346,20 +346,37 @@ void serve_health(struct monitor *m, const struct pollfd *polled)
                 time_is_over(m);
 }
 
-/* A probe of the run before may still be dying. */
-void begin_health(struct monitor *m)
+/* False when there is no health check. */
+static int read_plan(const struct monitor *m)
 {
         int plan = (int)sys4(__NR_openat, m->directory, "probe.bin", O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
         if (plan < 0)
-                return;
+                return 0;
         const struct ct_health *orders = open_orders(&scratch.run, plan);
         if (!orders) {
                 close_fd(plan);
-                return;
+                return 0;
         }
         h.orders = *orders;
         run_close(&scratch.run);
+        if (h.plan > 0)
+                close_fd(h.plan);
         h.plan = plan;
+        return 1;
+}
+
+/* What is told of it may have changed. A probe that is under way goes on. */
+void reload_health(const struct monitor *m)
+{
+        if (h.plan > 0)
+                read_plan(m);
+}
+
+/* A probe of the run before may still be dying. */
+void begin_health(struct monitor *m)
+{
+        if (!read_plan(m))
+                return;
         h.started_ns = m->executed_ns;
         h.used = 0;
         h.health = (struct health){.status = "starting", .texts = h.texts};

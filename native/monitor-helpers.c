@@ -1,7 +1,6 @@
 /* monitor-helpers.c: the processes that a monitor forks for what may take its time: a starter carries out a plan, a cleaner tears
  * down. Each reports once, and ends. */
 #include "monitor.h"
-#include <linux/prctl.h>
 #include <linux/wait.h>
 
 #define AF_UNIX_ 1
@@ -39,7 +38,7 @@ static _Noreturn void starter_main(struct monitor *m, const struct helper *own, 
         report.step = own->progress->step;
         report.pid = own->progress->pid;
         report.helper = own->progress->helper;
-        report.forwarder = own->progress->forwarder;
+        __builtin_memcpy(report.beside, own->progress->beside, sizeof report.beside);
         send_message(own->socket, &report, offsetof(struct report, trace), &run.pidfd, run.plan && run.pidfd >= 0, 0);
         quit(0);
 }
@@ -67,24 +66,16 @@ static _Noreturn void cleaner_main(struct monitor *m, const struct helper *own)
         quit(0);
 }
 
-/* Dies with its monitor, also with one that died before this could be asked for. */
-static void follow(int monitor)
-{
-        sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
-        if (sys0(__NR_getppid) != monitor)
-                quit(111);
-}
-
 /* In the helper 0 with its own end of the socket, in the monitor its pid, or -errno. */
-static long fork_helper(struct helper *helper)
+static long fork_helper(const struct monitor *m, struct helper *helper)
 {
-        int ends[2], self = (int)sys0(__NR_getpid);
+        int ends[2];
         long pid = sys4(__NR_socketpair, AF_UNIX_, SOCK_SEQPACKET_CLOEXEC, 0, ends);
         if (pid < 0)
                 return pid;
         pid = fork_process();
         if (pid == 0)
-                follow(self);
+                follow(m->launcher->self);
         close_fd(ends[pid != 0]);
         helper->socket = ends[pid == 0];
         helper->pid = (int)pid;
@@ -106,7 +97,7 @@ int fork_starter(struct monitor *m, struct helper *starter, int plan, const int 
         if (page < 0 && page > -4096)
                 return (int)page;
         starter->progress = (struct progress *)page;
-        long pid = fork_helper(starter);
+        long pid = fork_helper(m, starter);
         if (pid == 0)
                 starter_main(m, starter, plan, passed, count);
         if (pid < 0) {
@@ -138,8 +129,8 @@ int hear_starter(struct helper *starter, struct report *report, int *pidfd)
         end_helper(starter);
         if (n < (long)offsetof(struct report, trace)) {        /* it was killed: what it was at is in its page */
                 const struct progress *at = starter->progress;
-                *report = (struct report){.error = ECHILD, .step = at->step, .pid = at->pid, .helper = at->helper,
-                                          .forwarder = at->forwarder};
+                *report = (struct report){.error = ECHILD, .step = at->step, .pid = at->pid, .helper = at->helper};
+                __builtin_memcpy(report->beside, at->beside, sizeof at->beside);
                 if (report->pid > 0)
                         fds[count++] = (int)sys2(__NR_pidfd_open, report->pid, 0);
         }
@@ -151,7 +142,7 @@ int hear_starter(struct helper *starter, struct report *report, int *pidfd)
 
 int fork_cleaner(struct monitor *m, struct helper *cleaner)
 {
-        long pid = fork_helper(cleaner);
+        long pid = fork_helper(m, cleaner);
         if (pid == 0)
                 cleaner_main(m, cleaner);
         return pid < 0 ? (int)pid : 0;

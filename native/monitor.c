@@ -206,7 +206,7 @@ static __attribute__((noinline)) void starter_reported(struct monitor *m)
         m->due = 0;
         m->pid = report.pid;
         m->executed_ns = report.executed_ns;
-        m->forwarder = report.forwarder;
+        __builtin_memcpy(m->beside, report.beside, sizeof report.beside);
         if (m->gave_up && (report.error == 0 || report.error == ECHILD))
                 report.error = ETIMEDOUT;
         if (report.error == 0 && (orders()->flags & CT_ORDER_TERMINAL) && !take_terminal(m)) {
@@ -288,7 +288,7 @@ static void child_ended(struct monitor *m)
         if (r == 0 && info.pid == 0)
                 return;
         close_if_open(&m->pidfd);
-        end_forwarder(&m->forwarder);
+        end_beside(m->beside);
         if (m->stage == LOSING) {
                 start_failed(m);
                 return;
@@ -446,6 +446,7 @@ int ask_to_reload(struct monitor *m)
                 int before = m->plan;
                 m->plan = plan;
                 plan = before;
+                reload_health(m);
         }
         if (r == 0)
                 show_life(m);
@@ -591,6 +592,7 @@ _Noreturn void monitor_main(struct launcher *launcher, const int *fds, int count
                 given[i] = needed[2 + i] = fds[i];
         name_process("coracle-monitor");
         sys0(__NR_setsid);
+        launcher->self = (int)sys0(__NR_getpid);
         sys2(__NR_munmap, launcher->shared, sizeof *launcher->shared);
         forget_memory();
         close_all_but(needed, 2 + count);

@@ -89,7 +89,7 @@ struct monitor {
         int input;                     /* writing end of stdin, or the terminal */
         int terminal;                  /* 1: input and streams[0].fd are one */
         int terminal_socket;           /* over which the starting container sends it */
-        int32_t forwarder;             /* holds the container's ports; 0 = none */
+        int32_t beside[CT_BESIDE];     /* they serve the container; 0 = none */
         int passed[CT_PASSED_MAX];     /* to each start: room for its streams, then namespaces of another container's */
         int passed_count;
         enum stage stage;
@@ -168,6 +168,7 @@ int hear_cleaner(struct helper *cleaner, struct ct_said_ended *ended);
 #define HEALTH_POLLS 3
 struct pollfd;
 void begin_health(struct monitor *m);
+void reload_health(const struct monitor *m);
 void end_health(void);
 /* The one that is under way, if any: as if it had never begun. */
 void cancel_probe(void);

@@ -1,7 +1,6 @@
 /* spawner.c: takes one start request after another and carries out its plan. Disposable: whatever hangs here, hangs only here;
  * the supervisor kills it and starts another. The container becomes the supervisor's child (CLONE_PARENT), not ours. */
 #include "launcher.h"
-#include <linux/prctl.h>
 
 #define STACK_SIZE (128 * 1024)
 
@@ -170,7 +169,9 @@ static void serve(struct launcher *launcher, struct progress *progress, const st
         report.sent_ns = request->sent_ns;
         report.received_ns = progress->received_ns = now_ns();
         report.steps = 0;
-        progress->pid = progress->error = progress->helper = progress->forwarder = 0;
+        progress->pid = progress->error = progress->helper = 0;
+        for (int i = 0; i < CT_BESIDE; i++)
+                progress->beside[i] = 0;
         progress->step = 0;
         __atomic_store_n(&progress->id, request->id, __ATOMIC_SEQ_CST);
 
@@ -192,7 +193,7 @@ static void serve(struct launcher *launcher, struct progress *progress, const st
         report.step = progress->step;
         report.pid = progress->pid;
         report.helper = progress->helper;
-        report.forwarder = progress->forwarder;
+        __builtin_memcpy(report.beside, progress->beside, sizeof report.beside);
         if (run->plan && run->tracing) {
                 report.steps = run->count;
                 for (uint32_t i = 0; i < run->count; i++)
@@ -222,7 +223,7 @@ _Noreturn void spawner_main(struct launcher *launcher, int number)
                               launcher->program};
         struct progress *progress = &launcher->shared->progress[number];
         name_process("coracle-spawn");
-        sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
+        follow(launcher->self);
         close_all_but(needed, sizeof needed / sizeof *needed);
         for (;;) {
                 struct ct_request request;

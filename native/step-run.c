@@ -6,6 +6,9 @@
 #include <linux/socket.h>
 
 #define AF_NETLINK_ 16
+#define AF_UNIX_ 1
+#define SOCK_SEQPACKET_CLOEXEC (5 | O_CLOEXEC)
+#define MSG_DONTWAIT_ 0x40
 #define SOCK_RAW_CLOEXEC (3 | O_CLOEXEC)
 #define TIOCSCTTY_ 0x540E
 #define TIOCSWINSZ_ 0x5414
@@ -93,6 +96,22 @@ static int netlink(struct run *run, const struct ct_step *step)
         if (step->at == -1)
                 close_fd((int)fd);
         return result;
+}
+
+/* A socket stays in the namespace that it was made in. Who cannot go back to its own does nothing more. */
+static int socket_inside(struct run *run, const struct ct_step *step, int there)
+{
+        int home = (int)sys4(__NR_openat, slot_fd(run, CT_SLOT_PROC), "self/ns/net", O_RDONLY | O_CLOEXEC, 0);
+        if (home < 0)
+                return home;
+        long r = sys2(__NR_setns, there, CLONE_NEWNET);
+        if (r == 0) {
+                r = sys3(__NR_socket, step->x, step->y | O_CLOEXEC, step->z);
+                if (sys2(__NR_setns, home, CLONE_NEWNET) < 0)
+                        quit(1);
+        }
+        close_fd(home);
+        return r < 0 ? (int)r : slot_set(run, step->out, (int)r);
 }
 
 static int rlimit(const struct ct_step *step)
@@ -296,6 +315,26 @@ static int terminal(struct run *run, const struct ct_step *step)
         return r < 0 ? (int)r : 0;
 }
 
+static int pair(struct run *run, const struct ct_step *step)
+{
+        int ends[2];
+        long r = sys4(__NR_socketpair, AF_UNIX_, SOCK_SEQPACKET_CLOEXEC, 0, ends);
+        if (r < 0)
+                return (int)r;
+        r = slot_set(run, step->out, ends[0]);
+        int other = slot_set(run, (int64_t)step->x, ends[1]);
+        return r < 0 ? (int)r : other;
+}
+
+static int pass(const struct run *run, const struct ct_step *step, int socket)
+{
+        const int fds[] = {slot_fd(run, (int64_t)step->x), slot_fd(run, (int64_t)step->y)};
+        if (fds[0] < 0 || fds[1] < 0)
+                return -EBADF;
+        long n = send_message(socket, "p", 1, fds, 2, MSG_DONTWAIT_);
+        return n < 0 ? (int)n : 0;
+}
+
 int step_process(struct run *run, const struct ct_step *step)
 {
         const char *s1 = step_s1(run, step);
@@ -319,6 +358,12 @@ int step_process(struct run *run, const struct ct_step *step)
         case CT_OP_SOCKET:
                 r = sys3(__NR_socket, step->x, step->y | O_CLOEXEC, step->z);
                 return r < 0 ? (int)r : slot_set(run, step->out, (int)r);
+        case CT_OP_PAIR:
+                return pair(run, step);
+        case CT_OP_PASS:
+                return at < 0 ? -EBADF : pass(run, step, at);
+        case CT_OP_SOCKET_INSIDE:
+                return at < 0 ? -EBADF : socket_inside(run, step, at);
         case CT_OP_KEYRING:
                 r = sys2(__NR_keyctl, KEYCTL_JOIN_SESSION_KEYRING, s1[0] ? s1 : 0);
                 return r < 0 ? (int)r : 0;

@@ -1,10 +1,10 @@
 /* supervisor.c: parent of every container. It never blocks: it waits for reports of the spawners, exits of containers,
  * deadlines and requests, and tells Node. What can take time is done by the spawners and the janitor. */
 #include "supervisor.h"
-#include <linux/prctl.h>
 #include <linux/wait.h>
 
 #define PATIENCE_NS 200000000u         /* until what was killed is torn down while it lives */
+#define STARTS_NS 10000000000u         /* for starts to come to something that can be torn down: as long as Node gives them */
 
 int closing;
 static uint64_t closing_since;
@@ -129,6 +129,8 @@ int supervisor_main(struct launcher *launcher)
                                 take_removal(launcher);
                                 break;
                         case WATCH_EVENTS:
+                                if (events[i].events & (EPOLLHUP | EPOLLERR))
+                                        forget_events(launcher);
                                 break;
                         case WATCH_CONTAINER:
                                 container_exited(launcher, index);
@@ -151,8 +153,10 @@ int supervisor_main(struct launcher *launcher)
                 }
                 check_deadlines(now);
                 check_aborts(launcher, now);
-                if (closing && now - closing_since > PATIENCE_NS)
+                if (closing && now - closing_since > PATIENCE_NS) {
                         force_containers(launcher);
+                        abort_starts(launcher, now - closing_since > STARTS_NS);
+                }
                 if (closing && containers_left() == 0 && !spawner_is_busy(launcher)) {
                         end_helpers(launcher);
                         return 0;

@@ -27,6 +27,7 @@ void emit_event(struct launcher *launcher, struct ct_event *event);
 int has_room(void);
 int has_backlog(void);
 void flush_events(struct launcher *launcher);
+void forget_events(struct launcher *launcher);
 
 /* containers.c: from a spawner's report to the end of the removal */
 extern uint64_t next_deadline;         /* CLOCK_MONOTONIC, 0 = none */
@@ -52,6 +53,7 @@ void spawner_died(struct launcher *launcher, int i);
 void abort_start(struct launcher *launcher, uint64_t id);
 void check_aborts(struct launcher *launcher, uint64_t now);
 uint64_t next_abort(void);
+void abort_starts(struct launcher *launcher, int all);
 void start_reported(struct launcher *launcher, uint64_t id);
 int spawner_is_busy(const struct launcher *launcher);
 void reap_helper(int32_t helper);

@@ -3,6 +3,7 @@
 #include <linux/wait.h>
 
 #define ABORT_PATIENCE_NS 50000000u    /* how long a killed start may take to say so before its spawner is killed too */
+#define JOIN_PATIENCE_NS 500000000u    /* the same when it joins a container, and may have to be taken out of a freezer */
 
 struct spawner {
         int32_t pid, pidfd;
@@ -12,6 +13,7 @@ struct spawner {
 
 struct abort {
         uint64_t id, until;
+        int32_t joins;                 /* and has got its patience */
 };
 
 static struct spawner spawners[CT_SPAWNERS_MAX];
@@ -75,7 +77,7 @@ static int abort_in_spawner(struct launcher *launcher, uint64_t id)
                 sys2(__NR_kill, pid, SIGKILL_);
         for (int k = 0; k < CT_ABORTED_MAX; k++)
                 if (aborts[k].id == 0) {
-                        aborts[k] = (struct abort){id, now_ns() + ABORT_PATIENCE_NS};
+                        aborts[k] = (struct abort){id, now_ns() + ABORT_PATIENCE_NS, 0};
                         break;
                 }
         return 1;
@@ -151,8 +153,10 @@ static void take_orphan(struct launcher *launcher, int i, uint64_t id)
 {
         int32_t pid = __atomic_load_n(&launcher->shared->progress[i].pid, __ATOMIC_SEQ_CST);
         reap_helper(__atomic_exchange_n(&launcher->shared->progress[i].helper, 0, __ATOMIC_SEQ_CST));
-        int32_t forwarder = __atomic_exchange_n(&launcher->shared->progress[i].forwarder, 0, __ATOMIC_SEQ_CST);
-        end_forwarder(&forwarder);
+        int32_t beside[CT_BESIDE];
+        for (int k = 0; k < CT_BESIDE; k++)
+                beside[k] = __atomic_exchange_n(&launcher->shared->progress[i].beside[k], 0, __ATOMIC_SEQ_CST);
+        end_beside(beside);
         if (pid <= 0 || pid == spawners[i].orphan)
                 return;
         int pidfd = (int)sys2(__NR_pidfd_open, pid, 0);
@@ -176,8 +180,13 @@ void check_aborts(struct launcher *launcher, uint64_t now)
                 uint64_t id = aborts[k].id;
                 if (id == 0 || aborts[k].until > now)
                         continue;
-                aborts[k].id = 0;
                 int i = spawner_of(launcher, id);
+                if (i >= 0 && !aborts[k].joins && launcher->shared->progress[i].helper > 0) {
+                        aborts[k].joins = 1;
+                        aborts[k].until = now + JOIN_PATIENCE_NS;
+                        continue;
+                }
+                aborts[k].id = 0;
                 uint64_t in_work = id;
                 /* Otherwise its report is on the way. */
                 if (i < 0 || !__atomic_compare_exchange_n(&launcher->shared->progress[i].id, &in_work, id | CT_PROGRESS_LOST, 0,
@@ -187,6 +196,17 @@ void check_aborts(struct launcher *launcher, uint64_t now)
                 lose_start(launcher, i, id, ETIMEDOUT);
                 spawners[i].replaced = 1;
                 add_spawner(launcher);
+        }
+}
+
+/* Node is gone, and gives up nothing any more. What joins a container may stand in there for as long as that is paused. */
+void abort_starts(struct launcher *launcher, int all)
+{
+        for (int i = 0; i < CT_SPAWNERS_MAX; i++) {
+                const struct progress *progress = &launcher->shared->progress[i];
+                uint64_t id = __atomic_load_n(&progress->id, __ATOMIC_SEQ_CST);
+                if (id == start_of(progress) && id != 0 && progress->aborted != id && (all || progress->helper > 0))
+                        abort_start(launcher, id);
         }
 }
 

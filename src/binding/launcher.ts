@@ -170,8 +170,9 @@ export class Launcher {
     if (sent !== EPIPE) checked(sent, 'send to a waiting start', ''); // it died: `failed` follows
   }
 
-  /** Signals a running container's init; one that has exited already is left alone. */
+  /** Signals a running container's init; one that has exited already, or ends with a launcher that does, is left alone. */
   signal(id: number, signal: number): void {
+    if (this.#state !== 'open') return;
     const header = this.#header(REQUEST.signal, id);
     header.writeInt32LE(signal, 20);
     this.#send(this.#control, header);
@@ -179,6 +180,7 @@ export class Launcher {
 
   /** Gives up a start: its answer is `failed` (or `started` if it was quicker; then the process is killed). */
   abort(id: number): void {
+    if (this.#state !== 'open') return;
     this.#send(this.#control, this.#header(REQUEST.abort, id));
     setTimeout(() => this.#loseUnanswered(id), ABORT_PATIENCE_MS).unref();
   }

@@ -24,10 +24,13 @@ export function requestNetlink(
   stage: string,
   subject: string,
 ): Buffer {
-  const answer = Buffer.alloc(ANSWER_BYTES);
+  answer ??= Buffer.allocUnsafeSlow(ANSWER_BYTES);
   const length = ct_netlink(protocol, messages, messages.length, answer, answer.length, acks);
-  return answer.subarray(0, Number(checked(length, stage, subject)));
+  return Buffer.from(answer.subarray(0, Number(checked(length, stage, subject))));
 }
 
 /** More than the lists that we ask for take. */
 const ANSWER_BYTES = 256 * 1024;
+
+/** The same one for all: its pages would have to be found each time. */
+let answer: Buffer | undefined;

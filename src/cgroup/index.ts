@@ -17,6 +17,7 @@ export {DEFAULT_DEVICE_RULES} from './device-rules.js';
 export {decodeExitReports, factsBetween, readCounters} from './exit-facts.js';
 export {freeze, isFrozen, isPaused, pauseFile, thaw, thawNow} from './freezer.js';
 export {killCgroup, processesIn, removeCgroup} from './kill-cgroup.js';
+export {releaseFile, releaseKilled} from './release-killed.js';
 export type {CgroupStatistics} from './statistics.js';
 export {cpuPercent, readStatistics} from './statistics.js';
 export {applyUpdate, isGone, type LimitUpdate} from './update-limits.js';

@@ -75,11 +75,22 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   'image prune': {summary: 'Remove unused images', load: () => import('./image-prune.js')},
   'image rm': {summary: 'Remove one or more images', load: () => import('./image-rm.js')},
+  'network connect': {
+    summary: 'Connect a container to a network',
+    load: () => import('./network-connect.js'),
+  },
+  'network create': {summary: 'Create a network', load: () => import('./network-create.js')},
+  'network disconnect': {
+    summary: 'Disconnect a container from a network',
+    load: () => import('./network-disconnect.js'),
+  },
   'network inspect': {
     summary: 'Display detailed information on networks',
     load: () => import('./network-inspect.js'),
   },
   'network ls': {summary: 'List networks', load: () => import('./network-ls.js')},
+  'network prune': {summary: 'Remove all unused networks', load: () => import('./network-prune.js')},
+  'network rm': {summary: 'Remove one or more networks', load: () => import('./network-rm.js')},
   backup: {
     summary: 'Save a volume in a file, by a sidecar container',
     load: () => import('./backup.js'),
@@ -130,6 +141,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
   rmi: 'image rm',
   'image remove': 'image rm',
   'network list': 'network ls',
+  'network remove': 'network rm',
   'volume list': 'volume ls',
   'volume remove': 'volume rm',
   'container ls': 'ps',

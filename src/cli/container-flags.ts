@@ -12,8 +12,9 @@ import {
 } from '../sdk/index.js';
 import type {Flag} from './command.js';
 import {checkCpus, checkEnv, checkInteger, checkLabel, checkSysctl, checkUint16} from './flag-checks.js';
+import {parseNetworkFlag} from './network-flags.js';
 
-const NETWORKS_LATER = 'it comes with a later release; --network bridge, none, host and container:NAME work';
+const NETWORKS_LATER = 'it comes with a later release';
 const SHARING_LATER = 'sharing cgroup namespaces comes with a later release';
 
 const checkSignedSize = (text: string) => {
@@ -133,6 +134,8 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {name: 'hostname', short: 'h', type: 'string', summary: 'Container host name'},
   {name: 'init', summary: 'Run an init inside the container that forwards signals and reaps processes'},
   {name: 'interactive', short: 'i', summary: 'Keep STDIN open and pass it through'},
+  {name: 'ip', type: 'string', summary: 'IPv4 address (e.g., 172.30.100.104)'},
+  {name: 'ip6', type: 'string', summary: 'IPv6 address (e.g., 2001:db8::33)'},
   {name: 'ipc', type: 'string', summary: 'IPC mode to use'},
   {name: 'label', short: 'l', type: 'list', summary: 'Set meta data on a container', check: checkLabel},
   {name: 'label-file', type: 'list', summary: 'Read in a line delimited file of labels'},
@@ -142,6 +145,11 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     summary: 'Logging driver for the container: json-file, local, journald, none',
   },
   {name: 'log-opt', type: 'list', summary: 'Log driver options'},
+  {
+    name: 'mac-address',
+    type: 'string',
+    summary: 'Container MAC address (e.g., 92:d0:c6:0a:29:33)',
+  },
   {name: 'memory', short: 'm', type: 'bytes', summary: 'Memory limit', check: parseSize},
   {name: 'memory-reservation', type: 'bytes', summary: 'Memory soft limit', check: parseSize},
   {
@@ -162,8 +170,10 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     name: 'network',
     type: 'network',
     summary:
-      'Connect a container to a network: bridge, none, host or container:NAME (default none, or bridge with -p)',
+      'Connect a container to a network: its name, bridge, none, host or container:NAME; several times for several (default none, or bridge with -p)',
+    check: parseNetworkFlag,
   },
+  {name: 'network-alias', type: 'list', summary: 'Add network-scoped alias for the container'},
   {name: 'no-healthcheck', summary: 'Disable any container-specified HEALTHCHECK'},
   {name: 'oom-kill-disable', summary: 'Disable OOM Killer'},
   {
@@ -243,16 +253,9 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   // Taken, and without anything to do here.
   {name: 'disable-content-trust', summary: '', hidden: true},
   {name: 'quiet', short: 'q', summary: '', hidden: true},
-  {name: 'net', type: 'network', summary: '', hidden: true},
-  ...unsupported(NETWORKS_LATER, [
-    'ip',
-    'ip6',
-    'link',
-    'link-local-ip',
-    'mac-address',
-    'net-alias',
-    'network-alias',
-  ]),
+  {name: 'net', type: 'network', summary: '', hidden: true, check: parseNetworkFlag},
+  {name: 'net-alias', type: 'list', summary: '', hidden: true},
+  ...unsupported(NETWORKS_LATER, ['link', 'link-local-ip']),
   ...unsupported(SHARING_LATER, ['cgroupns']),
   ...unsupported('there is one way to run containers here', ['runtime', 'isolation', 'annotation']),
   ...unsupported('name the devices: --device', ['device-cgroup-rule']),

@@ -21,6 +21,7 @@ import {
 } from '../sdk/index.js';
 import {ClientError} from './cli-error.js';
 import type {Call, Context} from './command.js';
+import {networksOf} from './network-flags.js';
 import {openingError} from './opening-error.js';
 
 type World = Pick<Context, 'env' | 'directory'>;
@@ -271,7 +272,7 @@ function networkingOf(call: Call): Partial<RunOptions> {
   const expose = call.values('expose').flatMap(text => asClient(() => parseExpose(text)));
   const publishes = ports.length > 0 || call.has('publish-all');
   return {
-    network: networkOf(call.value('network') ?? call.value('net') ?? (publishes ? 'bridge' : 'none')),
+    ...networksOf(call, publishes ? 'bridge' : 'none'),
     ...(ports.length > 0 && {ports}),
     ...(expose.length > 0 && {expose}),
     ...(call.has('publish-all') && {publishAll: true}),
@@ -284,16 +285,6 @@ function networkingOf(call: Call): Partial<RunOptions> {
 
 function listed<Key extends keyof RunOptions>(key: Key, values: readonly string[]): Partial<RunOptions> {
   return values.length > 0 ? {[key]: values} : {};
-}
-
-function networkOf(name: string): NonNullable<RunOptions['network']> {
-  if (name === 'none' || name === 'host' || name === 'bridge') return name;
-  if (name === 'default') return 'bridge';
-  if (name.startsWith('container:') && name.length > 'container:'.length)
-    return name as `container:${string}`;
-  throw new CoracleError('ERR_INVALID_OPTION', `network ${name} not found`, {
-    hint: 'This release has bridge, none, host and container:NAME.',
-  });
 }
 
 /** Words that the docker client knows; what it refuses by itself, and what it leaves to dockerd. */

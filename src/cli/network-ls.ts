@@ -1,5 +1,8 @@
+import {isPredefined} from '../sdk/index.js';
 import type {Call, Command, Context} from './command.js';
-import {anyOf, booleanFilter, hasLabels, parseFilters} from './filters.js';
+import {compareNaturally} from './compare-naturally.js';
+import {joinLabels} from './container-row.js';
+import {anyOf, booleanFilter, hasLabels, invalidFilter, parseFilters} from './filters.js';
 import {checkFilter} from './flag-checks.js';
 import {goTime} from './human-time.js';
 import {printList} from './print-list.js';
@@ -37,30 +40,32 @@ const FILTERS = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'];
 async function run(call: Call, {sdk, stdout}: Context): Promise<number> {
   const filters = parseFilters(call.values('filter'), FILTERS);
   const dangling = booleanFilter(filters, 'dangling');
+  for (const type of filters.get('type') ?? [])
+    if (!['builtin', 'custom'].includes(type)) throw invalidFilter(`type=${type}`);
   const networks = (await (await sdk()).listNetworks())
-    .filter(() => dangling !== true) // those that are always there are never in the way
+    .filter(({name, inUse}) => dangling === undefined || dangling === !(inUse || isPredefined(name)))
     .filter(({id}) => anyOf(filters, 'id', value => id.startsWith(value)))
     .filter(({name}) => anyOf(filters, 'name', value => name.includes(value)))
     .filter(({driver}) => anyOf(filters, 'driver', value => driver === value))
     .filter(() => anyOf(filters, 'scope', value => value === 'local'))
-    .filter(() => anyOf(filters, 'type', value => value === 'builtin'))
-    .filter(() => hasLabels(filters, {}))
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    .filter(({name}) => anyOf(filters, 'type', value => isPredefined(name) === (value === 'builtin')))
+    .filter(({labels}) => hasLabels(filters, labels))
+    .toSorted((a, b) => compareNaturally(a.name, b.name));
   const truncate = !call.has('no-trunc');
-  const rows = networks.map(network => ({labels: {}, values: networkRow(network, truncate)}));
+  const rows = networks.map(network => ({labels: network.labels, values: networkRow(network, truncate)}));
   await printList('network', rows, call.value('format'), stdout, {quiet: call.has('quiet')});
   return 0;
 }
 
-function networkRow({id, name, driver, created}: NetworkSummary, truncate: boolean) {
+function networkRow({id, name, driver, created, ...network}: NetworkSummary, truncate: boolean) {
   return {
     CreatedAt: goTime(new Date(created)),
     Driver: driver,
     ID: truncate ? id.slice(0, 12) : id,
     IPv4: 'true',
-    IPv6: 'false',
-    Internal: 'false',
-    Labels: '',
+    IPv6: String(network.ipv6),
+    Internal: String(network.internal),
+    Labels: joinLabels(network.labels),
     Name: name,
     Scope: 'local',
   };

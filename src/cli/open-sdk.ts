@@ -10,6 +10,7 @@ import {
   Network,
   pruneContainers,
   pruneImages,
+  pruneNetworks,
   pruneVolumes,
   type RunOptions,
   Runtime,
@@ -122,7 +123,16 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     imageFromHost: async options => (await Image.fromHost(options, here)).id,
     removeImage: (name, options) => Image.remove(name, options, here),
 
-    listNetworks: async () => Network.list(here),
+    createNetwork: async (name, options) => (await Network.create(name, options, here)).id,
+    connectNetwork: async (name, target, options) => (await Network.get(name, here)).connect(target, options),
+    disconnectNetwork: async (name, target, options) =>
+      (await Network.get(name, here)).disconnect(target, options),
+    removeNetwork: async name => (await Network.get(name, here)).remove(),
+    listNetworks: async () =>
+      (await Network.list(here)).map(network => {
+        const {id, name, driver, created, labels, internal, ipv6} = network;
+        return {id, name, driver, created, labels, internal, ipv6, inUse: network.members().length > 0};
+      }),
     inspectNetwork: async name => (await Network.get(name, here)).inspect(),
 
     createVolume: async options => (await Volume.create(options, here)).name,
@@ -151,6 +161,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     },
 
     pruneContainers: options => pruneContainers(options, here),
+    pruneNetworks: options => pruneNetworks(options, here),
     pruneImages: options => pruneImages(options, here),
     pruneVolumes: options => pruneVolumes(options, here),
     diskUsage: () => diskUsage(runtime),

@@ -1,8 +1,10 @@
 import type {Readable, Writable} from 'node:stream';
 import type {
   Check,
+  ConnectOptions,
   ContainerInspect,
   ContainerState,
+  CreateNetworkOptions,
   DiskUsage,
   EventsOptions,
   ExecOptions,
@@ -101,6 +103,11 @@ export interface Sdk {
   imageFromHost(options: FromHostOptions): Promise<string>;
   removeImage(image: string, options: {readonly force: boolean}): Promise<RemovedImage>;
 
+  /** @returns the id */
+  createNetwork(name: string, options: CreateNetworkOptions): Promise<string>;
+  removeNetwork(name: string): Promise<void>;
+  connectNetwork(network: string, container: string, options: ConnectOptions): Promise<void>;
+  disconnectNetwork(network: string, container: string, options: {readonly force: boolean}): Promise<void>;
   listNetworks(): Promise<readonly NetworkSummary[]>;
   inspectNetwork(name: string): Promise<unknown>;
 
@@ -123,6 +130,7 @@ export interface Sdk {
   removeVolume(name: string, options: {readonly force: boolean}): Promise<void>;
 
   pruneContainers(options: PruneOptions): Promise<Pruned<string>>;
+  pruneNetworks(options: PruneOptions): Promise<Pick<Pruned<string>, 'deleted'>>;
   pruneImages(options: PruneOptions & {readonly all: boolean}): Promise<Pruned<PrunedImage>>;
   pruneVolumes(options: Omit<PruneOptions, 'until'> & {readonly all?: boolean}): Promise<Pruned<string>>;
   diskUsage(): Promise<DiskUsage>;
@@ -250,6 +258,11 @@ export interface NetworkSummary {
   readonly driver: string;
   /** RFC 3339. */
   readonly created: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly internal: boolean;
+  readonly ipv6: boolean;
+  /** Some container is on it now. */
+  readonly inUse: boolean;
 }
 
 export interface VolumeLabels {

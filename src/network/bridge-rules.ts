@@ -1,8 +1,8 @@
 /**
- * The table of nftables that belongs to one bridge: what may reach its containers, how they reach out, and where
- * published ports lead. Others' tables are never touched; an `accept` here cannot overrule a `drop` there.
+ * The tables of nftables that belong to one bridge, one of each family: what may reach its containers, how they reach out,
+ * and where published ports lead. Others' tables are never touched; an `accept` here cannot overrule a `drop` there.
  */
-import {addressBytes, type Subnet} from './ipv4.js';
+import {type Family, type IpAddress, type IpNetwork, ipBytes, parseNetwork} from './ip.js';
 import {
   accept,
   addressIn,
@@ -14,6 +14,8 @@ import {
   destinationIsLocal,
   dnat,
   drop,
+  type Expression,
+  FIRST_REGISTER,
   interfaceIs,
   loadDestination,
   loadDestinationPort,
@@ -26,125 +28,171 @@ import {
   newMap,
   newRule,
   newTable,
-  REGISTER,
+  type Table,
   type Transaction,
   transaction,
 } from './nftables.js';
 
-/** Ports published on all addresses of the host, and those on one of them. */
-const ANYWHERE = {
-  name: 'published',
-  id: 1,
-  key: ['protocol', 'port'],
-  data: ['address', 'port'],
-} as const satisfies MapShape;
-const ON_ADDRESS = {
-  name: 'published-on',
-  id: 2,
-  key: ['address', 'protocol', 'port'],
-  data: ['address', 'port'],
-} as const satisfies MapShape;
+/** What the rules of a bridge are made of. */
+export interface BridgeShape {
+  /** Name of its tables. */
+  readonly table: string;
+  /** Of the link. */
+  readonly bridge: string;
+  /** One of each family at most. */
+  readonly networks: readonly IpNetwork[];
+  /** Nothing goes out of it, and nothing in. */
+  readonly internal: boolean;
+  /** Its containers reach each other. */
+  readonly icc: boolean;
+  /** What goes out has the host's address. */
+  readonly masquerade: boolean;
+}
 
-/** @param bridge the table has its name */
-export function bridgeRules(bridge: string, subnet: Subnet): Transaction {
+const FAMILY_FIELD = {4: 'ipv4', 6: 'ipv6'} as const;
+/** How many registers an address takes. */
+const ADDRESS_WORDS = {4: 1, 6: 4} as const;
+
+/** Ports published on all addresses of the host, and those on one of them. */
+function mapsOf(family: Family) {
+  const address = FAMILY_FIELD[family];
+  const data = [address, 'port'] as const;
+  return {
+    anywhere: {name: 'published', id: 1, key: ['protocol', 'port'], data},
+    onAddress: {name: 'published-on', id: 2, key: [address, 'protocol', 'port'], data},
+  } as const satisfies Record<string, MapShape>;
+}
+
+export function bridgeRules(shape: BridgeShape): Transaction {
+  return transaction(shape.networks.flatMap(network => familyRules(shape, network)));
+}
+
+function familyRules({table: name, bridge, ...shape}: BridgeShape, network: IpNetwork): Buffer[] {
+  const {family} = network;
+  const table = {family, name};
   const rule = (chain: string, ...expressions: Parameters<typeof newRule>[2]) =>
-    newRule(bridge, chain, expressions);
+    newRule(table, chain, expressions);
   const into = interfaceIs('oifname', bridge);
   const from = interfaceIs('iifname', bridge);
-  const [base, mask] = [addressBytes(subnet.base), maskOf(subnet)];
-  const loopback = (which: 'source' | 'destination') => addressIn(which, LOOPBACK, maskOf({prefixLength: 8}));
-  const leads = (chain: string) => [
-    rule(
-      chain,
-      loadDestination(REGISTER.first),
-      loadProtocol(REGISTER.second),
-      loadDestinationPort(REGISTER.third),
-      lookUp(ON_ADDRESS, REGISTER.first, REGISTER.fourth),
-      dnat(REGISTER.fourth, REGISTER.fifth),
-    ),
-    rule(
-      chain,
-      ...destinationIsLocal(),
-      loadProtocol(REGISTER.first),
-      loadDestinationPort(REGISTER.second),
-      lookUp(ANYWHERE, REGISTER.first, REGISTER.third),
-      dnat(REGISTER.third, REGISTER.fourth),
-    ),
-  ];
-  return transaction([
-    newTable(bridge),
-    newMap(bridge, ANYWHERE),
-    newMap(bridge, ON_ADDRESS),
-    newChain(bridge, {name: 'raw', type: 'filter', hook: 'prerouting', priority: -300}),
-    newChain(bridge, {name: 'prerouting', type: 'nat', hook: 'prerouting', priority: -100}),
-    newChain(bridge, {name: 'output', type: 'nat', hook: 'output', priority: -100}),
-    newChain(bridge, {name: 'forward', type: 'filter', hook: 'forward', priority: 0}),
-    newChain(bridge, {name: 'postrouting', type: 'nat', hook: 'postrouting', priority: 100}),
+  const maps = mapsOf(family);
+  const inside = addressIn('source', network);
+  const outgoing = [...inside, ...interfaceIs('oifname', bridge, true)];
+  return [
+    newTable(table),
+    newMap(table, maps.anywhere),
+    newMap(table, maps.onAddress),
+    newChain(table, {name: 'raw', type: 'filter', hook: 'prerouting', priority: -300}),
+    newChain(table, {name: 'prerouting', type: 'nat', hook: 'prerouting', priority: -100}),
+    newChain(table, {name: 'output', type: 'nat', hook: 'output', priority: -100}),
+    newChain(table, {name: 'forward', type: 'filter', hook: 'forward', priority: 0}),
+    newChain(table, {name: 'postrouting', type: 'nat', hook: 'postrouting', priority: 100}),
+    ...(shape.internal ? insideOnly(table, from, network) : []),
     // The bridge routes 127/8 (route_localnet), for ports published on 127.0.0.1: nobody outside may use that.
-    ...(['source', 'destination'] as const).map(which =>
-      rule('raw', ...interfaceIs('iifname', 'lo', true), ...loopback(which), drop()),
+    ...(family === 4
+      ? (['source', 'destination'] as const).map(which =>
+          rule('raw', ...interfaceIs('iifname', 'lo', true), ...addressIn(which, LOOPBACK), drop()),
+        )
+      : []),
+    ...['prerouting', 'output'].flatMap(chain =>
+      leads(family).map(expressions => rule(chain, ...expressions)),
     ),
-    ...leads('prerouting'),
-    ...leads('output'),
-    rule('forward', ...into, ...conntrackHas('state', CT_ESTABLISHED_OR_RELATED), accept()),
-    rule('forward', ...into, ...from, accept()),
-    rule('forward', ...into, ...conntrackHas('status', CT_DNAT), accept()),
-    // A neighbour that has a route to the subnet reaches published ports alone.
+    ...(shape.internal
+      ? [rule('forward', ...from, ...interfaceIs('oifname', bridge, true), drop())]
+      : [rule('forward', ...into, ...conntrackHas('state', CT_ESTABLISHED_OR_RELATED), accept())]),
+    ...(shape.icc ? [rule('forward', ...into, ...from, accept())] : []),
+    ...(shape.internal ? [] : [rule('forward', ...into, ...conntrackHas('status', CT_DNAT), accept())]),
+    // A neighbour that has a route to the subnet, and who is on another bridge, reaches published ports alone.
     rule('forward', ...into, drop()),
-    rule(
-      'postrouting',
-      ...addressIn('source', base, mask),
-      ...interfaceIs('oifname', bridge, true),
-      masquerade(),
-    ),
+    ...(shape.masquerade && !shape.internal ? [rule('postrouting', ...outgoing, masquerade())] : []),
     // Answers to these must come back this way: from this host by 127.0.0.1, from a neighbour on the bridge by a published port.
-    rule('postrouting', ...into, ...loopback('source'), masquerade()),
-    rule(
-      'postrouting',
-      ...into,
-      ...addressIn('source', base, mask),
-      ...conntrackHas('status', CT_DNAT),
-      masquerade(),
-    ),
-  ]);
+    ...(family === 4 ? [rule('postrouting', ...into, ...addressIn('source', LOOPBACK), masquerade())] : []),
+    rule('postrouting', ...into, ...inside, ...conntrackHas('status', CT_DNAT), masquerade()),
+  ];
 }
 
-export function withoutBridgeRules(bridge: string): Transaction {
-  return transaction([deleteTable(bridge)]);
+/** Who makes itself a route reaches this host by the gateway's address alone. */
+function insideOnly(table: Table, from: Expression[], network: IpNetwork): Buffer[] {
+  const own = network.family === 4 ? [network] : [network, LINK_LOCAL, MULTICAST];
+  const elsewhere = own.flatMap(each => addressIn('destination', each, true));
+  return [
+    newChain(table, {name: 'input', type: 'filter', hook: 'input', priority: 0}),
+    newRule(table, 'input', [...from, ...elsewhere, drop()]),
+  ];
 }
 
-/** A port of the host that leads to one of a container. */
+/** Where what comes to an address of the host's is led. ::1 is the forwarder's: nothing leads from there to other links. */
+function leads(family: Family) {
+  const {anywhere, onAddress} = mapsOf(family);
+  const words = ADDRESS_WORDS[family];
+  const [first, second] = [FIRST_REGISTER, FIRST_REGISTER + 1];
+  const afterAddress = FIRST_REGISTER + words;
+  const to = (register: number) => dnat(family, register, register + words);
+  const notLoopback = family === 6 ? addressIn('destination', LOOPBACK_6, true) : [];
+  return [
+    [
+      ...notLoopback,
+      loadDestination(family, first),
+      loadProtocol(afterAddress),
+      loadDestinationPort(afterAddress + 1),
+      lookUp(onAddress, first, afterAddress + 2),
+      to(afterAddress + 2),
+    ],
+    [
+      ...notLoopback,
+      ...destinationIsLocal(),
+      loadProtocol(first),
+      loadDestinationPort(second),
+      lookUp(anywhere, first, second + 1),
+      to(second + 1),
+    ],
+  ];
+}
+
+/** @param family each on its own: one that is not there keeps the others from being removed */
+export function withoutBridgeRules(table: string, family: Family): Transaction {
+  return transaction([deleteTable({family, name: table})]);
+}
+
+/** A port of the host that leads to one of a container, of one family. */
 export interface Published {
-  /** Of the host; 0 = all of its addresses. */
-  readonly hostAddress: number;
+  /** Of the host; undefined: all of its addresses. */
+  readonly hostAddress: IpAddress | undefined;
   readonly hostPort: number;
   readonly protocol: keyof typeof PROTOCOLS;
-  readonly address: number;
+  readonly address: IpAddress;
   readonly port: number;
 }
 
 export const PROTOCOLS = {tcp: 6, udp: 17, sctp: 132} as const;
 
-export function publish(bridge: string, ports: readonly Published[]): Transaction {
+export function publish(table: string, ports: readonly Published[]): Transaction {
   return transaction(
     ports.map(published => {
-      const data = Buffer.concat([addressBytes(published.address), portField(published.port)]);
-      return newElement(bridge, mapOf(published).name, keyOf(published), data);
+      const {address, port} = published;
+      const data = Buffer.concat([ipBytes(address), portField(port)]);
+      return newElement(tableOf(table, published), mapOf(published).name, keyOf(published), data);
     }),
   );
 }
 
-export function unpublish(bridge: string, ports: readonly Published[]): Transaction {
-  return transaction(ports.map(published => deleteElement(bridge, mapOf(published).name, keyOf(published))));
+export function unpublish(table: string, ports: readonly Published[]): Transaction {
+  return transaction(
+    ports.map(published => deleteElement(tableOf(table, published), mapOf(published).name, keyOf(published))),
+  );
 }
 
-function mapOf({hostAddress}: Published): MapShape {
-  return hostAddress === 0 ? ANYWHERE : ON_ADDRESS;
+function tableOf(name: string, {address}: Published) {
+  return {name, family: address.family};
+}
+
+function mapOf({hostAddress, address}: Published): MapShape {
+  const {anywhere, onAddress} = mapsOf(address.family);
+  return hostAddress === undefined ? anywhere : onAddress;
 }
 
 function keyOf({hostAddress, hostPort, protocol}: Published): Buffer {
   const key = Buffer.concat([Buffer.from([PROTOCOLS[protocol], 0, 0, 0]), portField(hostPort)]);
-  return hostAddress === 0 ? key : Buffer.concat([addressBytes(hostAddress), key]);
+  return hostAddress === undefined ? key : Buffer.concat([ipBytes(hostAddress), key]);
 }
 
 /** In network byte order, in a field of four bytes. */
@@ -152,8 +200,8 @@ function portField(port: number): Buffer {
   return Buffer.from([port >> 8, port & 0xff, 0, 0]);
 }
 
-const LOOPBACK = addressBytes(0x7f00_0000);
-
-function maskOf({prefixLength}: Pick<Subnet, 'prefixLength'>): Buffer {
-  return addressBytes(prefixLength === 0 ? 0 : (-1 << (32 - prefixLength)) >>> 0);
-}
+const LOOPBACK = parseNetwork('127.0.0.0/8') as IpNetwork;
+/** By these neighbours of IPv6 find each other. */
+const LINK_LOCAL = parseNetwork('fe80::/10') as IpNetwork;
+const MULTICAST = parseNetwork('ff00::/8') as IpNetwork;
+const LOOPBACK_6 = parseNetwork('::1/128') as IpNetwork;

@@ -1,12 +1,39 @@
 /** Networks of containers: bridges, addresses, rules. */
-export {type EndpointSteps, endpointSteps} from './endpoint-steps.js';
-export {type BridgeState, type Endpoint, type NetworkRecord, Networks, PREDEFINED} from './networks.js';
+export type {TakenAddress} from './addresses.js';
+export type {BridgeState} from './bridges.js';
+export {type CreateNetworkOptions, OPTION, type SubnetOptions} from './describe-network.js';
+export {
+  type EndpointSteps,
+  endpointSteps,
+  joinNetworkSteps,
+  leaveNetworkSteps,
+  type NetworkChange,
+  removeLinkStep,
+  wayOut,
+} from './endpoint-steps.js';
+export {describeDrop, type ForeignDrop, foreignDrops, waysPast} from './foreign-drops.js';
+export {networkHas, networksOverlap, parseIp, parseNetwork} from './ip.js';
+export {addressBytes, parseAddress} from './ipv4.js';
+export {removeNamesSteps, resolvableNames} from './names.js';
+export {isPredefined, type NetworkRecord, PREDEFINED, type SubnetConfig} from './network-records.js';
+export {type AttachRequest, DEFAULT_MTU, type Endpoint, type NetworkDefaults, Networks} from './networks.js';
+export {addOwnNetwork, type OwnNetwork, removeOwnNetwork} from './own-names.js';
 export {
   type BoundPort,
-  boundAddress,
   choosePorts,
+  movePortsSteps,
   portInUse,
   portSteps,
+  takePortsBack,
   unpublishSteps,
   type WantedPort,
 } from './published-ports.js';
+export {
+  NAME_SERVERS_MOST,
+  type NameServer,
+  RESOLVER_ADDRESS,
+  type ResolverPlace,
+  type ResolverSteps,
+  resolverSteps,
+} from './resolver-steps.js';
+export {boundAddress} from './socket-address.js';

@@ -67,14 +67,17 @@ export function* messagesOf(answer: Buffer): Generator<{readonly type: number; r
 
 /** Attributes by their type. */
 export function attributesOf(bytes: Buffer): Map<number, Buffer> {
-  const found = new Map<number, Buffer>();
+  return new Map(attributeList(bytes));
+}
+
+/** In their order; a list has several of one type. */
+export function* attributeList(bytes: Buffer): Generator<[type: number, value: Buffer]> {
   for (let at = 0; at + 4 <= bytes.length; ) {
     const length = bytes.readUInt16LE(at);
-    if (length < 4 || at + length > bytes.length) break;
-    found.set(bytes.readUInt16LE(at + 2) & ~NLA_F_NESTED, bytes.subarray(at + 4, at + length));
+    if (length < 4 || at + length > bytes.length) return;
+    yield [bytes.readUInt16LE(at + 2) & ~NLA_F_NESTED, bytes.subarray(at + 4, at + length)];
     at += aligned(length);
   }
-  return found;
 }
 
 function aligned(length: number): number {

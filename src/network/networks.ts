@@ -1,70 +1,56 @@
 /**
- * The networks of a store, and who has which address. `networks/NAME.json` below the root says what a network is; what is
- * there of it now ends with the next boot and lies in the live directory: `networks/NAME/state.json` (bridge and subnet)
- * and `networks/NAME/addresses/ADDRESS`, a symlink that only one process can make. Its target says which container the
- * address is for, and which process asked.
+ * The networks of a store while somebody uses them: bridges, rules, and who has which address. What a network is lasts and
+ * stands in its record; what is there of it now ends with the next boot and lies in the live directory:
+ * `networks/NAME/state.json` (bridge and subnets), its addresses and its names.
  *
  * As long as a network has addresses, its bridge and its rules stay: `addresses` is removed first, and cannot be while
  * something is in it. So an address is taken without a lock.
  */
 import {randomBytes, randomInt} from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readlinkSync,
-  rmdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import {chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
-import {
-  identifyProcess,
-  isAlive,
-  isErrno,
-  NETLINK_NETFILTER,
-  NETLINK_ROUTE,
-  type ProcessIdentity,
-  requestNetlink,
-} from '../binding/index.js';
+import {isAlive} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {readRecord, withLock, writeRecord} from '../store/index.js';
-import {bridgeRules, withoutBridgeRules} from './bridge-rules.js';
 import {
-  contains,
-  formatAddress,
-  formatSubnet,
-  macOf,
-  parseAddress,
-  parseSubnet,
-  type Subnet,
-  subnetSize,
-} from './ipv4.js';
-import {attributesOf, messagesOf} from './netlink-message.js';
-import type {Transaction} from './nftables.js';
-import {deleteLink, getLink, linkUp, newAddress, newBridge} from './rtnetlink.js';
-import {type AddressPool, DEFAULT_POOLS, freeSubnets, hostRoutes} from './subnets.js';
-
-/** `networks/NAME.json`. */
-export interface NetworkRecord {
-  readonly version: 1;
-  /** 64 hexadecimal digits. */
-  readonly id: string;
-  readonly name: string;
-  readonly driver: 'bridge' | 'host' | 'null';
-  /** RFC 3339 with nanoseconds, UTC. */
-  readonly created: string;
-}
-
-/** What a bridge network is while somebody uses it. */
-export interface BridgeState {
-  /** Name of the link on the host, and of its table of nftables. */
-  readonly bridge: string;
-  /** `172.17.0.0/16` */
-  readonly subnet: string;
-  readonly gateway: string;
-}
+  isInside,
+  linkTarget,
+  parseHolder,
+  releaseAddress,
+  type TakenAddress,
+  takeAddress,
+} from './addresses.js';
+import {
+  type BridgeState,
+  isThere,
+  makeBridge,
+  makeBridgeUsable,
+  makeRules,
+  planBridge,
+  removeBridge,
+  unavailable,
+} from './bridges.js';
+import {
+  bridgeSettings,
+  type CreateNetworkOptions,
+  chooseSubnet,
+  describeNetwork,
+  subnetsOf,
+} from './describe-network.js';
+import {DropWatch} from './drop-watch.js';
+import type {ForeignDrop} from './foreign-drops.js';
+import {formatIp, type IpNetwork, networksOverlap, parseIp, parseNetwork} from './ip.js';
+import {macOf} from './ipv4.js';
+import {addNames, type Named, removeNames, sweepNames} from './names.js';
+import {
+  checkNetworkName,
+  isPredefined,
+  type NetworkRecord,
+  NetworkRecords,
+  networkNotFound,
+  type SubnetConfig,
+} from './network-records.js';
+import {type AddressPool, DEFAULT_POOLS, hostRoutes} from './subnets.js';
 
 /** A container's place on a network. */
 export interface Endpoint {
@@ -73,49 +59,119 @@ export interface Endpoint {
   /** 64 hexadecimal digits, new for each start. */
   readonly endpointId: string;
   readonly bridge: string;
+  /** Of nftables. */
+  readonly table: string;
   /** Index of the bridge. */
   readonly bridgeIndex: number;
   /** Index of the veth's near end, beyond those that the kernel gives; random, since the last one may be there still. */
   readonly linkIndex: number;
-  readonly address: string;
-  readonly prefixLength: number;
-  readonly gateway: string;
+  /** Inside: 0 for eth0. */
+  readonly number: number;
+  readonly mtu: number;
+  /** No way out. */
+  readonly internal: boolean;
+  /** It reaches no other container on the bridge. */
+  readonly isolated: boolean;
   readonly mac: string;
-  /** The symlink that reserves the address, and its target. */
-  readonly reservation: string;
-  readonly holder: string;
+  readonly ipv4: TakenAddress;
+  readonly ipv6?: TakenAddress;
+  /** What others on the network find it by; none on the default bridge. */
+  readonly names: readonly string[];
+  /** What its addresses are called. */
+  readonly pointer: string;
 }
 
-/** The networks that are always there. */
-export const PREDEFINED = ['bridge', 'host', 'none'] as const;
+export interface AttachRequest {
+  readonly containerId: string;
+  /** Of the network that is meant; another one of its name is not. */
+  readonly networkId?: string | undefined;
+  /** Its interface there: 0 for eth0. */
+  readonly number: number;
+  /** Addresses and no others. */
+  readonly ipv4Address?: string | undefined;
+  readonly ipv6Address?: string | undefined;
+  /** @default made of the address */
+  readonly mac?: string | undefined;
+  /** Where it was last, which it is asked for first. */
+  readonly previous?: Pick<Endpoint, 'ipv4' | 'ipv6'> | undefined;
+  /** What others find it by; see `resolvableNames`. */
+  readonly names: readonly string[];
+  readonly pointer: string;
+}
 
-export const MTU = 1500;
+/** What the configuration says of networks. */
+export interface NetworkDefaults {
+  /** @default Docker's */
+  readonly pools?: readonly AddressPool[];
+  /** Address and subnet of the default bridge: `192.168.5.1/24`. @default from the pools */
+  readonly bip?: string;
+  /** Of the default bridge, in bytes. @default 1500 */
+  readonly mtu?: number;
+  /** Whether a bridge may be let through where another firewall drops what it does not know. @default false */
+  readonly allowForwarding?: boolean;
+}
+
+export const DEFAULT_MTU = 1500;
 
 export class Networks {
-  readonly #root: string;
+  readonly records: NetworkRecords;
   readonly #live: string;
-  readonly #pools: readonly AddressPool[];
+  readonly #defaults: NetworkDefaults;
   readonly #known = new Map<string, BridgeState>();
+  readonly #drops: DropWatch;
 
   /** @param live of the store: what ends with the next boot */
-  constructor(root: string, live: string, pools: readonly AddressPool[] = DEFAULT_POOLS) {
-    this.#root = join(root, 'networks');
+  constructor(root: string, live: string, defaults: NetworkDefaults = {}) {
+    this.records = new NetworkRecords(join(root, 'networks'));
     this.#live = join(live, 'networks');
-    this.#pools = pools;
+    this.#defaults = defaults;
+    this.#drops = new DropWatch(defaults.allowForwarding ?? false);
   }
 
-  /** Those that are always there are made when somebody asks first. */
-  async get(name: string): Promise<NetworkRecord> {
-    return this.find(name) ?? this.#makePredefined(name);
+  /**
+   * A network of somebody's own. Nothing of it is on the host before a container is.
+   * @throws `ERR_NAME_IN_USE`, `ERR_INVALID_NAME`, `ERR_NETWORK_PREDEFINED` and those of `describeNetwork`
+   */
+  async create(name: string, options: CreateNetworkOptions): Promise<NetworkRecord> {
+    checkNetworkName(name);
+    return this.records.create(name, (id, others) =>
+      describeNetwork(id, name, options, {
+        others,
+        subnets: this.#defaultSubnets(),
+        routes: hostRoutes(),
+        pools: this.#pools,
+      }),
+    );
   }
 
-  /** By name. Undefined when there is none, or nobody has asked for a predefined one yet. */
-  find(name: string): NetworkRecord | undefined {
-    return readRecord(join(this.#root, `${name}.json`)) as NetworkRecord | undefined;
-  }
-
-  async list(): Promise<NetworkRecord[]> {
-    return Promise.all(PREDEFINED.map(name => this.get(name)));
+  /** @param isUp see `tidy` @throws `ERR_NETWORK_PREDEFINED`, `ERR_NETWORK_IN_USE`, `ERR_NETWORK_NOT_FOUND` */
+  async remove(record: NetworkRecord, isUp: (containerId: string) => boolean): Promise<void> {
+    const {name, id} = record;
+    if (isPredefined(name)) {
+      throw new CoracleError(
+        'ERR_NETWORK_PREDEFINED',
+        `${name} is a pre-defined network and cannot be removed`,
+        {
+          details: {network: name},
+        },
+      );
+    }
+    this.#releaseAbandoned(name, isUp);
+    const isGone = await this.#whileLocked(name, () => {
+      if (!this.#dissolveLocked(name)) {
+        throw new CoracleError(
+          'ERR_NETWORK_IN_USE',
+          `error while removing network: network ${name} id ${id} has active endpoints`,
+          {
+            hint: 'Stop its containers, or disconnect them: coracle network disconnect.',
+            details: {network: name},
+          },
+        );
+      }
+      rmSync(join(this.#live, name), {recursive: true, force: true});
+      return this.records.remove(record);
+    });
+    if (!isGone) throw networkNotFound(name);
   }
 
   /** Undefined while nobody uses it. */
@@ -124,45 +180,76 @@ export class Networks {
   }
 
   /**
-   * An address for a container, and the bridge it is on, which is made when it is not there. It stays the container's
+   * A place for a container, and the bridge it is on, which is made when it is not there. It stays the container's
    * until `release`, or until neither the container runs nor this process lives.
-   * @param previous its last address, for which it is asked first
-   * @throws `ERR_NETWORK_UNAVAILABLE`, `ERR_NO_ADDRESS_LEFT`
+   * @throws `ERR_NETWORK_UNAVAILABLE`, `ERR_NETWORK_NOT_FOUND`, `ERR_NO_ADDRESS_LEFT`, `ERR_ADDRESS_IN_USE`, `ERR_INVALID_OPTION`
    */
-  async attach(name: string, containerId: string, previous?: string): Promise<Endpoint> {
-    const network = await this.get(name);
+  async attach(name: string, request: AttachRequest): Promise<Endpoint> {
+    const network = isPredefined(name) ? await this.records.get(name) : this.records.find(name);
+    if (network === undefined || (request.networkId !== undefined && network.id !== request.networkId))
+      throw networkNotFound(request.networkId ?? name);
+    checkAddresses(network, request);
     for (let attempt = 0; ; attempt++) {
       const state = this.#known.get(name) ?? this.stateOf(name);
-      const index = state && linkIndex(state.bridge);
-      const taken =
-        state && index !== undefined ? this.#reserve(name, state, containerId, previous) : undefined;
-      if (state !== undefined && index !== undefined && taken !== undefined) {
+      const taken = state && isThere(state) ? this.#take(network, state, request) : undefined;
+      if (state !== undefined && taken !== undefined) {
         this.#known.set(name, state);
-        const {prefixLength} = parseSubnet(state.subnet) as Subnet;
-        return {
+        const {icc} = bridgeSettings(network);
+        const endpoint: Endpoint = {
           network: name,
           networkId: network.id,
           endpointId: randomBytes(32).toString('hex'),
           bridge: state.bridge,
-          bridgeIndex: index,
+          table: state.table,
+          bridgeIndex: state.index,
           linkIndex: 0x4000_0000 + randomInt(0x3fff_ffff),
-          address: taken.address,
-          prefixLength,
-          gateway: state.gateway,
-          mac: macOf(parseAddress(taken.address) as number),
-          reservation: taken.reservation,
-          holder: taken.holder,
+          number: request.number,
+          mtu: state.mtu,
+          internal: network.internal ?? false,
+          isolated: !icc,
+          mac: request.mac ?? macOf(Number(parseIp(taken.ipv4.address)?.value)),
+          ...taken,
+          names: isPredefined(name) ? [] : request.names,
+          pointer: request.pointer,
         };
+        addNames(this.named(endpoint));
+        return endpoint;
       }
       if (attempt === 3) throw unavailable(name, undefined);
       this.#known.delete(name);
-      await this.#establish(name);
+      await this.#establish(network);
     }
   }
 
-  /** Gives an address back; again is fine. */
-  release({reservation, holder}: Pick<Endpoint, 'reservation' | 'holder'>): void {
-    if (linkTarget(reservation) === holder) rmSync(reservation, {force: true});
+  /** Chains of others that drop what a bridge's containers send to other hosts, and what those send them; as of a moment ago. */
+  foreignDrops(bridge: string): Promise<readonly ForeignDrop[]> {
+    return this.#drops.of(bridge);
+  }
+
+  /** Gives addresses and names back; again is fine. */
+  release(endpoint: Endpoint): void {
+    const named = this.named(endpoint);
+    removeNames(named);
+    for (const {reservation, holder} of named.addresses) releaseAddress(reservation, holder);
+  }
+
+  /** What leads to an endpoint, and where that is written down. */
+  named({network, ipv4, ipv6, names, pointer}: Omit<Endpoint, 'networkId'>): Named {
+    return {
+      directory: join(this.#live, network),
+      names,
+      pointer,
+      addresses: ipv6 === undefined ? [ipv4] : [ipv4, ipv6],
+    };
+  }
+
+  /** Others find it by these names from now on. @returns as it is then */
+  rename(endpoint: Endpoint, {names, pointer}: Pick<Endpoint, 'names' | 'pointer'>): Endpoint {
+    const renamed = {...endpoint, names: endpoint.names.length === 0 ? [] : names, pointer};
+    const before = this.named(endpoint);
+    removeNames({...before, names: before.names.filter(name => !renamed.names.includes(name))});
+    addNames(this.named(renamed));
+    return renamed;
   }
 
   /** Addresses of a network that are taken, with the containers that have them. */
@@ -172,6 +259,16 @@ export class Networks {
       const holder = parseHolder(linkTarget(join(directory, address)));
       return holder === undefined ? [] : [{address, containerId: holder.containerId}];
     });
+  }
+
+  /** Directory of all of them, with the names that resolvers read. */
+  get liveDirectory(): string {
+    return this.#live;
+  }
+
+  /** Of the default bridge. */
+  get mtu(): number {
+    return this.#defaults.mtu ?? DEFAULT_MTU;
   }
 
   /** Whether there may be something to tidy. */
@@ -185,241 +282,198 @@ export class Networks {
    */
   async tidy(isUp: (containerId: string) => boolean): Promise<void> {
     for (const name of entriesOf(this.#live)) {
-      const directory = this.#addresses(name);
-      for (const address of entriesOf(directory)) {
-        const reservation = join(directory, address);
-        const target = linkTarget(reservation);
-        const holder = parseHolder(target);
-        if (target === undefined || holder === undefined) continue;
-        if (!isAlive(holder.asker) && !isUp(holder.containerId)) this.release({reservation, holder: target});
-      }
+      this.#releaseAbandoned(name, isUp);
       await this.#dissolve(name);
     }
+  }
+
+  #releaseAbandoned(name: string, isUp: (containerId: string) => boolean): void {
+    const directory = this.#addresses(name);
+    for (const address of entriesOf(directory)) {
+      const reservation = join(directory, address);
+      const target = linkTarget(reservation);
+      const holder = parseHolder(target);
+      if (target === undefined || holder === undefined) continue;
+      if (!isAlive(holder.asker) && !isUp(holder.containerId)) releaseAddress(reservation, target);
+    }
+    sweepNames(join(this.#live, name), address => linkTarget(join(directory, address)));
   }
 
   #addresses(name: string): string {
     return join(this.#live, name, 'addresses');
   }
 
-  /** Undefined when the network was given up meanwhile. @throws `ERR_NO_ADDRESS_LEFT` */
-  #reserve(
-    name: string,
-    {subnet: text, gateway}: BridgeState,
-    containerId: string,
-    previous: string | undefined,
-  ): {readonly address: string; readonly reservation: string; readonly holder: string} | undefined {
+  get #pools(): readonly AddressPool[] {
+    return this.#defaults.pools ?? DEFAULT_POOLS;
+  }
+
+  /** Undefined when the network was given up meanwhile. */
+  #take(
+    {name}: NetworkRecord,
+    {subnets}: BridgeState,
+    {containerId, ipv4Address, ipv6Address, previous}: AttachRequest,
+  ): Pick<Endpoint, 'ipv4' | 'ipv6'> | undefined {
     const directory = this.#addresses(name);
-    const holder = `${containerId} ${self().pid} ${self().startTime}`;
-    const take = (address: string) => {
-      const reservation = join(directory, address);
-      symlinkSync(holder, reservation);
-      return {address, reservation, holder};
-    };
-    const subnet = parseSubnet(text) as Subnet;
+    const [first, second] = subnets;
+    const request = {network: name, containerId};
+    const ipv4 =
+      first &&
+      takeAddress(directory, first, {...request, wanted: ipv4Address, previous: previous?.ipv4.address});
+    if (ipv4 === undefined || second === undefined) return ipv4 && {ipv4};
     try {
-      if (previous !== undefined && isInside(subnet, previous)) {
-        const reservation = join(directory, previous);
-        const target = linkTarget(reservation);
-        if (parseHolder(target)?.containerId === containerId)
-          this.release({reservation, holder: target as string});
-        if (linkTarget(reservation) === undefined) return take(previous);
-      }
-      const taken = new Set(readdirSync(directory));
-      for (let number = 1; number < subnetSize(subnet) - 1; number++) {
-        const address = formatAddress(subnet.base + number);
-        if (address === gateway || taken.has(address)) continue;
-        try {
-          return take(address);
-        } catch (error) {
-          if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-        }
-      }
+      const ipv6 = takeAddress(directory, second, {
+        ...request,
+        wanted: ipv6Address,
+        previous: previous?.ipv6?.address,
+      });
+      return ipv6 && {ipv4, ipv6};
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      releaseAddress(ipv4.reservation, ipv4.holder);
       throw error;
     }
-    throw new CoracleError(
-      'ERR_NO_ADDRESS_LEFT',
-      `no available IPv4 addresses on this network's address pools: ${name}`,
-      {
-        hint: 'Stop a container that is on it.',
-        details: {network: name},
-      },
-    );
   }
 
   /** Bridge and rules are there when this resolves. */
-  async #establish(name: string): Promise<void> {
-    mkdirSync(join(this.#live, name), {recursive: true, mode: 0o700});
-    await withLock(join(this.#live, `${name}.lock`), () => {
+  async #establish({name, id}: NetworkRecord): Promise<void> {
+    await this.#whileLocked(name, async () => {
+      const network = this.records.find(name);
+      if (network?.id !== id) throw networkNotFound(name);
       const present = this.stateOf(name);
-      const state =
-        present !== undefined && linkIndex(present.bridge) !== undefined
-          ? present
-          : this.#make(name, present);
-      makeRules(state);
-      makeBridgeUsable(state);
-      writeRecord(join(this.#live, name, 'state.json'), state, {durable: false});
+      const isMade = present !== undefined && isThere(present);
+      const state = isMade ? present : await this.#make(network, present);
+      makeRules(network, state);
+      makeBridgeUsable(network, state);
+      // Resolvers, which have no privileges, pass through these to the names. Nobody else gets so far.
+      for (const directory of [this.#live, join(this.#live, name)]) chmodSync(directory, 0o711);
       mkdirSync(this.#addresses(name), {recursive: true, mode: 0o700});
     });
   }
 
-  /** The bridge's name tells its subnet: two stores that want the same one at once cannot both make it. */
-  #make(name: string, before: BridgeState | undefined): BridgeState {
-    const wanted = before && parseSubnet(before.subnet);
-    const candidates = [...(wanted === undefined ? [] : [wanted]), ...freeSubnets(this.#pools, hostRoutes())];
-    for (const subnet of candidates) {
-      if (hostRoutes().some(route => contains(route, subnet.base) || contains(subnet, route.base))) continue;
-      const gateway = subnet.base + 1;
-      const bridge = `cor-${subnet.base.toString(16).padStart(8, '0')}`;
-      try {
-        request(NETLINK_ROUTE, newBridge(bridge, macOf(gateway), MTU), 1, 'bridge', bridge);
-      } catch (error) {
-        if (isErrno(error, 'EEXIST')) continue;
-        throw unavailable(name, error);
-      }
-      return {bridge, subnet: formatSubnet(subnet), gateway: formatAddress(gateway)};
+  /** @param before where it was last */
+  async #make(network: NetworkRecord, before: BridgeState | undefined): Promise<BridgeState> {
+    const {name} = network;
+    const given = network.subnets ?? this.#bipSubnets();
+    if (given !== undefined && !given.some(({chosen}) => chosen)) {
+      const state = this.#tryBridge(network, given);
+      if (state === undefined) throw unavailable(name, undefined, given[0]?.subnet);
+      return state;
     }
-    throw unavailable(name, undefined);
+    const rest = (given ?? []).filter(({chosen}) => !chosen);
+    const wanted = given?.find(({chosen}) => chosen) ?? before?.subnets[0];
+    return this.records.whileLocked(() => {
+      const others = this.records.listMade().filter(other => other.name !== name);
+      const taken = [...others.flatMap(subnetsOf), ...(isPredefined(name) ? [] : this.#defaultSubnets())];
+      const last =
+        wanted && this.#isFree(wanted, taken) ? this.#tryBridge(network, [wanted, ...rest]) : undefined;
+      if (last !== undefined) return last;
+      for (;;) {
+        const subnet = chooseSubnet({pools: this.#pools, routes: hostRoutes()}, taken);
+        const state = this.#tryBridge(network, [subnet, ...rest]);
+        if (state === undefined) {
+          taken.push(parseNetwork(subnet.subnet) as IpNetwork);
+          continue;
+        }
+        if (!isPredefined(name)) this.records.replace({...network, subnets: state.subnets});
+        return state;
+      }
+    });
+  }
+
+  /** Undefined when somebody else has a link of its name. */
+  #tryBridge(network: NetworkRecord, subnets: readonly SubnetConfig[]): BridgeState | undefined {
+    const {name} = network;
+    const mtu = bridgeSettings(network).mtu ?? (isPredefined(name) ? this.mtu : DEFAULT_MTU);
+    const state = planBridge(network, {mtu, subnets});
+    const path = join(this.#live, name, 'state.json');
+    writeRecord(path, state, {durable: false});
+    if (makeBridge(name, state)) return state;
+    rmSync(path, {force: true});
+    return undefined;
+  }
+
+  #isFree({subnet}: SubnetConfig, taken: readonly IpNetwork[]): boolean {
+    const network = parseNetwork(subnet) as IpNetwork;
+    return ![...taken, ...hostRoutes()].some(other => networksOverlap(network, other));
+  }
+
+  /** Of the default bridge, whose record does not say it: what it has, and what it is to have. */
+  #defaultSubnets(): IpNetwork[] {
+    const subnets = [...(this.stateOf('bridge')?.subnets ?? []), ...(this.#bipSubnets() ?? [])];
+    return subnetsOf({subnets});
+  }
+
+  #bipSubnets(): readonly SubnetConfig[] | undefined {
+    const {bip} = this.#defaults;
+    const network = bip === undefined ? undefined : parseNetwork(bip);
+    if (bip === undefined || network === undefined) return undefined;
+    const [address = ''] = bip.split('/');
+    const {base, prefixLength, family} = network;
+    return [{subnet: `${formatIp({family, value: base})}/${prefixLength}`, gateway: address}];
   }
 
   /** Nobody can take an address once the directory is gone; with addresses in it, it stays. */
   async #dissolve(name: string): Promise<void> {
-    await withLock(join(this.#live, `${name}.lock`), () => {
-      const state = this.stateOf(name);
-      try {
-        rmdirSync(this.#addresses(name));
-      } catch (error) {
-        const {code} = error as NodeJS.ErrnoException;
-        if (code === 'ENOTEMPTY') return;
-        if (code !== 'ENOENT') throw error;
-      }
-      if (state === undefined) return;
-      this.#known.delete(name);
-      removeQuietly(NETLINK_ROUTE, {bytes: deleteLink(state.bridge), acks: 1}, state.bridge);
-      removeQuietly(NETLINK_NETFILTER, withoutBridgeRules(state.bridge), state.bridge);
-      rmSync(join(this.#live, name, 'state.json'), {force: true});
-    });
+    await this.#whileLocked(name, () => this.#dissolveLocked(name));
   }
 
-  async #makePredefined(name: string): Promise<NetworkRecord> {
-    if (!(PREDEFINED as readonly string[]).includes(name)) {
-      throw new CoracleError('ERR_NETWORK_NOT_FOUND', `network ${name} not found`, {
-        hint: 'There are: bridge, host, none.',
-        details: {network: name},
+  /** @returns whether nothing is left of it */
+  #dissolveLocked(name: string): boolean {
+    const state = this.stateOf(name);
+    try {
+      rmdirSync(this.#addresses(name));
+    } catch (error) {
+      const {code} = error as NodeJS.ErrnoException;
+      if (code === 'ENOTEMPTY') return false;
+      if (code !== 'ENOENT') throw error;
+    }
+    if (state === undefined) return true;
+    this.#known.delete(name);
+    removeBridge(state);
+    this.#drops.end(state.bridge);
+    for (const left of ['names', 'pointers', 'state.json'])
+      rmSync(join(this.#live, name, left), {recursive: true, force: true});
+    return true;
+  }
+
+  /** The lock's name is no network's. */
+  async #whileLocked<T>(name: string, work: () => T | Promise<T>): Promise<T> {
+    mkdirSync(join(this.#live, name), {recursive: true, mode: 0o700});
+    return withLock(join(this.#live, `.${name}.lock`), work);
+  }
+}
+
+/** In dockerd's words. @throws `ERR_INVALID_OPTION` */
+function checkAddresses(
+  {name, subnets = []}: NetworkRecord,
+  {ipv4Address, ipv6Address}: Pick<AttachRequest, 'ipv4Address' | 'ipv6Address'>,
+): void {
+  const wanted = [ipv4Address, ipv6Address].filter(address => address !== undefined);
+  const refuse = (message: string) =>
+    new CoracleError('ERR_INVALID_OPTION', message, {details: {option: 'networks', network: name}});
+  for (const address of wanted) {
+    if (isPredefined(name))
+      throw refuse('user specified IP address is supported on user defined networks only');
+    const family = address.includes(':') ? 6 : 4;
+    const own = subnets.filter(({subnet}) => parseNetwork(subnet)?.family === family);
+    if (own.some(({chosen}) => chosen)) {
+      throw refuse(
+        'user specified IP address is supported only when connecting to networks with user configured subnets',
+      );
+    }
+    if (!own.some(({subnet}) => isInside(parseNetwork(subnet) as IpNetwork, address)))
+      throw refuse(`Invalid address ${address}: It does not belong to any of this network's subnets`);
+    if (own.some(({gateway}) => gateway === address)) {
+      throw new CoracleError('ERR_ADDRESS_IN_USE', 'Address already in use', {
+        hint: `${address} is the gateway of ${name}.`,
+        details: {network: name, address},
       });
     }
-    mkdirSync(this.#root, {recursive: true, mode: 0o700});
-    return withLock(join(this.#root, 'lock'), () => {
-      const made = this.find(name);
-      if (made !== undefined) return made;
-      const record: NetworkRecord = {
-        version: 1,
-        id: randomBytes(32).toString('hex'),
-        name,
-        driver: name === 'none' ? 'null' : (name as 'bridge' | 'host'),
-        created: new Date().toISOString(),
-      };
-      writeRecord(join(this.#root, `${name}.json`), record);
-      return record;
-    });
-  }
-}
-
-function makeRules({bridge, subnet}: BridgeState): void {
-  const rules = bridgeRules(bridge, parseSubnet(subnet) as Subnet);
-  try {
-    request(NETLINK_NETFILTER, rules.bytes, rules.acks, 'rules of nftables', bridge);
-  } catch (error) {
-    if (!isErrno(error, 'EEXIST')) throw unavailable(bridge, error);
-  }
-}
-
-function makeBridgeUsable({bridge, subnet, gateway}: BridgeState): void {
-  const index = linkIndex(bridge);
-  if (index === undefined) throw unavailable(bridge, undefined);
-  try {
-    const address = newAddress(index, parseAddress(gateway) as number, parseSubnet(subnet) as Subnet);
-    request(NETLINK_ROUTE, address, 1, 'address of the bridge', bridge);
-  } catch (error) {
-    if (!isErrno(error, 'EEXIST')) throw unavailable(bridge, error);
-  }
-  request(NETLINK_ROUTE, linkUp(index), 1, 'bridge', bridge);
-  // Ports published on 127.0.0.1 lead over it; the rules keep everybody else from using that.
-  writeFileSync(`/proc/sys/net/ipv4/conf/${bridge}/route_localnet`, '1');
-  writeFileSync('/proc/sys/net/ipv4/ip_forward', '1');
-}
-
-/** Undefined when there is none of the name. */
-function linkIndex(name: string): number | undefined {
-  try {
-    const answer = requestNetlink(NETLINK_ROUTE, getLink(name), 1, 'link', name);
-    for (const {body} of messagesOf(answer)) {
-      const [, found] = [...attributesOf(body.subarray(16))].find(([type]) => type === IFLA_IFNAME) ?? [];
-      if (found?.toString('latin1').replace(/\0.*$/, '') === name) return body.readInt32LE(4);
-    }
-  } catch (error) {
-    if (!isErrno(error, 'ENODEV')) throw error;
-  }
-  return undefined;
-}
-
-const IFLA_IFNAME = 3;
-
-function request(...parameters: Parameters<typeof requestNetlink>): void {
-  requestNetlink(...parameters);
-}
-
-function removeQuietly(protocol: number, {bytes, acks}: Transaction, subject: string): void {
-  try {
-    requestNetlink(protocol, bytes, acks, 'remove', subject);
-  } catch (error) {
-    if (!isErrno(error, 'ENODEV', 'ENOENT')) throw error;
-  }
-}
-
-function unavailable(network: string, cause: unknown): CoracleError {
-  return new CoracleError('ERR_NETWORK_UNAVAILABLE', `the network ${network} cannot be made on this host`, {
-    cause,
-    hint: 'It needs root, and a kernel with bridge, veth and nf_tables: modprobe -a bridge veth nf_tables nft_masq nft_nat nft_fib_ipv4. Without a network: --network none.',
-    details: {network},
-  });
-}
-
-interface Holder {
-  readonly containerId: string;
-  readonly asker: ProcessIdentity;
-}
-
-function parseHolder(target: string | undefined): Holder | undefined {
-  const [, containerId, pid, startTime] = /^([0-9a-f]{64}) (\d+) (\d+)$/.exec(target ?? '') ?? [];
-  if (containerId === undefined) return undefined;
-  return {containerId, asker: {pid: Number(pid), startTime: Number(startTime)}};
-}
-
-function isInside(subnet: Subnet, address: string): boolean {
-  const number = parseAddress(address);
-  return number !== undefined && contains(subnet, number);
-}
-
-let ownIdentity: ProcessIdentity | undefined;
-
-function self(): ProcessIdentity {
-  ownIdentity ??= identifyProcess(process.pid);
-  return ownIdentity ?? {pid: 0, startTime: 0};
-}
-
-function linkTarget(path: string): string | undefined {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return undefined;
   }
 }
 
 function entriesOf(directory: string): string[] {
   try {
-    return readdirSync(directory).filter(name => !name.endsWith('.lock'));
+    return readdirSync(directory).filter(name => !name.startsWith('.'));
   } catch {
     return [];
   }

@@ -2,6 +2,7 @@
  * Messages of nftables over nfnetlink: a table with chains, rules and maps, in one transaction. Pure. Numbers are those
  * of linux/netfilter/nf_tables.h; what an expression does says nft(8).
  */
+import {type Family, type IpNetwork, ipBytes, networkMask} from './ip.js';
 import {
   attribute,
   be16,
@@ -20,7 +21,7 @@ const NFNL_SUBSYS_NFTABLES = 10;
 const NFNL_MSG_BATCH_BEGIN = 0x10;
 const NFNL_MSG_BATCH_END = 0x11;
 const NFPROTO_UNSPEC = 0;
-const NFPROTO_IPV4 = 2;
+const NFPROTO = {4: 2, 6: 10} as const;
 const NFT_MSG = {
   newTable: 0,
   delTable: 2,
@@ -30,6 +31,12 @@ const NFT_MSG = {
   newElement: 12,
   delElement: 14,
 };
+
+/** Each family has tables of its own. */
+export interface Table {
+  readonly family: Family;
+  readonly name: string;
+}
 
 /** Of one transaction: all of it happens or nothing. */
 export interface Transaction {
@@ -47,13 +54,13 @@ export function transaction(messages: readonly Buffer[]): Transaction {
 }
 
 /** Refused with EEXIST when there is one of the name, and with it the transaction. */
-export function newTable(table: string): Buffer {
-  return nftMessage(NFT_MSG.newTable, NLM_F_CREATE | NLM_F_EXCL, [text(1, table)]);
+export function newTable(table: Table): Buffer {
+  return nftMessage(table, NFT_MSG.newTable, NLM_F_CREATE | NLM_F_EXCL, [text(1, table.name)]);
 }
 
 /** With everything in it. ENOENT when there is none. */
-export function deleteTable(table: string): Buffer {
-  return nftMessage(NFT_MSG.delTable, 0, [text(1, table)]);
+export function deleteTable(table: Table): Buffer {
+  return nftMessage(table, NFT_MSG.delTable, 0, [text(1, table.name)]);
 }
 
 export const HOOKS = {prerouting: 0, input: 1, forward: 2, output: 3, postrouting: 4} as const;
@@ -67,9 +74,9 @@ export interface Chain {
 }
 
 /** What no rule decides is accepted. */
-export function newChain(table: string, {name, type, hook, priority}: Chain): Buffer {
-  return nftMessage(NFT_MSG.newChain, NLM_F_CREATE, [
-    text(1, table),
+export function newChain(table: Table, {name, type, hook, priority}: Chain): Buffer {
+  return nftMessage(table, NFT_MSG.newChain, NLM_F_CREATE, [
+    text(1, table.name),
     text(3, name),
     nested(4, [attribute(1, be32(HOOKS[hook])), attribute(2, be32(priority))]),
     attribute(5, be32(NF_ACCEPT)),
@@ -83,10 +90,10 @@ export interface Expression {
   readonly data: readonly Buffer[];
 }
 
-export function newRule(table: string, chain: string, expressions: readonly Expression[]): Buffer {
+export function newRule(table: Table, chain: string, expressions: readonly Expression[]): Buffer {
   const list = expressions.map(({name, data}) => nested(1, [text(1, name), nested(2, data)]));
-  return nftMessage(NFT_MSG.newRule, NLM_F_CREATE | NLM_F_APPEND, [
-    text(1, table),
+  return nftMessage(table, NFT_MSG.newRule, NLM_F_CREATE | NLM_F_APPEND, [
+    text(1, table.name),
     text(2, chain),
     nested(4, list),
   ]);
@@ -94,7 +101,8 @@ export function newRule(table: string, chain: string, expressions: readonly Expr
 
 /** What keys and data of a map are made of: nft(8) shows them by these types; each takes a multiple of four bytes. */
 export const TYPES = {
-  address: {type: 7, bytes: 4},
+  ipv4: {type: 7, bytes: 4},
+  ipv6: {type: 8, bytes: 16},
   protocol: {type: 12, bytes: 4},
   port: {type: 13, bytes: 4},
 } as const;
@@ -109,9 +117,9 @@ export interface MapShape {
 
 const NFT_SET_MAP = 8;
 
-export function newMap(table: string, {name, id, key, data}: MapShape): Buffer {
-  return nftMessage(NFT_MSG.newSet, NLM_F_CREATE, [
-    text(1, table),
+export function newMap(table: Table, {name, id, key, data}: MapShape): Buffer {
+  return nftMessage(table, NFT_MSG.newSet, NLM_F_CREATE, [
+    text(1, table.name),
     text(2, name),
     attribute(3, be32(NFT_SET_MAP)),
     attribute(4, be32(typeOf(key))),
@@ -123,7 +131,7 @@ export function newMap(table: string, {name, id, key, data}: MapShape): Buffer {
 }
 
 /** EEXIST when the key is there with other data. */
-export function newElement(table: string, map: string, key: Uint8Array, data: Uint8Array): Buffer {
+export function newElement(table: Table, map: string, key: Uint8Array, data: Uint8Array): Buffer {
   return elementMessage(NFT_MSG.newElement, NLM_F_CREATE | NLM_F_EXCL, table, map, [
     nested(1, [attribute(1, key)]),
     nested(2, [attribute(1, data)]),
@@ -131,29 +139,32 @@ export function newElement(table: string, map: string, key: Uint8Array, data: Ui
 }
 
 /** ENOENT when there is none. */
-export function deleteElement(table: string, map: string, key: Uint8Array): Buffer {
+export function deleteElement(table: Table, map: string, key: Uint8Array): Buffer {
   return elementMessage(NFT_MSG.delElement, 0, table, map, [nested(1, [attribute(1, key)])]);
 }
 
-function elementMessage(type: number, flags: number, table: string, map: string, element: Buffer[]): Buffer {
-  return nftMessage(type, flags, [text(1, table), text(2, map), nested(3, [nested(1, element)])]);
+function elementMessage(type: number, flags: number, table: Table, map: string, element: Buffer[]): Buffer {
+  return nftMessage(table, type, flags, [text(1, table.name), text(2, map), nested(3, [nested(1, element)])]);
 }
 
 // --- expressions; registers of four bytes, consecutive ones make a longer value ---
 
-export const REGISTER = {first: 8, second: 9, third: 10, fourth: 11, fifth: 12} as const;
-const WORK = REGISTER.first;
+export const FIRST_REGISTER = 8;
+const WORK = FIRST_REGISTER;
 const VERDICT = 0;
 const NF_DROP = 0;
 const NF_ACCEPT = 1;
 const EQUAL = 0;
 const NOT_EQUAL = 1;
 
-const META = {iifname: 6, oifname: 7, l4proto: 16} as const;
+const META = {oif: 5, iifname: 6, oifname: 7, l4proto: 16} as const;
 const NETWORK_HEADER = 1;
 const TRANSPORT_HEADER = 2;
-const IP_SOURCE = 12;
-const IP_DESTINATION = 16;
+/** Where the addresses are in the header, and how long they are. */
+const ADDRESS_AT = {
+  4: {source: 12, destination: 16, bytes: 4},
+  6: {source: 8, destination: 24, bytes: 16},
+} as const;
 
 export function interfaceIs(which: 'iifname' | 'oifname', name: string, not = false): Expression[] {
   const padded = Buffer.alloc(16);
@@ -165,26 +176,58 @@ export function loadProtocol(register: number): Expression {
   return expression('meta', [be(1, register), be(2, META.l4proto)]);
 }
 
+/** Goes on only for packets of this protocol. */
+export function protocolIs(protocol: number): Expression[] {
+  return [loadProtocol(WORK), compare(Buffer.from([protocol]))];
+}
+
+/** Goes on only for packets that leave by the interface with this index. */
+export function leavesBy(index: number): Expression[] {
+  return [expression('meta', [be(1, WORK), be(2, META.oif)]), compare(u32(index))];
+}
+
+/** Goes on only if the port is `from`, which is then `to`. @param checksum where the protocol's header has it */
+export function changePort(
+  which: 'source' | 'destination',
+  from: number,
+  to: number,
+  checksum: number,
+): Expression[] {
+  const offset = which === 'source' ? 0 : 2;
+  return [
+    payload(WORK, TRANSPORT_HEADER, offset, 2),
+    compare(be16(from)),
+    expression('immediate', [be(1, WORK), nested(2, [attribute(1, be16(to))])]),
+    expression('payload', [
+      be(5, WORK),
+      be(2, TRANSPORT_HEADER),
+      be(3, offset),
+      be(4, 2),
+      be(6, NFT_PAYLOAD_CSUM_INET),
+      be(7, checksum),
+    ]),
+  ];
+}
+
+const NFT_PAYLOAD_CSUM_INET = 1;
+
 /** The first header after IP's has it there, whichever of tcp, udp and sctp it is. */
 export function loadDestinationPort(register: number): Expression {
   return payload(register, TRANSPORT_HEADER, 2, 2);
 }
 
-export function loadDestination(register: number): Expression {
-  return payload(register, NETWORK_HEADER, IP_DESTINATION, 4);
+export function loadDestination(family: Family, register: number): Expression {
+  const {destination, bytes} = ADDRESS_AT[family];
+  return payload(register, NETWORK_HEADER, destination, bytes);
 }
 
 /** The address' first bits are the subnet's. */
-export function addressIn(
-  which: 'source' | 'destination',
-  base: Uint8Array,
-  maskBytes: Uint8Array,
-  not = false,
-): Expression[] {
+export function addressIn(which: 'source' | 'destination', network: IpNetwork, not = false): Expression[] {
+  const {family, base} = network;
   return [
-    payload(WORK, NETWORK_HEADER, which === 'source' ? IP_SOURCE : IP_DESTINATION, 4),
-    bitwiseAnd(maskBytes),
-    compare(base, not),
+    payload(WORK, NETWORK_HEADER, ADDRESS_AT[family][which], ADDRESS_AT[family].bytes),
+    bitwiseAnd(networkMask(network)),
+    compare(ipBytes({family, value: base}), not),
   ];
 }
 
@@ -221,11 +264,11 @@ export function lookUp({name, id}: Pick<MapShape, 'name' | 'id'>, from: number, 
 
 const NF_NAT_RANGE_PROTO_SPECIFIED = 2;
 
-export function dnat(address: number, port: number): Expression {
+export function dnat(family: Family, address: number, port: number): Expression {
   const DNAT = 1;
   return expression('nat', [
     be(1, DNAT),
-    be(2, NFPROTO_IPV4),
+    be(2, NFPROTO[family]),
     be(3, address),
     be(5, port),
     be(7, NF_NAT_RANGE_PROTO_SPECIFIED),
@@ -239,7 +282,8 @@ export function masquerade(): Expression {
 export const accept = (): Expression => verdict(NF_ACCEPT);
 export const drop = (): Expression => verdict(NF_DROP);
 
-function verdict(code: number): Expression {
+/** Of linux/netfilter.h, or NFT_RETURN and its kind. */
+export function verdict(code: number): Expression {
   return expression('immediate', [be(1, VERDICT), nested(2, [nested(2, [be(1, code)])])]);
 }
 
@@ -277,8 +321,8 @@ function bytesOf(fields: readonly Field[]): number {
   return fields.reduce((bytes, field) => bytes + TYPES[field].bytes, 0);
 }
 
-function nftMessage(type: number, flags: number, attributes: readonly Buffer[]): Buffer {
-  const head = familyHead(NFPROTO_IPV4, 0);
+function nftMessage({family}: Table, type: number, flags: number, attributes: readonly Buffer[]): Buffer {
+  const head = familyHead(NFPROTO[family], 0);
   return message((NFNL_SUBSYS_NFTABLES << 8) | type, NLM_F_ACK | flags, head, attributes);
 }
 

@@ -4,15 +4,19 @@ import {existsSync} from 'node:fs';
 import {createServer, isIPv6} from 'node:net';
 import {
   HOST,
+  isErrno,
   NETLINK_NETFILTER,
+  requestNetlink,
   type Slot,
   type SlotAllocator,
   STEP_FLAGS,
   type Step,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import {PROTOCOLS, publish, unpublish} from './bridge-rules.js';
-import {addressBytes, parseAddress} from './ipv4.js';
+import {PROTOCOLS, type Published, publish, unpublish} from './bridge-rules.js';
+import {type IpAddress, ipBytes, parseIp} from './ip.js';
+import type {Endpoint} from './networks.js';
+import {socketAddress} from './socket-address.js';
 
 /** As somebody wants it. */
 export interface WantedPort {
@@ -117,8 +121,6 @@ export function portInUse(address: string, port: number, cause?: unknown): Corac
   });
 }
 
-const AF_INET = 2;
-const AF_INET6 = 10;
 const SOCKET_TYPES = {tcp: 1, udp: 2, sctp: 1} as const;
 const BIND_STAGE = 'publish a port';
 
@@ -129,17 +131,20 @@ export interface PortSteps {
   readonly started: readonly Step[];
 }
 
-/** @param address of the container */
+/** Where ports lead. */
+export type PortTarget = Pick<Endpoint, 'table' | 'ipv4' | 'ipv6'>;
+
+/** @param translates the kernel; else the forwarder takes everything, where translated packets would be dropped */
 export function portSteps(
   ports: readonly BoundPort[],
-  bridge: string,
-  address: string,
+  target: PortTarget,
   slots: SlotAllocator,
+  translates: boolean,
 ): PortSteps {
   if (ports.length === 0) return {host: [], started: []};
   const bound = ports.map(port => ({port, slot: slots.next()}));
   const translated = transactionStep(
-    publish(bridge, translatedPorts(ports, address)),
+    publish(target.table, translates ? translatedPorts(ports, target) : []),
     'lead a port to the container',
   );
   return {
@@ -148,34 +153,64 @@ export function portSteps(
       {
         op: 'forward',
         stage: 'hold the ports',
-        s1: Buffer.concat(bound.map(({port, slot}) => forwardEntry(port, slot, address))),
+        s1: Buffer.concat(bound.map(({port, slot}) => forwardEntry(port, slot, target.ipv4.address))),
       },
       ...bound.map(({slot}): Step => ({op: 'close', stage: 'hold the ports', at: slot})),
     ],
   };
 }
 
+/** Ports that lead elsewhere from now on. */
+export function movePortsSteps(
+  ports: readonly BoundPort[],
+  from: PortTarget | undefined,
+  to: PortTarget | undefined,
+): Step[] {
+  return [
+    ...(from === undefined ? [] : unpublishSteps(ports, from)),
+    ...(to === undefined
+      ? []
+      : transactionStep(publish(to.table, translatedPorts(ports, to)), 'lead a port to the container')),
+  ];
+}
+
 /** Fine with what is gone already. */
-export function unpublishSteps(ports: readonly BoundPort[], bridge: string, address: string): Step[] {
-  const [step] = transactionStep(unpublish(bridge, translatedPorts(ports, address)), 'take a port back');
+export function unpublishSteps(ports: readonly BoundPort[], target: PortTarget): Step[] {
+  const [step] = transactionStep(unpublish(target.table, translatedPorts(ports, target)), 'take a port back');
   return step === undefined ? [] : [{...step, flags: STEP_FLAGS.optional}];
+}
+
+/** At once; fine with what is gone already. */
+export function takePortsBack(ports: readonly BoundPort[], target: PortTarget): void {
+  const {bytes, acks} = unpublish(target.table, translatedPorts(ports, target));
+  if (acks === 0) return;
+  try {
+    requestNetlink(NETLINK_NETFILTER, bytes, acks, 'take a port back', target.table);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
 }
 
 function transactionStep({bytes, acks}: ReturnType<typeof publish>, stage: string): Step[] {
   return acks === 0 ? [] : [{op: 'netlink', stage, at: HOST, s1: bytes, x: NETLINK_NETFILTER, y: acks}];
 }
 
-/** IPv6 of the host's has no way to an IPv4 address but the forwarder. */
-function translatedPorts(ports: readonly BoundPort[], address: string) {
-  return ports
-    .filter(({hostAddress}) => !isIPv6(hostAddress))
-    .map(({hostAddress, hostPort, protocol, containerPort}) => ({
-      hostAddress: parseAddress(hostAddress) ?? 0,
-      hostPort,
-      protocol,
-      address: parseAddress(address) ?? 0,
-      port: containerPort,
-    }));
+/** An address of the host's leads to one of its family; where there is none, and for ::1, the forwarder hands on. */
+function translatedPorts(ports: readonly BoundPort[], {ipv4, ipv6}: Omit<PortTarget, 'table'>): Published[] {
+  return ports.flatMap(({hostAddress, hostPort, protocol, containerPort}) => {
+    const onHost = parseIp(hostAddress.replace(/%.*$/, ''));
+    const inside = onHost?.family === 6 ? ipv6 : ipv4;
+    if (onHost === undefined || inside === undefined || hostAddress === '::1') return [];
+    return [
+      {
+        hostAddress: onHost.value === 0n ? undefined : onHost,
+        hostPort,
+        protocol,
+        address: parseIp(inside.address) as IpAddress,
+        port: containerPort,
+      },
+    ];
+  });
 }
 
 function bindStep({hostAddress, hostPort, protocol}: BoundPort, out: Slot): Step {
@@ -195,39 +230,6 @@ function forwardEntry({protocol, containerPort}: BoundPort, slot: Slot, address:
   entry.writeInt32LE(slot, 0);
   entry.writeUInt16LE(protocol === 'sctp' ? 0 : SOCKET_TYPES[protocol], 4);
   entry.writeUInt16BE(containerPort, 6);
-  addressBytes(parseAddress(address) ?? 0).copy(entry, 8);
+  ipBytes(parseIp(address) as IpAddress).copy(entry, 8);
   return entry;
-}
-
-/** struct sockaddr_in or sockaddr_in6. */
-function socketAddress(address: string, port: number): Buffer {
-  const ipv4 = parseAddress(address);
-  const bytes = Buffer.alloc(ipv4 === undefined ? 28 : 16);
-  bytes.writeUInt16LE(ipv4 === undefined ? AF_INET6 : AF_INET, 0);
-  bytes.writeUInt16BE(port, 2);
-  if (ipv4 === undefined) ipv6Bytes(address).copy(bytes, 8);
-  else addressBytes(ipv4).copy(bytes, 4);
-  return bytes;
-}
-
-/** Of an address that `node:net` takes for one. */
-function ipv6Bytes(address: string): Buffer {
-  const url = new URL(`http://[${address.replace(/%.*$/, '')}]/`);
-  const [head = '', tail] = url.hostname.slice(1, -1).split('::');
-  const groups = (text: string) =>
-    text === '' ? [] : text.split(':').map(group => Number.parseInt(group, 16));
-  const [first, last] = [groups(head), groups(tail ?? '')];
-  const zeros = tail === undefined ? [] : new Array<number>(8 - first.length - last.length).fill(0);
-  const bytes = Buffer.alloc(16);
-  for (const [i, group] of [...first, ...zeros, ...last].entries()) bytes.writeUInt16BE(group, 2 * i);
-  return bytes;
-}
-
-/** What a failed `bind` step was about. */
-export function boundAddress(step: Pick<Step, 's1'>): {address: string; port: number} {
-  const bytes = Buffer.from(step.s1 as Uint8Array);
-  const port = bytes.readUInt16BE(2);
-  if (bytes.readUInt16LE(0) === AF_INET) return {address: [...bytes.subarray(4, 8)].join('.'), port};
-  const groups = Array.from({length: 8}, (_, i) => bytes.readUInt16BE(8 + 2 * i).toString(16));
-  return {address: new URL(`http://[${groups.join(':')}]/`).hostname.slice(1, -1), port};
 }

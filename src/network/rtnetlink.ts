@@ -1,5 +1,6 @@
 /** Messages of rtnetlink(7): links, addresses and routes. Pure; who sends them is another's business. */
-import {addressBytes, macBytes, type Subnet} from './ipv4.js';
+import {type IpAddress, type IpNetwork, ipBytes} from './ip.js';
+import {macBytes} from './ipv4.js';
 import {
   attribute,
   message,
@@ -16,8 +17,9 @@ const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
 const RTM_NEWROUTE = 24;
+const RTM_DELROUTE = 25;
 
-const AF_INET = 2;
+const AF = {4: 2, 6: 10} as const;
 const IFF_UP = 1;
 const RT_SCOPE_UNIVERSE = 0;
 const RT_TABLE_MAIN = 254;
@@ -36,18 +38,22 @@ const IFLA_NUM_TX_QUEUES = 31;
 const IFLA_NUM_RX_QUEUES = 32;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
+const IFLA_INFO_SLAVE_KIND = 4;
+const IFLA_INFO_SLAVE_DATA = 5;
+const IFLA_BRPORT_ISOLATED = 33;
 const VETH_INFO_PEER = 1;
 
 // linux/if_addr.h, linux/rtnetlink.h
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 const IFA_BROADCAST = 4;
+const IFA_F_NODAD = 2;
 const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
 
-/** A bridge, up. The kernel refuses a name that is taken: EEXIST. */
-export function newBridge(name: string, mac: string, mtu: number): Buffer {
-  return message(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, linkHead({flags: IFF_UP}), [
+/** A bridge, up. The kernel refuses a name that is taken: EEXIST. @param index beyond those that the kernel gives */
+export function newBridge(name: string, index: number, mac: string, mtu: number): Buffer {
+  return message(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, linkHead({index, flags: IFF_UP}), [
     text(IFLA_IFNAME, name),
     attribute(IFLA_ADDRESS, macBytes(mac)),
     attribute(IFLA_MTU, u32(mtu)),
@@ -55,9 +61,9 @@ export function newBridge(name: string, mac: string, mtu: number): Buffer {
   ]);
 }
 
-/** By name: whoever has taken it over by then loses it. */
-export function deleteLink(name: string): Buffer {
-  return message(RTM_DELLINK, NLM_F_ACK, linkHead({}), [text(IFLA_IFNAME, name)]);
+/** ENODEV when there is none. */
+export function deleteLinkAt(index: number): Buffer {
+  return message(RTM_DELLINK, NLM_F_ACK, linkHead({index}), []);
 }
 
 /** Answered by a message about it; ENODEV when there is none. */
@@ -69,34 +75,56 @@ export function linkUp(index: number): Buffer {
   return message(RTM_NEWLINK, NLM_F_ACK, linkHead({index, flags: IFF_UP}), []);
 }
 
+/** No time is spent on asking whether somebody else has an address of IPv6: who gives them out knows. */
 export function newAddress(
   index: number,
-  address: number,
-  {prefixLength}: Pick<Subnet, 'prefixLength'>,
+  address: IpAddress,
+  {prefixLength}: Pick<IpNetwork, 'prefixLength'>,
 ): Buffer {
+  const {family, value} = address;
   const head = Buffer.alloc(8); // struct ifaddrmsg
-  head.writeUInt8(AF_INET, 0);
+  head.writeUInt8(AF[family], 0);
   head.writeUInt8(prefixLength, 1);
+  head.writeUInt8(family === 6 ? IFA_F_NODAD : 0, 2);
   head.writeUInt8(RT_SCOPE_UNIVERSE, 3);
   head.writeUInt32LE(index, 4);
-  const last = (address | (2 ** (32 - prefixLength) - 1)) >>> 0;
+  const last = {family, value: value | ((1n << BigInt(32 - Math.min(prefixLength, 32))) - 1n)};
   return message(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, head, [
-    attribute(IFA_LOCAL, addressBytes(address)),
-    attribute(IFA_ADDRESS, addressBytes(address)),
-    ...(prefixLength < 31 ? [attribute(IFA_BROADCAST, addressBytes(last))] : []),
+    attribute(IFA_LOCAL, ipBytes(address)),
+    attribute(IFA_ADDRESS, ipBytes(address)),
+    ...(family === 4 && prefixLength < 31 ? [attribute(IFA_BROADCAST, ipBytes(last))] : []),
   ]);
 }
 
-export function defaultRoute(gateway: number, index: number): Buffer {
+export function defaultRoute(gateway: IpAddress, index: number): Buffer {
+  return route(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, gateway, index);
+}
+
+/** ESRCH when there is none by this gateway. */
+export function withoutDefaultRoute(gateway: IpAddress, index: number): Buffer {
+  return route(RTM_DELROUTE, 0, gateway, index);
+}
+
+function route(type: number, flags: number, gateway: IpAddress, index: number): Buffer {
   const head = Buffer.alloc(12); // struct rtmsg
-  head.writeUInt8(AF_INET, 0);
+  head.writeUInt8(AF[gateway.family], 0);
   head.writeUInt8(RT_TABLE_MAIN, 4);
   head.writeUInt8(RTPROT_BOOT, 5);
   head.writeUInt8(RT_SCOPE_UNIVERSE, 6);
   head.writeUInt8(RTN_UNICAST, 7);
-  return message(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, head, [
-    attribute(RTA_GATEWAY, addressBytes(gateway)),
+  return message(type, NLM_F_ACK | flags, head, [
+    attribute(RTA_GATEWAY, ipBytes(gateway)),
     attribute(RTA_OIF, u32(index)),
+  ]);
+}
+
+/** A port of a bridge that reaches the bridge and no other port that is like it: linux/if_link.h, IFLA_BRPORT_ISOLATED. */
+export function isolatePort(index: number): Buffer {
+  return message(RTM_NEWLINK, NLM_F_ACK, linkHead({index}), [
+    nested(IFLA_LINKINFO, [
+      text(IFLA_INFO_SLAVE_KIND, 'bridge'),
+      nested(IFLA_INFO_SLAVE_DATA, [attribute(IFLA_BRPORT_ISOLATED, Buffer.from([1]))]),
+    ]),
   ]);
 }
 

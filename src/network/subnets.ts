@@ -1,6 +1,6 @@
 /** Which addresses a network may have: none that this host has a way to already. */
 import {readFileSync} from 'node:fs';
-import {overlaps, parseSubnet, type Subnet} from './ipv4.js';
+import {type IpNetwork, networksOverlap, parseNetwork} from './ip.js';
 
 /** Docker's pools for networks on one host: moby, libnetwork/ipamutils. */
 export const DEFAULT_POOLS: readonly AddressPool[] = [
@@ -10,22 +10,27 @@ export const DEFAULT_POOLS: readonly AddressPool[] = [
 
 /** Networks of `size` leading bits are cut from it. */
 export interface AddressPool {
-  readonly subnet: Subnet;
+  readonly subnet: IpNetwork;
   readonly size: number;
 }
 
-/** Candidates in their order, those that overlap a route of the host's or a name server's address left out. */
-export function* freeSubnets(pools: readonly AddressPool[], taken: readonly Subnet[]): Generator<Subnet> {
+/** Candidates in their order, those that overlap what is taken left out. */
+export function* freeSubnets(
+  pools: readonly AddressPool[],
+  taken: readonly IpNetwork[],
+): Generator<IpNetwork> {
   for (const {subnet, size} of pools) {
-    for (let number = 0; number < 2 ** (size - subnet.prefixLength); number++) {
-      const candidate = {base: (subnet.base + number * 2 ** (32 - size)) >>> 0, prefixLength: size};
-      if (!taken.some(other => overlaps(other, candidate))) yield candidate;
+    const {family, base, prefixLength} = subnet;
+    const step = 1n << BigInt((family === 4 ? 32 : 128) - size);
+    for (let number = 0n; number < 1n << BigInt(size - prefixLength); number++) {
+      const candidate = {family, base: base + number * step, prefixLength: size};
+      if (!taken.some(other => networksOverlap(other, candidate))) yield candidate;
     }
   }
 }
 
 /** Destinations of the routes of this network namespace, the default route left out: /proc/net/route, proc_net(5). */
-export function hostRoutes(text = readFileSync('/proc/net/route', 'latin1')): Subnet[] {
+export function hostRoutes(text = readFileSync('/proc/net/route', 'latin1')): IpNetwork[] {
   return text
     .split('\n')
     .slice(1)
@@ -33,7 +38,9 @@ export function hostRoutes(text = readFileSync('/proc/net/route', 'latin1')): Su
       const [, destination, , , , , , mask] = line.split('\t');
       if (destination === undefined || mask === undefined) return [];
       const prefixLength = ones(hostOrder(mask));
-      return prefixLength === 0 ? [] : [{base: hostOrder(destination), prefixLength}];
+      return prefixLength === 0
+        ? []
+        : [{family: 4, base: BigInt(hostOrder(destination)), prefixLength} as const];
     });
 }
 
@@ -47,5 +54,5 @@ function ones(mask: number): number {
 }
 
 function pool(text: string, size: number): AddressPool {
-  return {subnet: parseSubnet(text) as Subnet, size};
+  return {subnet: parseNetwork(text) as IpNetwork, size};
 }

@@ -2,7 +2,7 @@
  * From options to a process, for a container that lives as long as its run: described anew or like a recent one, started
  * on demand or in surroundings that wait.
  */
-import {type Connection, connectNetwork} from './connect-network.js';
+import {type Connection, connectNetwork, releaseAll} from './connect-network.js';
 import {connects} from './connects.js';
 import type {CallOptions} from './container.js';
 import type {ContainerConfig} from './container-config.js';
@@ -75,7 +75,9 @@ async function describeNew(
   if (own === undefined) return subjectOf(await runtime.describeContainer(image, normalized));
   const ownNormalized = normalizeRunOptions(own, door, 'run', Runtime.configurationOf(runtime));
   const subject = subjectOf(await runtime.describeContainer(image, ownNormalized));
-  if (subject.config.mounts.every(({type}) => type === 'tmpfs')) {
+  const {mounts, networks} = subject.config;
+  // A network may be another one of its name by then.
+  if (networks === undefined && mounts.every(({type}) => type === 'tmpfs')) {
     runtime.recent.add(own, {reference: image, door, normalized: ownNormalized, subject});
   }
   return subject;
@@ -144,14 +146,15 @@ export async function startTransient<T>(
     const named = random ? {...subject, config: {...config, name: randomName(attempt)}} : subject;
     let planned: PlannedStart | undefined;
     let endpoint: Connection | undefined;
-    const claims = hasVolumes(config) ? await claimVolumes(runtime, config, stored) : undefined;
+    let claims: Disposable | undefined;
     try {
+      if (hasVolumes(config)) claims = await claimVolumes(runtime, config, stored);
       endpoint = connects(named.config) ? await connectNetwork(runtime, named.config) : undefined;
       planned = planTransientStart(runtime, named, waits, endpoint);
       return await begin(planned);
     } catch (error) {
       claims?.[Symbol.dispose](); // or they could not go
-      if (endpoint !== undefined) runtime.networks.release(endpoint); // should the teardown not have
+      releaseAll(runtime, endpoint); // should the teardown not have
       if (await runtime.isWorthAnotherName(error, wanted, attempt)) {
         continue; // the failed start took the anonymous volumes with it: claiming makes them again
       }

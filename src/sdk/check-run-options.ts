@@ -19,6 +19,7 @@ import {checkHealthcheck} from './healthcheck.js';
 import {checkLog} from './log-config.js';
 import {checkNameServer, checkSearchDomain, parseExtraHost} from './name-resolution.js';
 import {nearestName} from './nearest-name.js';
+import {checkNetworkMode, checkNetworks} from './normalize-networks.js';
 import {parseExpose} from './parse-port.js';
 import {parseSignal} from './parse-signal.js';
 import {parseVolumesFrom} from './parse-volumes-from.js';
@@ -99,7 +100,8 @@ export const RUN_OPTION_CHECKS = {
     checkInteger(option, value, -1000, 1000);
   },
   sysctls: checkStringRecord,
-  network: (option, value) => checkNamespace(option, value, ['none', 'host', 'bridge'], true),
+  network: checkNetworkMode,
+  networks: checkNetworks,
   ports: checkPorts,
   expose: (option, value) => {
     checkStrings(option, value);

@@ -43,6 +43,8 @@ export interface ExecPlanInput {
   readonly terminal: TerminalSize | undefined;
   readonly detached: boolean;
   readonly bookkeeping: Bookkeeping;
+  /** The file by which a process leaves the container's freezer, when it was killed and stands; see `releaseFile`. */
+  readonly release?: string;
 }
 
 /** What comes with the request after the three streams. */
@@ -63,7 +65,7 @@ export function compileExec(input: ExecPlanInput, slots = new SlotAllocator()): 
     host: [
       ...bookkeeping.host,
       ...cgroup.host,
-      {op: 'enter', stage: 'join the container', at: cgroup.cloneInto},
+      {op: 'enter', stage: 'join the container', at: cgroup.cloneInto, s1: input.release ?? ''},
     ],
     parent: [],
     child: [

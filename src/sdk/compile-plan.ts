@@ -30,7 +30,14 @@ import {
   type Step,
 } from '../binding/index.js';
 import type {CgroupSteps} from '../cgroup/index.js';
-import {type EndpointSteps, endpointSteps, portSteps} from '../network/index.js';
+import {
+  type EndpointSteps,
+  endpointSteps,
+  portSteps,
+  type ResolverPlace,
+  resolverSteps,
+  wayOut,
+} from '../network/index.js';
 import type {Connection} from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import type {Bookkeeping} from './container-files.js';
@@ -77,8 +84,10 @@ export interface PlanInput {
   readonly devices: readonly DeviceNode[];
   readonly hosts: string;
   readonly resolvConf: string;
-  /** Its place on a network; undefined: none, or the host's own. */
+  /** Its places on networks; undefined: none, or the host's own. */
   readonly endpoint: Connection | undefined;
+  /** Of a container on a network of somebody's own; undefined: it has the host's name servers. */
+  readonly resolver: ResolverPlace | undefined;
   /** Steps of the record: made before the start, removed after a run with auto-remove. */
   readonly bookkeeping: Bookkeeping;
 }
@@ -347,19 +356,23 @@ export const CLOSE_RANGE_CLOEXEC = 4; // linux/close_range.h
 
 type NetworkSteps = EndpointSteps & {readonly started: readonly Step[]};
 
+const NO_STEPS = {host: [], child: [], started: []};
+
 function ownNetwork(input: PlanInput, slots: SlotAllocator): NetworkSteps {
-  const {config, networkSysctls, endpoint, userNamespace} = input;
+  const {config, networkSysctls, endpoint, resolver, userNamespace} = input;
   const joins = donorId(config.network) !== undefined;
+  const out = endpoint && wayOut(endpoint.endpoints);
   const own = joins ? [joinedNetwork(input)] : config.network === 'host' ? [] : [loopbackUp()];
   const connect =
     endpoint === undefined
       ? {host: [], parent: [], child: own}
-      : endpointSteps(endpoint, loopbackMessage(), userNamespace !== undefined, slots);
+      : endpointSteps(endpoint.endpoints, loopbackMessage(), userNamespace !== undefined, slots);
   const ports =
-    endpoint === undefined
+    out === undefined
       ? {host: [], started: []}
-      : portSteps(endpoint.ports, endpoint.bridge, endpoint.address, slots);
-  const steps: Step[] = [...connect.child];
+      : portSteps(endpoint?.ports ?? [], out, slots, endpoint?.blockedBy === undefined);
+  const names = resolver === undefined ? NO_STEPS : resolverSteps(resolver, slots);
+  const steps: Step[] = [...connect.child, ...names.child];
   const wanted = {...(config.network === 'host' || joins ? {} : networkSysctls), ...config.sysctls};
   for (const [name, value] of Object.entries(wanted)) {
     // /proc/sys of a private procfs: the namespaces looked at are those of the writer.
@@ -372,10 +385,10 @@ function ownNetwork(input: PlanInput, slots: SlotAllocator): NetworkSteps {
     });
   }
   return {
-    host: [...ports.host, ...connect.host],
+    host: [...ports.host, ...connect.host, ...names.host],
     parent: connect.parent,
     child: steps,
-    started: ports.started,
+    started: [...ports.started, ...names.started],
   };
 }
 

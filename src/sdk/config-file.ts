@@ -31,6 +31,8 @@ export interface Configuration {
   readonly init?: boolean;
   /** The cgroup that holds the containers' cgroups: `batch/nightly`. `cgroup-parent` */
   readonly cgroupParent?: string;
+  /** Whether a bridge may be let through where dockerd's or another firewall drops what it does not know. `allow-forwarding`, our own key */
+  readonly allowForwarding?: boolean;
   /** Level of the command line's log on stderr. `log-level`, or 'debug' with `debug` */
   readonly logLevel?: LogLevel;
 }
@@ -94,11 +96,13 @@ export function parseConfig(text: string, path: string): Configuration {
     noNewPrivileges: file.boolean('no-new-privileges'),
     init: file.boolean('init'),
     cgroupParent: file.cgroupPath('cgroup-parent'),
+    allowForwarding: file.boolean('allow-forwarding'),
     logLevel,
   });
 }
 
 const KEYS = [
+  'allow-forwarding',
   'cgroup-parent',
   'data-root',
   'debug',

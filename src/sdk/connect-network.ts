@@ -1,39 +1,97 @@
-/** A container's place on a network: taken before each start, written down beside its record, given back when it has ended. */
+/** A container's places on networks: taken before each start, written down beside its record, given back when it has ended. */
 import {readFileSync} from 'node:fs';
 import type {Step} from '../binding/index.js';
 import {HOST} from '../binding/index.js';
 import {
+  type AttachRequest,
   type BoundPort,
   choosePorts,
+  describeDrop,
   type Endpoint,
+  removeNamesSteps,
+  resolvableNames,
   unpublishSteps,
   type WantedPort,
+  wayOut,
 } from '../network/index.js';
 import {readRecord, writeRecord} from '../store/index.js';
 import {checkStart} from './check-privileges.js';
-import {connects} from './connects.js';
-import type {ContainerConfig} from './container-config.js';
+import {attachmentsOf, connects} from './connects.js';
+import type {ContainerConfig, NetworkAttachment} from './container-config.js';
 import type {Runtime} from './runtime.js';
 import {donorId} from './shared-namespaces.js';
 
-const FILE = 'endpoint.json';
+const FILE = 'endpoints.json';
 
-/** A container's place on a network, and the ports of the host that lead there. */
-export type Connection = Endpoint & {readonly ports: readonly BoundPort[]};
+/** A container's places on networks, and the ports of the host that lead to the one that is its way out. */
+export interface Connection {
+  /** In the order of the interfaces. */
+  readonly endpoints: readonly Endpoint[];
+  readonly ports: readonly BoundPort[];
+  /** Somebody else's chains that drop what goes to other hosts and comes from there; absent where nobody does. */
+  readonly blockedBy?: string;
+}
 
 /**
  * Undefined for a container that has no network, or the host's.
- * @throws `ERR_NETWORK_UNAVAILABLE`, `ERR_NO_ADDRESS_LEFT`
+ * @throws those of `Networks.attach`, `ERR_PORT_IN_USE`; then it has no place anywhere
  */
 export async function connectNetwork(
   runtime: Runtime,
   config: ContainerConfig,
-  previous?: Endpoint,
+  previous?: Connection,
 ): Promise<Connection | undefined> {
   if (!connects(config)) return undefined;
   checkStart(config, runtime.facts); // before anything of the host's is touched
   const ports = await choosePorts(wantedPorts(config));
-  return {...(await runtime.networks.attach(config.network, config.id, previous?.address)), ports};
+  const endpoints: Endpoint[] = [];
+  try {
+    for (const [number, attachment] of attachmentsOf(config).entries()) {
+      const last = previous?.endpoints.find(({network}) => network === attachment.network);
+      const request = attachRequest(config, attachment, number);
+      endpoints.push(await runtime.networks.attach(attachment.network, {...request, previous: last}));
+    }
+  } catch (error) {
+    for (const endpoint of endpoints) runtime.networks.release(endpoint);
+    throw error;
+  }
+  const out = wayOut(endpoints);
+  if (out === undefined) return {endpoints, ports: []};
+  const blockedBy = (await runtime.networks.foreignDrops(out.bridge)).map(describeDrop).join(', ');
+  return {endpoints, ports, ...(blockedBy !== '' && {blockedBy})};
+}
+
+/** What whoever starts it should know. */
+export function networkWarnings(connection: Connection | undefined): string[] {
+  if (connection?.blockedBy === undefined) return [];
+  return [
+    `what the container sends to other hosts is dropped by ${connection.blockedBy}; see coracle doctor`,
+  ];
+}
+
+/** @param number of its interface there */
+export function attachRequest(
+  config: Pick<ContainerConfig, 'id' | 'name' | 'hostname'>,
+  {networkId, ipv4Address, ipv6Address, macAddress, aliases}: NetworkAttachment,
+  number: number,
+): AttachRequest {
+  return {
+    containerId: config.id,
+    networkId,
+    number,
+    ipv4Address,
+    ipv6Address,
+    mac: macAddress,
+    ...namesOf(config, aliases),
+  };
+}
+
+/** What others on its networks find it by. */
+export function namesOf(
+  {id, name, hostname}: Pick<ContainerConfig, 'id' | 'name' | 'hostname'>,
+  aliases: readonly string[] = [],
+): Pick<Endpoint, 'names' | 'pointer'> {
+  return {names: resolvableNames([name, id.slice(0, 12), hostname, ...aliases]), pointer: name};
 }
 
 /** What stands in /etc of a container that shares another's network: what stands there. */
@@ -58,35 +116,65 @@ export function joinedFiles(
   }
 }
 
-/** Where a container is on its network, or was when it ran last. */
-export function readEndpoint(directory: string): Connection | undefined {
+/** Where a container is on its networks, or was when it ran last. */
+export function readEndpoints(directory: string): Connection | undefined {
   return readRecord(`${directory}/${FILE}`) as Connection | undefined;
 }
 
-/** Of a container that stays. */
-export function writeEndpoint(runtime: Runtime, directory: string, endpoint: Connection): void {
-  writeRecord(`${directory}/${FILE}`, endpoint, {durable: false, work: runtime.store.work});
+/** Of a container that stays, or one that lives as long as its run and runs. */
+export function writeEndpoints(
+  runtime: Runtime,
+  directory: string,
+  connection: Connection,
+  live = false,
+): void {
+  const work = live ? undefined : runtime.store.work;
+  writeRecord(`${directory}/${FILE}`, connection, {durable: false, work});
 }
 
 /** Of one that lives as long as its run: its directory is made by the plan. */
-export function endpointRecordSteps(directory: string, endpoint: Connection | undefined): Step[] {
-  if (endpoint === undefined) return [];
-  const text = `${JSON.stringify(endpoint)}\n`;
+export function endpointRecordSteps(directory: string, connection: Connection | undefined): Step[] {
+  if (connection === undefined) return [];
+  const text = endpointsText(connection);
   return [
     {op: 'create', stage: 'record', at: HOST, s1: `${directory}/${FILE}`, s2: text, x: 0o600, record: true},
   ];
 }
 
-/** Nothing leads there any more. */
-export function disconnectSteps(endpoint: Connection | undefined): Step[] {
-  return endpoint === undefined ? [] : unpublishSteps(endpoint.ports, endpoint.bridge, endpoint.address);
+/** What is written down of it. */
+export function endpointsText(connection: Connection): string {
+  return `${JSON.stringify(connection)}\n`;
 }
 
-/** Its address is the next one's, as soon as it has ended. */
-export function releaseSteps(endpoint: Connection | undefined): Step[] {
-  if (endpoint === undefined) return [];
-  const {reservation, holder} = endpoint;
-  return [{op: 'unlink', stage: 'release the address', at: HOST, s1: reservation, s2: holder, record: true}];
+/** Nothing leads there any more. */
+export function disconnectSteps(connection: Connection | undefined): Step[] {
+  const target = connection && wayOut(connection.endpoints);
+  return target === undefined ? [] : unpublishSteps(connection?.ports ?? [], target);
+}
+
+/** Its addresses are the next one's, as soon as it has ended. */
+export function releaseSteps(runtime: Runtime, connection: Connection | undefined): Step[] {
+  return (connection?.endpoints ?? []).flatMap(endpoint => {
+    const named = runtime.networks.named(endpoint);
+    return [
+      ...removeNamesSteps(named),
+      ...named.addresses.map(
+        ({reservation, holder}): Step => ({
+          op: 'unlink',
+          stage: 'release the address',
+          at: HOST,
+          s1: reservation,
+          s2: holder,
+          record: true,
+        }),
+      ),
+    ];
+  });
+}
+
+/** All of them; again is fine. */
+export function releaseAll(runtime: Runtime, connection: Connection | undefined): void {
+  for (const endpoint of connection?.endpoints ?? []) runtime.networks.release(endpoint);
 }
 
 /** Those that it was told, and with `publishAll` the others that it listens on. */

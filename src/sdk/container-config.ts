@@ -14,6 +14,7 @@ import {parseVolumesFrom} from './parse-volumes-from.js';
 import type {
   BindMount,
   NetworkMode,
+  NetworkOptions,
   OfContainer,
   RestartPolicy,
   SeccompDocument,
@@ -82,6 +83,8 @@ export interface ContainerConfig extends Unchanged {
   readonly exposedPorts: readonly string[];
   /** Absent: none. */
   readonly ports?: NormalizedOptions['ports'];
+  /** In the order of its interfaces. Absent: none but the default bridge, if that is its `network`. */
+  readonly networks?: readonly NetworkAttachment[];
   /** `db:10.0.0.1` each. Absent: none. */
   readonly extraHosts?: readonly string[];
   /** Absent: as the host has it. */
@@ -125,6 +128,14 @@ type Unchanged = Pick<
 export type ResolvedSeccomp = 'default' | 'unconfined' | SeccompDocument;
 export type ResolvedOptions = Omit<NormalizedOptions, 'seccomp'> & {readonly seccomp: ResolvedSeccomp};
 
+/** A network that a container has a place on; what is absent was left to chance. */
+export interface NetworkAttachment extends Omit<NetworkOptions, 'network'> {
+  /** Its name. */
+  readonly network: string;
+  /** Of the network that was meant; absent for those that are always there. */
+  readonly networkId?: string;
+}
+
 export type ConfiguredMount = ConfiguredBind | TmpfsMount | ConfiguredVolume;
 /** `inherited` from another container. */
 export type ConfiguredBind = BindMount & {readonly inherited?: true};
@@ -151,6 +162,8 @@ export interface ContainerIdentity {
   /** The host's own name, which a container on the host's network keeps. */
   readonly hostHostname: string;
   readonly cgroupParent?: string | undefined;
+  /** What its networks are called; undefined: see `ContainerConfig.networks`. */
+  readonly attachments?: readonly NetworkAttachment[] | undefined;
   /** A fresh name for a volume without one: 64 hexadecimal digits. */
   readonly anonymousVolumeName: () => string;
   /** The host name of another container, whose network it shares. @throws `ERR_CONTAINER_NOT_FOUND` */
@@ -175,6 +188,7 @@ export function makeContainerConfig(
     now,
     hostHostname,
     cgroupParent,
+    attachments,
     anonymousVolumeName,
     hostnameOf,
     mountsOf,
@@ -249,6 +263,7 @@ export function makeContainerConfig(
     exposedPorts: mergeExposed(options, image.config),
     ...(options.ports.length > 0 && {ports: options.ports}),
     ...(options.publishAll && {publishAll: true}),
+    ...(attachments && {networks: attachments}),
     ...(options.extraHosts.length > 0 && {extraHosts: options.extraHosts}),
     ...(Object.values(options.dns).some(list => list.length > 0) && {dns: options.dns}),
     imageVolumes,

@@ -117,6 +117,7 @@ async function startSurroundings(runtime: Runtime, record: ContainerRecord): Pro
       started: [{op: 'pidFile', stage: 'record', at: HOST, s1: heldPath, x: 0o600, record: true}],
       teardown: [{op: 'unlink', stage: 'record', at: HOST, s1: heldPath}],
     },
+    networksDirectory: runtime.networks.liveDirectory,
     extraEnv: [],
   });
   const request = processRequest({plan: prepared.plan, encoded: encodePlan(prepared.plan)}, config, 'ignore');

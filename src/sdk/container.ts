@@ -1,37 +1,22 @@
 import type {Readable, Writable} from 'node:stream';
 import {setTimeout as sleep} from 'node:timers/promises';
-import {
-  encodePlan,
-  encodeSignal,
-  type MonitorEvent,
-  type StartedEvent,
-  signalProcess,
-} from '../binding/index.js';
-import {freeze, isPaused, thaw, thawNow} from '../cgroup/index.js';
+import {encodeSignal, type MonitorEvent, type StartedEvent, signalProcess} from '../binding/index.js';
+import {freeze, isGone, isPaused, thaw, thawNow} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
 import {containerNotFound, diffUpper} from '../store/index.js';
 import {Attachment, type AttachOptions} from './attachment.js';
 import {beginRun, describeRun, processRequest, startTransient, subjectOf} from './begin-run.js';
 import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-output.js';
+import {releaseMoved} from './change-networks.js';
 import {checkInteger, checkRecord} from './check-option.js';
-import {
-  connectNetwork,
-  disconnectSteps,
-  joinedFiles,
-  readEndpoint,
-  releaseSteps,
-  writeEndpoint,
-} from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import {
   type ContainerRecord,
   endRun,
   isWatched,
-  keptSteps,
   LOST,
   readExit,
   readPid,
-  removalSteps,
   writeExit,
 } from './container-files.js';
 import {containerLogs, type LogsOptions} from './container-logs.js';
@@ -60,7 +45,6 @@ import {nowNanoseconds} from './nanosecond-time.js';
 import {type Door, normalizeRunOptions} from './normalize-run-options.js';
 import {onAbort} from './on-abort.js';
 import {parseSignal} from './parse-signal.js';
-import {prepareStart} from './prepare-start.js';
 import {PreparedContainer} from './prepared-container.js';
 import type {LogEntry} from './read-log.js';
 import {anonymousVolumesOf, containerEvent, endEvents, removalEvents, startEvents} from './record-events.js';
@@ -69,11 +53,11 @@ import {renameContainer} from './rename-container.js';
 import type {RunOptions, StdinSource} from './run-options.js';
 import {Runtime} from './runtime.js';
 import {type DetachedStart, type DetachedStartOptions, startDetached} from './start-detached.js';
-import {isLauncherLoss, prepareProcess, type StartedProcess, startProcess} from './start-process.js';
+import {startKept} from './start-kept.js';
+import {prepareProcess, type StartedProcess} from './start-process.js';
 import {feedStdin} from './stdin-source.js';
 import {listProcesses, type ProcessList} from './top.js';
 import {updateContainer} from './update-container.js';
-import {volumeNames} from './use-volumes.js';
 import {type Readiness, untilHealthy, type WaitForOptions, waitFor} from './wait-for.js';
 import {pause, watchContainer} from './watch-container.js';
 import type {RuntimeEvent} from './watch-events.js';
@@ -363,42 +347,7 @@ export class Container implements AsyncDisposable {
     const config = await this.#toStart();
     refuseAttached(config);
     const source = stdin ?? (config.stdin === 'content' ? 'ignore' : config.stdin);
-    const places = runtime.placesOf(config);
-    endRun(places.directory);
-    await runtime.lookUpServers(volumeNames(config));
-    const endpoint = await connectNetwork(runtime, config, readEndpoint(places.directory));
-    if (endpoint !== undefined) writeEndpoint(runtime, places.directory, endpoint);
-    const steps = keptSteps(places);
-    const prepared = prepareStart(runtime.facts, {
-      config,
-      image: runtime.store.getImage(config.image.id),
-      baseLayer: runtime.baseLayer,
-      places,
-      transient: false,
-      volume: name => runtime.volume(name),
-      bookkeeping: {
-        ...steps,
-        teardown: [
-          ...disconnectSteps(endpoint),
-          ...releaseSteps(endpoint),
-          ...(config.autoRemove ? removalSteps(places, runtime.anonymousVolumes(config)) : steps.teardown),
-        ],
-      },
-      endpoint,
-      joined: joinedFiles(runtime, config),
-      extraEnv: runtime.extraEnv(config),
-    });
-    using shared = runtime.openShared(config);
-    const process = await startProcess(runtime.launcher(), {
-      ...processRequest({plan: prepared.plan, encoded: encodePlan(prepared.plan)}, config, source),
-      descriptors: shared.descriptors,
-      trace: explain,
-      signal,
-    }).catch(async error => {
-      if (isLauncherLoss(error)) await runtime.tidyLost(config);
-      else endRun(places.directory); // given up after its exec it left a pid, and nobody will write how it ended
-      throw error;
-    });
+    const {prepared, process} = await startKept(runtime, config, source, {signal, explain});
     runtime.tell(startEvents(config, {created: false}));
     const running = new RunningContainer(runtime, config, process, {
       announces: true,
@@ -576,8 +525,8 @@ export class Container implements AsyncDisposable {
       throw new CoracleError('ERR_CONTAINER_PAUSED', `Container ${record.id} is already paused`);
     if (status !== 'running') throw notRunning(record.id);
     await freeze(this.runtime.cgroupsOf(record)).catch(error => {
-      if (!isUp(this.#stateOf(record))) throw notRunning(record.id, error);
-      throw error;
+      // The run that was to stand has ended; the next one may have begun.
+      throw isGone(error) || !isUp(this.#stateOf(record)) ? notRunning(record.id, error) : error;
     });
     const {directory} = this.runtime.placesOf(record);
     using connection = isWatched(directory) ? await MonitorConnection.open(directory) : undefined;
@@ -588,9 +537,12 @@ export class Container implements AsyncDisposable {
   /** Lets them go on. @throws `ERR_CONTAINER_NOT_PAUSED`, `ERR_CONTAINER_NOT_FOUND` */
   async unpause(): Promise<void> {
     const record = this.runtime.readContainer(this.id);
-    if (this.#stateOf(record).status !== 'paused')
-      throw new CoracleError('ERR_CONTAINER_NOT_PAUSED', `Container ${record.id} is not paused`);
-    await thaw(this.runtime.cgroupsOf(record));
+    const notPaused = (cause?: unknown) =>
+      new CoracleError('ERR_CONTAINER_NOT_PAUSED', `Container ${record.id} is not paused`, {cause});
+    if (this.#stateOf(record).status !== 'paused') throw notPaused();
+    await thaw(this.runtime.cgroupsOf(record)).catch(error => {
+      throw isGone(error) ? notPaused(error) : error;
+    });
     this.#announce(record, 'unpause');
   }
 
@@ -692,17 +644,16 @@ export class Container implements AsyncDisposable {
 
   /** With its lock: nobody starts it meanwhile. @returns false when somebody has, just before */
   async #removeKept(config: ContainerRecord, volumes: boolean): Promise<boolean> {
-    return this.runtime.store.containers.withLock(this.id, async () => {
+    const removal = this.runtime.store.containers.withLock(this.id, async () => {
       if (isRunning(this.#stateOf(config))) return false;
-      try {
-        await this.runtime.settle(config);
-      } catch (error) {
-        // What was left to be done of its last run was to remove it.
-        if (config.autoRemove && (error as CoracleError).code === 'ERR_CONTAINER_NOT_FOUND') return true;
-        throw error;
-      }
+      await this.runtime.settle(config);
       await this.runtime.removeContainer(config, volumes);
       return true;
+    });
+    return removal.catch(error => {
+      // What was left to be done of its last run was to remove it: its monitor did that, or `settle`.
+      if (config.autoRemove && (error as CoracleError).code === 'ERR_CONTAINER_NOT_FOUND') return true;
+      throw error;
     });
   }
 
@@ -1002,6 +953,7 @@ export class RunningContainer extends Container {
     if (this.#transient) this.#tell(now => removalEvents(now, anonymousVolumesOf(now)));
     // Also then: whoever waits for the end of this run to start the next would wait for ever.
     if (!this.#transient) endRun(this.runtime.placesOf(record).directory);
+    if (record.networks !== undefined || record.network === 'bridge') releaseMoved(this.runtime, this.id);
   }
 
   async #watch(record: ContainerRecord, signal: AbortSignal | undefined): Promise<Exit> {

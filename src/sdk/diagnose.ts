@@ -2,6 +2,7 @@ import {readFileSync} from 'node:fs';
 import {release} from 'node:os';
 import {checkKernel, coreFile, requireCore} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
+import {describeDrop, type ForeignDrop, foreignDrops, waysPast} from '../network/index.js';
 import {capabilityMask, capabilityNames} from './capabilities.js';
 import type {HostFacts} from './host-facts.js';
 import {forbidden, NAMESPACES, readSysctl} from './namespace-switches.js';
@@ -18,7 +19,7 @@ export interface Check {
 }
 
 /** What this host can and cannot enforce, each with its remedy. Changes nothing. */
-export function diagnose(facts: HostFacts): readonly Check[] {
+export async function diagnose(facts: HostFacts): Promise<readonly Check[]> {
   return [
     kernel(),
     core(),
@@ -28,6 +29,7 @@ export function diagnose(facts: HostFacts): readonly Check[] {
     seccomp(),
     ...limits(facts),
     ulimits(facts),
+    ...(facts.isRoot ? [await firewall('forward'), await firewall('input')] : []),
   ];
 }
 
@@ -147,6 +149,40 @@ function ulimits({ulimitCeiling}: HostFacts): Check {
         remedy: 'start the program with CAP_SYS_RESOURCE',
       };
 }
+
+const CROSSING = {
+  forward: 'what containers send to other hosts, and what those send them,',
+  input: 'what containers send to this host, and what comes to a published port by IPv6,',
+};
+
+/** Rules of somebody else's, which ours cannot overrule. */
+async function firewall(hook: ForeignDrop['hook']): Promise<Check> {
+  const name = `firewall: ${hook}`;
+  try {
+    const drops = await foreignDrops(hook, ANY_BRIDGE);
+    if (drops.length === 0) return {name, status: 'yes', reason: `${CROSSING[hook]} passes`, remedy: ''};
+    const isDockers = drops.every(({family, chain}) => family === 'ip' && chain === 'FORWARD');
+    return {
+      name,
+      status: 'no',
+      reason: `${CROSSING[hook]} is dropped by ${drops.map(describeDrop).join(', ')}`,
+      remedy: isDockers
+        ? `"allow-forwarding": true in the configuration file, where dockerd runs; or ${waysPast(drops[0]!)}`
+        : drops.map(waysPast).join(' && '),
+    };
+  } catch (error) {
+    const {message} = error as Error;
+    return {
+      name,
+      status: 'no',
+      reason: message,
+      remedy: 'modprobe -a bridge veth nf_tables nft_masq nft_nat nft_fib_ipv4',
+    };
+  }
+}
+
+/** None that exists: rules for all of ours let it pass. */
+const ANY_BRIDGE = 'cor-';
 
 function tried(name: string, find: () => string): Check {
   try {

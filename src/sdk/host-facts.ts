@@ -72,15 +72,19 @@ export class HostFacts {
     return this.#resolvConf.text;
   }
 
-  /** /etc/hosts as Docker writes it for a container with an address or without any, or the host's own for its network. */
+  /** Index of an interface of the host, which a name server's address may be meant on; 0 when there is none. */
+  linkIndex(link: string): number {
+    return /^[^/]+$/.test(link) ? Number(readIfPresent(`/sys/class/net/${link}/ifindex`)) : 0;
+  }
+
+  /** /etc/hosts as Docker writes it for a container with these addresses, or the host's own for its network. */
   hosts(
     {network, hostname, domainname}: Pick<ContainerConfig, 'network' | 'hostname' | 'domainname'>,
-    address?: string,
+    addresses: readonly string[] = [],
   ): string {
     if (network === 'host') return readIfPresent('/etc/hosts');
-    if (address === undefined) return LOOPBACK_HOSTS;
     const names = domainname === '' ? hostname : `${hostname}.${domainname} ${hostname}`;
-    return `${LOOPBACK_HOSTS}${address}\t${names}\n`;
+    return LOOPBACK_HOSTS + addresses.map(address => `${address}\t${names}\n`).join('');
   }
 }
 

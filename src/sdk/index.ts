@@ -1,9 +1,19 @@
 export {makeRaw, type TerminalSize} from '../binding/index.js';
 export type {Limits} from '../cgroup/index.js';
+export {
+  type CreateNetworkOptions,
+  isPredefined,
+  networkHas,
+  networksOverlap,
+  parseIp,
+  parseNetwork,
+  type SubnetOptions,
+} from '../network/index.js';
 export {type Compression, checkArchive, compress, plainArchive} from '../store/index.js';
 export {Attachment, type AttachOptions} from './attachment.js';
 export {CAPABILITIES, type Capability, DOCKER_CAPABILITIES} from './capabilities.js';
 export type {OutputChunk} from './captured-output.js';
+export type {ConnectOptions} from './change-networks.js';
 export {type Configuration, type LogLevel, readConfigFile} from './config-file.js';
 export {
   type CallOptions,
@@ -56,6 +66,7 @@ export type {ContainerInspect} from './inspect-record.js';
 export type {UpdatableLimits, UpdateOptions} from './merge-update.js';
 export {checkNameServer, checkSearchDomain, parseExtraHost} from './name-resolution.js';
 export {Network} from './network.js';
+export {isMac, isOwnNetwork} from './normalize-networks.js';
 export {parseDevice, parseDeviceRate, parseDeviceWeight} from './parse-device.js';
 export {parseDuration} from './parse-duration.js';
 export {parseEnvFile} from './parse-env-file.js';
@@ -78,6 +89,7 @@ export {
   type PruneOptions,
   pruneContainers,
   pruneImages,
+  pruneNetworks,
   pruneVolumes,
   type VolumeUsage,
 } from './prune.js';
@@ -90,6 +102,7 @@ export type {
   LogOptions,
   Mount,
   NetworkMode,
+  NetworkOptions,
   PublishedPort,
   RestartPolicy,
   RunOptions,
@@ -101,6 +114,7 @@ export type {
 } from './run-options.js';
 export {Runtime, type RuntimeOptions} from './runtime.js';
 export {runtimeInfo, watching} from './runtime-info.js';
+export {splitCsv} from './split-csv.js';
 export type {ProcessList} from './top.js';
 export {VERSION} from './version.js';
 export {Volume, type VolumeOptions} from './volume.js';

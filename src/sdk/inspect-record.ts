@@ -4,7 +4,9 @@ import type {ConfiguredMount, ConfiguredVolume, ContainerConfig} from './contain
 import type {ContainerState} from './container-state.js';
 import {dockerExitCode, isUp} from './container-state.js';
 import {MASKED_PATHS, READONLY_PATHS} from './docker-defaults.js';
+import {orNull, sortedRecord} from './go-values.js';
 import type {Health} from './health-state.js';
+import {bindingsOf, networkSettings, type PortBinding} from './inspect-networks.js';
 
 /** What `inspect` tells besides the container's record and state. Paths are the host's. */
 export interface InspectFacts {
@@ -19,8 +21,8 @@ export interface InspectFacts {
   readonly volumeMountpoint: (name: string) => string;
   /** `private` when the container sees its own cgroup as the root of the tree. */
   readonly cgroupNamespace: 'host' | 'private';
-  /** Its place on a network, or the one it had. */
-  readonly endpoint?: Connection | undefined;
+  /** Its places on networks, or those that it had. */
+  readonly connection?: Connection | undefined;
   /** Of the commands that run in it beside its own. */
   readonly execIds: readonly string[];
   /** How often its policy has started it again since somebody did. */
@@ -78,7 +80,7 @@ export function inspectRecord(config: ContainerConfig, state: ContainerState, fa
     ...(facts.sizes && {SizeRw: facts.sizes.writable, SizeRootFs: facts.sizes.total}),
     Mounts: mountPoints(config.mounts, facts),
     Config: containerConfig(config),
-    NetworkSettings: networkSettings(config, isUp(state) ? facts.endpoint : undefined),
+    NetworkSettings: networkSettings(config, facts.connection, isUp(state)),
   };
 }
 
@@ -171,11 +173,6 @@ function hostConfig(config: ContainerConfig, facts: InspectFacts) {
   };
 }
 
-export interface PortBinding {
-  readonly HostIp: string;
-  readonly HostPort: string;
-}
-
 /** `HostConfig.PortBindings`: what was asked for. */
 function portBindings({ports = []}: ContainerConfig): Readonly<Record<string, readonly PortBinding[]>> {
   return bindingsOf(
@@ -186,31 +183,6 @@ function portBindings({ports = []}: ContainerConfig): Readonly<Record<string, re
         hostPort === 0 ? '' : hostPortEnd > hostPort ? `${hostPort}-${hostPortEnd}` : String(hostPort),
     })),
   );
-}
-
-/** `NetworkSettings.Ports`: what is exposed, and where it is published. */
-export function openPorts(
-  exposed: readonly string[],
-  {ports}: Connection,
-): Readonly<Record<string, readonly PortBinding[] | null>> {
-  const bound = bindingsOf(
-    ports.map(({containerPort, protocol, hostAddress, hostPort}) => ({
-      port: `${containerPort}/${protocol}`,
-      HostIp: hostAddress,
-      HostPort: String(hostPort),
-    })),
-  );
-  const only = exposed.filter(port => !(port in bound)).map(port => [port, null] as const);
-  return sortedRecord<readonly PortBinding[] | null>([...only, ...Object.entries(bound)]);
-}
-
-function bindingsOf(
-  list: readonly (PortBinding & {readonly port: string})[],
-): Readonly<Record<string, readonly PortBinding[]>> {
-  const found = new Map<string, PortBinding[]>();
-  for (const {port, HostIp, HostPort} of list)
-    found.set(port, [...(found.get(port) ?? []), {HostIp, HostPort}]);
-  return sortedRecord([...found]);
 }
 
 function resources({limits, devices, ulimits, cgroupParent}: ContainerConfig) {
@@ -426,61 +398,4 @@ function containerConfig(config: ContainerConfig) {
     ...(config.stopTimeoutMs !== null && {StopTimeout: Math.ceil(config.stopTimeoutMs / 1000)}),
     ...(config.shell !== null && {Shell: config.shell}),
   };
-}
-
-/** Without a network of its own all addresses are empty; the keys are there, since scripts read them. */
-function networkSettings({network, exposedPorts}: ContainerConfig, endpoint: Connection | undefined) {
-  const address = {
-    Gateway: endpoint?.gateway ?? '',
-    IPAddress: endpoint?.address ?? '',
-    IPPrefixLen: endpoint?.prefixLength ?? 0,
-    IPv6Gateway: '',
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
-    MacAddress: endpoint?.mac ?? '',
-  };
-  return {
-    Bridge: '',
-    SandboxID: '',
-    HairpinMode: false,
-    LinkLocalIPv6Address: '',
-    LinkLocalIPv6PrefixLen: 0,
-    Ports: endpoint === undefined ? {} : openPorts(exposedPorts, endpoint),
-    SandboxKey: '',
-    SecondaryIPAddresses: null as readonly unknown[] | null,
-    SecondaryIPv6Addresses: null as readonly unknown[] | null,
-    EndpointID: endpoint?.endpointId ?? '',
-    Gateway: address.Gateway,
-    GlobalIPv6Address: '',
-    GlobalIPv6PrefixLen: 0,
-    IPAddress: address.IPAddress,
-    IPPrefixLen: address.IPPrefixLen,
-    IPv6Gateway: '',
-    MacAddress: address.MacAddress,
-    Networks: network.startsWith('container:')
-      ? {}
-      : {
-          [network as string]: {
-            IPAMConfig: null as Readonly<Record<string, string>> | null,
-            Links: null as readonly string[] | null,
-            Aliases: null as readonly string[] | null,
-            NetworkID: endpoint?.networkId ?? '',
-            EndpointID: endpoint?.endpointId ?? '',
-            ...address,
-            DriverOpts: null as Readonly<Record<string, string>> | null,
-          },
-        },
-  };
-}
-
-/** A nil slice in Go is `null` in JSON: Docker's empty lists are a mixture of both, and tools test for it. */
-function orNull<Item>(list: readonly Item[]): readonly Item[] | null {
-  return list.length > 0 ? list : null;
-}
-
-/** Go writes maps in the order of their keys, compared as bytes. */
-function sortedRecord<Value>(
-  entries: readonly (readonly [string, Value])[],
-): Readonly<Record<string, Value>> {
-  return Object.fromEntries(entries.toSorted(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))));
 }

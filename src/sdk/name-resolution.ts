@@ -50,11 +50,7 @@ export function extraHostLines(extraHosts: readonly string[], gateway: string): 
 
 /** Of the host's resolv.conf what is not said otherwise. moby, libnetwork/resolvconf: Build */
 export function resolvConfWith(text: string, {servers, search, options}: NameResolution): string {
-  const ofHost = (keyword: string) =>
-    text.split('\n').flatMap(line => {
-      const [first, ...rest] = line.trim().split(/\s+/);
-      return first === keyword ? [rest] : [];
-    });
+  const ofHost = (keyword: string) => valuesOf(text, keyword);
   const domains = search.length > 0 ? search.map(domain => domain.trim()) : (ofHost('search').at(-1) ?? []);
   const nameServers = servers.length > 0 ? servers : ofHost('nameserver').map(([server = '']) => server);
   const settings = options.length > 0 ? options : (ofHost('options').at(-1) ?? []);
@@ -64,4 +60,12 @@ export function resolvConfWith(text: string, {servers, search, options}: NameRes
     ...(settings.length > 0 ? [`options ${settings.join(' ')}`] : []),
     '',
   ].join('\n');
+}
+
+/** What the lines of a resolv.conf say that begin with a keyword. */
+export function valuesOf(text: string, keyword: string): string[][] {
+  return text.split('\n').flatMap(line => {
+    const [first, ...rest] = line.trim().split(/\s+/);
+    return first === keyword ? [rest] : [];
+  });
 }

@@ -9,11 +9,13 @@ import {DEFAULT_SHM_BYTES} from './docker-defaults.js';
 import {envKey} from './env-key.js';
 import type {LogConfig} from './log-config.js';
 import {type NameResolution, parseExtraHost} from './name-resolution.js';
+import {normalizeNetworks, refuseNetworks} from './normalize-networks.js';
 import {parseExpose} from './parse-port.js';
 import type {
   Device,
   Mount,
   NetworkMode,
+  NetworkOptions,
   OutputTarget,
   PublishedPort,
   RestartPolicy,
@@ -67,6 +69,8 @@ export interface NormalizedOptions {
   readonly oomScoreAdj: number;
   readonly sysctls: Readonly<Record<string, string>>;
   readonly network: NetworkMode;
+  /** Undefined: `network` alone, if that is one of those that are always there. */
+  readonly networks: readonly NetworkOptions[] | undefined;
   readonly ports: readonly Required<PublishedPort>[];
   /** `80/tcp` each. */
   readonly expose: readonly string[];
@@ -152,7 +156,7 @@ export function normalizeRunOptions(
     userNamespace: options.userNamespace ?? 'host',
     oomScoreAdj: options.oomScoreAdj ?? 0,
     sysctls: options.sysctls ?? {},
-    network: options.network ?? (options.ports?.length || options.publishAll ? 'bridge' : 'none'),
+    ...normalizeNetworks(options),
     ports: (options.ports ?? []).map(normalizePort),
     expose: (options.expose ?? []).flatMap(parseExpose),
     publishAll: options.publishAll ?? false,
@@ -205,6 +209,7 @@ function refuseContradictions(options: NormalizedOptions, verb: 'run' | 'create'
   for (const name of Object.keys(sysctls)) checkSysctl(name, options);
   refuseSharedContradictions(options);
   refuseJoinedNetwork(options);
+  refuseNetworks(options);
   if (verb === 'create' && stdin !== 'ignore' && stdin !== 'pipe') {
     throw invalidOption(
       'stdin',

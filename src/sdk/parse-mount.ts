@@ -1,6 +1,7 @@
 import {CoracleError} from '../errors.js';
 import {parseSize} from './parse-size.js';
 import type {Mount, Propagation} from './run-options.js';
+import {splitCsv} from './split-csv.js';
 
 /** The fields of one `--mount`, by the names that the docker client takes; several names may mean the same. */
 interface Fields {
@@ -156,18 +157,6 @@ function mode(key: string, value: string): number {
   return /^[0-7]{1,5}$/.test(value)
     ? Number.parseInt(value, 8)
     : refuse(`invalid value for ${key}: ${value}`);
-}
-
-/** One line of RFC 4180: a field with commas stands in double quotes, a double quote in it is doubled. */
-function splitCsv(line: string): string[] {
-  const fields: string[] = [];
-  const pattern = /(?:"((?:[^"]|"")*)"|([^,"]*))(,|$)/gy;
-  for (;;) {
-    const match = pattern.exec(line);
-    if (match === null) return refuse('parse error: bare " in non-quoted field');
-    fields.push(match[1] === undefined ? match[2]! : match[1].replaceAll('""', '"'));
-    if (match[3] === '') return fields;
-  }
 }
 
 function refuseAsDaemon(type: string, what: string): never {

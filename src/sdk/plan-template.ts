@@ -22,6 +22,20 @@ export interface StartIdentity {
   readonly places: LivePlaces;
   /** The text of `config.json`, or of `waiting.json`. */
   readonly record: string;
+  /** Of one on the default bridge. */
+  readonly place?: NetworkPlace | undefined;
+}
+
+/** What its place on the bridge says in a plan. */
+export interface NetworkPlace {
+  /** As messages to the kernel have it: the container's address; part of its MAC address as well. */
+  readonly address: Uint8Array;
+  /** Index of the near end of its veth. */
+  readonly linkIndex: Uint8Array;
+  /** How often they occur in such messages. */
+  readonly addresses: number;
+  /** Whole texts of steps. */
+  readonly texts: readonly string[];
 }
 
 export interface PlanTemplate {
@@ -34,18 +48,31 @@ export interface PlanTemplate {
   readonly otherNameSteps: readonly number[];
   /** -1: the plan writes none. */
   readonly recordStep: number;
+  /** Of one on a bridge: where its address and its link's index stand, and steps with one of its texts. */
+  readonly place?: {
+    readonly addresses: readonly number[];
+    readonly linkIndexes: readonly number[];
+    readonly texts: readonly {readonly step: number; readonly field: number; readonly text: number}[];
+  };
 }
 
 const SHORT_ID = 12; // digits, as Docker's
 
-/** Finds the places to replace in a plan that was made for this identity. */
-export function makeTemplate(plan: Plan, encoded: Buffer, {places}: StartIdentity): PlanTemplate {
+/** Finds the places to replace in a plan that was made for this identity. Undefined: they are not certain. */
+export function makeTemplate(
+  plan: Plan,
+  encoded: Buffer,
+  {places, place}: StartIdentity,
+): PlanTemplate | undefined {
   const steps = PHASES.flatMap((phase: Phase): readonly Step[] => plan[phase]);
   const {id} = places;
   const ids = placesOf(encoded, id);
   const within = new Set(ids);
+  const onBridge = place && placeIn(steps, encoded, place);
+  if (place !== undefined && onBridge === undefined) return undefined;
   return {
     encoded,
+    ...(onBridge && {place: onBridge}),
     ids,
     shortIds: placesOf(encoded, id.slice(0, SHORT_ID)).filter(at => !within.has(at)),
     nameSteps: indexesOf(steps, step => step.s1 === places.name),
@@ -58,11 +85,32 @@ export function makeTemplate(plan: Plan, encoded: Buffer, {places}: StartIdentit
   };
 }
 
+/** Numbers could stand anywhere by chance: only messages are looked at, and they must have as many as was said. */
+function placeIn(steps: readonly Step[], encoded: Buffer, place: NetworkPlace): PlanTemplate['place'] {
+  const strings = encoded.readUInt32LE(STEP_LAYOUT.stringsOffset);
+  const messages = steps.flatMap(({op}, index) => {
+    if (op !== 'netlink' && op !== 'forward') return [];
+    const at = STEP_LAYOUT.firstStep + index * STEP_LAYOUT.bytes + STEP_LAYOUT.s1;
+    const begin = strings + encoded.readUInt32LE(at);
+    return [{begin, bytes: encoded.subarray(begin, begin + encoded.readUInt32LE(at + 4))}];
+  });
+  const find = (number: Uint8Array) =>
+    messages.flatMap(({begin, bytes}) => placesOf(bytes, number).map(at => begin + at));
+  const [addresses, linkIndexes] = [find(place.address), find(place.linkIndex)];
+  if (addresses.length !== place.addresses || linkIndexes.length !== 1) return undefined;
+  const texts = place.texts.flatMap((text, number) => [
+    ...indexesOf(steps, ({s1}) => s1 === text).map(step => ({step, field: STEP_LAYOUT.s1, text: number})),
+    ...indexesOf(steps, ({s2}) => s2 === text).map(step => ({step, field: STEP_LAYOUT.s2, text: number})),
+  ]);
+  return {addresses, linkIndexes, texts};
+}
+
 /** The encoded plan of another start of the kind. */
-export function fillTemplate(template: PlanTemplate, {places, record}: StartIdentity): Buffer {
+export function fillTemplate(template: PlanTemplate, {places, record, place}: StartIdentity): Buffer {
   const {encoded, ids, shortIds, nameSteps, otherNameSteps, recordStep} = template;
   const {id, name, otherName} = places;
-  const added = Buffer.from(`${name}\0${otherName}\0${record}\0`);
+  const texts = place?.texts ?? [];
+  const added = Buffer.from(`${[name, otherName, record, ...texts].join('\0')}\0`);
   const filled = Buffer.allocUnsafe(encoded.length + added.length);
   encoded.copy(filled);
   added.copy(filled, encoded.length);
@@ -73,10 +121,21 @@ export function fillTemplate(template: PlanTemplate, {places, record}: StartIden
   const nameAt = encoded.length - filled.readUInt32LE(STEP_LAYOUT.stringsOffset);
   const otherAt = nameAt + nameLength + 1;
   const recordAt = otherAt + otherLength + 1;
-  const recordLength = added.length - (recordAt - nameAt) - 1;
+  const recordLength = Buffer.byteLength(record);
   for (const index of nameSteps) setText(filled, index, STEP_LAYOUT.s1, nameAt, nameLength);
   for (const index of otherNameSteps) setText(filled, index, STEP_LAYOUT.s1, otherAt, otherLength);
   if (recordStep !== -1) setText(filled, recordStep, STEP_LAYOUT.s2, recordAt, recordLength);
+  if (template.place !== undefined && place !== undefined) {
+    for (const at of template.place.addresses) filled.set(place.address, at);
+    for (const at of template.place.linkIndexes) filled.set(place.linkIndex, at);
+    let textAt = recordAt + recordLength + 1;
+    for (const [number, text] of texts.entries()) {
+      const length = Buffer.byteLength(text);
+      for (const each of template.place.texts)
+        if (each.text === number) setText(filled, each.step, each.field, textAt, length);
+      textAt += length + 1;
+    }
+  }
   filled.writeUInt32LE(filled.length, STEP_LAYOUT.sizeOffset);
   return filled;
 }
@@ -141,7 +200,7 @@ type PlanTemplateWithWarnings = PlanTemplate & {readonly warnings: readonly stri
 /** Remembers the templates of the last kinds; a program starts few. */
 export class PlanTemplates {
   static readonly #MOST = 32;
-  readonly #templates = new Map<string, () => PlanTemplateWithWarnings>();
+  readonly #templates = new Map<string, () => PlanTemplateWithWarnings | undefined>();
 
   find(kind: string): PlanTemplateWithWarnings | undefined {
     return this.#templates.get(kind)?.();
@@ -154,7 +213,10 @@ export class PlanTemplates {
     // Made for the second start of its kind: the first of a process is its slowest, and often its only one.
     let made: PlanTemplateWithWarnings | undefined;
     this.#templates.set(kind, () => {
-      made ??= {...makeTemplate(plan, encoded, identity), warnings};
+      if (made === undefined) {
+        const template = makeTemplate(plan, encoded, identity);
+        made = template && {...template, warnings};
+      }
       return made;
     });
     return encoded;
@@ -167,7 +229,7 @@ function setText(bytes: Buffer, step: number, field: number, offset: number, len
   bytes.writeUInt32LE(length, at + 4);
 }
 
-function placesOf(bytes: Buffer, text: string): number[] {
+function placesOf(bytes: Buffer, text: string | Uint8Array): number[] {
   const found: number[] = [];
   for (let at = bytes.indexOf(text, 0, 'latin1'); at !== -1; at = bytes.indexOf(text, at + 1, 'latin1'))
     found.push(at);

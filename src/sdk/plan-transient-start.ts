@@ -17,6 +17,7 @@ import {
   waitingRecord,
   waitingSteps,
 } from './container-files.js';
+import {kindOfPlace, networkPlace} from './network-place.js';
 import {fillTemplate, hasTemplate, kindOfBase, kindOfStart} from './plan-template.js';
 import {type PreparedStart, prepareStart, type StartPart} from './prepare-start.js';
 import type {Runtime} from './runtime.js';
@@ -55,10 +56,14 @@ export function planTransientStart(
 }
 
 /** All that comes before the program: see `compileInParts`. Its record says no more than what removing it takes. */
-export function planBase(runtime: Runtime, subject: StartSubject): PlannedStart {
+export function planBase(
+  runtime: Runtime,
+  subject: StartSubject,
+  endpoint: Connection | undefined,
+): PlannedStart {
   const record = {...subject.config, owner: runtime.owner()};
   const kind = `base ${kindOfBase(subject.surroundings, record.owner, runtime.facts)}`;
-  return plan(runtime, subject, record, {part: 'base', waits: 'before the program', kind});
+  return plan(runtime, subject, record, {part: 'base', waits: 'before the program', kind, endpoint});
 }
 
 /** The program, for surroundings that wait. */
@@ -89,12 +94,14 @@ function plan(
   const text = part === 'base' ? JSON.stringify(waitingRecord(record)) : recordText(record, shared);
   const bookkeeping = (): Bookkeeping => {
     if (part === 'rest') return {host: [], started: [], teardown: []};
-    if (part === 'base') return waitingSteps(places, text);
-    const steps = transientSteps(places, text, runtime.anonymousVolumes(record));
+    const steps =
+      part === 'base'
+        ? waitingSteps(places, text)
+        : transientSteps(places, text, runtime.anonymousVolumes(record));
     return {
       ...steps,
       host: [...steps.host, ...endpointRecordSteps(places.directory, endpoint)],
-      teardown: [...disconnectSteps(endpoint), ...releaseSteps(endpoint), ...steps.teardown],
+      teardown: [...disconnectSteps(endpoint), ...releaseSteps(runtime, endpoint), ...steps.teardown],
     };
   };
   const prepare = () =>
@@ -111,21 +118,24 @@ function plan(
         bookkeeping: bookkeeping(),
         extraEnv,
         endpoint,
+        networksDirectory: runtime.networks.liveDirectory,
         joined: joinedFiles(runtime, record),
       },
       part,
     );
   // A volume that is to be mounted is mounted for a user of this id.
-  const isPlain = endpoint === undefined && !runtime.mountsVolumes(record);
+  const place = endpoint && networkPlace(record, runtime.facts, endpoint);
+  const isPlain = (endpoint === undefined || place !== undefined) && !runtime.mountsVolumes(record);
   if (extraEnv.length > 0 || !isPlain || !hasTemplate(record)) {
     const prepared = prepare();
     return {...prepared, record, text, shared, encoded: encodePlan(prepared.plan)};
   }
-  const identity = {places, record: text};
-  const template = runtime.templates.find(kind);
+  const identity = {places, record: text, place};
+  const whole = endpoint === undefined ? kind : `${kind}\n${kindOfPlace(endpoint)}`;
+  const template = runtime.templates.find(whole);
   if (template === undefined) {
     const prepared = prepare();
-    const encoded = runtime.templates.add(kind, prepared.plan, identity, prepared.warnings);
+    const encoded = runtime.templates.add(whole, prepared.plan, identity, prepared.warnings);
     return {...prepared, record, text, shared, encoded};
   }
   runtime.facts.cgroups.refuseFrozen(record.cgroupParent);

@@ -7,6 +7,7 @@
  */
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {StoredImage} from '../store/index.js';
+import {type Connection, connectNetwork, releaseAll} from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import {writeExpected} from './container-files.js';
 import {formatNanoseconds, nowNanoseconds} from './nanosecond-time.js';
@@ -134,8 +135,10 @@ export class Pool {
     const another = {...subject, config: this.#identify(subject.config)};
     let process: WaitingProcess | undefined;
     let base: PlannedStart | undefined;
+    let endpoint: Connection | undefined;
     try {
-      const planned = planBase(runtime, another);
+      endpoint = await connectNetwork(runtime, another.config);
+      const planned = planBase(runtime, another, endpoint);
       base = planned;
       const whenLost = () => this.#tidyLost(planned);
       process = await prepareWaiting(runtime.launcher(), base.encoded, START_DEADLINE_MS, whenLost);
@@ -146,6 +149,7 @@ export class Pool {
     } catch (error) {
       if (process !== undefined) discard(process);
       else if (base !== undefined && isLauncherLoss(error)) this.#tidyLost(base);
+      if (process === undefined) releaseAll(runtime, endpoint);
       return undefined;
     }
   }
@@ -169,14 +173,30 @@ export function withIdentity(config: ContainerConfig, id: string, name: string):
 
 /** Nothing of the host's that somebody might want back meanwhile, and no user namespace: its maps take another way. */
 function canWait(config: ContainerConfig, {facts}: Runtime): boolean {
-  const {mounts, devices, privileged, init, userNamespace, network, image, extraHosts, dns} = config;
+  const {
+    mounts,
+    devices,
+    privileged,
+    init,
+    userNamespace,
+    network,
+    networks,
+    ports,
+    publishAll,
+    image,
+    extraHosts,
+    dns,
+  } = config;
   return (
     facts.isRoot &&
     !privileged &&
     !init &&
     devices.length === 0 &&
     userNamespace === 'host' &&
-    network === 'none' &&
+    // On a network of one's own others would find it by name before it is there.
+    (network === 'none' || (network === 'bridge' && networks === undefined)) &&
+    ports === undefined && // nobody else could have them meanwhile
+    !publishAll &&
     extraHosts === undefined &&
     dns === undefined &&
     isolatesAll(config) &&

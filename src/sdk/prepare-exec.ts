@@ -18,6 +18,7 @@ import {
   readFileBelow,
   SlotAllocator,
 } from '../binding/index.js';
+import {releaseFile} from '../cgroup/index.js';
 import {capabilityNames, resolveCapabilities} from './capabilities.js';
 import {compileExec} from './compile-exec.js';
 import {processEnv, withHome} from './container-config.js';
@@ -83,6 +84,7 @@ export async function prepareExec(
         terminal: request.terminal,
         detached: request.detached,
         bookkeeping: execSteps(directory, id),
+        release: releaseFile(cgroups),
       },
       slots,
     );

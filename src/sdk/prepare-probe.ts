@@ -10,6 +10,7 @@ import {
   encodeHealthOrders,
   encodePlan,
   SlotAllocator,
+  withOrders,
 } from '../binding/index.js';
 import {type CgroupSteps, pauseFile} from '../cgroup/index.js';
 import type {StoredImage} from '../store/index.js';
@@ -61,12 +62,31 @@ export function prepareProbe(
     },
     slots,
   );
-  const orders = encodeHealthOrders({
-    ...healthTimes(config.healthcheck),
+  return encodePlan(plan, ordersOf(config, config.healthcheck, argv, cgroups));
+}
+
+/** The same for a container that was renamed: its events name it. Undefined without a health check. */
+export function renamedProbe(
+  present: Uint8Array,
+  config: ContainerConfig,
+  cgroups: CgroupSteps['directories'],
+): Buffer | undefined {
+  const argv = probeCommand(config);
+  if (argv === undefined || config.healthcheck === null) return undefined;
+  return withOrders(present, ordersOf(config, config.healthcheck, argv, cgroups));
+}
+
+function ordersOf(
+  config: ContainerConfig,
+  healthcheck: NonNullable<ContainerConfig['healthcheck']>,
+  argv: readonly [string, ...string[]],
+  cgroups: CgroupSteps['directories'],
+): Buffer {
+  return encodeHealthOrders({
+    ...healthTimes(healthcheck),
     pauseFile: pauseFile(cgroups) ?? '',
     ...probeEventsToCome(config, argv),
   });
-  return encodePlan(plan, orders);
 }
 
 /** Those that its start makes or joins, and does not leave to the host. */

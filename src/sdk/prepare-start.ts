@@ -4,6 +4,7 @@ import {join} from 'node:path';
 import {coreFile, type Plan, SlotAllocator} from '../binding/index.js';
 import {type CgroupSteps, DEFAULT_DEVICE_RULES, type DeviceRule} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
+import {wayOut} from '../network/index.js';
 import type {StoredImage, VolumeFileSystem} from '../store/index.js';
 import {capabilityNames, resolveCapabilities} from './capabilities.js';
 import {checkPrivileges} from './check-privileges.js';
@@ -15,15 +16,16 @@ import {
   INIT_PATH,
   type PlanInput,
 } from './compile-plan.js';
-import type {Connection, JoinedFiles} from './connect-network.js';
+import {type Connection, type JoinedFiles, networkWarnings} from './connect-network.js';
 import {type ContainerConfig, processEnv, withHome} from './container-config.js';
 import type {Bookkeeping, ContainerPlaces} from './container-files.js';
 import {NETWORK_SYSCTLS, READONLY_PATHS} from './docker-defaults.js';
 import type {HostFacts} from './host-facts.js';
 import {extraHostLines, resolvConfWith} from './name-resolution.js';
+import {ownNamesDirectory, ownNetwork, usesResolver} from './own-names.js';
 import type {BoundSource} from './plan-mounts.js';
 import {type MountableVolume, mountVolumeSteps, unmountVolumeSteps} from './plan-volumes.js';
-import {reachableServers} from './resolv-conf.js';
+import {reachableServers, resolverConf} from './resolv-conf.js';
 import {resolveUser} from './resolve-user.js';
 import type {IdRange} from './run-options.js';
 import {seccompFilter} from './seccomp-program.js';
@@ -45,8 +47,10 @@ export interface StartRequest {
   /** @throws `ERR_VOLUME_NOT_FOUND` */
   readonly volume: (name: string) => StartVolume;
   readonly bookkeeping: Bookkeeping;
-  /** Its place on a network. */
+  /** Its places on networks. */
   readonly endpoint?: Connection | undefined;
+  /** Where the names of networks are. */
+  readonly networksDirectory: string;
   /** Of the container whose network it shares. */
   readonly joined?: JoinedFiles | undefined;
   /** @default 'never' */
@@ -126,12 +130,16 @@ export function prepareStart(
     networkSysctls: rootless || config.userNamespace !== 'host' ? SINGLE_ID_SYSCTLS : NETWORK_SYSCTLS,
     devices,
     hosts: request.joined?.hosts ?? hostsFile(config, facts, request.endpoint),
-    resolvConf: request.joined?.resolvConf ?? resolvConf(config, facts, request.endpoint),
+    ...nameService(request, facts),
     endpoint: request.endpoint,
     bookkeeping: withVolumes(request, slots),
   };
   const plan = part === 'whole' ? compilePlan(input, slots) : compileInParts(input, slots)[part];
-  return {plan, warnings: cgroup.warnings, cgroups: cgroup.directories};
+  return {
+    plan,
+    warnings: [...cgroup.warnings, ...networkWarnings(request.endpoint)],
+    cgroups: cgroup.directories,
+  };
 }
 
 /** Volumes are there before what needs them, and are let go when nothing of the container runs any more. */
@@ -154,16 +162,43 @@ function withVolumes({config, volume, bookkeeping}: StartRequest, slots: SlotAll
   };
 }
 
-function hostsFile(config: ContainerConfig, facts: HostFacts, endpoint: Connection | undefined): string {
-  const text = facts.hosts(config, endpoint?.address);
+/** What stands in /etc/hosts. */
+export function hostsFile(
+  config: ContainerConfig,
+  facts: HostFacts,
+  endpoint: Connection | undefined,
+): string {
+  const endpoints = endpoint?.endpoints ?? [];
+  const addresses = endpoints.flatMap(({ipv4, ipv6}) => [ipv4.address, ...(ipv6 ? [ipv6.address] : [])]);
+  const text = facts.hosts(config, addresses);
   const {extraHosts = []} = config;
-  return extraHosts.length === 0 ? text : text + extraHostLines(extraHosts, endpoint?.gateway ?? '127.0.0.1');
+  const gateway = (wayOut(endpoints) ?? endpoints[0])?.ipv4.gateway ?? '127.0.0.1';
+  return extraHosts.length === 0 ? text : text + extraHostLines(extraHosts, gateway);
 }
 
-function resolvConf({dns}: ContainerConfig, facts: HostFacts, endpoint: Connection | undefined): string {
+/** By its own resolver on a network of somebody's own, else by what the host has. */
+function nameService(
+  {config, endpoint, joined, places, networksDirectory}: StartRequest,
+  facts: HostFacts,
+): Pick<PlanInput, 'resolvConf' | 'resolver'> {
+  if (joined !== undefined) return {resolvConf: joined.resolvConf, resolver: undefined};
+  const {dns} = config;
+  if (endpoint !== undefined && usesResolver(endpoint.endpoints)) {
+    const {text, ...asked} = resolverConf(facts.resolvConf, dns, link => facts.linkIndex(link));
+    return {
+      resolvConf: text,
+      resolver: {
+        ...asked,
+        networks: networksDirectory,
+        own: ownNamesDirectory(places.directory),
+        on: endpoint.endpoints.map(({network, internal}) => ownNetwork(config, network, internal)),
+      },
+    };
+  }
   const text = dns === undefined ? facts.resolvConf : resolvConfWith(facts.resolvConf, dns);
   const said = dns !== undefined && dns.servers.length > 0;
-  return endpoint === undefined || said ? text : reachableServers(text);
+  const resolvConf = endpoint === undefined || said ? text : reachableServers(text);
+  return {resolvConf, resolver: undefined};
 }
 
 export function idMaps({userNamespace}: ContainerConfig, rootless: boolean): IdMaps | undefined {

@@ -1,7 +1,8 @@
 /** Removes what nobody uses: `docker container prune` and its like. */
 import type {CoracleError} from '../errors.js';
+import {isPredefined} from '../network/index.js';
 import type {InRuntime} from './image.js';
-import {imageDeleted, imageEvent, pruneEvent, volumeEvent} from './record-events.js';
+import {imageDeleted, imageEvent, networkEvent, pruneEvent, volumeEvent} from './record-events.js';
 import {Runtime} from './runtime.js';
 import {treeSize} from './tree-size.js';
 import {removeVolume} from './use-volumes.js';
@@ -51,6 +52,34 @@ export async function pruneContainers(
   }
   runtime.tell([pruneEvent('container', reclaimedBytes)]);
   return {deleted, reclaimedBytes};
+}
+
+/** Networks of one's own that no container is on now; names. */
+export async function pruneNetworks(
+  options: PruneOptions = {},
+  in_: InRuntime = {},
+): Promise<Pick<Pruned<string>, 'deleted'>> {
+  const runtime = in_.runtime ?? (await Runtime.default());
+  const deleted: string[] = [];
+  for (const network of await runtime.networks.records.list()) {
+    const {name, created, labels = {}} = network;
+    if (isPredefined(name) || !fits(options, Date.parse(created), labels)) continue;
+    const isGone = await runtime.networks
+      .remove(network, id => runtime.mayRun(id))
+      .then(
+        () => true,
+        error => {
+          if (!['ERR_NETWORK_IN_USE', 'ERR_NETWORK_NOT_FOUND'].includes((error as CoracleError).code))
+            throw error;
+          return false;
+        },
+      );
+    if (!isGone) continue;
+    deleted.push(name);
+    runtime.tell([networkEvent(network, 'destroy')]);
+  }
+  runtime.tell([pruneEvent('network', 0)]);
+  return {deleted};
 }
 
 export type PrunedImage = {readonly untagged: string} | {readonly deleted: string};

@@ -1,6 +1,7 @@
 /** What the SDK does to the objects of a store, told to whoever watches: Docker's types, actions and attributes. */
 import type {HealthOrders, Orders} from '../binding/index.js';
 import type {ExitFacts} from '../cgroup/index.js';
+import type {NetworkRecord} from '../network/index.js';
 import {
   encodeEventToCome,
   JOURNAL_BYTES,
@@ -138,6 +139,14 @@ export function volumeEvent(name: string, action: 'create' | 'destroy'): Journal
   return event('volume', action, name, {driver: 'local'});
 }
 
+export function networkEvent(
+  {id, name, driver}: Pick<NetworkRecord, 'id' | 'name' | 'driver'>,
+  action: 'create' | 'destroy' | 'connect' | 'disconnect',
+  container?: string,
+): JournalEvent {
+  return event('network', action, id, {...(container !== undefined && {container}), name, type: driver});
+}
+
 /** @param name what Docker calls it here: its new name for `tag`, its id for everything else */
 export function imageEvent(
   {id, config}: Pick<StoredImage, 'id' | 'config'>,
@@ -152,7 +161,10 @@ export function imageDeleted(id: string): JournalEvent {
   return event('image', 'delete', id, {name: id});
 }
 
-export function pruneEvent(type: 'container' | 'image' | 'volume', reclaimedBytes: number): JournalEvent {
+export function pruneEvent(
+  type: 'container' | 'image' | 'network' | 'volume',
+  reclaimedBytes: number,
+): JournalEvent {
   return event(type, 'prune', '', {reclaimed: String(reclaimedBytes)});
 }
 

@@ -21,9 +21,10 @@ export function planFor(runtime: Runtime, record: ContainerRecord, monitor: Moni
   return encodePlan(plan, encodedOrders(runtime, record));
 }
 
-/** For one that has another name: that is in its events, and for one that removes itself in a step of its teardown. */
+/** For one that has another name: that is in its events, and for one that removes itself, or is found by it on a network, in a step of its teardown. */
 export function planWithName(runtime: Runtime, record: ContainerRecord, monitor: MonitorConnection): Buffer {
-  if (record.autoRemove && monitor.reloadsTeardown) return planFor(runtime, record, monitor);
+  const hasNames = record.networks?.some(({networkId}) => networkId !== undefined) ?? false;
+  if ((record.autoRemove || hasNames) && monitor.reloadsTeardown) return planFor(runtime, record, monitor);
   const present = readFileSync(`${runtime.placesOf(record).directory}/plan.bin`);
   return withOrders(present, encodedOrders(runtime, record));
 }

@@ -5,7 +5,25 @@ import type {Limits} from '../cgroup/index.js';
  * contradictions and misspelt keys with `ERR_INVALID_OPTION` before anything happens on the host. Names and meanings
  * follow Docker's; the flag of the command line stands at the end of each comment. Units are in the names.
  */
-export type NetworkMode = 'none' | 'host' | 'bridge' | OfContainer;
+export type NetworkMode = 'none' | 'host' | 'bridge' | OfContainer | NetworkName;
+/** Of a network of one's own: its name, its id or the beginning of that. */
+export type NetworkName = string & Record<never, never>;
+
+/** A network that a container is on, and what it is there. */
+export interface NetworkOptions {
+  /** Name, id or the beginning of that. */
+  readonly network: string;
+  /** Further names by which others on the network find it. @default [] `--network-alias` */
+  readonly aliases?: readonly string[];
+  /** Of a subnet that was given to the network. @default one that is free `--ip` */
+  readonly ipv4Address?: string;
+  /** @default one that is free, if the network has IPv6 `--ip6` */
+  readonly ipv6Address?: string;
+  /** `02:42:0a:05:00:09`. @default made of the address `--mac-address` */
+  readonly macAddress?: string;
+  /** Taken and told; no driver here has any. @default {} */
+  readonly driverOptions?: Readonly<Record<string, string>>;
+}
 
 /** A port of the host that leads to one of the container. */
 export interface PublishedPort {
@@ -103,10 +121,12 @@ export interface RunOptions {
 
   /**
    * `none`: loopback only. `host`: the host's own network, not isolated. `bridge`: an address of its own on a bridge of the
-   * host, by which it reaches out. `container:NAME`: that of
-   * a container that runs, with its addresses, ports and names. @default 'none' `--network`
+   * host, by which it reaches out. `container:NAME`: that of a container that runs, with its addresses, ports and names.
+   * Anything else: a network of one's own (`Network.create`). @default 'none' `--network`
    */
   readonly network?: NetworkMode;
+  /** Several networks, or more about one. The way out is by the one whose name comes first, as in Docker. @default `network` */
+  readonly networks?: readonly NetworkOptions[];
   /** Ports of the host that lead to it; `network` is 'bridge' then unless it says otherwise. `--publish` */
   readonly ports?: readonly PublishedPort[];
   /** Ports that it listens on, `80/tcp`: `--expose`. Those of the image are added. */

@@ -12,13 +12,15 @@ import {
 } from '../binding/index.js';
 import {isPaused, thawNow} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
-import {Networks} from '../network/index.js';
+import {isPredefined, Networks} from '../network/index.js';
 import {containerNotFound, hostShell, type ImageUse, Store, type StoredImage} from '../store/index.js';
 import {awaitHelpers} from './await-helpers.js';
+import {releaseAllMoved} from './change-networks.js';
 import {checkStart} from './check-privileges.js';
 import {type Configuration, readConfigFile} from './config-file.js';
-import {disconnectSteps, readEndpoint} from './connect-network.js';
-import {type ContainerConfig, makeContainerConfig} from './container-config.js';
+import {disconnectSteps, readEndpoints, releaseAll, releaseSteps} from './connect-network.js';
+import {connects} from './connects.js';
+import {type ContainerConfig, makeContainerConfig, type NetworkAttachment} from './container-config.js';
 import {
   type ContainerPlaces,
   type ContainerRecord,
@@ -42,9 +44,11 @@ import {
   writeExit,
 } from './container-files.js';
 import {type ContainerState, isUp} from './container-state.js';
+import {endLostCommands} from './end-lost-commands.js';
 import {type Health, readHealth} from './health-state.js';
 import {HostFacts} from './host-facts.js';
-import {type ContainerInspect, inspectRecord, openPorts} from './inspect-record.js';
+import {openPorts} from './inspect-networks.js';
+import {type ContainerInspect, inspectRecord} from './inspect-record.js';
 import {DEFAULT_LOG, logNameOf} from './log-config.js';
 import {readMonitorState} from './monitor-records.js';
 import {formatNanoseconds, nowNanoseconds, parseNanoseconds} from './nanosecond-time.js';
@@ -59,6 +63,7 @@ import {RecentStarts} from './recent-starts.js';
 import {anonymousVolumesOf, containerEvent, endEvents, removalEvents} from './record-events.js';
 import {releasePaused} from './release-paused.js';
 import {restartsAfterLoss, restartsAtBoot} from './restart-after-loss.js';
+import type {NetworkOptions} from './run-options.js';
 import {openSharedNamespaces, type SharedNamespaces} from './shared-namespaces.js';
 import {startDetached} from './start-detached.js';
 import {treeSize} from './tree-size.js';
@@ -131,7 +136,7 @@ export class Runtime implements AsyncDisposable {
     this.pool = new Pool(this, waiting);
     this.#configuration = configuration;
     this.facts = new HostFacts(configuration.cgroupParent);
-    this.networks = new Networks(store.root, store.live);
+    this.networks = new Networks(store.root, store.live, configuration);
   }
 
   /**
@@ -207,7 +212,13 @@ export class Runtime implements AsyncDisposable {
     this.pool.drop();
     await this.#launcher?.close();
     await Promise.allSettled(this.#runs);
-    if (this.networks.isUsed) await this.networks.tidy(id => this.mayRun(id));
+    await this.#tidyNetworks();
+  }
+
+  async #tidyNetworks(): Promise<void> {
+    if (!this.networks.isUsed) return;
+    releaseAllMoved(this);
+    await this.networks.tidy(id => this.mayRun(id));
   }
 
   /** @internal Whether something of a container runs, or a process that lives is about to start it. */
@@ -331,6 +342,7 @@ export class Runtime implements AsyncDisposable {
     const stored = await this.#image(reference);
     const resolved = await resolveSeccomp(options);
     const {containers, volumes} = this.store;
+    const attachments = await this.#attachments(options);
     const config = makeContainerConfig(
       resolved,
       {id: stored.id, reference, platform: `${stored.os}/${stored.architecture}`, config: stored.config},
@@ -340,6 +352,7 @@ export class Runtime implements AsyncDisposable {
         now: nowNanoseconds(),
         hostHostname: this.facts.hostname,
         cgroupParent: this.#configuration.cgroupParent,
+        attachments,
         anonymousVolumeName: () => volumes.newName(),
         mountsOf: nameOrId => this.readContainer(nameOrId).mounts,
         idOf: nameOrId => this.readContainer(nameOrId).id,
@@ -355,6 +368,19 @@ export class Runtime implements AsyncDisposable {
       throw error;
     }
     return {config, stored};
+  }
+
+  /** What its networks are called, and which they are. @throws `ERR_NETWORK_NOT_FOUND` */
+  async #attachments({networks}: NormalizedOptions): Promise<readonly NetworkAttachment[] | undefined> {
+    if (networks === undefined || (networks.length === 1 && ['none', 'host'].includes(networks[0]!.network)))
+      return undefined;
+    return await Promise.all(networks.map(options => this.networkAttachment(options)));
+  }
+
+  /** @internal @throws `ERR_NETWORK_NOT_FOUND` */
+  async networkAttachment({network, ...place}: NetworkOptions): Promise<NetworkAttachment> {
+    const {name, id} = await this.networks.records.get(network);
+    return {network: name, ...(!isPredefined(name) && {networkId: id}), ...place};
   }
 
   /** @internal Directories of the volumes that belong to a container alone. */
@@ -525,7 +551,7 @@ export class Runtime implements AsyncDisposable {
       cgroupNamespace: 'private',
       execIds: readExecs(directory),
       restarts: readMonitorState(directory)?.restarts ?? 0,
-      endpoint: readEndpoint(directory),
+      connection: readEndpoints(directory),
       ...(health && {health}),
       logPath: config.log?.driver === 'json-file' && existsSync(log) ? log : '',
       ...(size && {sizes: {writable, total: writable + (image?.size ?? 0)}}),
@@ -534,15 +560,14 @@ export class Runtime implements AsyncDisposable {
 
   /** @internal As `NetworkSettings.Ports`; of one that does not run none. */
   openPorts(config: ContainerRecord): ContainerInspect['NetworkSettings']['Ports'] {
-    if (config.network === 'none' || config.network === 'host' || !isUp(this.stateOf(config))) return {};
-    const endpoint = readEndpoint(this.placesOf(config).directory);
-    return endpoint === undefined ? {} : openPorts(config.exposedPorts, endpoint);
+    if (!connects(config) || !isUp(this.stateOf(config))) return {};
+    const connection = readEndpoints(this.placesOf(config).directory);
+    return connection === undefined ? {} : openPorts(config.exposedPorts, connection);
   }
 
   /** @internal With its lock held, when nothing of its last run is left to be done: see `settle`. */
   async removeContainer(config: ContainerConfig, volumes: boolean): Promise<void> {
-    const endpoint = readEndpoint(this.placesOf(config).directory);
-    if (endpoint !== undefined) this.networks.release(endpoint);
+    releaseAll(this, readEndpoints(this.placesOf(config).directory));
     await this.store.containers.remove(config.id, config.name);
     const gone = volumes ? await this.forgetVolumes(config) : [];
     for (const name of anonymousVolumesOf(config)) this.store.volumes.unshare(name, config.id);
@@ -623,23 +648,34 @@ export class Runtime implements AsyncDisposable {
     const orphans: (ContainerRecord | WaitingRecord)[] = containers.waiting() as WaitingRecord[];
     for (const record of this.listContainers()) (record.owner === undefined ? kept : orphans).push(record);
     await awaitHelpers(containers.deadLaunchers());
-    for (const record of orphans) if (!isAlive(record.owner!)) await this.#removeOrphan(record);
+    for (const record of orphans) {
+      if (!isAlive(record.owner!)) await this.#removeOrphan(record);
+      else await this.#endLostCommands(record);
+    }
     for (const record of kept) await this.#repairKept(record);
     await containers.sweepUnfinished();
     await releasePaused(this);
     await sweepVolumeUsers(this);
     await volumes.sweepOrphans(id => containers.find(id) !== undefined);
-    if (this.networks.isUsed) await this.networks.tidy(id => this.mayRun(id));
+    await this.#tidyNetworks();
   }
 
   async #repairKept(record: ContainerRecord): Promise<void> {
     const {directory} = this.placesOf(record);
     const watcher = readWatcher(directory);
-    if (watcher !== undefined && isAlive(watcher)) return;
+    if (watcher !== undefined && isAlive(watcher)) return this.#endLostCommands(record);
     if (this.#isNameless(record)) await this.#removeNameless(record);
     else if (watcher !== undefined) await this.#finishLostRun(record);
     else if (['watcher~', 'exec'].some(name => existsSync(`${directory}/${name}`)))
       this.#removeUnwatched(record);
+  }
+
+  /** Of one that lives; only what was ever joined can have any. */
+  async #endLostCommands(
+    record: Pick<ContainerRecord, 'id' | 'name' | 'owner' | 'cgroupParent'>,
+  ): Promise<void> {
+    if (!existsSync(execDirectory(this.placesOf(record).directory))) return;
+    await endLostCommands(this.cgroupsOf(record));
   }
 
   /** Somebody died while it wrote down that it watches, before anything began; or a command was on its way into a run that ended. */
@@ -667,9 +703,11 @@ export class Runtime implements AsyncDisposable {
   }
 
   async #removeOrphan(record: ContainerRecord | WaitingRecord): Promise<void> {
+    const endpoint = readEndpoints(this.placesOf(record).directory);
     const teardown = [
       ...this.#cgroupTeardown(record),
-      ...disconnectSteps(readEndpoint(this.placesOf(record).directory)),
+      ...disconnectSteps(endpoint),
+      ...releaseSteps(this, endpoint),
       ...removalSteps(this.placesOf(record), this.anonymousVolumes(record)),
     ];
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
@@ -743,7 +781,7 @@ export class Runtime implements AsyncDisposable {
     const watcher = readWatcher(directory);
     if (watcher !== undefined) await awaitHelpers([watcher.pid]);
     if (record.autoRemove) return this.#removeOrphan(record);
-    const teardown = [...this.#cgroupTeardown(record), ...disconnectSteps(readEndpoint(directory))];
+    const teardown = [...this.#cgroupTeardown(record), ...disconnectSteps(readEndpoints(directory))];
     await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
     const state = this.stateOf(record);
     const at = nowNanoseconds();

@@ -17,12 +17,14 @@ import {
 import {CoracleError} from '../errors.js';
 import {replaceFile} from '../store/index.js';
 import {
+  type Connection,
   connectNetwork,
   disconnectSteps,
   joinedFiles,
-  readEndpoint,
+  readEndpoints,
+  releaseAll,
   releaseSteps,
-  writeEndpoint,
+  writeEndpoints,
 } from './connect-network.js';
 import {connects} from './connects.js';
 import type {ContainerConfig} from './container-config.js';
@@ -69,10 +71,11 @@ export async function startDetached(
   await runtime.lookUpServers(volumeNames(config));
   using shared = runtime.openShared(config); // the monitor keeps them: each restart joins the same
   const greeting = forkMonitor(runtime, places.directory, shared.descriptors); // it settles while the plan is made
+  let endpoint: Connection | undefined;
   let prepared: ReturnType<typeof preparePlan>;
   try {
-    const endpoint = await connectNetwork(runtime, config, readEndpoint(places.directory));
-    if (endpoint !== undefined) writeEndpoint(runtime, places.directory, endpoint);
+    endpoint = await connectNetwork(runtime, config, readEndpoints(places.directory));
+    if (endpoint !== undefined) writeEndpoints(runtime, places.directory, endpoint);
     prepared = preparePlan(runtime, config);
     if (leftovers(prepared.plan)) await runtime.removeCgroups(config);
     const {events, alive, work} = runtime.store;
@@ -84,18 +87,20 @@ export async function startDetached(
     replaceFile(`${places.directory}/plan.bin`, encoded, {durable: false, work});
   } catch (error) {
     (await greeting)?.close();
+    releaseAll(runtime, endpoint);
     throw error;
   }
   const connection = await greeting;
-  const identity = connection && identifyProcess(connection.pid);
-  if (connection === undefined || identity === undefined) throw monitorLost();
   try {
+    const identity = connection && identifyProcess(connection.pid);
+    if (connection === undefined || identity === undefined) throw monitorLost();
     writeWatcher(places.directory, identity);
     await before?.(connection);
     const started = await start(connection, config, prepared.plan, signal);
     return {started, warnings: prepared.warnings, connection};
   } catch (error) {
-    connection.close();
+    connection?.close();
+    releaseAll(runtime, endpoint); // one that is started again keeps it in its teardown
     throw error;
   }
 }
@@ -121,9 +126,12 @@ function leftovers({host}: Plan): boolean {
 export function preparePlan(runtime: Runtime, config: ContainerConfig) {
   const places = runtime.placesOf(config);
   const steps = monitoredSteps(places);
-  const endpoint = connects(config) ? readEndpoint(places.directory) : undefined;
+  const endpoint = connects(config) ? readEndpoints(places.directory) : undefined;
   // One that is started again keeps its address between two runs.
-  const release = [...disconnectSteps(endpoint), ...(restartsEver(config) ? [] : releaseSteps(endpoint))];
+  const release = [
+    ...disconnectSteps(endpoint),
+    ...(restartsEver(config) ? [] : releaseSteps(runtime, endpoint)),
+  ];
   return prepareStart(runtime.facts, {
     config,
     image: runtime.store.getImage(config.image.id),
@@ -138,6 +146,7 @@ export function preparePlan(runtime: Runtime, config: ContainerConfig) {
         : [...release, ...steps.teardown],
     },
     endpoint,
+    networksDirectory: runtime.networks.liveDirectory,
     joined: joinedFiles(runtime, config),
     extraEnv: runtime.extraEnv(config),
   });

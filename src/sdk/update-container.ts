@@ -12,6 +12,7 @@ import {MonitorConnection} from './monitor-connection.js';
 import {containerEvent} from './record-events.js';
 import {planFor, reload} from './reload-monitor.js';
 import type {Runtime} from './runtime.js';
+import {unlessRemoved} from './unless-removed.js';
 
 /** @returns limits that are not enforced, with `whenUnavailable: 'warn'` */
 export async function updateContainer(
@@ -24,9 +25,9 @@ export async function updateContainer(
   const {containers} = runtime.store;
   const update = () => change(runtime, runtime.readContainer(id), options);
   const isLive = runtime.readContainer(id).owner !== undefined;
-  const {record, warnings} = await (isLive
-    ? containers.withLiveLock(update)
-    : containers.withLock(id, update));
+  const {record, warnings} = await unlessRemoved(runtime, id, () =>
+    isLive ? containers.withLiveLock(update) : containers.withLock(id, update),
+  );
   runtime.tell([containerEvent(record, 'update')]);
   return warnings;
 }

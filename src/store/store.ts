@@ -10,6 +10,7 @@
  *     root/live ->                                 below `run`: containers/ID/, names/NAME -> ID of those; events/
  *     root/volumes/NAME/_data, volume.json
  *     root/alive                                   empty; monitors that are to restart a container have it open
+ *     root/booted                                  names the boot that the processes in its records are of
  *     root/work/                                   half-done things; those of dead processes are removed at open
  *     run/DEVICE-INODE/                            what ends with the next boot, of the root of that number
  */
@@ -30,6 +31,7 @@ import {type LoadOptions, loadArchive} from './load-archive.js';
 import type {ArchiveSource} from './open-source.js';
 import {replaceFile} from './records.js';
 import {explainRefusal, openRoot, type Roots, resolveRoots} from './roots.js';
+import {forgetLastBoot} from './since-boot.js';
 import {Volumes} from './volumes.js';
 import {sweepWorkspaces} from './workspace.js';
 
@@ -68,6 +70,7 @@ export class Store {
     let live: string;
     try {
       makeLayout(roots.root);
+      await forgetLastBoot(roots.root);
       live = await liveDirectory(roots);
       await sweepWorkspaces(join(roots.root, 'work'));
     } catch (error) {

@@ -37,6 +37,28 @@ asRoot(
 );
 
 asRoot(
+  'after a reboot nobody takes a process that has the number and start time of one before it for that',
+  async t => {
+    const world = await makeWorld(t);
+    const create = ['run', '-d', '--name', 'wanted', '--restart', 'always', 'shell', 'sleep', '1000'];
+    succeeded(t, await world.cli(...create));
+    await world.endProcesses();
+    const {directory} = world.find('wanted')!;
+    const [, startTime] = /^\S+ \(.*\) (?:\S+ ){19}(\d+) /s.exec(readFileSync('/proc/self/stat', 'latin1'))!;
+    for (const name of ['watcher', 'pid'])
+      writeFileSync(join(directory, name), `${process.pid} ${startTime}\n`);
+    const state = async () => (await world.cli('ps', '-a', '--format', '{{.State}}')).stdout;
+    t.is(await state(), 'running\n', 'this test has the number of its monitor');
+    t.is(world.find('wanted')!.watcher, process.pid);
+    writeFileSync(join(world.root, 'booted'), '00000000-0000-0000-0000-000000000000\n');
+    t.is(await state(), 'running\n');
+    t.not(world.find('wanted')!.watcher, process.pid, 'it was started again');
+    succeeded(t, await world.cli('rm', '-f', 'wanted'));
+    t.deepEqual(await world.problems(), []);
+  },
+);
+
+asRoot(
   'on a full disk nothing starts and nothing is left; what runs goes on, and its end is known',
   async t => {
     const world = await makeWorld(t, 24);

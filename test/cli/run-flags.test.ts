@@ -143,6 +143,31 @@ test(means, '--stop-timeout -1', {stopTimeoutMs: -1});
 test(means, '--timeout 1m30s', {deadlineMs: 90_000});
 test(means, '--network host --oom-score-adj -500', {network: 'host', oomScoreAdj: -500});
 test(means, '--net host', {network: 'host'});
+test(means, '--network backend', {network: 'backend'});
+test(means, '--network default', {network: 'bridge'});
+test(
+  means,
+  '--network db --ip 10.5.0.9 --ip6 fd00::9 --mac-address 02:42:0a:05:00:09 --network-alias a --net-alias b',
+  {
+    network: 'db',
+    networks: [
+      {
+        network: 'db',
+        aliases: ['a', 'b'],
+        ipv4Address: '10.5.0.9',
+        ipv6Address: 'fd00::9',
+        macAddress: '02:42:0a:05:00:09',
+      },
+    ],
+  },
+);
+test(means, '--network name=db,alias=a,alias=b,ip=10.5.0.9,driver-opt=k=v --network cache', {
+  network: 'db',
+  networks: [
+    {network: 'db', ipv4Address: '10.5.0.9', aliases: ['a', 'b'], driverOptions: {k: 'v'}},
+    {network: 'cache'},
+  ],
+});
 test(means, '--platform linux/arm64 --when-unavailable warn', {
   platform: 'linux/arm64',
   whenUnavailable: 'warn',

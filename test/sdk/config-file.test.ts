@@ -47,7 +47,7 @@ test(refuses, '[]', /it must be an object, not an array/);
 test(refuses, 'null', /it must be an object, not null/);
 test(refuses, '{"data-rot": "/x"}', /unknown key data-rot; did you mean data-root\?/);
 test(refuses, '{"dataRoot": "/x"}', /unknown key dataRoot; did you mean data-root\?/);
-test(refuses, '{"hosts": []}', /unknown key hosts; known: cgroup-parent, data-root/);
+test(refuses, '{"hosts": []}', /unknown key hosts; known: allow-forwarding, cgroup-parent, data-root/);
 test(refuses, '{"__proto__": {}}', /unknown key __proto__/);
 test(refuses, '{"data-root": 7}', /data-root must be a string, not 7/);
 test(refuses, '{"data-root": "x"}', /data-root must be an absolute path, not "x"/);

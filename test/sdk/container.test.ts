@@ -315,4 +315,5 @@ asRoot('closing a runtime ends what it started, and it starts nothing more', asy
   await t.throwsAsync(Container.run('host-shell', {command: ['true']}, {runtime: other}), {
     code: 'ERR_RUNTIME_CLOSED',
   });
+  await container[Symbol.asyncDispose](); // as `await using` does, in whichever order
 });

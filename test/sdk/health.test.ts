@@ -314,6 +314,22 @@ asRoot('events tell of each check, and of what the checks come to, as dockerd do
   t.is(events[failed - 1]!.attributes['exitCode'], '1');
 });
 
+asRoot('they tell of one that was renamed by its new name, from the next check on', async t => {
+  const container = await detached(t, 'sleep 60', {command: 'true', ...SOON}, {name: 'christened'});
+  await container.wait({condition: 'healthy'});
+  await container.rename('confirmed');
+  const runtime = await own.runtime;
+  const filters = {container: [container.id], event: ['exec_start', 'rename']};
+  const names: string[] = [];
+  let isRenamed = false;
+  for await (const {action, attributes} of runtime.events({filters, since: 0n})) {
+    if (isRenamed) names.push(attributes['name']!);
+    isRenamed ||= action === 'rename';
+    if (names.length === 3) break;
+  }
+  t.deepEqual(names.slice(1), ['confirmed', 'confirmed']); // the first may have begun before
+});
+
 async function detached(
   t: ExecutionContext,
   script: string,

@@ -1,12 +1,13 @@
-import {execFileSync, spawn} from 'node:child_process';
 import {createSocket} from 'node:dgram';
 import {once} from 'node:events';
-import {existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync} from 'node:fs';
-import {connect, createServer} from 'node:net';
+import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {createServer} from 'node:net';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {ExecutionContext} from 'ava';
 import {Container, Image, type RunOptions, Runtime} from '../../src/index.js';
+import {ask, serveIn} from '../helpers/a-server.js';
+import {aNeighbour} from '../helpers/neighbour.js';
 import {ownNetwork} from '../helpers/own-network.js';
 import {ownRuntime, textOf} from '../helpers/own-runtime.js';
 import {asRoot, requiresAsRoot} from '../helpers/requires.js';
@@ -14,6 +15,7 @@ import {asRoot, requiresAsRoot} from '../helpers/requires.js';
 ownNetwork();
 const own = ownRuntime();
 const bridge = {network: 'bridge'} as const;
+const serve = (t: ExecutionContext, options: RunOptions) => serveIn(own.runtime, t, options);
 
 asRoot('a container on the bridge has an address, which inspect tells and /etc/hosts names', async t => {
   await using container = await own.start('cat /etc/hosts; cat /proc/net/route; read wait', {
@@ -226,7 +228,7 @@ asRoot('one that shares the network of another has its addresses, its names and 
   t.not(NetworkSettings.IPAddress, '');
 });
 
-const ASK_INSIDE = 'hostname; grep db /etc/hosts; exec 3<>/dev/tcp/127.0.0.1/80; printf who? >&3; cat <&3';
+const ASK_INSIDE = 'hostname; grep -w db /etc/hosts; exec 3<>/dev/tcp/127.0.0.1/80; printf who? >&3; cat <&3';
 
 asRoot('what contradicts a shared network is refused in the words of Docker', async t => {
   const network = 'container:web';
@@ -264,8 +266,7 @@ withIp('a neighbour that makes itself a route reaches published ports alone, as 
   const {IPAddress, Gateway} = (await web.inspect()).NetworkSettings;
   const neighbour = await aNeighbour(t);
   neighbour.run('ip', 'route', 'add', `${Gateway}/16`.replace('.0.1/', '.0.0/'), 'via', neighbour.us);
-  const asks = (address: string, port: number) =>
-    neighbour.run(process.execPath, '-e', ASK, address, String(port));
+  const asks = (address: string, port: number) => neighbour.ask(address, port);
   t.is(asks(neighbour.us, 8086), 'who? echo: who?');
   // The container is there, and its port is open: from the host it can be asked.
   t.is(await ask(IPAddress, 80), 'who? echo: who?');
@@ -298,75 +299,6 @@ withIp('what a neighbour sends to 127.0.0.1 does not reach a port that is publis
   }
   t.notRegex(heard, /theirs/);
 });
-
-const ASK = `
-  const [address, port] = process.argv.slice(1);
-  const socket = require('net').connect({host: address, port}, () => socket.write('who?'));
-  const nobody = () => { console.log('nobody'); process.exit(); };
-  socket.setTimeout(1000, nobody).on('error', nobody).on('data', data => process.stdout.write(data));
-  socket.on('end', () => process.exit());
-`;
-
-let neighbours = 0;
-
-/** Another host, at the other end of a cable. */
-async function aNeighbour(t: ExecutionContext) {
-  const number = ++neighbours;
-  const [us, them, link] = [`10.9.${number}.1`, `10.9.${number}.2`, `cable${number}`];
-  const holder = spawn('unshare', ['--net', 'sleep', '1000'], {stdio: 'ignore'});
-  t.teardown(() => holder.kill('SIGKILL'));
-  const own = readlinkSync('/proc/thread-self/ns/net');
-  while (readlinkSync(`/proc/${holder.pid}/ns/net`) === own) await sleep(5);
-  const ip = (...args: string[]) => execFileSync('ip', args, {stdio: 'pipe'});
-  ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', String(holder.pid));
-  ip('address', 'add', `${us}/24`, 'dev', link);
-  ip('link', 'set', link, 'up');
-  const run = (...args: string[]) =>
-    execFileSync('nsenter', ['-t', String(holder.pid), '-n', ...args], {encoding: 'utf8'}).trim();
-  run('ip', 'link', 'set', 'lo', 'up');
-  run('ip', 'address', 'add', `${them}/24`, 'dev', 'eth0');
-  run('ip', 'link', 'set', 'eth0', 'up');
-  return {us, them, link, run};
-}
-
-let nodeImage: Promise<Image> | undefined;
-
-/** A server on port 80 that answers what it is asked, on tcp and udp. */
-async function serve(t: ExecutionContext, options: RunOptions) {
-  nodeImage ??= Image.fromHost(
-    {name: 'node-worker', binaries: [process.execPath]},
-    {runtime: await own.runtime},
-  );
-  await nodeImage;
-  const script = `
-    require('net').createServer(s => s.once('data', d => s.end(d + ' echo: ' + d))).listen(80, '0.0.0.0', ready);
-    const udp = require('dgram').createSocket('udp4');
-    udp.on('message', (m, from) => {
-      console.log(String(m));
-      udp.send('echo: ' + m, from.port, from.address);
-    });
-    udp.bind(80, ready);
-    let left = 2;
-    function ready() { if (--left === 0) console.log('ready'); }
-  `;
-  const server = await own.run(
-    {
-      ...options,
-      command: [process.execPath, '-e', script],
-      sysctls: {'net.ipv4.ip_unprivileged_port_start': '0'},
-    },
-    'node-worker',
-  );
-  t.teardown(() => server[Symbol.asyncDispose]());
-  await once(server.stdout!, 'data');
-  return server;
-}
-
-async function ask(address: string, port: number): Promise<string> {
-  const socket = connect(port, address);
-  socket.write('who?');
-  return textOf(socket);
-}
 
 function links(): string[] {
   return readFileSync('/proc/net/dev', 'latin1')

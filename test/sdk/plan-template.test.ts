@@ -1,9 +1,17 @@
 import test from 'ava';
 import {encodePlan, HOST, type Plan} from '../../src/binding/index.js';
-import {Container} from '../../src/index.js';
+import {Container, type RunOptions} from '../../src/index.js';
+import {subjectOf} from '../../src/sdk/begin-run.js';
+import {type Connection, connectNetwork, releaseAll} from '../../src/sdk/connect-network.js';
+import {normalizeRunOptions} from '../../src/sdk/normalize-run-options.js';
 import {fillTemplate, makeTemplate} from '../../src/sdk/plan-template.js';
+import {planTransientStart} from '../../src/sdk/plan-transient-start.js';
+import {withIdentity} from '../../src/sdk/pool.js';
+import {ownNetwork} from '../helpers/own-network.js';
 import {ownRuntime} from '../helpers/own-runtime.js';
 import {asRoot} from '../helpers/requires.js';
+
+ownNetwork();
 
 function planOf(id: string, name: string, record: string): Plan {
   const directory = `/live/containers/${id}`;
@@ -36,18 +44,21 @@ function stepsOf(encoded: Buffer): string[] {
     const offset = strings + encoded.readUInt32LE(at);
     const length = encoded.readUInt32LE(at + 4);
     if (encoded[offset + length] !== 0) throw new Error('a text does not end in a NUL');
-    return encoded.toString('utf8', offset, offset + length);
+    return encoded.toString('latin1', offset, offset + length);
   };
   return Array.from({length: (strings - 64) / 48}, (_, step) => {
     const at = 64 + step * 48;
-    return [encoded.readUInt16LE(at), text(at + 12), text(at + 20)].join(' ');
+    const numbers = [...Array(12).keys()].filter(word => word < 3 || word > 6);
+    return [...numbers.map(word => encoded.readUInt32LE(at + word * 4)), text(at + 12), text(at + 20)].join(
+      ' ',
+    );
   });
 }
 
 const one = ['a'.repeat(12) + 'b'.repeat(52), 'first', '{"name":"first"}'] as const;
 
 test('a filled template is the plan that compiling would have given', t => {
-  const template = makeTemplate(planOf(...one), encodePlan(planOf(...one)), identityOf(...one));
+  const template = makeTemplate(planOf(...one), encodePlan(planOf(...one)), identityOf(...one))!;
   const others: readonly (readonly [id: string, name: string, record: string])[] = [
     ['c'.repeat(64), 'a_much_longer_name', '{"name":"a_much_longer_name","é":"ü"}'],
     ['d'.repeat(64), 'x1', '{}'],
@@ -64,7 +75,7 @@ test('a filled template is the plan that compiling would have given', t => {
 test('filling leaves the template as it was', t => {
   const encoded = encodePlan(planOf(...one));
   const before = Buffer.from(encoded);
-  const template = makeTemplate(planOf(...one), encoded, identityOf(...one));
+  const template = makeTemplate(planOf(...one), encoded, identityOf(...one))!;
   fillTemplate(template, identityOf('e'.repeat(64), 'other', '{}'));
   t.true(template.encoded.equals(before));
 });
@@ -105,3 +116,39 @@ asRoot('a failure of a start from a template names its own container', async t =
     await t.throwsAsync(own.sh('true', options), {code: 'ERR_MOUNT_SOURCE', message: /\/nowhere/});
   }
 });
+
+for (const [kind, options] of Object.entries<RunOptions>({
+  'on a bridge': {network: 'bridge'},
+  'with ports of the host': {
+    ports: [
+      {containerPort: 80, hostPort: 8095},
+      {containerPort: 53, hostPort: 5395, protocol: 'udp', hostAddress: '127.0.0.1'},
+    ],
+  },
+  'with names of its own': {network: 'bridge', extraHosts: ['out:host-gateway'], dns: ['10.0.0.53']},
+})) {
+  asRoot(
+    `a container ${kind} differs in address and veth as well, and the template has all of that`,
+    async t => {
+      const runtime = await own.runtime;
+      const normalized = normalizeRunOptions({...options, command: ['true']}, 'sdk', 'run', {});
+      const subject = subjectOf(await runtime.describeContainer('host-shell', normalized));
+      const connections: Connection[] = [];
+      t.teardown(() => {
+        for (const connection of connections) releaseAll(runtime, connection);
+      });
+      for (let round = 0; round < 12; round++) {
+        const config = withIdentity(subject.config, runtime.store.containers.newId(), `place-${round}`);
+        const connection = (await connectNetwork(runtime, config))!;
+        connections.push(connection);
+        const planned = planTransientStart(runtime, {...subject, config}, 'never', connection);
+        t.is(
+          Object.getOwnPropertyDescriptor(planned, 'plan')?.get === undefined,
+          round === 0,
+          'compiled once',
+        );
+        t.deepEqual(stepsOf(Buffer.from(planned.encoded)), stepsOf(encodePlan(planned.plan)));
+      }
+    },
+  );
+}

@@ -251,7 +251,7 @@ asRoot.serial('a program ends although a start waits, and nothing of it stays', 
     for (const round of [1, 2]) await (await Container.run('host-shell', {command: ['true']}, {runtime})).exit;
     while (runtime.pool.waiting === 0) await new Promise(resolve => setTimeout(resolve, 5));
     console.log(runtime.pool.waiting);`;
-  const options = {encoding: 'utf8', timeout: 9000} as const;
+  const options = {encoding: 'utf8', timeout: 60_000} as const;
   const output = execFileSync(
     process.execPath,
     ['--import=tsx', '--input-type=module', '-e', script],
@@ -272,7 +272,7 @@ asRoot.serial('a program that waits for a start that is being made does not end 
     }
     await runtime.close();
     console.log('all');`;
-  const options = {encoding: 'utf8', timeout: 20_000} as const;
+  const options = {encoding: 'utf8', timeout: 60_000} as const;
   t.is(
     execFileSync(process.execPath, ['--import=tsx', '--input-type=module', '-e', script], options),
     'all\n',

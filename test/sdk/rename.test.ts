@@ -1,4 +1,4 @@
-import {existsSync, readdirSync, readlinkSync} from 'node:fs';
+import {existsSync, readdirSync, readlinkSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
 import {Container, Runtime} from '../../src/index.js';
 import {ownRuntime} from '../helpers/own-runtime.js';
@@ -67,6 +67,25 @@ asRoot('so does a detached one, at once for whoever wants the name and at the ne
   t.is((await named('taken')).id, taker.id);
   await (await Runtime.open({root: own.root, run: own.runDirectory})).close();
   t.false(readdirSync(join(own.root, 'names')).includes('swept'));
+});
+
+asRoot('one whose removal has begun is there no more for who renames or updates it', async t => {
+  const runtime = await own.runtime;
+  const container = await Container.runDetached(
+    'host-shell',
+    {command: ['sleep', '1000'], autoRemove: true, name: 'going'},
+    {runtime},
+  );
+  const {Pid} = (await container.inspect()).State;
+  // As its monitor does it: the name first, then one file after the other.
+  rmSync(join(own.root, 'names', 'going'));
+  rmSync(join(own.root, 'containers', container.id, 'plan.bin'));
+  const gone = {code: 'ERR_CONTAINER_NOT_FOUND', message: `No such container: ${container.id}`};
+  await t.throwsAsync(container.rename('gone'), gone);
+  await t.throwsAsync(container.update({limits: {processes: 100}}), gone);
+  t.false(readdirSync(join(own.root, 'names')).includes('gone'));
+  process.kill(Pid, 'SIGKILL');
+  await container.wait({condition: 'removed'});
 });
 
 asRoot('renamings at once leave each container one name', async t => {

@@ -334,9 +334,9 @@ test(
 );
 test(
   refuses,
-  'a network that does not exist yet',
-  {network: 'bridg'},
-  /network must be 'none', 'host', 'bridge', 'container:NAME', not "bridg"/,
+  'a network of a container without a name',
+  {network: 'container:'},
+  /network must be 'none', 'host', 'bridge', 'container:NAME' or the name of a network, not "container:"/,
   'network',
 );
 test(

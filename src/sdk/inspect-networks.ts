@@ -1,0 +1,130 @@
+/** `NetworkSettings` of Docker's inspect document: where a container is reached. Pure. */
+import type {Endpoint} from '../network/index.js';
+import type {Connection} from './connect-network.js';
+import {attachmentsOf} from './connects.js';
+import type {ContainerConfig, NetworkAttachment} from './container-config.js';
+import {orNull, sortedRecord} from './go-values.js';
+
+/**
+ * Without a network of its own all addresses are empty; the keys are there, since scripts read them. Those of the first
+ * level are, as in Docker, of the default bridge alone.
+ */
+export function networkSettings(config: ContainerConfig, connection: Connection | undefined, isUp: boolean) {
+  const endpointOf = (name: string) => connection?.endpoints.find(({network}) => network === name);
+  const bridge = isUp ? endpointOf('bridge') : undefined;
+  const {MacAddress, ...addresses} = addressesOf(bridge);
+  return {
+    Bridge: '',
+    SandboxID: '',
+    HairpinMode: false,
+    LinkLocalIPv6Address: '',
+    LinkLocalIPv6PrefixLen: 0,
+    Ports: isUp && connection !== undefined ? openPorts(config.exposedPorts, connection) : {},
+    SandboxKey: '',
+    SecondaryIPAddresses: null as readonly unknown[] | null,
+    SecondaryIPv6Addresses: null as readonly unknown[] | null,
+    EndpointID: bridge?.endpointId ?? '',
+    Gateway: addresses.Gateway,
+    GlobalIPv6Address: addresses.GlobalIPv6Address,
+    GlobalIPv6PrefixLen: addresses.GlobalIPv6PrefixLen,
+    IPAddress: addresses.IPAddress,
+    IPPrefixLen: addresses.IPPrefixLen,
+    IPv6Gateway: addresses.IPv6Gateway,
+    MacAddress,
+    Networks: sortedRecord(
+      shownAttachments(config).map(
+        attachment =>
+          [
+            attachment.network,
+            place(config, attachment, isUp ? endpointOf(attachment.network) : undefined),
+          ] as const,
+      ),
+    ),
+  };
+}
+
+/** Docker has `none` and `host` for networks, too. */
+function shownAttachments(config: ContainerConfig): readonly NetworkAttachment[] {
+  const {network, networks} = config;
+  if (networks === undefined && (network === 'none' || network === 'host')) return [{network}];
+  return attachmentsOf(config);
+}
+
+function place(
+  config: Pick<ContainerConfig, 'id' | 'hostname'>,
+  attachment: NetworkAttachment,
+  endpoint: Endpoint | undefined,
+) {
+  return {
+    IPAMConfig: ipamConfig(attachment),
+    Links: null as readonly string[] | null,
+    Aliases: orNull(aliasesOf(config, attachment)) as readonly string[] | null,
+    NetworkID: endpoint?.networkId ?? '',
+    EndpointID: endpoint?.endpointId ?? '',
+    ...addressesOf(endpoint),
+    DriverOpts: attachment.driverOptions ?? (null as Readonly<Record<string, string>> | null),
+  };
+}
+
+/** `network connect` says something of it even where it wants nothing. */
+function ipamConfig({
+  ipv4Address,
+  ipv6Address,
+  driverOptions,
+}: NetworkAttachment): Readonly<Record<string, string>> | null {
+  if (ipv4Address === undefined && ipv6Address === undefined) return driverOptions === undefined ? null : {};
+  return {
+    ...(ipv4Address !== undefined && {IPv4Address: ipv4Address}),
+    ...(ipv6Address !== undefined && {IPv6Address: ipv6Address}),
+  };
+}
+
+/** The short id and a name of its own belong to them, where there are names at all. */
+function aliasesOf(
+  {id, hostname}: Pick<ContainerConfig, 'id' | 'hostname'>,
+  {networkId, aliases = []}: NetworkAttachment,
+): readonly string[] {
+  return networkId === undefined ? [] : [...new Set([...aliases, id.slice(0, 12), hostname])].filter(Boolean);
+}
+
+function addressesOf(endpoint: Endpoint | undefined) {
+  return {
+    Gateway: endpoint?.ipv4.gateway ?? '',
+    IPAddress: endpoint?.ipv4.address ?? '',
+    IPPrefixLen: endpoint?.ipv4.prefixLength ?? 0,
+    IPv6Gateway: endpoint?.ipv6?.gateway ?? '',
+    GlobalIPv6Address: endpoint?.ipv6?.address ?? '',
+    GlobalIPv6PrefixLen: endpoint?.ipv6?.prefixLength ?? 0,
+    MacAddress: endpoint?.mac ?? '',
+  };
+}
+
+export interface PortBinding {
+  readonly HostIp: string;
+  readonly HostPort: string;
+}
+
+/** `NetworkSettings.Ports`: what is exposed, and where it is published. */
+export function openPorts(
+  exposed: readonly string[],
+  {ports}: Connection,
+): Readonly<Record<string, readonly PortBinding[] | null>> {
+  const bound = bindingsOf(
+    ports.map(({containerPort, protocol, hostAddress, hostPort}) => ({
+      port: `${containerPort}/${protocol}`,
+      HostIp: hostAddress,
+      HostPort: String(hostPort),
+    })),
+  );
+  const only = exposed.filter(port => !(port in bound)).map(port => [port, null] as const);
+  return sortedRecord<readonly PortBinding[] | null>([...only, ...Object.entries(bound)]);
+}
+
+export function bindingsOf(
+  list: readonly (PortBinding & {readonly port: string})[],
+): Readonly<Record<string, readonly PortBinding[]>> {
+  const found = new Map<string, PortBinding[]>();
+  for (const {port, HostIp, HostPort} of list)
+    found.set(port, [...(found.get(port) ?? []), {HostIp, HostPort}]);
+  return sortedRecord([...found]);
+}

@@ -1,0 +1,80 @@
+/** Starts a container that stays, for the program that asks: its supervisor watches over it, no monitor. */
+import {encodePlan} from '../binding/index.js';
+import {processRequest} from './begin-run.js';
+import {
+  type Connection,
+  connectNetwork,
+  disconnectSteps,
+  joinedFiles,
+  readEndpoints,
+  releaseAll,
+  releaseSteps,
+  writeEndpoints,
+} from './connect-network.js';
+import type {ContainerConfig} from './container-config.js';
+import {endRun, keptSteps, removalSteps} from './container-files.js';
+import {type PreparedStart, prepareStart} from './prepare-start.js';
+import type {StdinSource} from './run-options.js';
+import type {Runtime} from './runtime.js';
+import {isLauncherLoss, type StartedProcess, startProcess} from './start-process.js';
+import {volumeNames} from './use-volumes.js';
+
+export interface KeptStart {
+  readonly prepared: PreparedStart;
+  readonly process: StartedProcess;
+}
+
+/** With its lock held. @throws as `Container.run`; then nothing of it runs, and its address is free */
+export async function startKept(
+  runtime: Runtime,
+  config: ContainerConfig,
+  stdin: StdinSource,
+  {signal, explain}: {readonly signal?: AbortSignal | undefined; readonly explain: boolean},
+): Promise<KeptStart> {
+  const {directory} = runtime.placesOf(config);
+  endRun(directory);
+  await runtime.lookUpServers(volumeNames(config));
+  const endpoint = await connectNetwork(runtime, config, readEndpoints(directory));
+  try {
+    if (endpoint !== undefined) writeEndpoints(runtime, directory, endpoint);
+    const prepared = prepare(runtime, config, endpoint);
+    using shared = runtime.openShared(config);
+    const process = await startProcess(runtime.launcher(), {
+      ...processRequest({plan: prepared.plan, encoded: encodePlan(prepared.plan)}, config, stdin),
+      descriptors: shared.descriptors,
+      trace: explain,
+      signal,
+    });
+    return {prepared, process};
+  } catch (error) {
+    if (isLauncherLoss(error)) await runtime.tidyLost(config);
+    else endRun(directory); // given up after its exec it left a pid, and nobody will write how it ended
+    releaseAll(runtime, endpoint); // should the teardown not have
+    throw error;
+  }
+}
+
+function prepare(runtime: Runtime, config: ContainerConfig, endpoint: Connection | undefined): PreparedStart {
+  const places = runtime.placesOf(config);
+  const steps = keptSteps(places);
+  return prepareStart(runtime.facts, {
+    config,
+    image: runtime.store.getImage(config.image.id),
+    baseLayer: runtime.baseLayer,
+    places,
+    transient: false,
+    volume: name => runtime.volume(name),
+    bookkeeping: {
+      ...steps,
+      teardown: [
+        ...disconnectSteps(endpoint),
+        ...releaseSteps(runtime, endpoint),
+        ...(config.autoRemove ? removalSteps(places, runtime.anonymousVolumes(config)) : steps.teardown),
+      ],
+    },
+    endpoint,
+    networksDirectory: runtime.networks.liveDirectory,
+    joined: joinedFiles(runtime, config),
+    extraEnv: runtime.extraEnv(config),
+  });
+}

@@ -1,0 +1,101 @@
+import {execFileSync} from 'node:child_process';
+import {writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import {Container, Image, Runtime} from '../../src/index.js';
+import {ask, serveIn} from '../helpers/a-server.js';
+import {aNeighbour} from '../helpers/neighbour.js';
+import {ownNetwork} from '../helpers/own-network.js';
+import {ownRuntime, textOf} from '../helpers/own-runtime.js';
+import {asRoot, requiresAsRoot} from '../helpers/requires.js';
+
+ownNetwork();
+const own = ownRuntime();
+
+asRoot('a start that fails gives its address back at once, whoever was to watch over it', async t => {
+  const runtime = await own.runtime;
+  const options = {network: 'bridge', command: ['/no/such/program']} as const;
+  const [kept, detached] = [await own.create(options), await own.create(options)];
+  const restarted = await own.create({...options, restart: {name: 'always'}});
+  for (const start of [
+    () => own.run(options),
+    () => kept.start(),
+    () => detached.startDetached(),
+    () => restarted.startDetached(),
+  ]) {
+    await t.throwsAsync(start, {code: 'ERR_COMMAND_NOT_FOUND'});
+    t.deepEqual(runtime.networks.holders('bridge'), []);
+  }
+});
+
+const withNft = requiresAsRoot('/usr/sbin/nft', 'nftables');
+const nft = (words: string) => execFileSync('/usr/sbin/nft', [words], {encoding: 'utf8'});
+
+withNft.serial(
+  "behind another firewall's drop published ports are reached all the same, and a warning names it",
+  async t => {
+    const neighbour = await aNeighbour(t);
+    const runtime = await openedIn('strict');
+    nft('table ip strict { chain passing { type filter hook forward priority 0; policy drop; }; }');
+    t.teardown(() => nft('delete table ip strict'));
+    const web = await serveIn(runtime, t, {ports: [{containerPort: 80, hostPort: 8091}]});
+    t.deepEqual(web.warnings, [
+      'what the container sends to other hosts is dropped by chain passing of table ip strict (policy drop); see coracle doctor',
+    ]);
+    const {IPAddress, Gateway} = (await web.inspect()).NetworkSettings;
+    t.is(neighbour.ask(neighbour.us, 8091, 'address?'), Gateway, 'the forwarder hands it on');
+    t.is(await ask('127.0.0.1', 8091), 'who? echo: who?');
+    t.is(await ask(IPAddress, 80), 'who? echo: who?');
+    await web[Symbol.asyncDispose]();
+    await runtime.close();
+  },
+);
+
+withNft.serial(
+  'where it is allowed, rules in the chain of users let the bridge through, and go with it',
+  async t => {
+    const neighbour = await aNeighbour(t);
+    nft('table ip filter { chain DOCKER-USER { counter return; }; }');
+    nft(
+      'table ip filter { chain FORWARD { type filter hook forward priority 0; policy drop; jump DOCKER-USER; }; }',
+    );
+    t.teardown(() => nft('delete table ip filter'));
+    const before = nft('list ruleset');
+    const runtime = await openedIn('allowed', {'allow-forwarding': true});
+    const web = await serveIn(runtime, t, {ports: [{containerPort: 80, hostPort: 8092}]});
+    t.deepEqual(web.warnings, []);
+    t.is(
+      neighbour.ask(neighbour.us, 8092, 'address?'),
+      neighbour.them,
+      'the kernel keeps the address of who asks',
+    );
+    const asking = `exec 3<>/dev/tcp/${neighbour.them}/9`;
+    const client = await Container.run(
+      'host-shell',
+      {network: 'bridge', command: ['bash', '-c', asking]},
+      {runtime},
+    );
+    t.regex(await textOf(client.stderr!), /Connection refused/, 'what it sends arrives');
+    await client.settled;
+    await web[Symbol.asyncDispose]();
+    await runtime.close();
+    t.is(nft('list ruleset'), before);
+  },
+);
+
+/** A runtime of its own, which has made no bridge yet. */
+async function openedIn(name: string, configuration: object = {}): Promise<Runtime> {
+  const file = join(own.folder, `${name}.json`);
+  writeFileSync(file, JSON.stringify(configuration));
+  process.env['CORACLE_CONFIG'] = file;
+  try {
+    const runtime = await Runtime.open({
+      root: join(own.folder, name),
+      run: join(own.folder, `${name}-run`),
+      waiting: 0,
+    });
+    await Image.hostShell({runtime});
+    return runtime;
+  } finally {
+    delete process.env['CORACLE_CONFIG'];
+  }
+}

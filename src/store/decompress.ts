@@ -32,27 +32,45 @@ export async function* decompress(
 }
 
 async function* decoded(source: AsyncGenerator<Uint8Array>): AsyncGenerator<Buffer> {
-  const {first, all} = await peek(source, 6);
-  const format = FORMATS.find(({magic}) => first.subarray(0, magic.length).equals(magic));
-  if (format?.decode === undefined && format !== undefined) {
-    throw new CoracleError('ERR_UNSUPPORTED_COMPRESSION', `${format.name} compression is not supported`, {
-      hint: `Decompress it first, or compress it with gzip or zstd.`,
-    });
+  try {
+    const {first, all} = await peek(source, 6);
+    const format = FORMATS.find(({magic}) => first.subarray(0, magic.length).equals(magic));
+    if (format !== undefined && format.decode === undefined) throw unsupported(format.name);
+    yield* decodeAs(format, all);
+  } finally {
+    await source.return(undefined); // whoever stopped reading may not have come to it
   }
+}
+
+function unsupported(name: string): CoracleError {
+  return new CoracleError('ERR_UNSUPPORTED_COMPRESSION', `${name} compression is not supported`, {
+    hint: `Decompress it first, or compress it with gzip or zstd.`,
+  });
+}
+
+async function* decodeAs(
+  format: Format | undefined,
+  all: AsyncGenerator<Uint8Array>,
+): AsyncGenerator<Buffer> {
   try {
     yield* (format?.decode ?? asBuffers)(all);
   } catch (error) {
     const {code = ''} = error as NodeJS.ErrnoException;
     if (!/^Z_|^ERR_DAMAGED_DATA$/.test(code)) throw error;
     throw invalidLayer(`the ${format!.name} data is damaged: ${(error as Error).message}`, error);
-  } finally {
-    await source.return(undefined); // whoever stopped reading may not have come to it
   }
 }
 
 type Decode = (source: AsyncIterable<Uint8Array>) => AsyncGenerator<Buffer>;
 
-const FORMATS: readonly {name: string; magic: Buffer; decode?: Decode}[] = [
+interface Format {
+  readonly name: string;
+  /** The first bytes. */
+  readonly magic: Buffer;
+  readonly decode?: Decode;
+}
+
+const FORMATS: readonly Format[] = [
   {name: 'gzip', magic: Buffer.from([0x1f, 0x8b]), decode: gunzip},
   {name: 'zstd', magic: Buffer.from([0x28, 0xb5, 0x2f, 0xfd]), decode: decompressZstd},
   {name: 'bzip2', magic: Buffer.from('BZh')},

@@ -93,9 +93,11 @@ function familyRules({table: name, bridge, ...shape}: BridgeShape, network: IpNe
           rule('raw', ...interfaceIs('iifname', 'lo', true), ...addressIn(which, LOOPBACK), drop()),
         )
       : []),
-    ...['prerouting', 'output'].flatMap(chain =>
-      leads(family).map(expressions => rule(chain, ...expressions)),
-    ),
+    // What comes from the bridge is the forwarder's: with br_netfilter a packet would have to leave where it came in.
+    ...leads(family).flatMap(expressions => [
+      rule('prerouting', ...interfaceIs('iifname', bridge, true), ...expressions),
+      rule('output', ...expressions),
+    ]),
     ...(shape.internal
       ? [rule('forward', ...from, ...interfaceIs('oifname', bridge, true), drop())]
       : [rule('forward', ...into, ...conntrackHas('state', CT_ESTABLISHED_OR_RELATED), accept())]),
@@ -104,9 +106,8 @@ function familyRules({table: name, bridge, ...shape}: BridgeShape, network: IpNe
     // A neighbour that has a route to the subnet, and who is on another bridge, reaches published ports alone.
     rule('forward', ...into, drop()),
     ...(shape.masquerade && !shape.internal ? [rule('postrouting', ...outgoing, masquerade())] : []),
-    // Answers to these must come back this way: from this host by 127.0.0.1, from a neighbour on the bridge by a published port.
+    // Answers to this host's own 127.0.0.1 must come back this way.
     ...(family === 4 ? [rule('postrouting', ...into, ...addressIn('source', LOOPBACK), masquerade())] : []),
-    rule('postrouting', ...into, ...inside, ...conntrackHas('status', CT_DNAT), masquerade()),
   ];
 }
 

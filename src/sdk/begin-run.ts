@@ -146,8 +146,9 @@ export async function startTransient<T>(
     const named = random ? {...subject, config: {...config, name: randomName(attempt)}} : subject;
     let planned: PlannedStart | undefined;
     let endpoint: Connection | undefined;
-    const claims = hasVolumes(config) ? await claimVolumes(runtime, config, stored) : undefined;
+    let claims: Disposable | undefined;
     try {
+      if (hasVolumes(config)) claims = await claimVolumes(runtime, config, stored);
       endpoint = connects(named.config) ? await connectNetwork(runtime, named.config) : undefined;
       planned = planTransientStart(runtime, named, waits, endpoint);
       return await begin(planned);

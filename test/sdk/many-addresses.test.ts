@@ -2,6 +2,8 @@ import {execFile} from 'node:child_process';
 import {readFileSync} from 'node:fs';
 import {fileURLToPath} from 'node:url';
 import {promisify} from 'node:util';
+import {Network} from '../../src/index.js';
+import {serveIn} from '../helpers/a-server.js';
 import {assertNothingLeft, hostFootprint} from '../helpers/host-footprint.js';
 import {ownNetwork} from '../helpers/own-network.js';
 import {ownRuntime} from '../helpers/own-runtime.js';
@@ -17,22 +19,23 @@ interface Lease {
   readonly id: string;
   readonly address: string;
   readonly mac: string;
+  readonly answer: string;
   readonly up: string;
   readonly down: string;
 }
 
 asRoot(
-  `${COUNT} containers come and go in four processes: no address is two at once, and none is left`,
+  `${COUNT} containers come and go in four processes: no address is two at once, names resolve, nothing is left`,
   async t => {
     const runtime = await own.runtime;
-    // Keeps the bridge, so that all are on the same one.
-    const first = await own.run({network: 'bridge', command: ['sleep', '600']});
+    await Network.create('many', {}, {runtime});
+    const first = await serveIn(runtime, t, {network: 'many', name: 'anchor'});
     const before = {footprint: hostFootprint(own.folder), links: links()};
     const outputs = await Promise.all(
       Array.from({length: PROCESSES}, () =>
         promisify(execFile)(
           process.execPath,
-          ['--import=tsx', program, own.root, own.runDirectory, String(COUNT / PROCESSES)],
+          ['--import=tsx', program, own.root, own.runDirectory, 'many', String(COUNT / PROCESSES)],
           {maxBuffer: 2 ** 26},
         ),
       ),
@@ -47,13 +50,14 @@ asRoot(
     t.is(new Set(leases.map(({id}) => id)).size, leases.length);
     for (const [i, one] of leases.entries()) {
       t.regex(one.address, /^172\.\d+\.\d+\.\d+$/);
+      t.is(one.answer, 'who? echo: who?');
       for (const other of leases.slice(i + 1)) {
         const overlap = BigInt(one.up) < BigInt(other.down) && BigInt(other.up) < BigInt(one.down);
         t.false(overlap && (one.address === other.address || one.mac === other.mac), `${one.id} ${other.id}`);
       }
     }
     t.deepEqual(
-      runtime.networks.holders('bridge').map(({containerId}) => containerId),
+      runtime.networks.holders('many').map(({containerId}) => containerId),
       [first.id],
     );
     await assertNothingLeft(t, own.folder, before.footprint);

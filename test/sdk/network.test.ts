@@ -131,6 +131,16 @@ asRoot('a port published on one address of the host leads in from there alone', 
   await t.throwsAsync(ask('::1', 8081), {code: 'ECONNREFUSED'});
 });
 
+asRoot('a container reaches itself by what it published, and so do others on the bridge', async t => {
+  await using web = await serve(t, {ports: [{containerPort: 80, hostPort: 8096}]});
+  const {Gateway} = (await web.inspect()).NetworkSettings;
+  const asking = `exec 3<>/dev/tcp/${Gateway}/8096; printf who? >&3; cat <&3`;
+  t.is(await own.output(`timeout 5 bash -c '${asking}'`, bridge), 'who? echo: who?');
+  const connect = `require('net').connect(8096, '${Gateway}').on('data', d => console.log(String(d)))
+    .write('who?')`;
+  t.is((await web.capture([process.execPath, '-e', connect])).stdout, 'who? echo: who?\n');
+});
+
 asRoot('datagrams find their way in and their answers back', async t => {
   await using echo = await serve(t, {ports: [{containerPort: 80, protocol: 'udp', hostPort: 5353}]});
   t.truthy(echo.id);

@@ -60,7 +60,7 @@ asRoot('the host name of the host stays as it is, and cannot be chosen', async t
 asRoot('a container joins the processes of another, and ends with it', async t => {
   const first = await own.start('echo up; exec sleep 1000', {name: 'processes'});
   await first.stdout!.take(1).toArray();
-  const second = await own.start('readlink /proc/1/exe; cat /proc/1/cmdline; echo; exec sleep 1000', {
+  const second = await own.start('cat /proc/1/cmdline; exec sleep 1000', {
     pid: 'container:processes',
   });
   t.is(String((await second.stdout!.take(1).toArray())[0]).includes('sleep'), true);

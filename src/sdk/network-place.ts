@@ -6,13 +6,17 @@ import type {HostFacts} from './host-facts.js';
 import type {NetworkPlace} from './plan-template.js';
 import {hostsFile} from './prepare-start.js';
 
-/** Undefined for one that no template can have: on several networks, on one's own, with ports that are chosen each time. */
+/**
+ * Undefined for one that no template can have: on several networks, on one's own, with ports that are chosen each time, with
+ * links, of which each start is told anew.
+ */
 export function networkPlace(
   config: ContainerConfig,
   facts: HostFacts,
   connection: Connection,
 ): NetworkPlace | undefined {
   const {network, networks, ports = [], publishAll, userNamespace} = config;
+  if (connection.linked !== undefined) return undefined;
   const [endpoint, ...more] = connection.endpoints;
   if (endpoint === undefined || more.length > 0 || endpoint.ipv6 !== undefined) return undefined;
   if (network !== 'bridge' || networks !== undefined || userNamespace !== 'host' || publishAll)

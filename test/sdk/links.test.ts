@@ -138,12 +138,14 @@ asRoot(
     const runtime = await own.runtime;
     const db = await Container.runDetached(
       'host-shell',
-      {name: 'moving', network: 'bridge', command: ['sleep', '600']},
+      {name: 'moving', network: 'bridge', command: ['sleep', '600'], expose: ['80']},
       {runtime},
     );
     t.teardown(() => db[Symbol.asyncDispose]());
     await using web = await own.start('read wait; cat /etc/hosts', {links: ['moving:db'], stdin: 'pipe'});
     const before = (await db.inspect()).NetworkSettings.IPAddress;
+    const told = () => own.output('echo $DB_PORT_80_TCP_ADDR', {links: ['moving:db']});
+    for (let start = 0; start < 3; start++) t.is(await told(), `${before}\n`);
     await db.stop({timeoutMs: 0});
     const others: Awaited<ReturnType<typeof stay>>[] = [];
     // Until one has taken its place.
@@ -152,6 +154,7 @@ asRoot(
     await db.startDetached();
     const {IPAddress} = (await db.inspect()).NetworkSettings;
     t.not(IPAddress, before);
+    t.is(await told(), `${IPAddress}\n`);
     web.stdin!.end();
     const text = await textOf(web.stdout!);
     t.true(text.includes(`\n${IPAddress}\tdb ${db.id.slice(0, 12)} moving\n`), text);

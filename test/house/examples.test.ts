@@ -60,8 +60,11 @@ asRoot('wait-until-ready.mjs goes on once its service is ready and healthy', asy
 
 test('each example has a test here', t => {
   t.deepEqual(
-    readdirSync(folder).filter(name => name.endsWith('.mjs')),
+    readdirSync(folder)
+      .filter(name => name.endsWith('.mjs'))
+      .sort(),
     [
+      'backup-volume.mjs',
       'command-in-container.mjs',
       'isolated-node.mjs',
       'limited-worker.mjs',

@@ -68,10 +68,8 @@ asRoot(
     t.is(await ask(first, client('colour=blue')), 'blue');
     t.is(await ask(first, client('colour=green')), 'green');
     await first.remove({force: true, volumes: true});
-    t.deepEqual(
-      (await Volume.list({runtime})).map(({name}) => name),
-      ['database'],
-    );
+    const left = (await Volume.list({runtime})).map(({name}) => name).filter(name => name !== 'registry');
+    t.deepEqual(left, ['database']);
     const second = await serve('database', 6000, options);
     t.is(await ask(second, client('colour')), 'green');
     t.is(await ask(second, client('size')), 'none');

@@ -301,8 +301,15 @@ function monitorOf(container: Container): number {
   return Number.parseInt(readFileSync(join(directoryOf(container), 'watcher'), 'utf8'), 10);
 }
 
+/** What they lead to; one that is closed while they are looked at is none. */
 function descriptorsOf(pid: number): string[] {
-  return readdirSync(`/proc/${pid}/fd`).map(fd => readlinkSync(`/proc/${pid}/fd/${fd}`));
+  return readdirSync(`/proc/${pid}/fd`).flatMap(fd => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+    } catch {
+      return [];
+    }
+  });
 }
 
 async function logged(container: Container, pattern: RegExp): Promise<void> {

@@ -4,8 +4,9 @@ import {mkdirSync, mkdtempSync, openSync, readFileSync, writeFileSync} from 'nod
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {ExecutionContext} from 'ava';
-import {Container, Image, Runtime} from '../../src/index.js';
+import {Container, Image, type Runtime} from '../../src/index.js';
 import {compileC} from '../helpers/compile-c.js';
+import {configuredRuntime} from '../helpers/configured-runtime.js';
 import {aNeighbour} from '../helpers/neighbour.js';
 import {ownNetwork} from '../helpers/own-network.js';
 import {ownRuntime, textOf} from '../helpers/own-runtime.js';
@@ -156,18 +157,7 @@ async function startDockerd(t: ExecutionContext): Promise<(...words: string[]) =
 
 /** A runtime of its own with an image `server`. */
 async function openedIn(name: string, configuration: object = {}): Promise<Runtime> {
-  const file = join(own.folder, `${name}.json`);
-  writeFileSync(file, JSON.stringify(configuration));
-  process.env['CORACLE_CONFIG'] = file;
-  try {
-    const runtime = await Runtime.open({
-      root: join(own.folder, name),
-      run: join(own.folder, `${name}-run`),
-      waiting: 0,
-    });
-    await Image.fromHost({name: 'server', binaries: [SERVER]}, {runtime});
-    return runtime;
-  } finally {
-    delete process.env['CORACLE_CONFIG'];
-  }
+  const runtime = await configuredRuntime(own.folder, name, configuration);
+  await Image.fromHost({name: 'server', binaries: [SERVER]}, {runtime});
+  return runtime;
 }

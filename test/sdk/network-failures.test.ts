@@ -1,8 +1,7 @@
 import {execFileSync} from 'node:child_process';
-import {writeFileSync} from 'node:fs';
-import {join} from 'node:path';
-import {Container, Image, Runtime} from '../../src/index.js';
+import {Container, Image, type Runtime} from '../../src/index.js';
 import {ask, serveIn} from '../helpers/a-server.js';
+import {configuredRuntime} from '../helpers/configured-runtime.js';
 import {aNeighbour} from '../helpers/neighbour.js';
 import {ownNetwork} from '../helpers/own-network.js';
 import {ownRuntime, textOf} from '../helpers/own-runtime.js';
@@ -84,18 +83,7 @@ withNft.serial(
 
 /** A runtime of its own, which has made no bridge yet. */
 async function openedIn(name: string, configuration: object = {}): Promise<Runtime> {
-  const file = join(own.folder, `${name}.json`);
-  writeFileSync(file, JSON.stringify(configuration));
-  process.env['CORACLE_CONFIG'] = file;
-  try {
-    const runtime = await Runtime.open({
-      root: join(own.folder, name),
-      run: join(own.folder, `${name}-run`),
-      waiting: 0,
-    });
-    await Image.hostShell({runtime});
-    return runtime;
-  } finally {
-    delete process.env['CORACLE_CONFIG'];
-  }
+  const runtime = await configuredRuntime(own.folder, name, configuration);
+  await Image.hostShell({runtime});
+  return runtime;
 }

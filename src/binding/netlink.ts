@@ -25,12 +25,19 @@ export function requestNetlink(
   subject: string,
 ): Buffer {
   answer ??= Buffer.allocUnsafeSlow(ANSWER_BYTES);
-  const length = ct_netlink(protocol, messages, messages.length, answer, answer.length, acks);
+  let length = ct_netlink(protocol, messages, messages.length, answer, answer.length, acks);
+  // Lists alone can be that long, and asking for one again changes nothing.
+  while (Number(length) === -EMSGSIZE && answer.length < MOST_BYTES) {
+    answer = Buffer.allocUnsafeSlow(answer.length * 4);
+    length = ct_netlink(protocol, messages, messages.length, answer, answer.length, acks);
+  }
   return Buffer.from(answer.subarray(0, Number(checked(length, stage, subject))));
 }
 
-/** More than the lists that we ask for take. */
+/** More than most lists that we ask for take; a firewall may have thousands of chains. */
 const ANSWER_BYTES = 256 * 1024;
+const MOST_BYTES = 64 * 1024 * 1024;
+const EMSGSIZE = 90;
 
 /** The same one for all: its pages would have to be found each time. */
 let answer: Buffer | undefined;

@@ -56,10 +56,24 @@ export async function connectNetwork(
       const request = attachRequest(config, attachment, number);
       endpoints.push(await runtime.networks.attach(attachment.network, {...request, previous: last}));
     }
+    return await placesOf(runtime, config, {endpoints, ports, linked}, previous);
   } catch (error) {
     for (const endpoint of endpoints) runtime.networks.release(endpoint);
     throw error;
   }
+}
+
+/** What is to be known of places that are taken. */
+async function placesOf(
+  runtime: Runtime,
+  config: ContainerConfig,
+  {
+    endpoints,
+    ports,
+    linked,
+  }: Pick<Connection, 'endpoints' | 'ports'> & {linked: Connection['linked'] | undefined},
+  previous: Connection | undefined,
+): Promise<Connection> {
   const [was, is] = [addressOnBridge(previous), addressOnBridge({endpoints})];
   if (was !== undefined && is !== undefined && was !== is) tellLinking(runtime, config, was, is);
   const own = {endpoints, ...(linked && {linked})};

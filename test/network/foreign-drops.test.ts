@@ -53,6 +53,16 @@ withNft.serial(
   },
 );
 
+withNft.serial('thousands of chains of others are no hindrance', async t => {
+  const chains = Array.from({length: 4000}, (_, i) => `chain a-chain-that-somebody-made-${i} { }`).join('; ');
+  const base = 'chain passing { type filter hook forward priority 0; policy drop; }';
+  execFileSync('/usr/sbin/nft', ['-f', '-'], {input: `table inet many { ${chains}; ${base}; }`});
+  t.teardown(() => nft('delete table inet many'));
+  t.deepEqual((await foreignDrops('forward')).map(describeDrop), [
+    'chain passing of table inet many (policy drop)',
+  ]);
+});
+
 withNft.serial('rules that let the bridge pass in both directions make it none', async t => {
   nft('table ip fw { chain passing { type filter hook forward priority 0; policy drop; }; }');
   t.teardown(() => nft('delete table ip fw'));

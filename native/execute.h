@@ -45,6 +45,7 @@ struct run {
         int gate[2];                   /* forked children wait here until their maps are written */
         int done;                      /* a forked child's end of a pipe that ends with exec or death: it tells of a hold, then of a failure */
         int held;
+        int again;                     /* in a teardown: the plan will be started again */
         int spawner;                   /* in the process that joins a container: the socket to whoever started it, else -1 */
         uint64_t wait_until;           /* no step of the teardown waits longer: CLOCK_MONOTONIC, nanoseconds */
         struct progress *progress;

@@ -29,12 +29,10 @@ function apply(config: Changed, change: string): void {
       config.Entrypoint = commandOf(rest);
       return;
     case 'ENV': {
-      const pairs = pairsOf(rest, instruction);
-      const keys = new Set(pairs.map(([key]) => key));
-      config.Env = [
-        ...(config.Env ?? []).filter(variable => !keys.has(envKey(variable))),
-        ...pairs.map(pair => pair.join('=')),
-      ];
+      // A variable that is there keeps its place, as in Docker.
+      const variables = new Map((config.Env ?? []).map(variable => [envKey(variable), variable]));
+      for (const [key, value] of pairsOf(rest, instruction)) variables.set(key, `${key}=${value}`);
+      config.Env = [...variables.values()];
       return;
     }
     case 'LABEL':

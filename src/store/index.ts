@@ -1,8 +1,9 @@
 /** All state on disk: images, layers, containers, volumes, locks. */
 
 export type {AddOptions, ImageParts} from './add-image.js';
-export {archiveName, archiveTree, KERNEL_FILE_SYSTEMS} from './archive-tree.js';
+export {type ArchivedIds, archiveName, archiveTree, KERNEL_FILE_SYSTEMS} from './archive-tree.js';
 export {readBlob, type StagedBlob} from './blobs.js';
+export type {CommitOptions} from './commit-image.js';
 export {type Compression, compress} from './compress.js';
 export {type Containers, containerNotFound} from './containers.js';
 export {diffUpper, type PathChange} from './diff-upper.js';

@@ -63,6 +63,11 @@ export class Intake implements AsyncDisposable {
     return this.#shelves.blobs.find(digest);
   }
 
+  /** As `find`. @throws `ERR_BLOB_MISSING` */
+  get(digest: Digest): StagedBlob {
+    return this.find(digest) ?? this.#shelves.blobs.get(digest);
+  }
+
   /** Whether the store has a layer unpacked, which it keeps then until this is disposed of. */
   hasLayer(diffId: Digest): boolean {
     this.#isSettled = false;

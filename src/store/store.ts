@@ -21,6 +21,7 @@ import type {Digest, Reference} from '../oci/index.js';
 import type {ImageShelves} from './add-image.js';
 import {Blobs} from './blobs.js';
 import {ensureBuiltInImage} from './built-in-images.js';
+import {type CommitOptions, commitImage} from './commit-image.js';
 import {Containers} from './containers.js';
 import {Downloads} from './downloads.js';
 import {EventJournal} from './event-journal.js';
@@ -129,6 +130,11 @@ export class Store {
   /** `docker load`: of what `docker save` writes, and of OCI archives. */
   loadArchive(source: ArchiveSource, options?: LoadOptions): Promise<StoredImage[]> {
     return loadArchive(this.#shelves, source, options);
+  }
+
+  /** An image of another one and what was changed in it. */
+  commitImage(options: CommitOptions): Promise<StoredImage> {
+    return commitImage(this.#shelves, options);
   }
 
   /** An image of programs of this host, with the libraries they need. */

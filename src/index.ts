@@ -8,6 +8,7 @@ export {
   type CallOptions,
   type Capability,
   type CauseOfDeath,
+  type CommitContainerOptions,
   type ConnectOptions,
   Container,
   type ContainerInspect,

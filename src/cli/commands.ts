@@ -40,6 +40,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: "Inspect changes to files or directories on a container's filesystem",
     load: () => import('./diff.js'),
   },
+  commit: {summary: "Create a new image from a container's changes", load: () => import('./commit.js')},
   update: {
     summary: 'Update configuration of one or more containers',
     load: () => import('./update.js'),
@@ -151,7 +152,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'system events': 'events',
   'system info': 'info',
   ...Object.fromEntries(
-    'attach cp create diff exec kill logs pause port rename restart rm run start stats stop top unpause update wait'
+    'attach commit cp create diff exec kill logs pause port rename restart rm run start stats stop top unpause update wait'
       .split(' ')
       .map(name => [`container ${name}`, name]),
   ),

@@ -106,6 +106,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     putArchive: async (name, path, archive, options) =>
       named(await container(name), name).putArchive(path, archive, options),
     diff: async name => (await container(name)).diff(),
+    commit: async (name, options) => (await (await container(name)).commit(options)).id,
     update: async (name, options) => (await container(name)).update(options),
     rename: async (name, wanted) => (await container(name)).rename(wanted),
     wait: async name => {

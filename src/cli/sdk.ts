@@ -1,6 +1,7 @@
 import type {Readable, Writable} from 'node:stream';
 import type {
   Check,
+  CommitContainerOptions,
   ConnectOptions,
   ContainerInspect,
   ContainerState,
@@ -88,6 +89,8 @@ export interface Sdk {
     options: PutArchiveOptions,
   ): Promise<void>;
   diff(container: string): Promise<readonly PathChange[]>;
+  /** @returns the new image's id */
+  commit(container: string, options: CommitContainerOptions): Promise<string>;
   /** Resolves when it is not running; at once with the last exit when it has exited, with code 0 before its first start. */
   wait(container: string): Promise<{readonly exitCode: number}>;
   remove(container: string, options: {readonly force: boolean; readonly volumes: boolean}): Promise<void>;

@@ -9,6 +9,8 @@ import {beginRun, describeRun, processRequest, startTransient, subjectOf} from '
 import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-output.js';
 import {releaseMoved} from './change-networks.js';
 import {checkInteger, checkRecord} from './check-option.js';
+import {type CommitContainerOptions, commitContainer} from './commit-container.js';
+import {readEndpoints} from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import {
   type ContainerRecord,
@@ -37,6 +39,7 @@ import type {ExecOptions} from './exec-options.js';
 import {exitOf, isRefusal, type OwnDeeds} from './exit-of.js';
 import {type ExplainedStep, explainPlan} from './explain-plan.js';
 import {asksForHealth} from './healthcheck.js';
+import {Image} from './image.js';
 import type {ContainerInspect} from './inspect-record.js';
 import type {UpdateOptions} from './merge-update.js';
 import {MonitorConnection} from './monitor-connection.js';
@@ -465,6 +468,18 @@ export class Container implements AsyncDisposable {
     return statPath(this.runtime, this.id, this.name, path);
   }
 
+  /**
+   * An image of it as it is, running or not: its image's layers, and one with what it has changed. Volumes and all else that is
+   * mounted in it stay out. What it changes while `pause` holds it is not missed: it stands still.
+   * @throws `ERR_INVALID_OPTION`, `ERR_INVALID_REFERENCE`, `ERR_INVALID_LAYER`, `ERR_CONTAINER_NOT_FOUND`,
+   * `ERR_LIMIT_UNSUPPORTED` where it has no cgroup that could hold it: `pause: false` goes without
+   * @example const image = await container.commit({reference: 'my/web:2', changes: ['CMD ["web"]']});
+   */
+  async commit(options: CommitContainerOptions = {}): Promise<Image> {
+    const stored = await commitContainer(this.runtime, this.id, options);
+    return Image.get(stored.id, {runtime: this.runtime});
+  }
+
   /** What it has added, changed and deleted in its image's files. */
   async diff(): Promise<PathChange[]> {
     const record = this.runtime.readContainer(this.id);
@@ -507,6 +522,8 @@ export class Container implements AsyncDisposable {
    * @throws as `stop` and `startDetached`
    */
   async restart(options: StopOptions = {}): Promise<void> {
+    const {directory} = this.runtime.placesOf(this.runtime.readContainer(this.id));
+    using _bridges = this.runtime.networks.keep(this.id, readEndpoints(directory)?.endpoints ?? []);
     await this.stop(options);
     await this.startDetached(options.signal && {signal: options.signal});
     this.runtime.tell([containerEvent(this.runtime.readContainer(this.id), 'restart')]);

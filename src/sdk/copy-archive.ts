@@ -14,6 +14,7 @@ import {
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {
+  type ArchivedIds,
   archiveName,
   archiveTree,
   extractTree,
@@ -21,6 +22,7 @@ import {
   type PathChange,
   pathForbidden,
 } from '../store/index.js';
+import type {ContainerRecord} from './container-files.js';
 import {type ContainerRoot, openContainerRoot} from './container-root.js';
 import {containerEvent} from './record-events.js';
 import {resolveUser} from './resolve-user.js';
@@ -63,16 +65,22 @@ export async function* getArchive(
   {signal}: GetArchiveOptions,
 ): AsyncGenerator<Buffer, void, void> {
   await using root = await openContainerRoot(runtime, id);
-  const {userNamespace} = root.record;
   using place = openPlace(root, path, shownAs);
-  const map = runtime.facts.isRoot ? userNamespace : OWN_ID;
-  const ids = map === 'host' ? {} : {ids: idsInside(map)};
   runtime.tell([containerEvent(root.record, 'archive-path')]);
   yield* archiveTree(place.directory.fd, place.entry, {
     name: archiveName(path),
-    ...ids,
+    ids: ownersInside(runtime, root.record),
     ...(signal && {signal}),
   });
+}
+
+/** @internal Owners of files on disk as its processes see them; undefined: just so. */
+export function ownersInside(
+  runtime: Runtime,
+  {userNamespace}: Pick<ContainerRecord, 'userNamespace'>,
+): ArchivedIds | undefined {
+  const map = runtime.facts.isRoot ? userNamespace : OWN_ID;
+  return map === 'host' ? undefined : idsInside(map);
 }
 
 /** @internal */

@@ -1,5 +1,5 @@
 /**
- * Pauses the containers that use a volume, for a copy of one moment. Who was paused is written down first, below the
+ * Pauses containers for a copy of one moment: of a volume that they use, of their own files. Who was paused is written down first, below the
  * run-time directory: whatever becomes of the process that did it, the next opening of the store lets them go on.
  */
 import {randomBytes} from 'node:crypto';
@@ -19,6 +19,11 @@ export interface HeldStill extends AsyncDisposable {
 
 /** Until this is disposed of none of the containers that have the volume writes to it. */
 export async function holdStill(runtime: Runtime, volume: string): Promise<HeldStill> {
+  return holdContainersStill(runtime, runtime.volumeUsers(volume));
+}
+
+/** Until this is disposed of those that run stand still; one that somebody else paused stays so. */
+export async function holdContainersStill(runtime: Runtime, ids: Iterable<string>): Promise<HeldStill> {
   const directory = pausesDirectory(runtime);
   mkdirSync(directory, {recursive: true, mode: 0o700});
   const path = join(directory, `${randomBytes(8).toString('hex')}.json`);
@@ -29,7 +34,7 @@ export async function holdStill(runtime: Runtime, volume: string): Promise<HeldS
     rmSync(path, {force: true});
   };
   try {
-    for (const id of runtime.volumeUsers(volume)) {
+    for (const id of ids) {
       const record = runtime.findContainer(id);
       if (record === undefined || runtime.stateOf(record).status !== 'running') continue;
       const containers = [...paused.map(each => each.id), id];

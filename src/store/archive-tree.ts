@@ -17,16 +17,27 @@ import {
   readlinkBelow,
   statBelow,
 } from '../binding/index.js';
+import {invalidLayer} from './layer-limits.js';
 import type {TarType} from './read-tar.js';
 import {type DataRange, sparseMap, TAR_END, type TarNode, tarHeader, tarPadding} from './write-tar.js';
 
+/** Owners as the archive is to have them. */
+export interface ArchivedIds {
+  uid(uid: number): number;
+  gid(gid: number): number;
+}
+
 export interface ArchiveTreeOptions {
-  /** What the root of the tree is called in the archive; "." for the contents of a directory. */
+  /** What the root of the tree is called in the archive; "." for the contents of a directory, '' for those of a layer. */
   readonly name: string;
-  /** Owners as the archive is to have them. @default as they are */
-  readonly ids?: {uid(uid: number): number; gid(gid: number): number};
-  /** All attributes, holes of files as holes, and nothing that is mounted in the tree: for a volume. @default false */
-  readonly whole?: boolean;
+  /** @default as they are */
+  readonly ids?: ArchivedIds | undefined;
+  /**
+   * Of a volume and of a layer: all attributes, holes of files as holes, and nothing that is mounted in the tree. Of a
+   * layer, which is the upper directory of an overlay, besides: what overlayfs marks as deleted as the image format does, and its
+   * own attributes not at all. @default 'copy'
+   */
+  readonly kind?: 'copy' | 'volume' | 'layer';
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -37,9 +48,9 @@ export interface ArchiveTreeOptions {
 export async function* archiveTree(
   directory: number,
   entry: Buffer,
-  {name, ids, whole = false, signal}: ArchiveTreeOptions,
+  {name, ids, kind = 'copy', signal}: ArchiveTreeOptions,
 ): AsyncGenerator<Buffer, void, void> {
-  const walk: Walk = {links: new Map(), ids: ids ?? UNCHANGED, whole, signal};
+  const walk: Walk = {links: new Map(), ids: ids ?? UNCHANGED, kind, signal};
   const status = statBelow(directory, entry);
   yield* archiveEntry(walk, directory, entry, Buffer.from(name), status, undefined);
   yield TAR_END;
@@ -50,8 +61,8 @@ const UNCHANGED = {uid: (uid: number) => uid, gid: (gid: number) => gid};
 interface Walk {
   /** Where a file with several names was put first. */
   readonly links: Map<string, Buffer>;
-  readonly ids: NonNullable<ArchiveTreeOptions['ids']>;
-  readonly whole: boolean;
+  readonly ids: ArchivedIds;
+  readonly kind: NonNullable<ArchiveTreeOptions['kind']>;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -73,6 +84,10 @@ async function* archiveEntry(
   parentDevice: bigint | undefined,
 ): AsyncGenerator<Buffer> {
   walk.signal?.throwIfAborted();
+  if (walk.kind === 'layer' && isDeletion(status)) {
+    yield whiteout(path, entry);
+    return;
+  }
   const type = TYPES.get(status.mode & constants.S_IFMT);
   if (type === undefined) return; // a socket, which no archive can hold
   if (type === 'directory') {
@@ -105,15 +120,24 @@ async function* archiveDirectory(
   using opened = openBelow(directory, entry, flags);
   const status = statBelow(opened.fd, '');
   const attributes = attributesOf(walk, opened.fd, Buffer.alloc(0));
-  yield tarHeader({...nodeOf(walk, status, Buffer.concat([path, SLASH])), type: 'directory', ...attributes});
+  const isLayer = walk.kind === 'layer';
+  const node = {
+    ...nodeOf(walk, status, isLayer && path.length === 0 ? CONTENTS : Buffer.concat([path, SLASH])),
+    type: 'directory' as const,
+    ...attributes,
+  };
+  if (!isLayer || path.length > 0 || isUnusualRoot(node)) yield tarHeader(node);
+  if (isLayer && isOpaque(opened.fd)) yield tarHeader({type: 'file', path: joined(path, OPAQUE)});
   // What is mounted there for the kernel's sake, or in memory, is no content of the tree; volumes are.
   const isMount = parentDevice !== undefined && parentDevice !== status.device;
-  if (isMount && (walk.whole || NOT_CONTENT.has(fileSystemMagic(opened.fd)))) return;
+  if (isMount && (walk.kind !== 'copy' || NOT_CONTENT.has(fileSystemMagic(opened.fd)))) return;
   const names = [...readDirectory(opened.fd)].map(({name}) => name).sort(Buffer.compare);
   for (const name of names) {
     try {
       const child = statBelow(opened.fd, name);
-      yield* archiveEntry(walk, opened.fd, name, Buffer.concat([path, SLASH, name]), child, status.device);
+      const below = isLayer ? joined(path, name) : Buffer.concat([path, SLASH, name]);
+      if (isLayer) refuseReserved(below, name);
+      yield* archiveEntry(walk, opened.fd, name, below, child, status.device);
     } catch (error) {
       // Removed, or replaced by something else, since it was listed.
       if (!isErrno(error, 'ENOENT', 'ELOOP', 'ENOTDIR')) throw error;
@@ -145,7 +169,7 @@ async function* archiveFile(
     type: 'file',
     ...attributesOf(walk, directory, entry, true),
   } as const;
-  const hasHoles = walk.whole && Number(now.blocks) * 512 < status.size;
+  const hasHoles = walk.kind !== 'copy' && Number(now.blocks) * 512 < status.size;
   if (hasHoles) {
     yield* sparseContent(walk, file.fd, node, status.size);
     return;
@@ -190,14 +214,16 @@ async function* readRange(walk: Walk, file: number, {start, end}: DataRange): As
 
 /** Of whatever is copied only what gives a program its capabilities, of a whole tree all. */
 function attributesOf(
-  {whole}: Walk,
+  {kind}: Walk,
   directory: number,
   entry: Buffer,
   isFile = false,
 ): Pick<TarNode, 'xattrs'> {
-  const names = whole ? listXattrsBelow(directory, entry) : isFile ? [CAPABILITY] : [];
+  const isWhole = kind !== 'copy';
+  const names = isWhole ? listXattrsBelow(directory, entry).sort() : isFile ? [CAPABILITY] : [];
   const xattrs = new Map<string, Buffer>();
   for (const name of names) {
+    if (kind === 'layer' && !belongsInLayer(name)) continue;
     const value = getXattrBelow(directory, entry, name);
     if (value !== undefined) xattrs.set(name, value);
   }
@@ -220,6 +246,53 @@ function nodeOf(
   };
 }
 
+/** A layer's paths begin with a name. */
+function joined(path: Buffer, name: Buffer): Buffer {
+  return path.length === 0 ? name : Buffer.concat([path, SLASH, name]);
+}
+
+/** Overlayfs's own say where the rest of a file is; labels are the host's policy; a capability is the file's. */
+function belongsInLayer(attribute: string): boolean {
+  if (/^(trusted|user)\.overlay\.(redirect|metacopy)$/.test(attribute)) {
+    throw invalidLayer(
+      `the writable layer has only a part of a file or directory, the attribute ${attribute} says`,
+    );
+  }
+  if (/^(trusted|user)\.overlay\./.test(attribute)) return false;
+  return !attribute.startsWith('security.') || attribute === CAPABILITY;
+}
+
+/** overlayfs.rst, "whiteouts and opaque directories" */
+function isDeletion({mode, deviceMajor, deviceMinor}: FileStatus): boolean {
+  return (mode & constants.S_IFMT) === constants.S_IFCHR && deviceMajor === 0 && deviceMinor === 0;
+}
+
+/** Root marks it in trusted, an ordinary user's mount in user attributes. */
+function isOpaque(directory: number): boolean {
+  return ['trusted', 'user'].some(
+    prefix => getXattrBelow(directory, '', `${prefix}.overlay.opaque`)?.toString('latin1') === 'y',
+  );
+}
+
+/** Without the time of the deletion: nobody sees it. */
+function whiteout(path: Buffer, name: Buffer): Buffer {
+  const directory = path.subarray(0, path.length - name.length);
+  return tarHeader({type: 'file', path: Buffer.concat([directory, WHITEOUT, name])});
+}
+
+/** A layer has no other way to say that something is deleted: whoever unpacks it would delete. */
+function refuseReserved(path: Buffer, name: Buffer): void {
+  if (!name.subarray(0, WHITEOUT.length).equals(WHITEOUT)) return;
+  throw invalidLayer(
+    `no layer can hold /${path.toString()}: names that begin with .wh. mean deletions there`,
+  );
+}
+
+/** The root of a layer is as everywhere unless somebody changed it; Docker's layers have none. */
+function isUnusualRoot({mode, uid, gid, xattrs}: TarNode): boolean {
+  return mode !== 0o755 || uid !== 0 || gid !== 0 || (xattrs?.size ?? 0) > 0;
+}
+
 /** What a path is called in an archive, as Docker names it: `/etc` is "etc", `/etc/.` is "." and `/` is "/". */
 export function archiveName(path: string): string {
   if (/(^|\/)\.$/.test(path)) return '.';
@@ -228,6 +301,9 @@ export function archiveName(path: string): string {
 
 const readAsync = promisify(read);
 const SLASH = Buffer.from('/');
+const CONTENTS = Buffer.from('./');
+const WHITEOUT = Buffer.from('.wh.');
+const OPAQUE = Buffer.from('.wh..wh..opq');
 const CHUNK_BYTES = 262_144;
 const CAPABILITY = 'security.capability';
 

@@ -49,8 +49,7 @@ export async function unpackLayer(
   let bytes = 0;
   let entries = 0;
   chmodBelow(root, '', 0o755);
-  const sparse = layer.kind === 'volume';
-  for await (const entry of readTar(archive, {sparse})) {
+  for await (const entry of readTar(archive, {sparse: true})) {
     options.signal?.throwIfAborted();
     if (++entries > layer.limits.entries) throw overLimit('entries', layer.limits.entries);
     bytes += entry.size;

@@ -22,7 +22,7 @@ import {unpackLayer} from './unpack-layer.js';
 /** As a tar archive: PAX, with attributes as GNU tar and star write them, and holes as GNU tar does. */
 export async function* archiveVolume(mountpoint: string, signal?: AbortSignal): AsyncGenerator<Buffer> {
   using data = openDirectory(mountpoint);
-  yield* archiveTree(data.fd, Buffer.alloc(0), {name: '.', whole: true, signal});
+  yield* archiveTree(data.fd, Buffer.alloc(0), {name: '.', kind: 'volume', signal});
 }
 
 /** It is the caller's own data: a disk that is full says so itself, and zeros compress well. */

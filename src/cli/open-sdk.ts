@@ -22,6 +22,7 @@ import {
 import {backupVolume, restoreVolume} from '../sidecar/index.js';
 import type {ListedPort} from './displayable-ports.js';
 import {examineHost} from './examine-host.js';
+import {registrySdk} from './open-registry-sdk.js';
 import type {AttachedStreams, ContainerSummary, ImageSummary, RunningContainer, Sdk} from './sdk.js';
 
 export {inspectArchivedImages, VERSION} from '../sdk/index.js';
@@ -123,6 +124,8 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     loadImages: source => Image.load(source, {}, here),
     imageFromHost: async options => (await Image.fromHost(options, here)).id,
     removeImage: (name, options) => Image.remove(name, options, here),
+
+    ...registrySdk(runtime),
 
     createNetwork: async (name, options) => (await Network.create(name, options, here)).id,
     connectNetwork: async (name, target, options) => (await Network.get(name, here)).connect(target, options),

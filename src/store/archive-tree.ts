@@ -33,9 +33,9 @@ export interface ArchiveTreeOptions {
   /** @default as they are */
   readonly ids?: ArchivedIds | undefined;
   /**
-   * Of a volume and of a layer: all attributes, holes of files as holes, and nothing that is mounted in the tree. Of a
-   * layer, which is the upper directory of an overlay, besides: what overlayfs marks as deleted as the image format does, and its
-   * own attributes not at all. @default 'copy'
+   * Of a volume and of a layer: all attributes, and nothing that is mounted in the tree. Of a volume: holes of files as holes. Of
+   * a layer, which is the upper directory of an overlay: what overlayfs marks as deleted as the image format does, its own
+   * attributes not at all, and holes as zeros, for dockerd 20.10 loads layers with holes, but cannot save them again. @default 'copy'
    */
   readonly kind?: 'copy' | 'volume' | 'layer';
   readonly signal?: AbortSignal | undefined;
@@ -169,7 +169,7 @@ async function* archiveFile(
     type: 'file',
     ...attributesOf(walk, directory, entry, true),
   } as const;
-  const hasHoles = walk.kind !== 'copy' && Number(now.blocks) * 512 < status.size;
+  const hasHoles = walk.kind === 'volume' && Number(now.blocks) * 512 < status.size;
   if (hasHoles) {
     yield* sparseContent(walk, file.fd, node, status.size);
     return;

@@ -267,8 +267,8 @@ async function writeFile(layer: Layer, entry: TarEntry, path: Buffer): Promise<v
   using file = openBelow(layer.root, path, CHUNK_MODE_NEW, 0o600);
   if (entry.sparse !== undefined) await writeRanges(layer, entry, file.fd);
   else {
-    for await (const chunk of entry.content()) {
-      for (let at = 0; at < chunk.length; ) at += writeSync(file.fd, chunk, at);
+    for await (const {bytes, start} of solidParts(entry)) {
+      for (let at = 0; at < bytes.length; ) at += writeSync(file.fd, bytes, at, undefined, start + at);
       layer.signal?.throwIfAborted();
     }
   }

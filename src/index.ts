@@ -35,6 +35,7 @@ export {
   Image,
   type ImageImportOptions,
   type ImageInspect,
+  type ImageSaveOptions,
   type ImageUsage,
   type InRuntime,
   type LastOutput,

@@ -12,6 +12,7 @@ import type {
   Exit,
   ExplainedStep,
   Health,
+  ImageSaveOptions,
   LogEntry,
   LogsOptions,
   PathChange,
@@ -104,6 +105,8 @@ export interface Sdk extends RegistrySdk {
   importImage(source: Readable, options: ImportOptions): Promise<string>;
   /** From `docker save` or an OCI archive. */
   loadImages(source: Readable): Promise<readonly LoadedImage[]>;
+  /** As `docker save` writes them; fails at the first read. */
+  saveImages(names: readonly string[], options: ImageSaveOptions): AsyncIterable<Uint8Array>;
   imageFromHost(options: FromHostOptions): Promise<string>;
   removeImage(image: string, options: {readonly force: boolean}): Promise<RemovedImage>;
 

@@ -146,6 +146,7 @@ function exchange({url, body}: HttpRequest, options: http.RequestOptions): Promi
     request.on('timeout', () => request.destroy(new SilenceError(options.timeout!)));
     request.on('error', reject); // after an answer it is the reader of the body who hears of it
     request.once('response', response => {
+      response.on('error', () => {}); // its reader is told; where nobody reads on, nobody needs to be
       response.once('end', () => {
         if (!request.writableFinished) request.destroy(); // it had heard enough
       });

@@ -108,7 +108,9 @@ export {
   logout,
   readManifest,
   searchImages,
+  signImage,
   tagDates,
+  verifyImage,
 } from './registries.js';
 export type {CopyOptions, RemoteManifest, SearchOptions} from './remote-images.js';
 export {type ReplaceVolumeOptions, replaceVolume} from './replace-volume.js';
@@ -131,6 +133,7 @@ export type {
 } from './run-options.js';
 export {Runtime, type RuntimeOptions} from './runtime.js';
 export {runtimeInfo, watching} from './runtime-info.js';
+export type {SignOptions, VerifiedImage, VerifyOptions} from './sign-image.js';
 export {splitCsv} from './split-csv.js';
 export type {ProcessList} from './top.js';
 export {VERSION} from './version.js';

@@ -346,6 +346,7 @@ export class Runtime implements AsyncDisposable {
   /** @internal Merges options and image, and makes the volumes it needs. @throws `ERR_IMAGE_NOT_FOUND` and the rest of `run` */
   async describeContainer(reference: string, options: NormalizedOptions): Promise<DescribedContainer> {
     const stored = await this.#image(reference, options);
+    await this.#enforcePolicy(reference, stored);
     const resolved = await resolveSeccomp(options);
     const {containers, volumes} = this.store;
     const attachments = await this.#attachments(options);
@@ -662,6 +663,14 @@ export class Runtime implements AsyncDisposable {
       ...(signal && {signal}),
     });
     return pulled.stored;
+  }
+
+  /** @throws `ERR_IMAGE_REFUSED` */
+  async #enforcePolicy(reference: string, stored: StoredImage): Promise<void> {
+    const policy = this.#configuration.imagePolicy;
+    if (policy === undefined) return;
+    const {enforceOnRun} = await import('./enforce-policy.js');
+    enforceOnRun({store: this.store, policy}, reference, stored);
   }
 
   /** `host-shell` is made when it is first wanted, as `hello-world` is. */

@@ -33,6 +33,7 @@ export {
   Image,
   type ImageImportOptions,
   type ImageInspect,
+  type ImageLoadOptions,
   type ImageSaveOptions,
   type ImageUsage,
   type InRuntime,

@@ -63,6 +63,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./container-inspect.js'),
   },
   'container prune': {summary: 'Remove all stopped containers', load: () => import('./container-prune.js')},
+  'image history': {
+    summary: 'Show the history of an image',
+    load: () => import('./image-history.js'),
+  },
   'image ls': {summary: 'List images', load: () => import('./image-ls.js')},
   'image import': {summary: 'Make an image of a tarball', load: () => import('./image-import.js')},
   'image load': {summary: 'Load an image from a tar archive or STDIN', load: () => import('./image-load.js')},
@@ -76,6 +80,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   },
   'image prune': {summary: 'Remove unused images', load: () => import('./image-prune.js')},
   'image rm': {summary: 'Remove one or more images', load: () => import('./image-rm.js')},
+  'image tag': {
+    summary: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
+    load: () => import('./image-tag.js'),
+  },
   'network connect': {
     summary: 'Connect a container to a network',
     load: () => import('./network-connect.js'),
@@ -135,11 +143,13 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
 
 /** Docker's short and long forms. */
 export const ALIASES: Readonly<Record<string, string>> = {
+  history: 'image history',
   images: 'image ls',
   'image list': 'image ls',
   import: 'image import',
   load: 'image load',
   rmi: 'image rm',
+  tag: 'image tag',
   'image remove': 'image rm',
   'network list': 'network ls',
   'network remove': 'network rm',

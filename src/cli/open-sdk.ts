@@ -5,6 +5,7 @@ import {
   type ContainerInspect,
   diskUsage,
   dockerExitCode,
+  fitsReference,
   hasProbe,
   Image,
   Network,
@@ -117,7 +118,10 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     list: ({size}) => listContainers(runtime, size),
     inspect: async (name, options) => (await container(name)).inspect(options),
 
-    listImages: async () => (await Image.list(here)).map(summary),
+    listImages: async options =>
+      (await Image.list(options, here)).map(image => summary(image, options?.references)),
+    imageHistory: async name => (await Image.get(name, here)).history(),
+    tagImage: async (name, reference) => void (await (await Image.get(name, here)).tag(reference)),
     inspectImage: async name => (await Image.get(name, here)).inspect(),
     importImage: async (source, options) => (await Image.import(source, options, here)).id,
     loadImages: source => Image.load(source, {}, here),
@@ -277,8 +281,11 @@ function listedPorts(ports: ContainerInspect['NetworkSettings']['Ports']): reado
   });
 }
 
-function summary(image: Image): ImageSummary {
-  const {id, references, digests, created, sizeBytes} = image;
-  const {Labels = {}} = image.inspect()['Config'] as {Labels?: Readonly<Record<string, string>>};
-  return {id, references, digests, created, sizeBytes, labels: Labels};
+/** @param patterns names that are asked for */
+function summary(image: Image, patterns?: readonly string[]): ImageSummary {
+  const {id, created, sizeBytes, labels} = image;
+  const [references, digests] = [image.references, image.digests].map(names =>
+    patterns === undefined ? names : names.filter(name => fitsReference(name, patterns)),
+  );
+  return {id, references: references!, digests: digests!, created, sizeBytes, labels};
 }

@@ -12,6 +12,8 @@ import type {
   Exit,
   ExplainedStep,
   Health,
+  ImageHistoryEntry,
+  ImageListOptions,
   LogEntry,
   LogsOptions,
   PathChange,
@@ -32,7 +34,7 @@ import type {
 import type {BackupOptions, BackupResult, RestoreOptions, RestoreResult} from '../sidecar/index.js';
 import type {ListedPort} from './displayable-ports.js';
 
-export type {DiskUsage, LogEntry};
+export type {DiskUsage, ImageHistoryEntry, ImageListOptions, LogEntry};
 
 /**
  * What the commands need of the SDK, and nothing else: commands are given one of these, tests give them one that
@@ -97,14 +99,20 @@ export interface Sdk {
   list(options: {readonly size: boolean}): Promise<readonly ContainerSummary[]>;
   inspect(container: string, options: {readonly size: boolean}): Promise<ContainerInspect>;
 
-  listImages(): Promise<readonly ImageSummary[]>;
+  listImages(options?: ImageListOptions): Promise<readonly ImageSummary[]>;
+  /** The last step first. */
+  imageHistory(image: string): Promise<readonly ImageHistoryEntry[]>;
+  tagImage(image: string, reference: string): Promise<void>;
   inspectImage(image: string): Promise<unknown>;
   /** From a root file system's tar; `changes` are Dockerfile instructions (CMD, ENV, …). @returns the image's id */
   importImage(source: Readable, options: ImportOptions): Promise<string>;
   /** From `docker save` or an OCI archive. */
   loadImages(source: Readable): Promise<readonly LoadedImage[]>;
   imageFromHost(options: FromHostOptions): Promise<string>;
-  removeImage(image: string, options: {readonly force: boolean}): Promise<RemovedImage>;
+  removeImage(
+    image: string,
+    options: {readonly force: boolean; readonly keepParents: boolean},
+  ): Promise<RemovedImage>;
 
   /** @returns the id */
   createNetwork(name: string, options: CreateNetworkOptions): Promise<string>;

@@ -1,9 +1,13 @@
 import {familiarString, parseReference, withDefaultTag} from '../oci/index.js';
-import type {ArchiveSource, HostImageOptions, StoredImage} from '../store/index.js';
+import type {ArchiveSource, HostImageOptions, RemovedImage, StoredImage} from '../store/index.js';
 import {hostShell} from '../store/index.js';
 import {applyChanges} from './dockerfile-changes.js';
+import {type ImageHistoryEntry, imageHistory} from './image-history.js';
 import {type ImageInspect, inspectImage} from './inspect-image.js';
-import {imageDeleted, imageEvent} from './record-events.js';
+import {type ImageListOptions, listImages} from './list-images.js';
+import {type Pruned, type PrunedImage, type PruneOptions, pruneImages} from './prune.js';
+import {imageEvent} from './record-events.js';
+import {type ImageRemoveOptions, removeImage} from './remove-image.js';
 import {Runtime} from './runtime.js';
 
 export interface ImageImportOptions {
@@ -34,6 +38,8 @@ export class Image {
   /** The sum of its files' bytes. */
   readonly sizeBytes: number;
   readonly labels: Readonly<Record<string, string>>;
+  /** The image it was made from by a commit or a step of a build. */
+  readonly parent: string | undefined;
   readonly #runtime: Runtime;
   readonly #stored: StoredImage;
 
@@ -46,6 +52,7 @@ export class Image {
     this.created = stored.created;
     this.sizeBytes = stored.size;
     this.labels = stored.config.Labels ?? {};
+    this.parent = stored.parent;
   }
 
   /**
@@ -106,33 +113,42 @@ export class Image {
     return new Image(runtime, runtime.store.getImage(nameOrId));
   }
 
-  /** Newest first. */
-  static async list(in_: InRuntime = {}): Promise<Image[]> {
+  /**
+   * Newest first. @throws `ERR_IMAGE_NOT_FOUND` for `before` and `since`, `ERR_INVALID_OPTION` for a pattern that is none
+   * @example for (const {id} of await Image.list({dangling: true})) await Image.remove(id);
+   */
+  static async list(options: ImageListOptions = {}, in_: InRuntime = {}): Promise<Image[]> {
     const runtime = in_.runtime ?? (await Runtime.default());
-    return runtime.store.listImages().map(stored => new Image(runtime, stored));
+    return listImages(runtime.store, options).map(stored => new Image(runtime, stored));
+  }
+
+  /** Removes images that nobody needs: without a tag, or with `all` without a container. @returns what went, and its bytes */
+  static prune(
+    options: PruneOptions & {readonly all?: boolean} = {},
+    in_: InRuntime = {},
+  ): Promise<Pruned<PrunedImage>> {
+    return pruneImages(options, in_);
   }
 
   /**
-   * Takes a name away, and with the last name the image.
-   * @returns what was untagged and deleted
-   * @throws `ERR_IMAGE_IN_USE`, `ERR_IMAGE_NOT_FOUND`
+   * Takes a name away, and with the last name the image; by id, all names of one repository. Images that it was made from
+   * and that have no name go with it.
+   * @returns what was untagged and deleted: images by id, layers by chain id
+   * @throws `ERR_IMAGE_IN_USE` when a container or another image needs it, or an id has names in several repositories;
+   * `ERR_IMAGE_NOT_FOUND`
    */
   static async remove(
     nameOrId: string,
-    {force = false}: {readonly force?: boolean} = {},
+    options: ImageRemoveOptions = {},
     in_: InRuntime = {},
-  ) {
-    const runtime = in_.runtime ?? (await Runtime.default());
-    const image = runtime.store.getImage(nameOrId);
-    const removed = await runtime.store.removeImage(nameOrId, {force, use: id => runtime.imageUse(id)});
-    runtime.tell([
-      ...removed.untagged.map(() => imageEvent(image, 'untag')),
-      ...(removed.deleted.length > 0 ? [imageDeleted(image.id)] : []),
-    ]);
-    return removed;
+  ): Promise<RemovedImage> {
+    return removeImage(in_.runtime ?? (await Runtime.default()), nameOrId, options);
   }
 
-  /** Gives it one more name. @throws `ERR_INVALID_REFERENCE` */
+  /**
+   * Gives it one more name, which leaves the image that had it. Without a tag: `latest`.
+   * @throws `ERR_INVALID_REFERENCE`, also for a name with a digest, and for one that would read like an id
+   */
   async tag(reference: string): Promise<Image> {
     const stored = await this.#runtime.store.tagImage(this.id, parseReference(reference));
     this.#runtime.tell([
@@ -142,15 +158,32 @@ export class Image {
   }
 
   /** Removes the image with all its names. @throws `ERR_IMAGE_IN_USE` */
-  async remove(options: {readonly force?: boolean} = {}): Promise<void> {
+  async remove(options: ImageRemoveOptions = {}): Promise<void> {
     await Image.remove(this.id, options, {runtime: this.#runtime});
+  }
+
+  /** How it came about, the last step first. @throws `ERR_BLOB_MISSING`, `ERR_BLOB_DAMAGED` */
+  history(): ImageHistoryEntry[] {
+    return imageHistory(this.#runtime.store, this.#stored);
   }
 
   /** Docker's inspect document of an image. */
   inspect(): ImageInspect {
+    const {store} = this.#runtime;
+    const {id, layers} = this.#stored;
     return inspectImage({
       ...this.#stored,
-      lowerDirectories: this.#stored.layers.toReversed(),
+      document: store.readDocument(id),
+      graphDriver: {Data: layerPlaces(layers), Name: 'overlay2'},
     });
   }
+}
+
+/** As Docker's overlay driver names them: the topmost one above, the others below it. */
+function layerPlaces(layers: readonly string[]): Readonly<Record<string, string>> {
+  const [upper, ...lower] = layers.toReversed();
+  return {
+    ...(lower.length > 0 && {LowerDir: lower.join(':')}),
+    ...(upper !== undefined && {UpperDir: upper}),
+  };
 }

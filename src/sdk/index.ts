@@ -62,9 +62,11 @@ export type {Health, ProbeResult} from './health-state.js';
 export {hasProbe} from './healthcheck.js';
 export {type HeldStill, holdStill} from './hold-still.js';
 export {Image, type ImageImportOptions, type InRuntime} from './image.js';
+export type {ImageHistoryEntry} from './image-history.js';
 export {type ImageInspect, inspectArchivedImages} from './inspect-image.js';
 export type {ContainerInspect} from './inspect-record.js';
 export {type Link, parseLink} from './links.js';
+export {fitsReference, type ImageListOptions} from './list-images.js';
 export type {UpdatableLimits, UpdateOptions} from './merge-update.js';
 export {checkNameServer, checkSearchDomain, parseExtraHost} from './name-resolution.js';
 export {Network} from './network.js';
@@ -96,6 +98,7 @@ export {
   type VolumeUsage,
 } from './prune.js';
 export type {LogEntry} from './read-log.js';
+export type {ImageRemoveOptions} from './remove-image.js';
 export {type ReplaceVolumeOptions, replaceVolume} from './replace-volume.js';
 export type {
   BindMount,

@@ -36,6 +36,7 @@ export {
   type ImageInspect,
   type ImageListOptions,
   type ImageRemoveOptions,
+  type ImageSaveOptions,
   type ImageUsage,
   type InRuntime,
   type LastOutput,

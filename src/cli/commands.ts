@@ -70,6 +70,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   'image ls': {summary: 'List images', load: () => import('./image-ls.js')},
   'image import': {summary: 'Make an image of a tarball', load: () => import('./image-import.js')},
   'image load': {summary: 'Load an image from a tar archive or STDIN', load: () => import('./image-load.js')},
+  'image save': {
+    summary: 'Save one or more images to a tar archive (streamed to STDOUT by default)',
+    load: () => import('./image-save.js'),
+  },
   'image from-host': {
     summary: "Make an image of this host's programs",
     load: () => import('./image-from-host.js'),
@@ -148,6 +152,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'image list': 'image ls',
   import: 'image import',
   load: 'image load',
+  save: 'image save',
   rmi: 'image rm',
   tag: 'image tag',
   'image remove': 'image rm',

@@ -125,6 +125,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     inspectImage: async name => (await Image.get(name, here)).inspect(),
     importImage: async (source, options) => (await Image.import(source, options, here)).id,
     loadImages: source => Image.load(source, {}, here),
+    saveImages: (names, options) => Image.save(names, options, here),
     imageFromHost: async options => (await Image.fromHost(options, here)).id,
     removeImage: (name, options) => Image.remove(name, options, here),
 

@@ -14,6 +14,7 @@ import type {
   Health,
   ImageHistoryEntry,
   ImageListOptions,
+  ImageSaveOptions,
   LogEntry,
   LogsOptions,
   PathChange,
@@ -108,6 +109,8 @@ export interface Sdk {
   importImage(source: Readable, options: ImportOptions): Promise<string>;
   /** From `docker save` or an OCI archive. */
   loadImages(source: Readable): Promise<readonly LoadedImage[]>;
+  /** As `docker save` writes them; fails at the first read. */
+  saveImages(names: readonly string[], options: ImageSaveOptions): AsyncIterable<Uint8Array>;
   imageFromHost(options: FromHostOptions): Promise<string>;
   removeImage(
     image: string,

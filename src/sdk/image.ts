@@ -1,6 +1,12 @@
-import {familiarString, parseReference, withDefaultTag} from '../oci/index.js';
-import type {ArchiveSource, HostImageOptions, RemovedImage, StoredImage} from '../store/index.js';
-import {hostShell} from '../store/index.js';
+import {familiarString, parsePlatform, parseReference, withDefaultTag} from '../oci/index.js';
+import type {
+  ArchiveSource,
+  Compression,
+  HostImageOptions,
+  RemovedImage,
+  StoredImage,
+} from '../store/index.js';
+import {compress, hostShell} from '../store/index.js';
 import {applyChanges} from './dockerfile-changes.js';
 import {type ImageHistoryEntry, imageHistory} from './image-history.js';
 import {type ImageInspect, inspectImage} from './inspect-image.js';
@@ -10,6 +16,14 @@ import {imageEvent} from './record-events.js';
 import {type ImageRemoveOptions, removeImage} from './remove-image.js';
 import {Runtime} from './runtime.js';
 
+export interface ImageSaveOptions {
+  /** What every image has to be made for: `linux/arm64`. @default any */
+  readonly platform?: string;
+  /** Of the whole archive. What reads it finds out by itself. @default 'none' */
+  readonly compression?: Compression;
+  readonly signal?: AbortSignal;
+}
+
 export interface ImageImportOptions {
   /** The image's name; without one it has only its id. */
   readonly reference?: string;
@@ -17,6 +31,8 @@ export interface ImageImportOptions {
   readonly changes?: readonly string[];
   /** For the image's history. */
   readonly message?: string;
+  /** What it is made for: `linux/arm64`. @default this host's */
+  readonly platform?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -64,12 +80,13 @@ export class Image {
     options: ImageImportOptions = {},
     in_: InRuntime = {},
   ): Promise<Image> {
-    const {reference, changes = [], message, signal} = options;
+    const {reference, changes = [], message, platform, signal} = options;
     const runtime = in_.runtime ?? (await Runtime.default());
     const stored = await runtime.store.importImage(source, {
       ...(reference !== undefined && {reference: parseReference(reference)}),
       config: applyChanges({}, changes),
       ...(message !== undefined && {message}),
+      ...(platform !== undefined && {platform: parsePlatform(platform)}),
       ...(signal && {signal}),
     });
     const tags =
@@ -90,6 +107,27 @@ export class Image {
     const stored = await runtime.store.loadArchive(source, signal && {signal});
     runtime.tell(stored.map(image => imageEvent(image, 'load')));
     return stored.map(each => new Image(runtime, each));
+  }
+
+  /**
+   * Images as one archive, as `docker save` writes them: what `load`, Docker, podman, and as an image layout every OCI tool
+   * reads. The same images in the same order make the same bytes.
+   * @param names references, ids, or beginnings of ids. A name without a tag is all its tags; named by id, an image leaves without names
+   * @throws at the first read `ERR_IMAGE_NOT_FOUND`, `ERR_INVALID_REFERENCE`, `ERR_PLATFORM_MISSING`, `ERR_INVALID_PLATFORM`; later
+   * `ERR_BLOB_DAMAGED`
+   * @example for await (const bytes of Image.save(['web:1', 'db:1'], {compression: 'zstd'})) file.write(bytes);
+   */
+  static async *save(
+    names: readonly string[],
+    {platform, compression = 'none', signal}: ImageSaveOptions = {},
+    in_: InRuntime = {},
+  ): AsyncGenerator<Uint8Array, void, void> {
+    const runtime = in_.runtime ?? (await Runtime.default());
+    const wanted = platform === undefined ? undefined : parsePlatform(platform);
+    yield* compress(runtime.store.saveArchive(names, {platform: wanted, signal}), compression);
+    runtime.tell(
+      names.flatMap(name => runtime.store.findImage(name) ?? []).map(image => imageEvent(image, 'save')),
+    );
   }
 
   /**

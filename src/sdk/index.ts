@@ -61,7 +61,7 @@ export type {ExplainedStep} from './explain-plan.js';
 export type {Health, ProbeResult} from './health-state.js';
 export {hasProbe} from './healthcheck.js';
 export {type HeldStill, holdStill} from './hold-still.js';
-export {Image, type ImageImportOptions, type InRuntime} from './image.js';
+export {Image, type ImageImportOptions, type ImageSaveOptions, type InRuntime} from './image.js';
 export type {ImageHistoryEntry} from './image-history.js';
 export {type ImageInspect, inspectArchivedImages} from './inspect-image.js';
 export type {ContainerInspect} from './inspect-record.js';

@@ -22,6 +22,7 @@ export type {ArchiveSource} from './open-source.js';
 export {readRecord, replaceFile, type WriteOptions, writeRecord} from './records.js';
 export type {ImageUse} from './remove-image.js';
 export {type Roots, resolveRoots, rootNotWritable} from './roots.js';
+export type {SaveOptions} from './save-archive.js';
 export type {StagedLayer} from './stage-layer.js';
 export {type RemoveImageOptions, Store} from './store.js';
 export {archiveVolume, checkArchive, copyVolume, plainArchive, unpackVolume} from './volume-archive.js';

@@ -36,6 +36,7 @@ import type {ArchiveSource} from './open-source.js';
 import {replaceFile} from './records.js';
 import type {ImageUse} from './remove-image.js';
 import {explainRefusal, openRoot, type Roots, resolveRoots} from './roots.js';
+import {type SaveOptions, saveArchive} from './save-archive.js';
 import {forgetLastBoot} from './since-boot.js';
 import {Volumes} from './volumes.js';
 import {sweepWorkspaces} from './workspace.js';
@@ -138,6 +139,11 @@ export class Store {
   /** An image of another one and what was changed in it. */
   commitImage(options: CommitOptions): Promise<StoredImage> {
     return commitImage(this.#shelves, options);
+  }
+
+  /** `docker save`: images as one archive, which `loadArchive`, Docker and OCI tools read. */
+  saveArchive(names: readonly string[], options?: SaveOptions): AsyncGenerator<Buffer, void, void> {
+    return saveArchive(this.#shelves, names, options);
   }
 
   /** An image of programs of this host, with the libraries they need. */

@@ -23,6 +23,7 @@ import {
 import {backupVolume, restoreVolume} from '../sidecar/index.js';
 import type {ListedPort} from './displayable-ports.js';
 import {examineHost} from './examine-host.js';
+import {registrySdk} from './open-registry-sdk.js';
 import type {AttachedStreams, ContainerSummary, ImageSummary, RunningContainer, Sdk} from './sdk.js';
 
 export {inspectArchivedImages, VERSION} from '../sdk/index.js';
@@ -128,6 +129,8 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     saveImages: (names, options) => Image.save(names, options, here),
     imageFromHost: async options => (await Image.fromHost(options, here)).id,
     removeImage: (name, options) => Image.remove(name, options, here),
+
+    ...registrySdk(runtime),
 
     createNetwork: async (name, options) => (await Network.create(name, options, here)).id,
     connectNetwork: async (name, target, options) => (await Network.get(name, here)).connect(target, options),

@@ -12,8 +12,11 @@ import {type ImageHistoryEntry, imageHistory} from './image-history.js';
 import {type ImageInspect, inspectImage} from './inspect-image.js';
 import {type ImageListOptions, listImages} from './list-images.js';
 import {type Pruned, type PrunedImage, type PruneOptions, pruneImages} from './prune.js';
+import type {PullOptions} from './pull-image.js';
+import type {PushOptions} from './push-image.js';
 import {imageEvent} from './record-events.js';
 import {type ImageRemoveOptions, removeImage} from './remove-image.js';
+
 import {Runtime} from './runtime.js';
 
 export interface ImageSaveOptions {
@@ -107,6 +110,46 @@ export class Image {
     const stored = await runtime.store.loadArchive(source, signal && {signal});
     runtime.tell(stored.map(image => imageEvent(image, 'load')));
     return stored.map(each => new Image(runtime, each));
+  }
+
+  /**
+   * Fetches an image from its registry. It can be used when this resolves; a failure at any moment rejects and leaves
+   * nothing but the beginnings of layers, from which the next attempt goes on.
+   * @throws `ERR_REGISTRY_UNREACHABLE`, `ERR_REGISTRY_DENIED`, `ERR_NOT_IN_REGISTRY`, `ERR_REGISTRY_BUSY`,
+   * `ERR_REGISTRY_RESPONSE`, `ERR_DIGEST_MISMATCH`, `ERR_PLATFORM_MISSING`, `ERR_INVALID_IMAGE`,
+   * `ERR_INVALID_REFERENCE`, `ERR_CREDENTIALS`, and what unpacking throws
+   * @example await Image.pull('localhost:5000/tool', {onProgress: ({kind}) => console.log(kind)});
+   */
+  static async pull(reference: string, options: PullOptions = {}, in_: InRuntime = {}): Promise<Image> {
+    const runtime = in_.runtime ?? (await Runtime.default());
+    const {pullImage} = await import('./pull-image.js');
+    return new Image(runtime, (await pullImage(runtime, reference, options)).stored);
+  }
+
+  /** Every tag of a repository. @param repository without a tag @throws as `pull` */
+  static async pullAll(repository: string, options: PullOptions = {}, in_: InRuntime = {}): Promise<Image[]> {
+    const runtime = in_.runtime ?? (await Runtime.default());
+    const {pullAllTags} = await import('./pull-image.js');
+    return (await pullAllTags(runtime, repository, options)).map(({stored}) => new Image(runtime, stored));
+  }
+
+  /**
+   * Sends an image to the registry that its name begins with. What the registry has already is not sent.
+   * @returns the digest that it has there
+   * @throws `ERR_IMAGE_NOT_FOUND`, `ERR_REGISTRY_UNREACHABLE`, `ERR_REGISTRY_DENIED`, `ERR_REGISTRY_BUSY`,
+   * `ERR_REGISTRY_RESPONSE`, `ERR_BLOB_MISSING`, `ERR_CREDENTIALS`
+   */
+  static async push(reference: string, options: PushOptions = {}, in_: InRuntime = {}): Promise<string> {
+    const runtime = in_.runtime ?? (await Runtime.default());
+    const {pushImage} = await import('./push-image.js');
+    return (await pushImage(runtime, reference, options)).digest;
+  }
+
+  /** Every tag that the store has of a repository. @param repository without a tag @throws as `push` */
+  static async pushAll(repository: string, options: PushOptions = {}, in_: InRuntime = {}): Promise<void> {
+    const runtime = in_.runtime ?? (await Runtime.default());
+    const {pushAllTags} = await import('./push-image.js');
+    await pushAllTags(runtime, repository, options);
   }
 
   /**

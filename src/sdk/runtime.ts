@@ -47,6 +47,7 @@ import {type ContainerState, isUp} from './container-state.js';
 import {endLostCommands} from './end-lost-commands.js';
 import {type Health, readHealth} from './health-state.js';
 import {HostFacts} from './host-facts.js';
+import {isFor, isPullable, otherPlatform} from './image-choice.js';
 import {openPorts, shownAttachments} from './inspect-networks.js';
 import {type ContainerInspect, inspectRecord} from './inspect-record.js';
 import {DEFAULT_LOG, logNameOf} from './log-config.js';
@@ -183,6 +184,11 @@ export class Runtime implements AsyncDisposable {
     if (runtime !== undefined) return runtime.#configuration;
     Runtime.#sharedConfiguration ??= readConfigFile();
     return Runtime.#sharedConfiguration;
+  }
+
+  /** @internal What the configuration file says. */
+  get configuration(): Configuration {
+    return this.#configuration;
   }
 
   /**
@@ -339,7 +345,7 @@ export class Runtime implements AsyncDisposable {
 
   /** @internal Merges options and image, and makes the volumes it needs. @throws `ERR_IMAGE_NOT_FOUND` and the rest of `run` */
   async describeContainer(reference: string, options: NormalizedOptions): Promise<DescribedContainer> {
-    const stored = await this.#image(reference);
+    const stored = await this.#image(reference, options);
     const resolved = await resolveSeccomp(options);
     const {containers, volumes} = this.store;
     const attachments = await this.#attachments(options);
@@ -637,13 +643,26 @@ export class Runtime implements AsyncDisposable {
     });
   }
 
-  async #image(reference: string): Promise<StoredImage> {
-    return (
+  async #image(
+    reference: string,
+    {pull, platform, signal}: Pick<NormalizedOptions, 'pull' | 'platform' | 'signal'>,
+  ): Promise<StoredImage> {
+    const find = async () =>
       this.store.findImage(reference) ??
       (await this.store.ensureBuiltInImage(reference)) ??
-      (await this.#presetImage(reference)) ??
-      this.store.getImage(reference)
-    );
+      (await this.#presetImage(reference));
+    const found = pull === 'always' ? undefined : await find();
+    if (found !== undefined && isFor(found, platform)) return found;
+    if (pull === 'never' || !isPullable(reference)) {
+      if (found !== undefined) throw otherPlatform(reference, found, platform!);
+      return this.store.getImage(reference);
+    }
+    const {pullImage} = await import('./pull-image.js');
+    const pulled = await pullImage(this, reference, {
+      ...(platform !== undefined && {platform}),
+      ...(signal && {signal}),
+    });
+    return pulled.stored;
   }
 
   /** `host-shell` is made when it is first wanted, as `hello-world` is. */

@@ -492,13 +492,17 @@ test('a hint goes to people, not to scripts', async t => {
   );
 });
 
-test('an image that is not there is announced as docker does', async t => {
+test('an image that is neither here nor in its registry is announced as docker does', async t => {
   const run = absent('ERR_IMAGE_NOT_FOUND', () => 'No such image: nope:latest');
-  const {exitCode, stderr} = await command(['run', '--rm', 'nope'], {run});
+  const pullImage = absent(
+    'ERR_NOT_IN_REGISTRY',
+    () => 'manifest for nope:latest not found: manifest unknown',
+  );
+  const {exitCode, stderr} = await command(['run', '--rm', 'nope'], {run, pullImage});
   t.is(exitCode, 125);
   t.is(
     stderr,
-    "Unable to find image 'nope:latest' locally\ncoracle: Error response from daemon: No such image: nope:latest\n\nRun 'coracle run --help' for more information\n",
+    "Unable to find image 'nope:latest' locally\ncoracle: Error response from daemon: manifest for nope:latest not found: manifest unknown\n\nRun 'coracle run --help' for more information\n",
   );
 });
 

@@ -78,7 +78,7 @@ export class Http {
     this.#agents.clear();
   }
 
-  #options({method, url, headers, idleMs, verifyTls = true, signal}: HttpRequest, proxy: URL | undefined) {
+  #options({method, url, headers, idleMs, verifyTls = true}: HttpRequest, proxy: URL | undefined) {
     const throughProxy = proxy !== undefined && url.protocol === 'http:';
     const target = throughProxy ? proxy : url;
     return {
@@ -96,7 +96,6 @@ export class Http {
       },
       timeout: idleMs ?? this.#settings.idleMs,
       agent: this.#agent(url, proxy, verifyTls),
-      ...(signal && {signal}),
     };
   }
 
@@ -140,12 +139,14 @@ export class Http {
   }
 }
 
-function exchange({url, body}: HttpRequest, options: http.RequestOptions): Promise<HttpAnswer> {
+function exchange({url, body, signal}: HttpRequest, options: http.RequestOptions): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const request = (options.protocol === 'https:' ? https : http).request(options);
     request.on('timeout', () => request.destroy(new SilenceError(options.timeout!)));
     request.on('error', reject); // after an answer it is the reader of the body who hears of it
+    destroyOnAbort(request, signal);
     request.once('response', response => {
+      destroyOnAbort(response, signal);
       response.on('error', () => {}); // its reader is told; where nobody reads on, nobody needs to be
       response.once('end', () => {
         if (!request.writableFinished) request.destroy(); // it had heard enough
@@ -161,6 +162,17 @@ function exchange({url, body}: HttpRequest, options: http.RequestOptions): Promi
     sendBody(request, body);
   });
 }
+
+/** Node's own option would tie the connection to the signal, which lives longer than the request. */
+function destroyOnAbort(stream: ClientRequest | IncomingMessage, signal: AbortSignal | undefined): void {
+  if (signal === undefined) return;
+  const destroy = () => stream.destroy(ABORTED);
+  signal.addEventListener('abort', destroy, {once: true});
+  stream.once('close', () => signal.removeEventListener('abort', destroy));
+}
+
+/** Nobody sees it: whoever meets it throws the signal's reason. */
+const ABORTED = new Error('aborted');
 
 function sendBody(request: ClientRequest, body: HttpRequest['body']): void {
   if (body === undefined || body instanceof Uint8Array) request.end(body);

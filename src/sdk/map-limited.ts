@@ -1,3 +1,4 @@
+import {setMaxListeners} from 'node:events';
 import {onAbort} from './on-abort.js';
 
 /**
@@ -13,6 +14,7 @@ export async function mapLimited<Item, Result>(
 ): Promise<Result[]> {
   signal?.throwIfAborted();
   const stop = new AbortController();
+  setMaxListeners(0, stop.signal); // each thing that goes on listens
   const forget = onAbort(signal, () => stop.abort(signal!.reason));
   const results: Result[] = [];
   let next = 0;

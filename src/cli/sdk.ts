@@ -12,6 +12,8 @@ import type {
   Exit,
   ExplainedStep,
   Health,
+  ImageHistoryEntry,
+  ImageListOptions,
   ImageLoadOptions,
   ImageSaveOptions,
   LogEntry,
@@ -33,15 +35,16 @@ import type {
 } from '../sdk/index.js';
 import type {BackupOptions, BackupResult, RestoreOptions, RestoreResult} from '../sidecar/index.js';
 import type {ListedPort} from './displayable-ports.js';
+import type {RegistrySdk} from './registry-sdk.js';
 
-export type {DiskUsage, LogEntry};
+export type {DiskUsage, ImageHistoryEntry, ImageListOptions, LogEntry};
 
 /**
  * What the commands need of the SDK, and nothing else: commands are given one of these, tests give them one that
  * records. Names are ids, unambiguous prefixes of ids, or names. Each call rejects with a CoracleError whose message is
  * what dockerd would say after "Error response from daemon: ".
  */
-export interface Sdk {
+export interface Sdk extends RegistrySdk {
   /**
    * Resolves once the program inside was executed. `explain` makes it report the plan's steps. One with a health check is
    * run as by `runAttached`: that takes a monitor.
@@ -101,7 +104,10 @@ export interface Sdk {
   list(options: {readonly size: boolean}): Promise<readonly ContainerSummary[]>;
   inspect(container: string, options: {readonly size: boolean}): Promise<ContainerInspect>;
 
-  listImages(): Promise<readonly ImageSummary[]>;
+  listImages(options?: ImageListOptions): Promise<readonly ImageSummary[]>;
+  /** The last step first. */
+  imageHistory(image: string): Promise<readonly ImageHistoryEntry[]>;
+  tagImage(image: string, reference: string): Promise<void>;
   inspectImage(image: string): Promise<unknown>;
   /** From a root file system's tar; `changes` are Dockerfile instructions (CMD, ENV, …). @returns the image's id */
   importImage(source: Readable, options: ImportOptions): Promise<string>;
@@ -110,7 +116,10 @@ export interface Sdk {
   /** As `docker save` writes them; fails at the first read. */
   saveImages(names: readonly string[], options: ImageSaveOptions): AsyncIterable<Uint8Array>;
   imageFromHost(options: FromHostOptions): Promise<string>;
-  removeImage(image: string, options: {readonly force: boolean}): Promise<RemovedImage>;
+  removeImage(
+    image: string,
+    options: {readonly force: boolean; readonly keepParents: boolean},
+  ): Promise<RemovedImage>;
 
   /** @returns the id */
   createNetwork(name: string, options: CreateNetworkOptions): Promise<string>;

@@ -493,7 +493,7 @@ export class Container implements AsyncDisposable {
   /** What it has added, changed and deleted in its image's files. */
   async diff(): Promise<PathChange[]> {
     const record = this.runtime.readContainer(this.id);
-    const {layers} = this.runtime.store.getImage(record.image.id);
+    const {layers} = this.runtime.store.imageOfContainer(record.image.id);
     return diffUpper(`${this.runtime.placesOf(record).writable}/upper`, [this.runtime.baseLayer, ...layers]);
   }
 

@@ -108,7 +108,7 @@ export async function putArchive(
   await using root = await openContainerRoot(runtime, id);
   const {record} = root;
   openTarget(root, path, shownAs).close();
-  const user = resolveUser(record.user, [], runtime.store.getImage(record.image.id));
+  const user = resolveUser(record.user, [], runtime.store.imageOfContainer(record.image.id));
   const map = outsideIds(record.userNamespace);
   const owner = (uid: number, gid: number) =>
     asUser && record.user !== '' ? map(user.uid, user.gid) : map(uid, gid);

@@ -58,6 +58,7 @@ export {type Check, diagnose} from './diagnose.js';
 export {type ExecResult, RunningExec} from './exec.js';
 export type {ExecOptions} from './exec-options.js';
 export type {ExplainedStep} from './explain-plan.js';
+export {type FamiliarName, familiarNameOf} from './familiar-name.js';
 export type {Health, ProbeResult} from './health-state.js';
 export {hasProbe} from './healthcheck.js';
 export {type HeldStill, holdStill} from './hold-still.js';
@@ -68,9 +69,12 @@ export {
   type ImageSaveOptions,
   type InRuntime,
 } from './image.js';
+export type {ImageHistoryEntry} from './image-history.js';
 export {type ImageInspect, inspectArchivedImages} from './inspect-image.js';
 export type {ContainerInspect} from './inspect-record.js';
 export {type Link, parseLink} from './links.js';
+export {fitsReference, type ImageListOptions} from './list-images.js';
+export type {LoggedIn, LoginOptions} from './login.js';
 export type {UpdatableLimits, UpdateOptions} from './merge-update.js';
 export {checkNameServer, checkSearchDomain, parseExtraHost} from './name-resolution.js';
 export {Network} from './network.js';
@@ -101,7 +105,21 @@ export {
   pruneVolumes,
   type VolumeUsage,
 } from './prune.js';
+export type {PullOptions, PullProgress} from './pull-image.js';
+export type {PushOptions, PushProgress} from './push-image.js';
 export type {LogEntry} from './read-log.js';
+export {
+  copyImage,
+  listTags,
+  login,
+  loginOf,
+  logout,
+  readManifest,
+  searchImages,
+  tagDates,
+} from './registries.js';
+export type {CopyOptions, RemoteManifest, SearchOptions} from './remote-images.js';
+export type {ImageRemoveOptions} from './remove-image.js';
 export {type ReplaceVolumeOptions, replaceVolume} from './replace-volume.js';
 export type {
   BindMount,

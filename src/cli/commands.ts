@@ -45,6 +45,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Update configuration of one or more containers',
     load: () => import('./update.js'),
   },
+  export: {
+    summary: "Export a container's filesystem as a tar archive",
+    load: () => import('./export.js'),
+  },
   rename: {summary: 'Rename a container', load: () => import('./rename.js')},
   port: {
     summary: 'List port mappings or a specific mapping for the container',
@@ -63,6 +67,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./container-inspect.js'),
   },
   'container prune': {summary: 'Remove all stopped containers', load: () => import('./container-prune.js')},
+  'image history': {
+    summary: 'Show the history of an image',
+    load: () => import('./image-history.js'),
+  },
   'image copy': {
     summary: 'Copy an image with all its platforms from one registry to another',
     load: () => import('./image-copy.js'),
@@ -89,6 +97,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   'image sign': {
     summary: 'Sign an image in its registry with a key of your own',
     load: () => import('./image-sign.js'),
+  },
+  'image tag': {
+    summary: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
+    load: () => import('./image-tag.js'),
   },
   'image verify': {
     summary: 'Say whether an image in its registry was signed with a key',
@@ -164,6 +176,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
 
 /** Docker's short and long forms. */
 export const ALIASES: Readonly<Record<string, string>> = {
+  history: 'image history',
   images: 'image ls',
   'image list': 'image ls',
   import: 'image import',
@@ -172,6 +185,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
   push: 'image push',
   save: 'image save',
   rmi: 'image rm',
+  tag: 'image tag',
   'image remove': 'image rm',
   'network list': 'network ls',
   'network remove': 'network rm',
@@ -184,7 +198,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'system events': 'events',
   'system info': 'info',
   ...Object.fromEntries(
-    'attach commit cp create diff exec kill logs pause port rename restart rm run start stats stop top unpause update wait'
+    'attach commit cp create diff exec export kill logs pause port rename restart rm run start stats stop top unpause update wait'
       .split(' ')
       .map(name => [`container ${name}`, name]),
   ),

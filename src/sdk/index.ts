@@ -62,10 +62,18 @@ export {type FamiliarName, familiarNameOf} from './familiar-name.js';
 export type {Health, ProbeResult} from './health-state.js';
 export {hasProbe} from './healthcheck.js';
 export {type HeldStill, holdStill} from './hold-still.js';
-export {Image, type ImageImportOptions, type ImageSaveOptions, type InRuntime} from './image.js';
+export {
+  Image,
+  type ImageImportOptions,
+  type ImageLoadOptions,
+  type ImageSaveOptions,
+  type InRuntime,
+} from './image.js';
+export type {ImageHistoryEntry} from './image-history.js';
 export {type ImageInspect, inspectArchivedImages} from './inspect-image.js';
 export type {ContainerInspect} from './inspect-record.js';
 export {type Link, parseLink} from './links.js';
+export {fitsReference, type ImageListOptions} from './list-images.js';
 export type {LoggedIn, LoginOptions} from './login.js';
 export type {UpdatableLimits, UpdateOptions} from './merge-update.js';
 export {checkNameServer, checkSearchDomain, parseExtraHost} from './name-resolution.js';
@@ -113,6 +121,7 @@ export {
   verifyImage,
 } from './registries.js';
 export type {CopyOptions, RemoteManifest, SearchOptions} from './remote-images.js';
+export type {ImageRemoveOptions} from './remove-image.js';
 export {type ReplaceVolumeOptions, replaceVolume} from './replace-volume.js';
 export type {
   BindMount,

@@ -543,7 +543,7 @@ export class Runtime implements AsyncDisposable {
     {size = false}: {readonly size?: boolean} = {},
   ): Promise<ContainerInspect> {
     const {directory, writable: layer} = this.placesOf(config);
-    const image = this.store.findImage(config.image.id);
+    const image = this.store.findImageOfContainer(config.image.id);
     const log = `${directory}/${logNameOf(config)}`;
     const writable = size ? await treeSize(`${layer}/upper`) : 0;
     const state = this.stateOf(config);
@@ -582,6 +582,7 @@ export class Runtime implements AsyncDisposable {
     await this.store.containers.remove(config.id, config.name);
     const gone = volumes ? await this.forgetVolumes(config) : [];
     for (const name of anonymousVolumesOf(config)) this.store.volumes.unshare(name, config.id);
+    await this.store.releaseRemovedImages(id => this.imageUse(id));
     this.tell(removalEvents(config, gone));
   }
 
@@ -698,6 +699,7 @@ export class Runtime implements AsyncDisposable {
     await containers.sweepUnfinished();
     await releasePaused(this);
     await sweepVolumeUsers(this);
+    await this.store.releaseRemovedImages(id => this.imageUse(id));
     await volumes.sweepOrphans(id => containers.find(id) !== undefined);
     await this.#tidyNetworks();
   }

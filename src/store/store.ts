@@ -26,7 +26,7 @@ import {Containers} from './containers.js';
 import {Downloads} from './downloads.js';
 import {EventJournal} from './event-journal.js';
 import {type HostImageOptions, imageFromHost} from './host-image.js';
-import {Images, type ImageUse, type RemovedImage, type StoredImage} from './images.js';
+import {Images, type RemovedImage, type StoredImage} from './images.js';
 import {type ImportOptions, importImage} from './import-image.js';
 import {Intake} from './intake.js';
 import {Layers} from './layers.js';
@@ -34,6 +34,7 @@ import {liveDirectory} from './live-directory.js';
 import {type LoadOptions, loadArchive} from './load-archive.js';
 import type {ArchiveSource} from './open-source.js';
 import {replaceFile} from './records.js';
+import type {ImageUse} from './remove-image.js';
 import {explainRefusal, openRoot, type Roots, resolveRoots} from './roots.js';
 import {type SaveOptions, saveArchive} from './save-archive.js';
 import {forgetLastBoot} from './since-boot.js';
@@ -43,6 +44,8 @@ import {sweepWorkspaces} from './workspace.js';
 export interface RemoveImageOptions {
   /** Take all names away, and from under containers that do not run. @default false */
   readonly force?: boolean;
+  /** Leave the untagged images that it was made from. @default false */
+  readonly keepParents?: boolean;
   /** Which containers use the image, and whether they run. @default looks at the records, taking none for running */
   readonly use?: (id: Digest) => ImageUse | undefined;
 }
@@ -163,6 +166,16 @@ export class Store {
     return this.#shelves.images.find(nameOrId);
   }
 
+  /** Of a container, by id: one that was removed from under it, too. @throws `ERR_IMAGE_NOT_FOUND` */
+  imageOfContainer(id: string): StoredImage {
+    return this.#shelves.images.getOfContainer(id);
+  }
+
+  /** As `imageOfContainer`, undefined when there is none. */
+  findImageOfContainer(id: string): StoredImage | undefined {
+    return this.#shelves.images.findOfContainer(id);
+  }
+
   listImages(): StoredImage[] {
     return this.#shelves.images.list();
   }
@@ -172,13 +185,23 @@ export class Store {
     return this.#shelves.layers.bytes(diffId);
   }
 
+  /** @throws `ERR_IMAGE_NOT_FOUND`, `ERR_INVALID_REFERENCE` for a name that would read like an id, or is a digest */
   tagImage(nameOrId: string, reference: Reference): Promise<StoredImage> {
     return this.#shelves.images.tag(nameOrId, reference);
   }
 
   /** As `docker rmi`. @throws `ERR_IMAGE_NOT_FOUND`, `ERR_IMAGE_IN_USE` */
-  removeImage(nameOrId: string, {force = false, use}: RemoveImageOptions = {}): Promise<RemovedImage> {
-    return this.#shelves.images.remove(nameOrId, {force, use: use ?? (id => this.#recordedUse(id))});
+  removeImage(
+    nameOrId: string,
+    {force = false, keepParents = false, use}: RemoveImageOptions = {},
+  ): Promise<RemovedImage> {
+    const options = {force, keepParents, use: use ?? ((id: Digest) => this.#recordedUse(id))};
+    return this.#shelves.images.remove(nameOrId, options);
+  }
+
+  /** After containers went: removes images that were removed before and that only they needed. */
+  releaseRemovedImages(use: (id: Digest) => ImageUse | undefined): Promise<void> {
+    return this.#shelves.images.releaseRemoved(use);
   }
 
   #recordedUse(id: Digest): ImageUse | undefined {

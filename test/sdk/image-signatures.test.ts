@@ -91,7 +91,7 @@ withRegistry('what was signed with a key is verified with its public half, and w
   await t.throwsAsync(Image.pull(`${server.name}/team/unsigned`, {}, {runtime: careful}), {
     code: 'ERR_IMAGE_REFUSED',
   });
-  t.is((await Image.list({runtime: careful})).length, 2);
+  t.is((await Image.list({}, {runtime: careful})).length, 2);
 
   const distrustful = await machine(t, policy('reject'));
   await t.throwsAsync(Image.pull(name, {}, {runtime: distrustful}), {code: 'ERR_IMAGE_REFUSED'});

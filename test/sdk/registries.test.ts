@@ -144,7 +144,7 @@ withRegistry('after a pull that failed the next one asks only for what is missin
   });
   const runtime = await machine(t);
   await t.throwsAsync(Image.pull(name, {}, {runtime}), {code: 'ERR_NOT_IN_REGISTRY'});
-  t.deepEqual(await Image.list({runtime}), []);
+  t.deepEqual(await Image.list({}, {runtime}), []);
   fails = false;
   const before = front.seen.length;
   t.is((await Image.pull(name, {}, {runtime})).id, image.id);
@@ -184,7 +184,7 @@ withRegistry('a layer with a wrong digest is refused, and leaves nothing behind'
   const runtime = await machine(t);
   const before = contentOf(runtime);
   await t.throwsAsync(Image.pull(name, {}, {runtime}));
-  t.deepEqual(await Image.list({runtime}), []);
+  t.deepEqual(await Image.list({}, {runtime}), []);
   t.deepEqual(
     contentOf(runtime).filter(path => !before.includes(path) && !path.startsWith('downloads/')),
     [],
@@ -243,7 +243,7 @@ withRegistry('an abort amid a pull rejects with its reason, and leaves no image'
     if (kind === 'layer' && 'status' in layer && layer.status === 'downloading') abort.abort(reason);
   };
   await t.throwsAsync(Image.pull(name, {signal: abort.signal, onProgress}, {runtime}), {is: reason});
-  t.deepEqual(await Image.list({runtime}), []);
+  t.deepEqual(await Image.list({}, {runtime}), []);
 });
 
 withRegistry('a container is made of an image that has to come first, unless that is forbidden', async t => {

@@ -37,6 +37,7 @@ export {
   type ImageImportOptions,
   type ImageInspect,
   type ImageListOptions,
+  type ImageLoadOptions,
   type ImageRemoveOptions,
   type ImageSaveOptions,
   type ImageUsage,

@@ -45,6 +45,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Update configuration of one or more containers',
     load: () => import('./update.js'),
   },
+  export: {
+    summary: "Export a container's filesystem as a tar archive",
+    load: () => import('./export.js'),
+  },
   rename: {summary: 'Rename a container', load: () => import('./rename.js')},
   port: {
     summary: 'List port mappings or a specific mapping for the container',
@@ -186,7 +190,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'system events': 'events',
   'system info': 'info',
   ...Object.fromEntries(
-    'attach commit cp create diff exec kill logs pause port rename restart rm run start stats stop top unpause update wait'
+    'attach commit cp create diff exec export kill logs pause port rename restart rm run start stats stop top unpause update wait'
       .split(' ')
       .map(name => [`container ${name}`, name]),
   ),

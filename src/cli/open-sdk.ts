@@ -108,6 +108,9 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     putArchive: async (name, path, archive, options) =>
       named(await container(name), name).putArchive(path, archive, options),
     diff: async name => (await container(name)).diff(),
+    exportContainer: async function* (name) {
+      yield* (await container(name)).export();
+    },
     commit: async (name, options) => (await (await container(name)).commit(options)).id,
     update: async (name, options) => (await container(name)).update(options),
     rename: async (name, wanted) => (await container(name)).rename(wanted),
@@ -125,7 +128,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     tagImage: async (name, reference) => void (await (await Image.get(name, here)).tag(reference)),
     inspectImage: async name => (await Image.get(name, here)).inspect(),
     importImage: async (source, options) => (await Image.import(source, options, here)).id,
-    loadImages: source => Image.load(source, {}, here),
+    loadImages: (source, options) => Image.load(source, options, here),
     saveImages: (names, options) => Image.save(names, options, here),
     imageFromHost: async options => (await Image.fromHost(options, here)).id,
     removeImage: (name, options) => Image.remove(name, options, here),

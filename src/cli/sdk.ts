@@ -14,6 +14,7 @@ import type {
   Health,
   ImageHistoryEntry,
   ImageListOptions,
+  ImageLoadOptions,
   ImageSaveOptions,
   LogEntry,
   LogsOptions,
@@ -93,6 +94,8 @@ export interface Sdk extends RegistrySdk {
     options: PutArchiveOptions,
   ): Promise<void>;
   diff(container: string): Promise<readonly PathChange[]>;
+  /** Its file system as a tar archive; fails at the first read. */
+  exportContainer(container: string): AsyncIterable<Uint8Array>;
   /** @returns the new image's id */
   commit(container: string, options: CommitContainerOptions): Promise<string>;
   /** Resolves when it is not running; at once with the last exit when it has exited, with code 0 before its first start. */
@@ -108,8 +111,8 @@ export interface Sdk extends RegistrySdk {
   inspectImage(image: string): Promise<unknown>;
   /** From a root file system's tar; `changes` are Dockerfile instructions (CMD, ENV, …). @returns the image's id */
   importImage(source: Readable, options: ImportOptions): Promise<string>;
-  /** From `docker save` or an OCI archive. */
-  loadImages(source: Readable): Promise<readonly LoadedImage[]>;
+  /** From `docker save` or an OCI archive; `onLoaded` is told of each. */
+  loadImages(source: AsyncIterable<Uint8Array>, options: ImageLoadOptions): Promise<unknown>;
   /** As `docker save` writes them; fails at the first read. */
   saveImages(names: readonly string[], options: ImageSaveOptions): AsyncIterable<Uint8Array>;
   imageFromHost(options: FromHostOptions): Promise<string>;
@@ -248,11 +251,16 @@ export interface ImportOptions {
   readonly reference?: string;
   readonly changes: readonly string[];
   readonly message?: string;
+  /** `linux/arm64` */
+  readonly platform?: string;
 }
 
 export interface LoadedImage {
   readonly id: string;
-  readonly references: readonly string[];
+  /** Those that the archive gives it. */
+  readonly names: readonly string[];
+  /** Those of them that another image had. */
+  readonly moved: readonly {readonly name: string; readonly from: string}[];
 }
 
 export interface FromHostOptions {

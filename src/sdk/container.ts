@@ -25,6 +25,7 @@ import {containerLogs, type LogsOptions} from './container-logs.js';
 import {type ContainerState, type Exit, isUp} from './container-state.js';
 import {type ContainerStats, type StatsOptions, watchStats} from './container-stats.js';
 import {
+  exportRoot,
   type GetArchiveOptions,
   getArchive,
   type PathChange,
@@ -466,6 +467,15 @@ export class Container implements AsyncDisposable {
   /** What is at a path of it, running or not; a symlink is not followed. @throws `ERR_PATH_NOT_FOUND`, `ERR_PATH_FORBIDDEN` */
   async statPath(path: string): Promise<PathStatus> {
     return statPath(this.runtime, this.id, this.name, path);
+  }
+
+  /**
+   * Its whole file system as one tar archive, running or not: what `Image.import` takes. Of what is mounted in it, volumes
+   * included, the mount points alone. Otherwise as `getArchive`, with all attributes.
+   * @throws `ERR_CONTAINER_NOT_FOUND`, at the first read
+   */
+  export(options: GetArchiveOptions = {}): AsyncGenerator<Buffer, void, void> {
+    return exportRoot(this.runtime, this.id, options);
   }
 
   /**

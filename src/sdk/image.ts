@@ -19,6 +19,18 @@ import {type ImageRemoveOptions, removeImage} from './remove-image.js';
 
 import {Runtime} from './runtime.js';
 
+export interface ImageLoadOptions {
+  /** Of an image for several platforms which one: `linux/arm64`; an image for another one is refused. @default this host's, and any image for one */
+  readonly platform?: string;
+  /** Told of each image once it is there: the names that the archive gives it, and whose those were. */
+  readonly onLoaded?: (loaded: {
+    readonly id: string;
+    readonly names: readonly string[];
+    readonly moved: readonly {readonly name: string; readonly from: string}[];
+  }) => void;
+  readonly signal?: AbortSignal;
+}
+
 export interface ImageSaveOptions {
   /** What every image has to be made for: `linux/arm64`. @default any */
   readonly platform?: string;
@@ -100,15 +112,24 @@ export class Image {
     return new Image(runtime, stored);
   }
 
-  /** Every image of an archive that `docker save` or an OCI tool wrote. @throws as `import`, `ERR_DIGEST_MISMATCH` */
+  /**
+   * Every image of an archive that `docker save`, podman, skopeo or another OCI tool wrote, plain or compressed by gzip or zstd.
+   * @throws as `import`, `ERR_DIGEST_MISMATCH`, `ERR_PLATFORM_MISSING`, `ERR_UNSUPPORTED_COMPRESSION`
+   */
   static async load(
     source: ArchiveSource,
-    {signal}: {readonly signal?: AbortSignal} = {},
+    {platform, onLoaded, signal}: ImageLoadOptions = {},
     in_: InRuntime = {},
   ): Promise<Image[]> {
     const runtime = in_.runtime ?? (await Runtime.default());
-    const stored = await runtime.store.loadArchive(source, signal && {signal});
-    runtime.tell(stored.map(image => imageEvent(image, 'load')));
+    const stored = await runtime.store.loadArchive(source, {
+      platform: platform === undefined ? undefined : parsePlatform(platform),
+      onLoaded: loaded => {
+        runtime.tell([imageEvent(loaded.image, 'load')]);
+        onLoaded?.({id: loaded.image.id, names: loaded.names, moved: loaded.moved});
+      },
+      signal,
+    });
     return stored.map(each => new Image(runtime, each));
   }
 

@@ -62,7 +62,13 @@ export {type FamiliarName, familiarNameOf} from './familiar-name.js';
 export type {Health, ProbeResult} from './health-state.js';
 export {hasProbe} from './healthcheck.js';
 export {type HeldStill, holdStill} from './hold-still.js';
-export {Image, type ImageImportOptions, type ImageSaveOptions, type InRuntime} from './image.js';
+export {
+  Image,
+  type ImageImportOptions,
+  type ImageLoadOptions,
+  type ImageSaveOptions,
+  type InRuntime,
+} from './image.js';
 export type {ImageHistoryEntry} from './image-history.js';
 export {type ImageInspect, inspectArchivedImages} from './inspect-image.js';
 export type {ContainerInspect} from './inspect-record.js';

@@ -34,11 +34,12 @@ export interface ArchiveTreeOptions {
   /** @default as they are */
   readonly ids?: ArchivedIds | undefined;
   /**
-   * Of a volume and of a layer: all attributes, and nothing that is mounted in the tree. Of a volume: holes of files as holes. Of
-   * a layer, which is the upper directory of an overlay: what overlayfs marks as deleted as the image format does, its own
-   * attributes not at all, and holes as zeros, for dockerd 20.10 loads layers with holes, but cannot save them again. @default 'copy'
+   * Of a copy, what `docker cp` copies. Of all others: every attribute, and nothing that is mounted in the tree. Of a volume: holes of
+   * files as holes. Of a layer, which is the upper directory of an overlay: what overlayfs marks as deleted as the image format
+   * does, its own attributes not at all, and holes as zeros, for dockerd 20.10 loads layers with holes, but cannot save them
+   * again. Of a container's root: where a file is mounted, an empty one. @default 'copy'
    */
-  readonly kind?: 'copy' | 'volume' | 'layer';
+  readonly kind?: 'copy' | 'volume' | 'layer' | 'root';
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -120,6 +121,10 @@ async function* archiveEntry(
   }
   const type = TYPES.get(status.mode & constants.S_IFMT);
   if (type === undefined) return; // a socket, which no archive can hold
+  if (walk.kind === 'root' && type !== 'directory' && parentDevice !== status.device) {
+    yield tarHeader({type: 'file', path}); // such as /etc/hosts
+    return;
+  }
   if (type === 'directory') {
     yield* archiveDirectory(walk, directory, entry, path, parentDevice);
     return;
@@ -159,22 +164,27 @@ async function* archiveDirectory(
   const xattrs = listXattrsBelow(opened.fd, '');
   const attributes = attributesOf(walk, opened.fd, {name: Buffer.alloc(0), status, xattrs});
   const isLayer = walk.kind === 'layer';
+  const isWhole = isLayer || walk.kind === 'root'; // its paths begin with a name
+  const isMount = parentDevice !== undefined && parentDevice !== status.device;
+  if (isMount && walk.kind === 'root') {
+    yield tarHeader({type: 'directory', path: Buffer.concat([path, SLASH])});
+    return;
+  }
   const node = {
-    ...nodeOf(walk, status, isLayer && path.length === 0 ? CONTENTS : Buffer.concat([path, SLASH])),
+    ...nodeOf(walk, status, isWhole && path.length === 0 ? CONTENTS : Buffer.concat([path, SLASH])),
     type: 'directory' as const,
     ...attributes,
   };
-  if (!isLayer || path.length > 0 || isUnusualRoot(node)) yield tarHeader(node);
+  if (!isWhole || path.length > 0 || isUnusualRoot(node)) yield tarHeader(node);
   if (isLayer && isOpaque(opened.fd)) yield tarHeader({type: 'file', path: joined(path, OPAQUE)});
   // What is mounted there for the kernel's sake, or in memory, is no content of the tree; volumes are.
-  const isMount = parentDevice !== undefined && parentDevice !== status.device;
   if (isMount && (walk.kind !== 'copy' || NOT_CONTENT.has(fileSystemMagic(opened.fd)))) return;
   const names = [...readDirectory(opened.fd)].map(({name}) => name).sort(Buffer.compare);
   if (isLayer) for (const name of names) refuseReserved(joined(path, name), name);
   for await (const found of readEntries(opened.fd, names)) {
     try {
       const {name} = found;
-      const below = isLayer ? joined(path, name) : Buffer.concat([path, SLASH, name]);
+      const below = isWhole ? joined(path, name) : Buffer.concat([path, SLASH, name]);
       yield* archiveEntry(walk, opened.fd, found, below, status.device);
     } catch (error) {
       // Removed, or replaced by something else, since it was listed.
@@ -285,7 +295,6 @@ function nodeOf(
   };
 }
 
-/** A layer's paths begin with a name. */
 function joined(path: Buffer, name: Buffer): Buffer {
   return path.length === 0 ? name : Buffer.concat([path, SLASH, name]);
 }

@@ -16,7 +16,7 @@ export type {RemovedImage, StoredImage} from './images.js';
 export type {ImportOptions} from './import-image.js';
 export {type ArchivedImageFacts, inspectArchive} from './inspect-archive.js';
 export type {Intake} from './intake.js';
-export type {LoadOptions} from './load-archive.js';
+export type {LoadedImage, LoadOptions} from './load-archive.js';
 export {type LockOptions, withLock} from './lock.js';
 export type {ArchiveSource} from './open-source.js';
 export {readRecord, replaceFile, type WriteOptions, writeRecord} from './records.js';

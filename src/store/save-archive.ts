@@ -86,14 +86,14 @@ function select(images: Images, names: readonly string[]): Selected[] {
     else {
       const tagged = taggedAs(images, repository);
       for (const {image, tag} of tagged) add(image, tag);
-      if (tagged.length === 0) add(images.get(name));
+      if (tagged.length === 0) add(images.find(name) ?? unknown(`No such image: ${name}`));
     }
   }
   return [...selected.values()];
 }
 
-function unknown(): never {
-  throw new CoracleError('ERR_IMAGE_NOT_FOUND', 'reference does not exist', {
+function unknown(message = 'reference does not exist'): never {
+  throw new CoracleError('ERR_IMAGE_NOT_FOUND', message, {
     hint: 'See what there is: coracle images',
   });
 }
@@ -168,7 +168,7 @@ function documentsOf(images: readonly Described[]): Document[] {
     json('index.json', {
       schemaVersion: 2,
       mediaType: MEDIA_TYPES.ociIndex,
-      manifests: images.flatMap(indexEntries),
+      manifests: images.flatMap(image => indexEntries(image, images)),
     }),
     json('manifest.json', images.map(manifestEntry)),
     ...(Object.keys(repositories).length > 0 ? [json('repositories', repositories)] : []),
@@ -176,8 +176,11 @@ function documentsOf(images: readonly Described[]): Document[] {
   ];
 }
 
-/** An entry a name, as containerd writes them: the layout's own key has the tag, which OCI tools are asked for. */
-function indexEntries({image, tags, manifest}: Described) {
+/**
+ * An entry a name, as containerd writes them: the layout's own key has the tag, which OCI tools are asked for, or the whole name
+ * where several images have that tag.
+ */
+function indexEntries({image, tags, manifest}: Described, all: readonly Described[]) {
   const {architecture, os, variant} = image;
   const entry = {
     mediaType: MEDIA_TYPES.ociManifest,
@@ -188,14 +191,21 @@ function indexEntries({image, tags, manifest}: Described) {
   if (tags.size === 0) return [entry];
   return [...tags].map(tag => {
     const reference = parseReference(tag);
+    const isShared = all.some(
+      other => other.image !== image && [...other.tags].some(each => tagOf(each) === tagOf(tag)),
+    );
     return {
       ...entry,
       annotations: {
         'io.containerd.image.name': canonicalString(reference),
-        'org.opencontainers.image.ref.name': reference.tag ?? '',
+        'org.opencontainers.image.ref.name': isShared ? tag : tagOf(tag),
       },
     };
   });
+}
+
+function tagOf(name: string): string {
+  return parseReference(name).tag!;
 }
 
 function manifestEntry({image, tags, layers}: Described) {

@@ -521,13 +521,15 @@ test('doctor on a host where nothing can be opened says why, as data too', async
 });
 
 test('loading says what was loaded', async t => {
-  const loadImages = async () => [
-    {id: 'sha256:1', references: ['a:1', 'a:2']},
-    {id: 'sha256:2', references: []},
-  ];
+  const loadImages: Sdk['loadImages'] = async (_source, {onLoaded}) => {
+    onLoaded?.({id: 'sha256:1', names: ['a:1', 'a:2'], moved: [{name: 'a:2', from: 'sha256:0'}]});
+    onLoaded?.({id: 'sha256:2', names: [], moved: []});
+  };
   t.is(
     (await command(['load'], {loadImages})).stdout,
-    'Loaded image: a:1\nLoaded image: a:2\nLoaded image ID: sha256:2\n',
+    'Loaded image: a:1\n' +
+      'The image a:2 already exists, renaming the old one with ID sha256:0 to empty string\n' +
+      'Loaded image: a:2\nLoaded image ID: sha256:2\n',
   );
 });
 

@@ -338,8 +338,12 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** @internal Merges options and image, and makes the volumes it needs. @throws `ERR_IMAGE_NOT_FOUND` and the rest of `run` */
-  async describeContainer(reference: string, options: NormalizedOptions): Promise<DescribedContainer> {
-    const stored = await this.#image(reference);
+  async describeContainer(
+    reference: string,
+    options: NormalizedOptions,
+    given?: StoredImage,
+  ): Promise<DescribedContainer> {
+    const stored = given ?? (await this.imageFor(reference));
     const resolved = await resolveSeccomp(options);
     const {containers, volumes} = this.store;
     const attachments = await this.#attachments(options);
@@ -636,7 +640,8 @@ export class Runtime implements AsyncDisposable {
     });
   }
 
-  async #image(reference: string): Promise<StoredImage> {
+  /** @internal Of the store, or one that is made when it is first wanted. @throws `ERR_IMAGE_NOT_FOUND` */
+  async imageFor(reference: string): Promise<StoredImage> {
     return (
       this.store.findImage(reference) ??
       (await this.store.ensureBuiltInImage(reference)) ??

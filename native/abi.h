@@ -16,7 +16,8 @@ enum ct_op {
 };
 
 enum { CT_F_EXISTS_OK = 1, CT_F_OPTIONAL = 2, CT_F_FILE = 4, CT_F_CLAMP = 8, CT_F_MAKE = 16, CT_F_NO_SYMLINKS = 32, CT_F_LIKE = 64,
-       CT_F_IF_CLEAN = 128 /* teardown: not when a step before it failed */ };
+       CT_F_IF_CLEAN = 128, /* teardown: not when a step before it failed */
+       CT_F_FINAL = 256 /* teardown: not when whoever carries it out is about to start the plan again */ };
 
 /* y of CT_OP_CLONE */
 enum { CT_CLONE_FORK = 1 /* do not share memory with the spawner: needed by user namespaces, which write their maps */ };

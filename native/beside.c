@@ -29,11 +29,11 @@ static int give_up_privileges(int root)
         return (int)sys5(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL_, 0, 0, 0);
 }
 
-long fork_beside(struct run *run, enum beside which, const char *name, const int *needed, int count, int root)
+long fork_beside(int32_t *noted, const char *name, const int *needed, int count, int root)
 {
         long watcher = sys0(__NR_getppid);
         /* Known before it runs: should the caller die now, its page tells of it. */
-        long pid = sys5(__NR_clone, CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD_, 0, &run->progress->beside[which], 0, 0);
+        long pid = sys5(__NR_clone, CLONE_PARENT | CLONE_PARENT_SETTID | SIGCHLD_, 0, noted, 0, 0);
         if (pid != 0)
                 return pid;
         name_process(name);

@@ -26,8 +26,8 @@ static inline uint32_t address_size(const struct address *address)
 }
 
 /* Forks one as the caller's sibling: whoever watches over the container reaps it. In the new process 0, with none but these
- * descriptors open and everything given up that it can do without; in the caller its pid, noted in the progress page, or -errno.
- * root: a directory to be its root from then on, or -1. */
-long fork_beside(struct run *run, enum beside which, const char *name, const int *needed, int count, int root);
+ * descriptors open and everything given up that it can do without; in the caller its pid, or -errno.
+ * noted: a place of the progress page for the pid. root: a directory to be its root from then on, or -1. */
+long fork_beside(int32_t *noted, const char *name, const int *needed, int count, int root);
 
 #endif

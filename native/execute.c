@@ -60,7 +60,7 @@ int run_open(struct run *run, int plan_fd, struct progress *progress)
         run->progress = progress;
         run->pidfd = run->mask_directory = -1;
         run->gate[0] = run->gate[1] = run->done = -1;
-        run->held = 0;
+        run->held = run->again = 0;
         run->spawner = -1;
         run->wait_until = ~(uint64_t)0;
         run->vector = 0;
@@ -129,6 +129,7 @@ int run_step(struct run *run, const struct ct_step *step)
         case CT_OP_MKNOD: case CT_OP_TARGET: case CT_OP_CHOWN: case CT_OP_CHMOD: case CT_OP_REMOVE_TREE:
         case CT_OP_RMDIR: case CT_OP_UNLINK: case CT_OP_PID_FILE: case CT_OP_PROC_WRITE: case CT_OP_KILL_CGROUP:
         case CT_OP_ABSENT: case CT_OP_LOCK: case CT_OP_REMOVE_UNSHARED:
+        case CT_OP_REMOVE_EMPTY:
                 r = step_file(run, step);
                 break;
         case CT_OP_FSOPEN: case CT_OP_FSCONFIG_STRING: case CT_OP_FSCONFIG_FLAG: case CT_OP_FSCONFIG_FD:
@@ -187,7 +188,7 @@ int run_teardown(struct run *run, uint32_t *step)
 {
         int first = 0;
         for (uint32_t i = phase_start(run, PHASE_TEARDOWN); i < run->plan->end[PHASE_TEARDOWN]; i++) {
-                if (first < 0 && (run->steps[i].flags & CT_F_IF_CLEAN))
+                if ((first < 0 && (run->steps[i].flags & CT_F_IF_CLEAN)) || (run->again && (run->steps[i].flags & CT_F_FINAL)))
                         continue;
                 int r = run_step(run, &run->steps[i]);
                 if (r < 0 && first == 0) {

@@ -25,7 +25,7 @@ struct progress {
         int32_t pid;                   /* the child, from the moment it exists */
         int32_t helper;                /* of a plan that joins a container: what joins it. Its process group has its number */
         int32_t beside[CT_BESIDE];     /* processes that serve the container, children of whoever watches over it; 0 = none */
-        uint32_t reserved;
+        int32_t spare;                 /* a forwarder that waits for its first ports: forward.c */
         uint32_t trace[CT_STEPS_MAX];  /* nanoseconds since received_ns at which each step ended */
 };
 
@@ -45,6 +45,7 @@ struct run {
         int gate[2];                   /* forked children wait here until their maps are written */
         int done;                      /* a forked child's end of a pipe that ends with exec or death: it tells of a hold, then of a failure */
         int held;
+        int again;                     /* in a teardown: the plan will be started again */
         int spawner;                   /* in the process that joins a container: the socket to whoever started it, else -1 */
         uint64_t wait_until;           /* no step of the teardown waits longer: CLOCK_MONOTONIC, nanoseconds */
         struct progress *progress;
@@ -58,6 +59,9 @@ void run_close(struct run *run);
 /* forward.c */
 int bind_port(struct run *run, const struct ct_step *step);
 int start_forwarder(struct run *run, const struct ct_step *step);
+/* Whether ports have been forwarded, and no forwarder waits for the next: then to be forked ahead of need, between two starts. */
+int wants_forwarder(void);
+void prepare_forwarder(struct progress *progress);
 /* resolver.c */
 int start_resolver(struct run *run, const struct ct_step *step);
 

@@ -11,6 +11,8 @@
 #define SHUT_WR_ 1
 #define SPLICE_FLAGS 3                 /* SPLICE_F_MOVE | SPLICE_F_NONBLOCK */
 #define BACKLOG 1024
+#define AF_UNIX_ 1
+#define SOCK_SEQPACKET_CLOEXEC (5 | O_CLOEXEC)
 
 #define LISTENERS_MAX 256
 #define CONNECTIONS_MAX 256
@@ -293,6 +295,78 @@ static _Noreturn void forward_ports(int container)
         }
 }
 
+static void clear_tables(void)
+{
+        for (int i = 0; i < LISTENERS_MAX; i++)
+                listeners[i].fd = -1;
+        for (int i = 0; i < CONNECTIONS_MAX; i++)
+                connections[i].fd[0] = connections[i].fd[1] = -1;
+        for (int i = 0; i < SESSIONS_MAX; i++)
+                sessions[i].fd = -1;
+        list_descriptors(-1);
+}
+
+/* Everything that a forwarder knows. */
+static _Noreturn void serve_ports(const struct ct_forward *wanted, const int *sockets, int count, int container)
+{
+        listening = count;
+        for (int i = 0; i < count; i++)
+                listeners[i] = (struct listener){sockets[i], wanted[i]};
+        forward_ports(container);
+}
+
+/* --- one ahead of need: a fork takes longer than everything else that a port costs --- */
+
+static int spare = -1;                 /* socket to it; -1 = there is none */
+static int spares_wanted;
+
+int wants_forwarder(void)
+{
+        return spares_wanted == 1 && spare < 0;
+}
+
+void prepare_forwarder(struct progress *progress)
+{
+        int ends[2];
+        if (sys4(__NR_socketpair, AF_UNIX_, SOCK_SEQPACKET_CLOEXEC, 0, ends) < 0)
+                return;
+        long pid = fork_beside(&progress->spare, "coracle-spare", &ends[1], 1, -1);
+        if (pid == 0) {
+                static struct ct_forward wanted[CT_PASSED_MAX];
+                int fds[CT_PASSED_MAX], count;
+                clear_tables();        /* their memory is there when ports come */
+                long n = receive_message(ends[1], wanted, sizeof wanted, fds, &count, 0);
+                if (count < 1 || n != (count - 1) * (long)sizeof *wanted)
+                        quit(0);       /* the spawner has ended */
+                close_fd(ends[1]);
+                name_process("coracle-port");
+                serve_ports(wanted, fds, count - 1, fds[count - 1]);
+        }
+        close_fd(ends[1]);
+        if (pid < 0)
+                close_fd(ends[0]);
+        else
+                spare = ends[0];
+}
+
+/* False when there is none that could take them. */
+static int hand_over(struct progress *progress, const struct ct_forward *wanted, const int *needed, int count)
+{
+        if (spare < 0 || count >= CT_PASSED_MAX)
+                return 0;
+        progress->beside[CT_FORWARDER] = progress->spare;
+        long n = send_message(spare, wanted, (size_t)count * sizeof *wanted, needed, count + 1, MSG_NOSIGNAL_);
+        close_fd(spare);
+        spare = -1;
+        if (n >= 0) {
+                progress->spare = 0;
+                return 1;
+        }
+        progress->beside[CT_FORWARDER] = 0;
+        spares_wanted = -1;            /* somebody has killed it; it stays noted, and is reaped after this spawner's end */
+        return 0;
+}
+
 int start_forwarder(struct run *run, const struct ct_step *step)
 {
         static struct ct_forward wanted[LISTENERS_MAX];
@@ -307,15 +381,14 @@ int start_forwarder(struct run *run, const struct ct_step *step)
                         return needed[i];
         }
         needed[count] = run->pidfd;
-        long pid = fork_beside(run, CT_FORWARDER, "coracle-port", needed, (int)count + 1, -1);
-        if (pid != 0)
-                return pid < 0 ? (int)pid : 0;
-        listening = (int)count;
-        for (uint32_t i = 0; i < count; i++)
-                listeners[i] = (struct listener){needed[i], wanted[i]};
-        for (int i = 0; i < CONNECTIONS_MAX; i++)
-                connections[i].fd[0] = connections[i].fd[1] = -1;
-        for (int i = 0; i < SESSIONS_MAX; i++)
-                sessions[i].fd = -1;
-        forward_ports(run->pidfd);
+        if (hand_over(run->progress, wanted, needed, (int)count))
+                return 0;
+        long pid = fork_beside(&run->progress->beside[CT_FORWARDER], "coracle-port", needed, (int)count + 1, -1);
+        if (pid == 0) {
+                clear_tables();
+                serve_ports(wanted, needed, (int)count, run->pidfd);
+        }
+        if (spares_wanted == 0)
+                spares_wanted = 1;
+        return pid < 0 ? (int)pid : 0;
 }

@@ -58,6 +58,7 @@ static _Noreturn void cleaner_main(struct monitor *m, const struct helper *own)
                 if (ended.error == 0) {
                         open_slots(m, &run);
                         run.wait_until = until;
+                        run.again = !m->final;
                         ended.error = -run_teardown(&run, &ended.step);
                         run_close(&run);
                 }

@@ -31,6 +31,7 @@ static void clean(struct monitor *m)
         if (fork_cleaner(m, &m->helper) < 0)
                 quit(111);             /* no processes to be had: the next open cleans */
         m->stage = CLEANING;
+        m->cleaned = m->final;
 }
 
 /* --- start --- */
@@ -345,8 +346,12 @@ static void cleaner_reported(struct monitor *m)
         if (!hear_cleaner(&m->helper, &ended))
                 return;
         reap_beside(m->beside);
-        if (m->final) {
+        if (m->final && m->cleaned) {
                 end(m, &ended);
+                return;
+        }
+        if (m->final) {                /* asked for meanwhile */
+                clean(m);
                 return;
         }
         m->stage = PAUSING;
@@ -407,14 +412,13 @@ void ask_to_start(struct monitor *m)
 
 int ask_to_signal(struct monitor *m, const struct ct_ask_signal *ask, int final)
 {
-        struct ct_said_ended nothing = {0};
         if (final) {
                 m->final = 1;
                 note_stopped(m);
         }
         if (m->stage == PAUSING && final) {
                 write_state(m, "exited");
-                end(m, &nothing);
+                clean(m);
                 return 0;
         }
         if (m->stage != RUNNING && m->stage != STARTING)

@@ -73,7 +73,7 @@ int start_resolver(struct run *run, const struct ct_step *step)
         }
         __builtin_memcpy(&wanted, step_s1(run, step), sizeof wanted);
         const int needed[] = {run->pidfd, networks, own, sockets[0], sockets[1]};
-        long pid = wanted.servers > SERVERS_MAX ? -EINVAL : fork_beside(run, CT_RESOLVER, "coracle-dns", needed, 5, networks);
+        long pid = wanted.servers > SERVERS_MAX ? -EINVAL : fork_beside(&run->progress->beside[CT_RESOLVER], "coracle-dns", needed, 5, networks);
         if (pid != 0) {
                 close_fd(sockets[0]);
                 close_fd(sockets[1]);

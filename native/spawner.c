@@ -1,8 +1,10 @@
 /* spawner.c: takes one start request after another and carries out its plan. Disposable: whatever hangs here, hangs only here;
  * the supervisor kills it and starts another. The container becomes the supervisor's child (CLONE_PARENT), not ours. */
 #include "launcher.h"
+#include <linux/poll.h>
 
 #define STACK_SIZE (128 * 1024)
+#define IDLE_NS 5000000
 
 static char child_stack[STACK_SIZE] __attribute__((aligned(64)));
 static struct run parent_run, child_run;
@@ -217,6 +219,14 @@ static void serve(struct launcher *launcher, struct progress *progress, const st
                 close_fd(fds[0]);
 }
 
+/* Whether nothing is asked for a while: long enough for the last start's news to reach whoever waits for it. */
+static int is_idle(int requests)
+{
+        struct pollfd poll = {requests, POLLIN, 0};
+        struct ct_timespec patience = {0, IDLE_NS};
+        return sys5(__NR_ppoll, &poll, 1, &patience, 0, 8) == 0;
+}
+
 _Noreturn void spawner_main(struct launcher *launcher, int number)
 {
         const int needed[] = {launcher->requests, launcher->reports[1], launcher->life[0], launcher->empty_namespace, launcher->proc,
@@ -226,6 +236,8 @@ _Noreturn void spawner_main(struct launcher *launcher, int number)
         follow(launcher->self);
         close_all_but(needed, sizeof needed / sizeof *needed);
         for (;;) {
+                if (wants_forwarder() && is_idle(launcher->requests))
+                        prepare_forwarder(progress);
                 struct ct_request request;
                 int fds[CT_PASSED_MAX], count;
                 long n = receive_message(launcher->requests, &request, sizeof request, fds, &count, 0);

@@ -464,13 +464,24 @@ static int remove_unshared(const char *path, const char *users)
         return r == 0 || r == -ENOENT ? remove_tree(AT_FDCWD, path) : (int)r;
 }
 
+/* Absent, too, means that somebody else did what there was to be done. */
+static int remove_empty(struct run *run, const struct ct_step *step, int lock)
+{
+        long r = sys3(__NR_unlinkat, AT_FDCWD, step_s1(run, step), AT_REMOVEDIR);
+        if (r == 0)
+                r = sys3(__NR_fcntl, lock, F_DUPFD_CLOEXEC, 3);
+        else if (r == -ENOTEMPTY || r == -EEXIST || r == -ENOENT)
+                return 0;
+        return r < 0 ? (int)r : slot_set(run, step->out, (int)r);
+}
+
 int step_file(struct run *run, const struct ct_step *step)
 {
         const char *s1 = step_s1(run, step), *s2 = step_s2(run, step);
         int at = slot_fd(run, step->at);
         uint32_t mode;
         long r;
-        if (at == -EBADF && step->op == CT_OP_REMOVE_UNSHARED)
+        if (at == -EBADF && (step->op == CT_OP_REMOVE_UNSHARED || step->op == CT_OP_REMOVE_EMPTY))
                 return 0;
         if (at == -EBADF && step->at != -1)
                 return -EBADF;
@@ -521,6 +532,8 @@ int step_file(struct run *run, const struct ct_step *step)
                 return lock_file(run, step, at);
         case CT_OP_REMOVE_UNSHARED:
                 return remove_unshared(s1, s2);
+        case CT_OP_REMOVE_EMPTY:
+                return remove_empty(run, step, at);
         }
         return -ENOSYS;
 }

@@ -91,7 +91,7 @@ static int next_timeout(void)
 /* Whoever started us finds nothing of ours left. */
 static void end_helpers(struct launcher *launcher)
 {
-        end_spawners();
+        end_spawners(launcher);
         close_fd(launcher->removals[0]);
         sys4(__NR_wait4, launcher->janitor, 0, __WALL, 0);
 }

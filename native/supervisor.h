@@ -58,6 +58,6 @@ void start_reported(struct launcher *launcher, uint64_t id);
 int spawner_is_busy(const struct launcher *launcher);
 void reap_helper(int32_t helper);
 int reap_helpers(void);
-void end_spawners(void);
+void end_spawners(const struct launcher *launcher);
 
 #endif

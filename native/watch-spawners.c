@@ -148,6 +148,15 @@ int reap_helpers(void)
         return left;
 }
 
+/* The forwarder that a spawner had ready. */
+static void end_spare(int32_t pid)
+{
+        if (pid <= 0)
+                return;
+        sys2(__NR_kill, pid, SIGKILL_);
+        sys4(__NR_wait4, pid, 0, __WALL, 0);
+}
+
 /* The child of a start whose spawner is lost is ours to kill, and to reap whenever the kernel lets it die. */
 static void take_orphan(struct launcher *launcher, int i, uint64_t id)
 {
@@ -156,8 +165,12 @@ static void take_orphan(struct launcher *launcher, int i, uint64_t id)
         int32_t beside[CT_BESIDE];
         for (int k = 0; k < CT_BESIDE; k++)
                 beside[k] = __atomic_exchange_n(&launcher->shared->progress[i].beside[k], 0, __ATOMIC_SEQ_CST);
+        int32_t forwarder = beside[CT_FORWARDER];
         end_beside(beside);
         reap_beside(beside);
+        int32_t ready = __atomic_exchange_n(&launcher->shared->progress[i].spare, 0, __ATOMIC_SEQ_CST);
+        if (ready != forwarder)
+                end_spare(ready);
         if (pid <= 0 || pid == spawners[i].orphan)
                 return;
         int pidfd = (int)sys2(__NR_pidfd_open, pid, 0);
@@ -227,6 +240,7 @@ void spawner_died(struct launcher *launcher, int i)
                 take_orphan(launcher, i, id);  /* a clone that was under way when it was killed */
         else if (id != 0)
                 lose_start(launcher, i, id, ECHILD);
+        end_spare(__atomic_exchange_n(&progress->spare, 0, __ATOMIC_SEQ_CST));
         close_watched(spawners[i].pidfd);
         spawners[i] = (struct spawner){.pidfd = -1};
         __atomic_store_n(&progress->id, 0, __ATOMIC_SEQ_CST);
@@ -264,11 +278,12 @@ void first_spawners(struct launcher *launcher)
 }
 
 /* Reaps them as well, so that whoever started us finds nothing of ours left. */
-void end_spawners(void)
+void end_spawners(const struct launcher *launcher)
 {
         for (int i = 0; i < CT_SPAWNERS_MAX; i++)
                 if (spawners[i].pid != 0) {
                         sys2(__NR_kill, spawners[i].pid, SIGKILL_);
                         sys4(__NR_wait4, spawners[i].pid, 0, __WALL, 0);
+                        end_spare(launcher->shared->progress[i].spare);
                 }
 }

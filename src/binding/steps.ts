@@ -98,6 +98,7 @@ export const OPCODES = {
   mountOnce: 91,
   unmountUnused: 92,
   removeUnshared: 93,
+  removeEmpty: 94,
 } as const;
 
 export type OpcodeName = keyof typeof OPCODES;
@@ -115,6 +116,8 @@ export const STEP_FLAGS = {
   like: 64,
   /** `teardown`: not when a step before it failed. */
   ifClean: 128,
+  /** `teardown`: not when whoever carries it out is about to start the plan again. */
+  final: 256,
 } as const;
 
 export interface Step {

@@ -46,7 +46,7 @@ export function takeAddress(
 ): TakenAddress | undefined {
   const {containerId, wanted, previous} = request;
   const network = parseNetwork(subnet.subnet) as IpNetwork;
-  const holder = `${containerId} ${self().pid} ${self().startTime}`;
+  const holder = holderOf(containerId);
   const take = (address: string): TakenAddress | undefined => {
     const reservation = join(directory, address);
     try {
@@ -91,6 +91,25 @@ export function takeAddress(
     `no available ${network.family === 4 ? 'IPv4' : 'IPv6'} addresses on this network's address pools: ${request.network}`,
     {hint: 'Stop a container that is on it.', details: {network: request.network}},
   );
+}
+
+/**
+ * An entry that is no address: the bridge stays, whoever ends on it meanwhile. One of a process that dies is given up as an
+ * address would be.
+ */
+export function keepBridge(directory: string, containerId: string): Disposable {
+  const place = join(directory, `kept-by-${self().pid}-${containerId.slice(0, 12)}`);
+  const holder = holderOf(containerId);
+  try {
+    symlinkSync(holder, place);
+  } catch (error) {
+    if (!['EEXIST', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+  return {[Symbol.dispose]: () => releaseAddress(place, holder)};
+}
+
+function holderOf(containerId: string): string {
+  return `${containerId} ${self().pid} ${self().startTime}`;
 }
 
 /** Gives an address back if it is this holder's; again is fine. */

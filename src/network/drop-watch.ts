@@ -6,12 +6,12 @@ import {grant, withoutGrant} from './forward-grant.js';
 const HOLD_MS = 1000;
 
 export class DropWatch {
-  readonly #allowForwarding: boolean;
+  /** Whether a bridge may be let through: `grant`. */
+  readonly allowForwarding: boolean;
   readonly #seen = new Map<string, {readonly found: Promise<readonly ForeignDrop[]>; readonly at: number}>();
 
-  /** @param allowForwarding whether a bridge may be let through: `grant` */
   constructor(allowForwarding: boolean) {
-    this.#allowForwarding = allowForwarding;
+    this.allowForwarding = allowForwarding;
   }
 
   /** Chains of others that drop what a bridge's containers send to other hosts, and what those send them. */
@@ -32,7 +32,7 @@ export class DropWatch {
 
   async #look(bridge: string): Promise<readonly ForeignDrop[]> {
     const found = await foreignDrops('forward', bridge);
-    if (!this.#allowForwarding || found.length === 0) return found;
+    if (!this.allowForwarding || found.length === 0) return found;
     grant(bridge, found);
     return foreignDrops('forward', bridge);
   }

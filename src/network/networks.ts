@@ -9,11 +9,12 @@
 import {randomBytes, randomInt} from 'node:crypto';
 import {chmodSync, existsSync, mkdirSync, readdirSync, rmdirSync, rmSync} from 'node:fs';
 import {join} from 'node:path';
-import {isAlive} from '../binding/index.js';
+import {isAlive, type Step} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {withLock} from '../store/index.js';
 import {
   isInside,
+  keepBridge,
   linkTarget,
   parseHolder,
   releaseAddress,
@@ -30,6 +31,7 @@ import {
   unavailable,
 } from './bridges.js';
 import {bridgeSettings, type CreateNetworkOptions, describeNetwork} from './describe-network.js';
+import {dissolveSteps} from './dissolve-steps.js';
 import {DropWatch} from './drop-watch.js';
 import type {ForeignDrop} from './foreign-drops.js';
 import {type IpNetwork, parseIp, parseNetwork} from './ip.js';
@@ -218,6 +220,14 @@ export class Networks {
     for (const {reservation, holder} of named.addresses) releaseAddress(reservation, holder);
   }
 
+  /** Steps that remove the bridge, if nobody has an address on it by then; none where others' rules let it through. */
+  dissolveSteps({network}: Pick<Endpoint, 'network'>): Step[] {
+    const state = this.stateOf(network);
+    if (state === undefined || this.#drops.allowForwarding) return [];
+    const places = {directory: join(this.#live, network), lock: join(this.#live, lockOf(network))};
+    return dissolveSteps(places, state);
+  }
+
   /** What leads to an endpoint, and where that is written down. */
   named({network, ipv4, ipv6, names, pointer}: Omit<Endpoint, 'networkId'>): Named {
     return {
@@ -242,8 +252,20 @@ export class Networks {
     const directory = this.#addresses(name);
     return entriesOf(directory).flatMap(address => {
       const holder = parseHolder(linkTarget(join(directory, address)));
-      return holder === undefined ? [] : [{address, containerId: holder.containerId}];
+      return holder === undefined || parseIp(address) === undefined
+        ? []
+        : [{address, containerId: holder.containerId}];
     });
+  }
+
+  /** While a container has no place there for a moment, its bridges stay as they are. */
+  keep(containerId: string, endpoints: readonly Pick<Endpoint, 'network'>[]): Disposable {
+    const kept = endpoints.map(({network}) => keepBridge(this.#addresses(network), containerId));
+    return {
+      [Symbol.dispose]() {
+        for (const each of kept) each[Symbol.dispose]();
+      },
+    };
   }
 
   /** Directory of all of them, with the names that resolvers read. */

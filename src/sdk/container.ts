@@ -10,6 +10,7 @@ import {type CapturedOutput, mergeOutput, type OutputChunk} from './captured-out
 import {releaseMoved} from './change-networks.js';
 import {checkInteger, checkRecord} from './check-option.js';
 import {type CommitContainerOptions, commitContainer} from './commit-container.js';
+import {readEndpoints} from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import {
   type ContainerRecord,
@@ -521,6 +522,8 @@ export class Container implements AsyncDisposable {
    * @throws as `stop` and `startDetached`
    */
   async restart(options: StopOptions = {}): Promise<void> {
+    const {directory} = this.runtime.placesOf(this.runtime.readContainer(this.id));
+    using _bridges = this.runtime.networks.keep(this.id, readEndpoints(directory)?.endpoints ?? []);
     await this.stop(options);
     await this.startDetached(options.signal && {signal: options.signal});
     this.runtime.tell([containerEvent(this.runtime.readContainer(this.id), 'restart')]);

@@ -13,6 +13,8 @@ import {
   openDirectory,
   openSocketPair,
   type Plan,
+  STEP_FLAGS,
+  type Step,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {replaceFile} from '../store/index.js';
@@ -127,11 +129,9 @@ export function preparePlan(runtime: Runtime, config: ContainerConfig) {
   const places = runtime.placesOf(config);
   const steps = monitoredSteps(places);
   const endpoint = connects(config) ? readEndpoints(places.directory) : undefined;
-  // One that is started again keeps its address between two runs.
-  const release = [
-    ...disconnectSteps(endpoint),
-    ...(restartsEver(config) ? [] : releaseSteps(runtime, endpoint)),
-  ];
+  const release = [...disconnectSteps(endpoint), ...releaseSteps(runtime, endpoint).map(forGood)];
+  // Nobody of ours may be there to do it when the last container ends.
+  const dissolve = (endpoint?.endpoints ?? []).flatMap(place => runtime.networks.dissolveSteps(place));
   return prepareStart(runtime.facts, {
     config,
     image: runtime.store.getImage(config.image.id),
@@ -141,9 +141,11 @@ export function preparePlan(runtime: Runtime, config: ContainerConfig) {
     volume: name => runtime.volume(name),
     bookkeeping: {
       ...steps,
-      teardown: config.autoRemove
-        ? [...release, ...removalSteps(places, runtime.anonymousVolumes(config))]
-        : [...release, ...steps.teardown],
+      teardown: [
+        ...release,
+        ...(config.autoRemove ? removalSteps(places, runtime.anonymousVolumes(config)) : steps.teardown),
+        ...dissolve.map(forGood),
+      ],
     },
     endpoint,
     networksDirectory: runtime.networks.liveDirectory,
@@ -152,8 +154,9 @@ export function preparePlan(runtime: Runtime, config: ContainerConfig) {
   });
 }
 
-function restartsEver({restart}: Pick<ContainerConfig, 'restart'>): boolean {
-  return restart !== undefined && restart.name !== 'no';
+/** One that is started again keeps its address between two runs. */
+function forGood(step: Step): Step {
+  return {...step, flags: (step.flags ?? 0) | STEP_FLAGS.final};
 }
 
 async function forkMonitor(

@@ -1,5 +1,6 @@
 /** The one way an image comes into the store, wherever it is from: unpack its layers, learn its users, publish it. */
-import {closeSync, openSync, readSync} from 'node:fs';
+import {closeSync, existsSync, openSync, readSync} from 'node:fs';
+import {join} from 'node:path';
 import {CoracleError} from '../errors.js';
 import {
   type ContentDescriptor,
@@ -8,12 +9,15 @@ import {
   type ImageConfig,
   MEDIA_TYPES,
   parseImageConfig,
+  parseManifest,
   type Reference,
 } from '../oci/index.js';
 import type {Blobs, StagedBlob} from './blobs.js';
 import type {ImageRecord, Images, StoredImage} from './images.js';
-import type {Layers} from './layers.js';
+import {checkDiffId, type Layers} from './layers.js';
 import {MergedLayers} from './merged-layers.js';
+import {type StagedLayer, type UnpackedTree, unpackStaged} from './stage-layer.js';
+import type {Workspace} from './workspace.js';
 
 /** The parts of a store that images are made of. */
 export interface ImageShelves {
@@ -27,36 +31,86 @@ export interface ImageShelves {
 export interface ImageParts {
   /** The configuration, byte for byte: its digest is the image's id. */
   readonly config: Buffer;
-  /** Archives, plain or compressed, bottom first; one for each diff id. */
-  readonly layers: readonly StagedBlob[];
+  /** Archives, plain or compressed, bottom first; one for each diff id. What was unpacked already need not be again. */
+  readonly layers: readonly (StagedBlob & Partial<StagedLayer>)[];
   /** The manifest they came with, if any: kept, so that the image leaves as it came. */
   readonly manifest?: Buffer;
+  /** Indexes through which the manifest was found, if any, the outermost first: kept as well. */
+  readonly indexes?: readonly Buffer[];
+  /** The image it was made from by a commit or a step of a build. */
+  readonly parent?: Digest;
 }
 
-/** @throws `ERR_INVALID_IMAGE` and what unpacking throws; then nothing of the image stays */
+export interface AddOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Say that its names were given now: `docker tag` does, `docker load` and `docker pull` do not. @default false */
+  readonly tagged?: boolean;
+}
+
+/**
+ * @param work keeps what the image needs until it is there; what is unpacked for it lies there
+ * @throws `ERR_INVALID_IMAGE`, `ERR_DIGEST_MISMATCH` and what unpacking throws; what came by then is garbage
+ */
 export async function addImage(
   shelves: ImageShelves,
+  work: Workspace,
   parts: ImageParts,
   references: readonly Reference[],
-  signal?: AbortSignal,
+  {signal, tagged = false}: AddOptions = {},
 ): Promise<StoredImage> {
   const config = parseImageConfig(parts.config);
   checkRunnable(config, parts);
   const manifest = parts.manifest ?? makeManifest(parts);
-  try {
-    for (;;) {
-      const size = await unpackAll(shelves.layers, parts, config, signal);
-      const record = makeRecord(shelves, parts, config, {manifest, size});
-      const added = await shelves.images.add(record, references, () => {
-        for (const document of [parts.config, manifest]) shelves.blobs.put(document);
+  const documents = [parts.config, manifest, ...(parts.indexes ?? [])];
+  for (let attempt = 0; ; attempt++) {
+    await bringLayers(shelves.layers, work, parts, config.rootfs.diff_ids, `again-${attempt}`, signal);
+    const record = makeRecord(shelves, parts, config, manifest);
+    const added = await shelves.images.add(record, references, {
+      tagged,
+      keepsKnown: parts.manifest === undefined,
+      prepare() {
+        for (const document of documents) shelves.blobs.put(document);
         for (const layer of parts.layers) shelves.blobs.adopt(layer);
-      });
-      if (added !== undefined) return added;
-    }
-  } catch (error) {
-    await shelves.images.collectGarbage();
-    throw error;
+      },
+    });
+    if (added !== undefined) return added;
   }
+}
+
+/** Afterwards the store has all layers, and they and the blobs are on disk. */
+async function bringLayers(
+  layers: Layers,
+  work: Workspace,
+  parts: ImageParts,
+  diffIds: readonly Digest[],
+  name: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const trees = new Map<Digest, UnpackedTree>();
+  for (const [index, staged] of parts.layers.entries()) {
+    const expected = diffIds[index]!;
+    if (staged.diffId !== undefined) checkDiffId(staged.diffId, expected);
+    work.pin('layers', expected);
+    if (layers.has(expected) || trees.has(expected)) continue;
+    const ready = staged.tree && existsSync(staged.tree.path) ? staged.tree : undefined;
+    trees.set(
+      expected,
+      ready ?? (await unpackAgain(staged.path, expected, join(work.path, `${name}-${index}`), signal)),
+    );
+  }
+  await layers.sync();
+  for (const [diffId, tree] of trees) layers.publish(diffId, tree);
+}
+
+async function unpackAgain(
+  archive: string,
+  expected: Digest,
+  tree: string,
+  signal: AbortSignal | undefined,
+): Promise<UnpackedTree> {
+  const unpacked = await unpackStaged({archive, tree}, {signal});
+  checkDiffId(unpacked.diffId, expected);
+  return unpacked.tree;
 }
 
 function checkRunnable({os, rootfs}: ImageConfig, {layers}: ImageParts): void {
@@ -69,43 +123,37 @@ function checkRunnable({os, rootfs}: ImageConfig, {layers}: ImageParts): void {
   );
 }
 
-async function unpackAll(
-  layers: Layers,
-  parts: ImageParts,
-  {rootfs}: ImageConfig,
-  signal: AbortSignal | undefined,
-): Promise<number> {
-  let size = 0;
-  for (const [index, blob] of parts.layers.entries()) {
-    const {bytes} = await layers.unpack(blob.path, rootfs.diff_ids[index]!, {signal});
-    size += bytes;
-  }
-  return size;
-}
-
 function makeRecord(
   {layers}: ImageShelves,
   parts: ImageParts,
   config: ImageConfig,
-  {manifest, size}: {manifest: Buffer; size: number},
+  manifest: Buffer,
 ): ImageRecord {
   const diffIds = config.rootfs.diff_ids;
   const id = digestOf(parts.config);
+  const indexes = parts.indexes ?? [];
   using content = new MergedLayers(diffIds.map(diffId => layers.path(diffId)));
   return {
     version: 1,
     id,
     manifest: digestOf(manifest),
     manifestSize: manifest.length,
+    manifestType: parseManifest(manifest).mediaType,
+    ...(indexes.length > 0 && {indexes: indexes.map(index => digestOf(index))}),
+    ...(parts.parent !== undefined && {parent: parts.parent}),
     config: config.config,
     diffIds,
-    blobs: [id, digestOf(manifest), ...parts.layers.map(({digest}) => digest)],
+    blobs: [
+      id,
+      ...[manifest, ...indexes].map(text => digestOf(text)),
+      ...parts.layers.map(layer => layer.digest),
+    ],
     ...(config.created !== undefined && {created: config.created}),
     ...(config.author !== undefined && {author: config.author}),
     architecture: config.architecture,
     os: config.os,
     ...(config.variant !== undefined && {variant: config.variant}),
-    size,
+    size: diffIds.reduce((sum, diffId) => sum + layers.bytes(diffId), 0),
     passwd: content.readText('etc/passwd', ACCOUNTS_BYTES) ?? '',
     group: content.readText('etc/group', ACCOUNTS_BYTES) ?? '',
   };

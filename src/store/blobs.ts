@@ -36,6 +36,19 @@ export class Blobs {
     return existsSync(this.path(digest));
   }
 
+  /** @throws `ERR_BLOB_MISSING` */
+  get(digest: Digest): StagedBlob {
+    const found = this.find(digest);
+    if (found === undefined) throw new CoracleError('ERR_BLOB_MISSING', `the blob ${digest} is missing`);
+    return found;
+  }
+
+  find(digest: Digest): StagedBlob | undefined {
+    const path = this.path(digest);
+    const status = statSync(path, {throwIfNoEntry: false});
+    return status && {path, digest, size: status.size};
+  }
+
   /** Writes a document whole. */
   put(content: Buffer): StagedBlob {
     const digest = digestOf(content);
@@ -44,7 +57,7 @@ export class Blobs {
     return {path, digest, size: content.length};
   }
 
-  /** Makes staged bytes a blob by renaming them; a blob of that name is the same bytes already. */
+  /** Makes staged bytes, on disk by now, a blob by renaming them; a blob of that name is the same bytes already. */
   adopt(staged: StagedBlob): StagedBlob {
     const path = this.path(staged.digest);
     if (!this.has(staged.digest)) renameSync(staged.path, path);
@@ -53,10 +66,8 @@ export class Blobs {
 
   /** A manifest or configuration. @throws `ERR_BLOB_MISSING`, `ERR_BLOB_DAMAGED` */
   readDocument(digest: Digest): Buffer {
-    const path = this.path(digest);
-    const status = statSync(path, {throwIfNoEntry: false});
-    if (status === undefined) throw new CoracleError('ERR_BLOB_MISSING', `the blob ${digest} is missing`);
-    if (status.size > DOCUMENT_BYTES) throw damaged(digest, `it is larger than ${DOCUMENT_BYTES} bytes`);
+    const {path, size} = this.get(digest);
+    if (size > DOCUMENT_BYTES) throw damaged(digest, `it is larger than ${DOCUMENT_BYTES} bytes`);
     const content = readFileSync(path);
     if (digestOf(content) !== digest) throw damaged(digest, 'its content has another digest');
     return content;
@@ -67,7 +78,7 @@ export class Blobs {
   }
 }
 
-/** Writes a stream to a file and learns its digest on the way. */
+/** Writes a stream to a new file and learns its digest on the way. The bytes are not on disk for that. */
 export async function stageBlob(
   source: AsyncIterable<Uint8Array>,
   path: string,
@@ -82,13 +93,12 @@ export async function stageBlob(
     size += chunk.length;
     await file.writeFile(chunk);
   }
-  await file.datasync();
   return {path, digest: finishDigest(hash), size};
 }
 
-/** A blob's bytes, in chunks that suit hashing and unpacking. */
-export function readBlob(path: string): AsyncIterable<Buffer> {
-  return createReadStream(path, {highWaterMark: 262_144});
+/** A blob's bytes, in chunks that suit hashing and unpacking. @param count only so many, more than none @default all */
+export function readBlob(path: string, count = Number.POSITIVE_INFINITY): AsyncIterable<Buffer> {
+  return createReadStream(path, {highWaterMark: 262_144, end: count - 1});
 }
 
 function damaged(digest: Digest, why: string): CoracleError {

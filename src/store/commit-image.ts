@@ -2,7 +2,6 @@
  * Makes an image of another one and of what was changed in it: the layers of the parent, and at most one more. The same
  * parent, tree and options make the same image, byte for byte.
  */
-import {join} from 'node:path';
 import {openDirectory} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {
@@ -17,11 +16,13 @@ import {
   platformOf,
   type Reference,
 } from '../oci/index.js';
-import {addImage, type ImageShelves} from './add-image.js';
+import type {ImageShelves} from './add-image.js';
 import {type ArchivedIds, archiveTree} from './archive-tree.js';
-import {type StagedBlob, stageBlob} from './blobs.js';
+import type {StagedBlob} from './blobs.js';
 import type {StoredImage} from './images.js';
-import {Workspace} from './workspace.js';
+import {Intake} from './intake.js';
+import type {StagedLayer} from './stage-layer.js';
+
 import {TAR_END} from './write-tar.js';
 
 export interface CommitOptions {
@@ -57,13 +58,14 @@ export interface CommitOptions {
  * part; `ERR_LAYER_TOO_LARGE`, `ERR_IMAGE_NOT_FOUND` for a parent that was removed meanwhile. Then nothing stays
  */
 export async function commitImage(shelves: ImageShelves, options: CommitOptions): Promise<StoredImage> {
-  await using work = Workspace.open(shelves.work);
-  const below = readParent(shelves, options.parent);
-  const layer = await stageLayer(join(work.path, 'layer'), options);
+  await using intake = new Intake(shelves);
+  const below = readParent(shelves, intake, options.parent);
+  const layer = await stageLayer(intake, options);
   options.whenRead?.();
   const config = imageDocument(below.document, layer, options);
   const layers = layer === undefined ? below.layers : [...below.layers, layer];
-  return await addImage(shelves, {config, layers}, options.references ?? [], options.signal);
+  const parts = {config, layers, ...(options.parent && {parent: options.parent.id})};
+  return await intake.addImage(parts, options.references ?? [], {signal: options.signal, tagged: true});
 }
 
 interface Parent {
@@ -73,14 +75,14 @@ interface Parent {
 
 const SCRATCH: Parent = {document: {}, layers: []};
 
-function readParent({blobs}: ImageShelves, parent: StoredImage | undefined): Parent {
+function readParent({blobs}: ImageShelves, intake: Intake, parent: StoredImage | undefined): Parent {
   if (parent === undefined) return SCRATCH;
   try {
     const manifest = parseManifest(blobs.readDocument(parent.manifest));
     if (manifest.kind === 'index') throw new CoracleError('ERR_INVALID_IMAGE', 'the image has no manifest');
     return {
       document: parseObject(blobs.readDocument(parent.id), 'the image configuration'),
-      layers: manifest.layers.map(({digest, size}) => ({path: blobs.path(digest), digest, size})),
+      layers: manifest.layers.map(({digest}) => intake.get(digest)),
     };
   } catch (cause) {
     if ((cause as CoracleError).code !== 'ERR_BLOB_MISSING') throw cause;
@@ -90,13 +92,13 @@ function readParent({blobs}: ImageShelves, parent: StoredImage | undefined): Par
 
 /** The archive of a layer is plain: its digest is the layer's. Undefined for one with nothing in it. */
 async function stageLayer(
-  path: string,
+  intake: Intake,
   {upper, ids, signal}: CommitOptions,
-): Promise<StagedBlob | undefined> {
+): Promise<StagedLayer | undefined> {
   if (upper === undefined) return undefined;
   using directory = openDirectory(upper);
   const archive = archiveTree(directory.fd, Buffer.alloc(0), {name: '', kind: 'layer', ids, signal});
-  const staged = await stageBlob(archive, path, {signal});
+  const staged = await intake.stageLayer(archive, {signal});
   return staged.size === TAR_END.length ? undefined : staged;
 }
 

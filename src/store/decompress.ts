@@ -33,8 +33,8 @@ export async function* decompress(
 
 async function* decoded(source: AsyncGenerator<Uint8Array>): AsyncGenerator<Buffer> {
   try {
-    const {first, all} = await peek(source, 6);
-    const format = FORMATS.find(({magic}) => first.subarray(0, magic.length).equals(magic));
+    const {first, all} = await peek(source, MAGIC_BYTES);
+    const format = formatOf(first);
     if (format !== undefined && format.decode === undefined) throw unsupported(format.name);
     yield* decodeAs(format, all);
   } finally {
@@ -77,6 +77,18 @@ const FORMATS: readonly Format[] = [
   {name: 'xz', magic: Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00])},
 ];
 
+/** How many bytes tell. */
+export const MAGIC_BYTES = 6;
+
+/** @param first of the stream */
+export function isCompressed(first: Buffer): boolean {
+  return formatOf(first) !== undefined;
+}
+
+function formatOf(first: Buffer): Format | undefined {
+  return FORMATS.find(({magic}) => first.subarray(0, magic.length).equals(magic));
+}
+
 async function* gunzip(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buffer> {
   const gunzipper = createGunzip({chunkSize: 131_072});
   const feeding = pipeline(source, gunzipper);
@@ -94,7 +106,7 @@ async function* asBuffers(source: AsyncIterable<Uint8Array>): AsyncGenerator<Buf
 }
 
 /** The first bytes, and a stream that still has them. */
-async function peek(source: AsyncGenerator<Uint8Array>, count: number) {
+export async function peek(source: AsyncGenerator<Uint8Array>, count: number) {
   const read: Uint8Array[] = [];
   for (let length = 0; length < count; ) {
     const {done, value} = await source.next();

@@ -3,7 +3,7 @@
  * that the store is; what is needed to run one is in `images/HEX.json`, written once. Both stay in memory: while the
  * index is the same file, a look-up costs one stat.
  */
-import {readdirSync, rmSync, statSync} from 'node:fs';
+import {existsSync, readdirSync, rmSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import {CoracleError} from '../errors.js';
 import {
@@ -14,14 +14,15 @@ import {
   familiarString,
   hexOf,
   isDigest,
-  MEDIA_TYPES,
   parseReference,
   type Reference,
   withDefaultTag,
 } from '../oci/index.js';
+import {familiar, type ImageIndex, indexDocument, readIndex} from './image-index.js';
 import type {Layers} from './layers.js';
 import {withLock} from './lock.js';
 import {readRecord, writeRecord} from './records.js';
+import {pinned} from './workspace.js';
 
 /** What an image is, apart from its names: `images/HEX.json`. */
 export interface ImageRecord {
@@ -31,6 +32,12 @@ export interface ImageRecord {
   readonly manifest: Digest;
   /** Bytes of the manifest. */
   readonly manifestSize: number;
+  /** Absent in records of before this was written down: OCI's. */
+  readonly manifestType?: string;
+  /** Indexes through which the manifest was found, the outermost first. */
+  readonly indexes?: readonly Digest[];
+  /** The image it was made from by a commit or a step of a build. */
+  readonly parent?: Digest;
   readonly config: ContainerDefaults;
   /** Of the layers, bottom first. */
   readonly diffIds: readonly Digest[];
@@ -56,6 +63,17 @@ export interface StoredImage extends ImageRecord {
   readonly repoTags: readonly string[];
   /** `alpine@sha256:…` */
   readonly repoDigests: readonly string[];
+  /** When a name was last given to it by a `tag`, RFC 3339. */
+  readonly tagged?: string;
+}
+
+export interface AddRequest {
+  /** Runs under the lock, before the image is visible: puts its blobs in place. */
+  readonly prepare: () => void;
+  /** The names are new: it is remembered when they were given. */
+  readonly tagged: boolean;
+  /** An image that is here stays as it came; else it is from now on as it came this time. */
+  readonly keepsKnown: boolean;
 }
 
 export interface ImageUse {
@@ -69,32 +87,15 @@ export interface RemovedImage {
   readonly deleted: readonly Digest[];
 }
 
-interface IndexEntry {
-  readonly annotations?: Readonly<Record<string, string>>;
-}
-
-/** The canonical names of each image; none for one that lost its last. */
-type Names = ReadonlyMap<Digest, ReadonlySet<string>>;
-
-interface LoadedIndex {
+interface LoadedIndex extends ImageIndex {
   /** Of the file it was read from. */
   readonly identity: string;
-  readonly names: Names;
-  readonly idByName: ReadonlyMap<string, Digest>;
-  /** Entries that another tool added: they are kept and otherwise left alone. */
-  readonly foreign: readonly unknown[];
   /** What `find` was asked for: a start need not parse its reference again. */
   readonly found: Map<string, Digest>;
 }
 
 /** Callers may ask for anything: what is remembered has an end. */
 const FOUND_MOST = 100;
-
-/** Ours: which image (the configuration's digest) an entry names. */
-const ID_ANNOTATION = 'coracle.image.id';
-/** containerd's key for the whole name, and the layout's own for the short one. */
-const NAME_ANNOTATION = 'io.containerd.image.name';
-const REF_ANNOTATION = 'org.opencontainers.image.ref.name';
 
 export class Images {
   readonly #root: string;
@@ -131,26 +132,30 @@ export class Images {
 
   /** Newest first. */
   list(): StoredImage[] {
-    const images = [...this.#load().names.keys()].map(id => this.#image(id));
+    const images = [...this.#load().images.keys()].map(id => this.#image(id));
     return images.sort((a, b) => (b.created ?? '').localeCompare(a.created ?? ''));
   }
 
   /**
    * Makes an image known under these names, which leave the images that had them.
-   * @param prepare runs under the lock, before the image is visible: puts its blobs in place
    * @returns undefined when one of its layers was removed meanwhile: unpack it and try again
    */
   async add(
     record: ImageRecord,
     references: readonly Reference[],
-    prepare: () => void,
+    {prepare, tagged, keepsKnown}: AddRequest,
   ): Promise<StoredImage | undefined> {
     return this.#locked(() => {
       if (!record.diffIds.every(diffId => this.#layers.has(diffId))) return undefined;
+      const before = this.#load().images.has(record.id) ? this.#tryRecord(record.id) : undefined;
+      if (before !== undefined && keepsKnown && this.#hasBlobs(before)) {
+        this.#rename(before, references.map(nameOf), tagged);
+        return this.#image(record.id);
+      }
       prepare();
       writeRecord(this.#recordPath(record.id), record, {work: this.#work});
-      const names = references.map(reference => canonicalString(withDefaultTag(reference)));
-      this.#rename(record, names);
+      this.#rename(record, references.map(nameOf), tagged);
+      if (before !== undefined) this.#removeBlobs(before.blobs);
       return this.#image(record.id);
     });
   }
@@ -159,7 +164,7 @@ export class Images {
   async tag(nameOrId: string, reference: Reference): Promise<StoredImage> {
     return this.#locked(() => {
       const image = this.get(nameOrId);
-      this.#rename(image, [canonicalString(withDefaultTag(reference))]);
+      this.#rename(image, [nameOf(reference)], true);
       return this.#image(image.id);
     });
   }
@@ -177,35 +182,41 @@ export class Images {
       const {id, name} = this.#resolve(nameOrId) ?? {};
       if (id === undefined) throw notFound(nameOrId);
       const image = this.#image(id);
-      const names = this.#load().names.get(id)!;
+      const {names, ...rest} = this.#load().images.get(id)!;
       const gone = name === undefined ? [...names] : [name];
       const user = use(id);
       refuseRemoval({image, name, isLastName: gone.length === names.size, force, user});
-      const rest = new Set([...names].filter(other => !gone.includes(other)));
-      const deleted = rest.size === 0 && user === undefined ? this.#delete(image) : [];
-      if (deleted.length === 0) this.#write(new Map([...this.#load().names, [id, rest]]));
+      const kept = new Set([...names].filter(other => !gone.includes(other)));
+      const deleted = kept.size === 0 && user === undefined ? this.#delete(image) : [];
+      if (deleted.length === 0) this.#write(new Map([...this.#load().images, [id, {...rest, names: kept}]]));
       for (const diffId of deleted.slice(1)) await this.#layers.remove(diffId);
       return {untagged: gone.map(familiar), deleted};
     });
   }
 
-  /** Removes layers and blobs that no image has: what imports leave that fail or die half-way. */
+  /** Removes records, layers and blobs that no image has: what comes half-way and fails, or dies. */
   async collectGarbage(): Promise<void> {
     await this.#locked(async () => {
-      const {names, foreign} = this.#load();
-      const records = [...names.keys()].map(id => this.#record(id));
-      await this.#layers.removeAllBut(new Set(records.flatMap(({diffIds}) => diffIds)));
+      const {images, foreign} = this.#load();
+      // Read first: whoever pins later looks afterwards whether it is there.
+      const needed = {layers: pinned(this.#work, 'layers'), blobs: pinned(this.#work, 'blobs')};
+      const known = new Set([...images.keys()].map(id => `${hexOf(id)}.json`));
+      for (const name of readdirSync(join(this.#root, 'images')))
+        if (!known.has(name)) rmSync(join(this.#root, 'images', name), {force: true});
+      const records = [...images.keys()].map(id => this.#record(id));
+      const layers = records.flatMap(({diffIds}) => diffIds.map(hexOf));
+      await this.#layers.removeAllBut(new Set([...layers, ...needed.layers]));
       if (foreign.length > 0) return; // another tool's entries: their blobs are not ours to judge
+      const used = new Set([...records.flatMap(record => record.blobs.map(hexOf)), ...needed.blobs]);
       const blobs = join(this.#root, 'blobs', 'sha256');
-      const used = new Set(records.flatMap(record => record.blobs.map(hexOf)));
       for (const name of readdirSync(blobs)) if (!used.has(name)) rmSync(join(blobs, name), {force: true});
     });
   }
 
   /** A name wins over the beginning of an id, a whole id over both. */
-  #resolve(nameOrId: string, {idByName, names} = this.#load()): {id: Digest; name?: string} | undefined {
+  #resolve(nameOrId: string, {idByName, images} = this.#load()): {id: Digest; name?: string} | undefined {
     const whole = isDigest(nameOrId) ? nameOrId : `sha256:${nameOrId}`;
-    if (isDigest(whole)) return names.has(whole) ? {id: whole} : undefined;
+    if (isDigest(whole)) return images.has(whole) ? {id: whole} : undefined;
     const beginning = /^(sha256:)?([a-f0-9]{1,63})$/.exec(nameOrId);
     if (!beginning?.[1]) {
       const name = canonicalName(nameOrId);
@@ -213,7 +224,7 @@ export class Images {
       if (id !== undefined) return {id, name};
     }
     if (!beginning) return undefined;
-    const [id, ...others] = [...names.keys()].filter(known => hexOf(known).startsWith(beginning[2]!));
+    const [id, ...others] = [...images.keys()].filter(known => hexOf(known).startsWith(beginning[2]!));
     return id === undefined || others.length > 0 ? undefined : {id};
   }
 
@@ -222,9 +233,11 @@ export class Images {
     const known = this.#images.get(id);
     if (known !== undefined) return known;
     const record = this.#record(id);
-    const names = [...(index.names.get(id) ?? [])].map(familiar);
+    const {names: own = [], tagged} = index.images.get(id) ?? {};
+    const names = [...own].map(familiar);
     const image: StoredImage = {
       ...record,
+      ...(tagged !== undefined && {tagged}),
       layers: record.diffIds.map(diffId => this.#layers.path(diffId)),
       repoTags: names.filter(name => !name.includes('@')),
       repoDigests: names.filter(name => name.includes('@')),
@@ -234,14 +247,18 @@ export class Images {
   }
 
   #record(id: Digest): ImageRecord {
+    const record = this.#tryRecord(id);
+    if (record !== undefined) return record;
+    throw new CoracleError('ERR_RECORD_DAMAGED', `the record of the image ${id} is missing or damaged`, {
+      hint: 'Load or import the image again.',
+    });
+  }
+
+  #tryRecord(id: Digest): ImageRecord | undefined {
     const known = this.#records.get(id);
     if (known !== undefined) return known;
     const record = readRecord(this.#recordPath(id)) as ImageRecord | undefined;
-    if (record?.version !== 1) {
-      throw new CoracleError('ERR_RECORD_DAMAGED', `the record of the image ${id} is missing or damaged`, {
-        hint: 'Load or import the image again.',
-      });
-    }
+    if (record?.version !== 1) return undefined;
     this.#records.set(id, record);
     return record;
   }
@@ -256,43 +273,49 @@ export class Images {
     return this.#index;
   }
 
-  /** Under the lock: names move to this image from those that had them. */
-  #rename(image: ImageRecord, names: readonly string[]): void {
-    const before = this.#load().names;
+  /** Under the lock: names move to this image from those that had them. @param isNew they were given just now */
+  #rename(image: ImageRecord, names: readonly string[], isNew: boolean): void {
+    const before = this.#load().images;
     const others = [...before].map(
-      ([id, own]) => [id, new Set([...own].filter(name => !names.includes(name)))] as const,
+      ([id, {names: own, ...rest}]) =>
+        [id, {...rest, names: new Set([...own].filter(name => !names.includes(name)))}] as const,
     );
-    const own = new Set([...(before.get(image.id) ?? []), ...names]);
+    const {names: own = [], tagged} = before.get(image.id) ?? {};
+    const now = isNew && names.length > 0 ? new Date().toISOString() : tagged;
     this.#records.set(image.id, image);
-    this.#write(new Map([...others, [image.id, own]]));
+    this.#write(new Map([...others, [image.id, {names: new Set([...own, ...names]), tagged: now}]]));
   }
 
   /** Under the lock: the image, and the blobs that no other one has. Its layers that no other one has are returned. */
   #delete(image: StoredImage): Digest[] {
-    const names = new Map(this.#load().names);
-    names.delete(image.id);
-    this.#write(names);
+    const images = new Map(this.#load().images);
+    images.delete(image.id);
+    this.#write(images);
     rmSync(this.#recordPath(image.id), {force: true});
     this.#records.delete(image.id);
-    const remaining = [...names.keys()].map(id => this.#record(id));
-    const usedBlobs = new Set(remaining.flatMap(({blobs}) => blobs));
-    for (const blob of image.blobs) {
-      if (!usedBlobs.has(blob)) rmSync(join(this.#root, 'blobs', 'sha256', hexOf(blob)), {force: true});
-    }
-    const usedLayers = new Set(remaining.flatMap(({diffIds}) => diffIds));
-    return [image.id, ...new Set(image.diffIds.filter(diffId => !usedLayers.has(diffId)))];
+    this.#removeBlobs(image.blobs);
+    const needed = pinned(this.#work, 'layers');
+    const used = new Set([...images.keys()].flatMap(id => this.#record(id).diffIds));
+    const isFree = (diffId: Digest) => !used.has(diffId) && !needed.has(hexOf(diffId));
+    return [image.id, ...new Set(image.diffIds.filter(isFree))];
   }
 
-  #write(names: Names): void {
-    const entries = [...names].flatMap(([id, own]) => {
-      const record = this.#record(id);
-      return own.size === 0 ? [entryOf(record)] : [...own].map(name => entryOf(record, name));
-    });
-    const index = {
-      schemaVersion: 2,
-      mediaType: MEDIA_TYPES.ociIndex,
-      manifests: [...this.#load().foreign, ...entries],
-    };
+  #hasBlobs({blobs}: ImageRecord): boolean {
+    return blobs.every(blob => existsSync(join(this.#root, 'blobs', 'sha256', hexOf(blob))));
+  }
+
+  /** Under the lock: those of them that no image has, and nobody needs for one to come. */
+  #removeBlobs(blobs: readonly Digest[]): void {
+    const needed = pinned(this.#work, 'blobs');
+    const used = new Set([...this.#load().images.keys()].flatMap(id => this.#record(id).blobs));
+    for (const blob of blobs) {
+      if (used.has(blob) || needed.has(hexOf(blob))) continue;
+      rmSync(join(this.#root, 'blobs', 'sha256', hexOf(blob)), {force: true});
+    }
+  }
+
+  #write(images: ImageIndex['images']): void {
+    const index = indexDocument(images, this.#load().foreign, id => this.#record(id));
     writeRecord(join(this.#root, 'index.json'), index, {work: this.#work});
     this.#index = undefined;
   }
@@ -309,47 +332,14 @@ export class Images {
   }
 }
 
-function readIndex(path: string): Omit<LoadedIndex, 'identity' | 'found'> {
-  const {manifests = []} = (readRecord(path) ?? {}) as {manifests?: IndexEntry[]};
-  const names = new Map<Digest, Set<string>>();
-  const foreign: unknown[] = [];
-  for (const entry of manifests) {
-    const {[ID_ANNOTATION]: id, [NAME_ANNOTATION]: name} = entry.annotations ?? {};
-    if (!isDigest(id)) {
-      foreign.push(entry);
-      continue;
-    }
-    const own = names.get(id) ?? new Set();
-    if (name !== undefined) own.add(name);
-    names.set(id, own);
-  }
-  const idByName = new Map([...names].flatMap(([id, own]) => [...own].map(name => [name, id] as const)));
-  return {names, idByName, foreign};
-}
-
-function entryOf(
-  {id, manifest, manifestSize, architecture, os, variant}: ImageRecord,
-  name?: string,
-): IndexEntry {
-  const entry = {
-    mediaType: MEDIA_TYPES.ociManifest,
-    digest: manifest,
-    size: manifestSize,
-    platform: {architecture, os, ...(variant !== undefined && {variant})},
-    annotations: {
-      ...(name !== undefined && {[NAME_ANNOTATION]: name, [REF_ANNOTATION]: familiar(name)}),
-      [ID_ANNOTATION]: id,
-    },
-  };
-  return entry;
-}
-
 function canonicalName(text: string): string {
-  return canonicalString(withDefaultTag(parseReference(text)));
+  return nameOf(parseReference(text));
 }
 
-function familiar(canonical: string): string {
-  return familiarString(parseReference(canonical));
+/** The name that an image has for a reference: with a digest the tag says nothing, as for Docker. */
+function nameOf({tag, ...reference}: Reference): string {
+  const named = reference.digest === undefined && tag !== undefined ? {...reference, tag} : reference;
+  return canonicalString(withDefaultTag(named));
 }
 
 interface RemovalRequest {

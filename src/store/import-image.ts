@@ -1,19 +1,9 @@
 /** Makes an image of one archive of a whole file system: `docker import`. */
-import {createHash} from 'node:crypto';
-import {join} from 'node:path';
-import {
-  type ContainerDefaults,
-  finishDigest,
-  type Platform,
-  platformOf,
-  type Reference,
-} from '../oci/index.js';
-import {addImage, type ImageShelves} from './add-image.js';
-import {readBlob, type StagedBlob, stageBlob} from './blobs.js';
-import {decompress} from './decompress.js';
+import {type ContainerDefaults, type Platform, platformOf, type Reference} from '../oci/index.js';
+import type {ImageShelves} from './add-image.js';
 import type {StoredImage} from './images.js';
+import {Intake} from './intake.js';
 import {type ArchiveSource, openSource} from './open-source.js';
-import {Workspace} from './workspace.js';
 
 export interface ImportOptions {
   /** The image's name; without one it has only its id. */
@@ -35,17 +25,14 @@ export async function importImage(
   source: ArchiveSource,
   options: ImportOptions = {},
 ): Promise<StoredImage> {
-  await using work = Workspace.open(shelves.work);
-  const staged = await stageBlob(openSource(source), join(work.path, 'layer'), {signal: options.signal});
-  const config = imageDocument(await plainDigest(staged), options);
-  const references = options.reference ? [options.reference] : [];
-  return await addImage(shelves, {config, layers: [staged]}, references, options.signal);
-}
-
-async function plainDigest({path}: StagedBlob) {
-  const hash = createHash('sha256');
-  for await (const chunk of decompress(readBlob(path))) hash.update(chunk);
-  return finishDigest(hash);
+  const {signal, reference} = options;
+  await using intake = new Intake(shelves);
+  const layer = await intake.stageLayer(openSource(source), {signal});
+  const config = imageDocument(layer.diffId, options);
+  return await intake.addImage({config, layers: [layer]}, reference ? [reference] : [], {
+    signal,
+    tagged: true,
+  });
 }
 
 function imageDocument(diffId: string, options: ImportOptions): Buffer {

@@ -2,7 +2,6 @@
  * Unpacked layers: `layers/HEX/fs`, named by the digest of the plain archive (diff id), shared by all images that have
  * it, and never changed. `layers/base-1/fs` lies below every image: the mount points that each container needs.
  */
-import {createHash} from 'node:crypto';
 import {
   constants,
   existsSync,
@@ -15,7 +14,6 @@ import {
 import {join} from 'node:path';
 import {
   chmodBelow,
-  isHostRoot,
   mkdirBelow,
   openBelow,
   openDirectory,
@@ -23,23 +21,13 @@ import {
   syncFileSystem,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import {type Digest, finishDigest, hexOf, isDigest} from '../oci/index.js';
-import {readBlob} from './blobs.js';
-import {decompress} from './decompress.js';
-import {LAYER_LIMITS, type LayerLimits} from './layer-limits.js';
-import {unpackLayer} from './unpack-layer.js';
+import {type Digest, hexOf, isDigest} from '../oci/index.js';
+import type {UnpackedTree} from './stage-layer.js';
 import {Workspace} from './workspace.js';
-
-export interface UnpackedLayer {
-  readonly diffId: Digest;
-  /** The sum of its files' bytes. */
-  readonly bytes: number;
-}
 
 export class Layers {
   readonly #directory: string;
   readonly #work: string;
-  readonly #asRoot = isHostRoot();
 
   /** @param work where half-unpacked layers lie, on the same file system */
   constructor(directory: string, work: string) {
@@ -62,37 +50,17 @@ export class Layers {
   }
 
   /**
-   * Unpacks a layer's archive, unless the layer is here already.
-   * @param expected the diff id that the image's configuration names
-   * @throws `ERR_INVALID_LAYER`, `ERR_LAYER_TOO_LARGE`, `ERR_DIGEST_MISMATCH`; then nothing stays
+   * Makes what was unpacked a layer of the store, unless it has that one. It must be on disk by then: `sync`.
    */
-  async unpack(
-    archive: string,
-    expected?: Digest,
-    {limits = LAYER_LIMITS, signal}: {limits?: LayerLimits; signal?: AbortSignal | undefined} = {},
-  ): Promise<UnpackedLayer> {
-    if (expected !== undefined && this.has(expected)) return {diffId: expected, bytes: this.bytes(expected)};
-    await using work = Workspace.open(this.#work);
-    const fs = join(work.path, 'layer', 'fs');
-    mkdirSync(fs, {recursive: true, mode: 0o700});
-    const hash = createHash('sha256');
-    async function* hashed() {
-      for await (const chunk of decompress(readBlob(archive), limits)) {
-        hash.update(chunk);
-        yield chunk;
-      }
-    }
-    using root = openDirectory(fs);
-    const options = {asRoot: this.#asRoot, limits, ...(signal && {signal})};
-    const {bytes} = await unpackLayer(hashed(), root.fd, options);
-    const diffId = finishDigest(hash);
-    if (expected !== undefined && diffId !== expected) {
-      throw new CoracleError('ERR_DIGEST_MISMATCH', `the layer is ${diffId}, the image says ${expected}`);
-    }
-    writeFileSync(join(work.path, 'layer', 'bytes'), String(bytes));
-    await syncFileSystem(root.fd);
-    this.#moveIntoPlace(work, hexOf(diffId));
-    return {diffId, bytes};
+  publish(diffId: Digest, {path, bytes}: UnpackedTree): void {
+    writeFileSync(join(path, 'bytes'), String(bytes));
+    this.#moveIntoPlace(path, hexOf(diffId));
+  }
+
+  /** All that was written to the file system of the layers is on disk after it. */
+  async sync(): Promise<void> {
+    using directory = openDirectory(this.#directory);
+    await syncFileSystem(directory.fd);
   }
 
   /**
@@ -113,7 +81,7 @@ export class Layers {
       chmodBelow(root.fd, `etc/${file}`, 0o644);
     }
     chmodBelow(root.fd, '', 0o755);
-    this.#moveIntoPlace(work, name);
+    this.#moveIntoPlace(join(work.path, 'layer'), name);
     return fs;
   }
 
@@ -127,19 +95,26 @@ export class Layers {
     await removeTree(work.directory.fd, 'layer');
   }
 
-  async removeAllBut(kept: ReadonlySet<Digest>): Promise<void> {
+  /** @param kept by the hexadecimal digits of their digests */
+  async removeAllBut(kept: ReadonlySet<string>): Promise<void> {
     for (const name of readdirSync(this.#directory)) {
       const diffId = `sha256:${name}`;
-      if (isDigest(diffId) && !kept.has(diffId)) await this.remove(diffId);
+      if (isDigest(diffId) && !kept.has(name)) await this.remove(diffId);
     }
   }
 
   /** When another process was faster, its layer is the same and ours goes with the workspace. */
-  #moveIntoPlace(work: Workspace, name: string): void {
+  #moveIntoPlace(tree: string, name: string): void {
     try {
-      renameSync(join(work.path, 'layer'), join(this.#directory, name));
+      renameSync(tree, join(this.#directory, name));
     } catch (error) {
       if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
     }
   }
+}
+
+/** @param expected what the image's configuration says */
+export function checkDiffId(diffId: Digest, expected: Digest): void {
+  if (diffId === expected) return;
+  throw new CoracleError('ERR_DIGEST_MISMATCH', `the layer is ${diffId}, the image says ${expected}`);
 }

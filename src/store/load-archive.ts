@@ -1,20 +1,22 @@
 /**
  * Loads images from one archive: what `docker save` writes, in its old and its new form, or a tar of an OCI image
- * layout. The archive may be a stream and its parts may come in any order, so each is staged with its digest first.
+ * layout. The archive may be a stream and its parts may come in any order, so each is staged with its digest first, and what
+ * looks like a layer is unpacked as it comes.
  */
 import {readFileSync} from 'node:fs';
-import {join, posix} from 'node:path';
+import {posix} from 'node:path';
 import {CoracleError} from '../errors.js';
 import type {Reference} from '../oci/index.js';
-import {addImage, type ImageShelves} from './add-image.js';
+import type {ImageShelves} from './add-image.js';
 import {ARCHIVE_ENTRIES, ArchivedFiles, readArchivedImages} from './archived-images.js';
-import {type StagedBlob, stageBlob} from './blobs.js';
-import {decompress} from './decompress.js';
+import type {StagedBlob} from './blobs.js';
+import {decompress, isCompressed, peek} from './decompress.js';
 import type {StoredImage} from './images.js';
+import {Intake} from './intake.js';
 import {LAYER_LIMITS, overLimit} from './layer-limits.js';
 import {type ArchiveSource, openSource} from './open-source.js';
-import {readTar} from './read-tar.js';
-import {Workspace} from './workspace.js';
+import {readTar, TAR_BLOCK, type TarEntry} from './read-tar.js';
+import type {StagedLayer} from './stage-layer.js';
 
 export interface LoadOptions {
   /** A name for an archive with one image, in place of those it has. */
@@ -28,8 +30,8 @@ export async function loadArchive(
   source: ArchiveSource,
   {reference, signal}: LoadOptions = {},
 ): Promise<StoredImage[]> {
-  await using work = Workspace.open(shelves.work);
-  const files = await stageFiles(openSource(source), work.path, signal);
+  await using intake = new Intake(shelves);
+  const files = await stageFiles(openSource(source), intake, signal);
   const images = readArchivedImages(files);
   if (reference !== undefined && images.length !== 1) {
     throw new CoracleError(
@@ -39,17 +41,17 @@ export async function loadArchive(
   }
   const loaded: StoredImage[] = [];
   for (const {parts, references} of images) {
-    loaded.push(await addImage(shelves, parts, reference ? [reference] : references, signal));
+    loaded.push(await intake.addImage(parts, reference ? [reference] : references, {signal}));
   }
   return loaded;
 }
 
 async function stageFiles(
   archive: AsyncIterable<Uint8Array>,
-  directory: string,
+  intake: Intake,
   signal: AbortSignal | undefined,
-): Promise<ArchivedFiles<StagedBlob>> {
-  const files = new ArchivedFiles<StagedBlob>(({path}) => readFileSync(path));
+): Promise<ArchivedFiles<StagedBlob & Partial<StagedLayer>>> {
+  const files = new ArchivedFiles<StagedBlob & Partial<StagedLayer>>(({path}) => readFileSync(path));
   let count = 0;
   for await (const entry of readTar(decompress(archive))) {
     if (++count > ARCHIVE_ENTRIES) throw overLimit('entries', ARCHIVE_ENTRIES);
@@ -57,7 +59,7 @@ async function stageFiles(
     const path = posix.normalize(entry.path.toString('utf8'));
     const target = entry.target.toString('utf8');
     if (entry.type === 'file') {
-      files.add(path, await stageBlob(entry.content(), join(directory, String(count)), {signal}));
+      files.add(path, await stageFile(intake, entry, signal));
     } else if (entry.type === 'symlink') {
       files.link(path, posix.join(posix.dirname(path), target));
     } else if (entry.type === 'link') {
@@ -65,4 +67,16 @@ async function stageFiles(
     }
   }
   return files;
+}
+
+async function stageFile(intake: Intake, entry: TarEntry, signal: AbortSignal | undefined) {
+  const {first, all} = await peek(entry.content(), TAR_BLOCK);
+  const isLayer = isCompressed(first) || isTarHeader(first);
+  return isLayer ? await intake.stageLayer(all, {signal}) : await intake.stageBlob(all, {signal});
+}
+
+/** Of ustar and its kin, or of the empty archive. */
+function isTarHeader(first: Buffer): boolean {
+  if (first.length < TAR_BLOCK) return false;
+  return first.toString('latin1', 257, 262) === 'ustar' || first.every(byte => byte === 0);
 }

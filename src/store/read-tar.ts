@@ -89,6 +89,8 @@ async function* readEntries(reader: ByteReader, takesSparse: boolean): AsyncGene
 type Pax = Map<string, Buffer>;
 
 const BLOCK = 512;
+/** What every entry begins with. */
+export const TAR_BLOCK = BLOCK;
 /** Of one PAX or GNU header: longer than any path and many attributes of 64 KiB. */
 const METADATA_BYTES = 1024 * 1024;
 

@@ -11,6 +11,7 @@
  *     root/volumes/NAME/_data, volume.json
  *     root/alive                                   empty; monitors that are to restart a container have it open
  *     root/booted                                  names the boot that the processes in its records are of
+ *     root/downloads/HEX                           the beginnings of blobs whose download was cut off
  *     root/work/                                   half-done things; those of dead processes are removed at open
  *     run/DEVICE-INODE/                            what ends with the next boot, of the root of that number
  */
@@ -22,10 +23,12 @@ import {Blobs} from './blobs.js';
 import {ensureBuiltInImage} from './built-in-images.js';
 import {type CommitOptions, commitImage} from './commit-image.js';
 import {Containers} from './containers.js';
+import {Downloads} from './downloads.js';
 import {EventJournal} from './event-journal.js';
 import {type HostImageOptions, imageFromHost} from './host-image.js';
 import {Images, type ImageUse, type RemovedImage, type StoredImage} from './images.js';
 import {type ImportOptions, importImage} from './import-image.js';
+import {Intake} from './intake.js';
 import {Layers} from './layers.js';
 import {liveDirectory} from './live-directory.js';
 import {type LoadOptions, loadArchive} from './load-archive.js';
@@ -57,6 +60,8 @@ export class Store {
   readonly volumes: Volumes;
   /** The directory below every image's layers: mount points that are there whatever the image lacks. */
   readonly baseLayer: string;
+  /** Downloads of blobs that were cut off. */
+  readonly downloads: Downloads;
   readonly #shelves: ImageShelves;
 
   /**
@@ -68,20 +73,22 @@ export class Store {
     const roots = resolveRoots(given, process.env, undefined, configured);
     openRoot(roots.root).close();
     openRoot(roots.run).close();
+    const work = join(roots.root, 'work');
+    const layers = new Layers(join(roots.root, 'layers'), work);
+    const images = new Images(roots.root, layers);
     let live: string;
     try {
       makeLayout(roots.root);
       await forgetLastBoot(roots.root);
       live = await liveDirectory(roots);
-      await sweepWorkspaces(join(roots.root, 'work'));
+      await sweepWorkspaces(work, () => images.collectGarbage());
     } catch (error) {
       throw explainRefusal(roots.root, error);
     }
-    const layers = new Layers(join(roots.root, 'layers'), join(roots.root, 'work'));
-    return new Store(roots, live, layers, await layers.base());
+    return new Store(roots, live, layers, images, await layers.base());
   }
 
-  private constructor({root, run}: Roots, live: string, layers: Layers, baseLayer: string) {
+  private constructor({root, run}: Roots, live: string, layers: Layers, images: Images, baseLayer: string) {
     this.root = root;
     this.run = run;
     this.live = live;
@@ -91,12 +98,28 @@ export class Store {
     this.containers = new Containers(root, live);
     this.events = new EventJournal(live);
     this.volumes = new Volumes(join(root, 'volumes'), this.work);
+    this.downloads = new Downloads(join(root, 'downloads'));
     this.#shelves = {
       layers,
-      images: new Images(root, layers),
+      images,
       blobs: new Blobs(join(root, 'blobs', 'sha256'), this.work),
       work: this.work,
     };
+  }
+
+  /** For an image that comes part by part: from a registry, a container, a build. */
+  openIntake(): Intake {
+    return new Intake(this.#shelves);
+  }
+
+  /** Where the bytes of a blob are. @throws `ERR_BLOB_MISSING` */
+  blobPath(digest: Digest): string {
+    return this.#shelves.blobs.get(digest).path;
+  }
+
+  /** A manifest, an index or a configuration. @throws `ERR_BLOB_MISSING`, `ERR_BLOB_DAMAGED` */
+  readDocument(digest: Digest): Buffer {
+    return this.#shelves.blobs.readDocument(digest);
   }
 
   /** `docker import`: one archive of a file system becomes an image of one layer. */

@@ -1,10 +1,13 @@
 /**
- * A spawner is killed when it has made the process that holds a container's ports, and has not come back from the kernel to
+ * Who holds a container's ports: ready before it is asked for, and ended with the spawner that made it.
+ *
+ * The one test lets a spawner be killed when it has made the process that holds a container's ports, and has not come back from the kernel to
  * say so: strace(1) keeps it there.
  */
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {readFileSync} from 'node:fs';
+import {ask, serveIn} from '../helpers/a-server.js';
 import {nameOf, processesBelow} from '../helpers/host-footprint.js';
 import {ownNetwork} from '../helpers/own-network.js';
 import {ownRuntime} from '../helpers/own-runtime.js';
@@ -44,6 +47,33 @@ withStrace('who holds the ports ends, and is reaped, with the start that it was 
   await until('it is reaped', () => !childrenOf(launcher).some(pid => nameOf(pid) === 'coracle-port'));
   await own.sh('true');
   t.pass();
+});
+
+// The kernel chooses which of the spawners starts the next, and each has its own.
+asRoot('after a start with ports, who shall hold those of a later one is there before it', async t => {
+  const ports = [{containerPort: 80}];
+  const first = await own.run({command: ['true'], network: 'bridge', ports});
+  await first.settled;
+  const launcher = (await own.runtime).launcher().pid;
+  const waiting = () => childrenOf(launcher).filter(pid => nameOf(pid) === 'coracle-spare');
+  await until('one waits', () => waiting().length > 0);
+  const [ready] = waiting();
+
+  let attempts = 0;
+  while (ready !== undefined && nameOf(ready) === 'coracle-spare') {
+    t.true(++attempts < 50);
+    await using web = await serveIn(own.runtime, t, {network: 'bridge', ports});
+    const {NetworkSettings} = await web.inspect();
+    // What comes to ::1 is handed on by whoever holds the port.
+    const port = Number(NetworkSettings.Ports['80/tcp']?.[0]?.HostPort);
+    t.is(await ask('::1', port), 'who? echo: who?');
+  }
+  await until('it has ended with its container', () => !childrenOf(launcher).includes(ready as number));
+
+  await until('another waits', () => waiting().length > 0);
+  for (const spawner of processesBelow(launcher).filter(pid => nameOf(pid) === 'coracle-spawn'))
+    kill(spawner);
+  await until('it ends with its spawner', () => waiting().length === 0);
 });
 
 function childrenOf(pid: number): number[] {

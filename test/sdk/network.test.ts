@@ -1,3 +1,4 @@
+import {execFileSync} from 'node:child_process';
 import {createSocket} from 'node:dgram';
 import {once} from 'node:events';
 import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
@@ -11,6 +12,7 @@ import {aNeighbour} from '../helpers/neighbour.js';
 import {ownNetwork} from '../helpers/own-network.js';
 import {ownRuntime, textOf} from '../helpers/own-runtime.js';
 import {asRoot, requiresAsRoot} from '../helpers/requires.js';
+import {until} from '../helpers/world.js';
 
 ownNetwork();
 const own = ownRuntime();
@@ -84,6 +86,38 @@ asRoot('bridge and rules go with the runtime that was the last to have a contain
   await runtime.close();
   t.false(links().includes(link));
 });
+
+const withNft = requiresAsRoot('/usr/sbin/nft', 'nftables');
+
+for (const [who, options] of Object.entries({
+  'a detached container': {},
+  'one that is removed with its end': {autoRemove: true},
+  'one that was started again before': {restart: {name: 'on-failure', maximumRetries: 1}},
+} as const)) {
+  withNft(`bridge and rules go with ${who} that was the last to have an address, by itself`, async t => {
+    const folder = join(own.folder, who.replaceAll(' ', '-'));
+    const runtime = await Runtime.open({root: folder, run: `${folder}-run`, waiting: 0});
+    t.teardown(() => runtime.close());
+    await Image.hostShell({runtime});
+    const run = (command: string[]) =>
+      Container.runDetached('host-shell', {...bridge, command, ...options}, {runtime});
+    const first = await run(['sh', '-c', 'sleep 0.2; exit 1']);
+    const last = await run(['sleep', '1000']);
+    const state = runtime.networks.stateOf('bridge')!;
+    await until(
+      'the first has given its address back',
+      () => runtime.networks.holders('bridge').length === 1,
+    );
+    t.true(links().includes(state.bridge));
+    t.true(tables().includes(state.table));
+
+    await last.kill('SIGKILL');
+    await until('the bridge is gone', () => runtime.networks.stateOf('bridge') === undefined);
+    t.false(links().includes(state.bridge));
+    t.false(tables().includes(state.table));
+    t.truthy(first.id);
+  });
+}
 
 asRoot('a name server on the loopback of the host is of no use inside: others take its place', async t => {
   const text = await own.output('cat /etc/resolv.conf', bridge);
@@ -309,6 +343,10 @@ withIp('what a neighbour sends to 127.0.0.1 does not reach a port that is publis
   }
   t.notRegex(heard, /theirs/);
 });
+
+function tables(): string {
+  return execFileSync('/usr/sbin/nft', ['list', 'tables'], {encoding: 'utf8'});
+}
 
 function links(): string[] {
   return readFileSync('/proc/net/dev', 'latin1')

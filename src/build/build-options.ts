@@ -72,6 +72,8 @@ export type BuildProgress =
   | (OfStage & {readonly type: 'triggers'; readonly count: number})
   /** An instruction is done: the id that an image of it would have. */
   | (OfStage & {readonly type: 'made'; readonly id: string})
+  /** The stage is done. */
+  | (OfStage & {readonly type: 'ended'})
   | {readonly type: 'warning'; readonly message: string}
   | {readonly type: 'built'; readonly id: string}
   | {readonly type: 'tagged'; readonly reference: string};

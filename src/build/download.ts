@@ -66,7 +66,5 @@ export function httpUrl(text: string): URL | undefined {
 
 /** What Docker would clone. */
 export function isGitUrl(text: string): boolean {
-  return (
-    /^(git:\/\/|git@|ssh:\/\/|github\.com\/)/.test(text) || /^https?:\/\/[^#?]+\.git(#.*)?$/.test(text)
-  );
+  return /^(git:\/\/|git@|ssh:\/\/|github\.com\/)/.test(text) || /^https?:\/\/[^#?]+\.git(#.*)?$/.test(text);
 }

@@ -3,7 +3,7 @@ import {existsSync, statSync} from 'node:fs';
 import {readFile} from 'node:fs/promises';
 import {basename, dirname, isAbsolute, join, resolve} from 'node:path';
 import {DOCKERFILE_BYTES} from '../sdk/index.js';
-import {type BuildWork, ContextTree, decompressedStart, unpackArchive} from '../store/index.js';
+import {type BuildWork, ContextTree, contentOf, decompressedStart, unpackArchive} from '../store/index.js';
 import {contextError, unsupported} from './build-error.js';
 import type {BuildContext, BuildOptions} from './build-options.js';
 import {download, httpUrl, isGitUrl} from './download.js';
@@ -62,7 +62,8 @@ async function fromDirectory(path: string, dockerfile: BuildOptions['dockerfile'
     throw contextError(`unable to prepare context: context must be a directory: ${path}`);
   const given = await readGiven(dockerfile ?? defaultName(directory), directory);
   const beside = given.path === undefined ? undefined : `${given.path}.dockerignore`;
-  const rules = (beside && (await readIfThere(beside))) ?? (await readIfThere(join(directory, '.dockerignore')));
+  const rules =
+    (beside && (await readIfThere(beside))) ?? (await readIfThere(join(directory, '.dockerignore')));
   return opened(directory, given, rules ?? '');
 }
 
@@ -94,19 +95,28 @@ async function fromStream(
   const directory = work.newPath();
   await unpackArchive(all, directory, {signal});
   using files = new ContextTree([directory]);
-  const read = (name: string) => {
+  const read = async (name: string) => {
     const found = files.resolve(Buffer.from(name).toString('latin1'));
-    return found && files.readText(found.path, DOCKERFILE_BYTES);
+    if (found === undefined) return undefined;
+    if (found.status.size > DOCKERFILE_BYTES)
+      throw contextError(`${name} is larger than ${DOCKERFILE_BYTES} bytes`);
+    return textOf(contentOf(found));
   };
   const name = typeof dockerfile === 'string' ? dockerfile : 'Dockerfile';
-  const source_ = typeof dockerfile === 'object' ? dockerfile.text : read(name);
+  const source_ = typeof dockerfile === 'object' ? dockerfile.text : await read(name);
   if (source_ === undefined) throw contextError(`Cannot locate specified Dockerfile: ${name}`);
-  const rules = read(`${name}.dockerignore`) ?? read('.dockerignore') ?? '';
+  const rules = (await read(`${name}.dockerignore`)) ?? (await read('.dockerignore')) ?? '';
   return opened(directory, {name, source: source_}, rules);
 }
 
 function emptyDirectory(work: BuildWork): string {
   return work.newDirectory();
+}
+
+async function textOf(content: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of content) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
 }
 
 interface Given {
@@ -125,7 +135,8 @@ async function readGiven(dockerfile: string | {readonly text: string}, directory
       `unable to prepare context: unable to evaluate symlinks in Dockerfile path: lstat ${path}: no such file or directory`,
     );
   }
-  if (status.isDirectory()) throw contextError(`unable to prepare context: the Dockerfile ${path} is a directory`);
+  if (status.isDirectory())
+    throw contextError(`unable to prepare context: the Dockerfile ${path} is a directory`);
   if (status.size > DOCKERFILE_BYTES)
     throw contextError(`unable to prepare context: the Dockerfile is larger than ${DOCKERFILE_BYTES} bytes`);
   const name = dirname(path) === directory ? basename(path) : dockerfile;
@@ -159,4 +170,3 @@ function contextRules(text: string) {
   };
   return {leavesOut: (path: string) => of(path).excluded, hasExceptions};
 }
-

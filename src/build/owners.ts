@@ -35,7 +35,11 @@ function lookUp(file: string, name: string, kind: 'user' | 'group'): number {
 /** Octal. */
 export function parseChmod(text: string): number {
   if (/^[0-7]{1,4}$/.test(text)) return Number.parseInt(text, 8);
-  throw new CoracleError('ERR_INVALID_OPTION', `invalid chmod parameter: '${text}'. it should be octal string and between 0 and 07777`, {
-    details: {option: 'chmod'},
-  });
+  throw new CoracleError(
+    'ERR_INVALID_OPTION',
+    `invalid chmod parameter: '${text}'. it should be octal string and between 0 and 07777`,
+    {
+      details: {option: 'chmod'},
+    },
+  );
 }

@@ -63,6 +63,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./container-inspect.js'),
   },
   'container prune': {summary: 'Remove all stopped containers', load: () => import('./container-prune.js')},
+  build: {summary: 'Build an image from a Dockerfile', load: () => import('./build.js')},
   'image ls': {summary: 'List images', load: () => import('./image-ls.js')},
   'image import': {summary: 'Make an image of a tarball', load: () => import('./image-import.js')},
   'image load': {summary: 'Load an image from a tar archive or STDIN', load: () => import('./image-load.js')},
@@ -135,6 +136,8 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
 
 /** Docker's short and long forms. */
 export const ALIASES: Readonly<Record<string, string>> = {
+  'image build': 'build',
+  'builder build': 'build',
   images: 'image ls',
   'image list': 'image ls',
   import: 'image import',
@@ -160,6 +163,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
 
 /** First words of commands of two. */
 export const GROUPS: Readonly<Record<string, string>> = {
+  builder: 'Manage builds',
   container: 'Manage containers',
   generate: 'Generate files for other programs',
   image: 'Manage images',

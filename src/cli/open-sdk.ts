@@ -119,6 +119,10 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
 
     listImages: async () => (await Image.list(here)).map(summary),
     inspectImage: async name => (await Image.get(name, here)).inspect(),
+    build: async (source, options) => {
+      const {buildImage} = await import('../build/index.js');
+      return {id: (await buildImage(source, options, here)).id};
+    },
     importImage: async (source, options) => (await Image.import(source, options, here)).id,
     loadImages: source => Image.load(source, {}, here),
     imageFromHost: async options => (await Image.fromHost(options, here)).id,

@@ -1,4 +1,5 @@
 import type {Readable, Writable} from 'node:stream';
+import type {BuildContext, BuildOptions} from '../build/index.js';
 import type {
   Check,
   CommitContainerOptions,
@@ -99,6 +100,7 @@ export interface Sdk {
 
   listImages(): Promise<readonly ImageSummary[]>;
   inspectImage(image: string): Promise<unknown>;
+  build(context: BuildContext, options: BuildOptions): Promise<{readonly id: string}>;
   /** From a root file system's tar; `changes` are Dockerfile instructions (CMD, ENV, …). @returns the image's id */
   importImage(source: Readable, options: ImportOptions): Promise<string>;
   /** From `docker save` or an OCI archive. */

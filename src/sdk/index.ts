@@ -10,6 +10,7 @@ export {
   type SubnetOptions,
 } from '../network/index.js';
 export {type Compression, checkArchive, compress, plainArchive} from '../store/index.js';
+export {announceBuild} from './announce-build.js';
 export {Attachment, type AttachOptions} from './attachment.js';
 export {CAPABILITIES, type Capability, DOCKER_CAPABILITIES} from './capabilities.js';
 export type {OutputChunk} from './captured-output.js';
@@ -55,6 +56,29 @@ export {
   type PutArchiveOptions,
 } from './copy-archive.js';
 export {type Check, diagnose} from './diagnose.js';
+export {DEFAULT_PATH} from './docker-defaults.js';
+export {
+  applySetting,
+  argumentsOf,
+  type CommandLine,
+  type CopySources,
+  DOCKERFILE_BYTES,
+  describeSetting,
+  expandStep,
+  type Heredoc,
+  type Instruction,
+  type Of,
+  parseDockerfile,
+  parseInstruction,
+  readInstruction,
+  type Setting,
+  type Settings,
+  type Stage,
+  type StagedDockerfile,
+  type Step,
+  syntaxError,
+  workingDirectory,
+} from './dockerfile/index.js';
 export {type ExecResult, RunningExec} from './exec.js';
 export type {ExecOptions} from './exec-options.js';
 export type {ExplainedStep} from './explain-plan.js';
@@ -67,6 +91,7 @@ export type {ContainerInspect} from './inspect-record.js';
 export {type Link, parseLink} from './links.js';
 export type {UpdatableLimits, UpdateOptions} from './merge-update.js';
 export {checkNameServer, checkSearchDomain, parseExtraHost} from './name-resolution.js';
+export {nearestName} from './nearest-name.js';
 export {Network} from './network.js';
 export {isMac, isOwnNetwork} from './normalize-networks.js';
 export {parseDevice, parseDeviceRate, parseDeviceWeight} from './parse-device.js';
@@ -97,6 +122,7 @@ export {
 } from './prune.js';
 export type {LogEntry} from './read-log.js';
 export {type ReplaceVolumeOptions, replaceVolume} from './replace-volume.js';
+export {type AccountFiles, resolveUser} from './resolve-user.js';
 export type {
   BindMount,
   Device,
@@ -114,6 +140,7 @@ export type {
   Ulimit,
   VolumeMount,
 } from './run-options.js';
+export {type RunningStep, runStep} from './run-step.js';
 export {Runtime, type RuntimeOptions} from './runtime.js';
 export {runtimeInfo, watching} from './runtime-info.js';
 export {splitCsv} from './split-csv.js';

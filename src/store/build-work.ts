@@ -1,18 +1,11 @@
-/**
- * What a build makes before it is an image: layers of its steps, and what it remembers of them for the next build. A layer
- * that is remembered stays, whatever becomes of the images that have it; `forgetBuilds` lets go.
- */
-import {constants, readdirSync, rmSync, statSync, utimesSync} from 'node:fs';
+/** What a build makes before it is an image: layers of its steps, kept from being collected as garbage until it is over. */
+import {constants, mkdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {openBelow, openDirectory, readDirectory, statBelow} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {
   type Digest,
   type HistoryEntry,
-  hexOf,
-  isDigest,
-  object,
-  optional,
   parseImageConfig,
   parseManifest,
   parseObject,
@@ -21,19 +14,20 @@ import {
 import {addImage, type ImageShelves} from './add-image.js';
 import {archiveTree} from './archive-tree.js';
 import {stageBlob} from './blobs.js';
+import {type CacheRequest, type UsedCache, useCache} from './build-caches.js';
+import {
+  type BuildRecord,
+  type BuiltLayer,
+  forgetOldest,
+  readBuildRecord,
+  touchBuildRecord,
+  writeBuildRecord,
+} from './build-records.js';
 import type {StoredImage} from './images.js';
-import {readRecord, writeRecord} from './records.js';
+import {MergedLayers} from './merged-layers.js';
+import {type SecretFile, writeSecret} from './secret-file.js';
 import {Workspace} from './workspace.js';
 import {TAR_END} from './write-tar.js';
-
-/** A layer of the store: unpacked, and as an archive. */
-export interface BuiltLayer {
-  readonly diffId: Digest;
-  /** Its archive; its own digest when that is plain. */
-  readonly blob: Digest;
-  /** Bytes of the archive. */
-  readonly size: number;
-}
 
 /** What a build begins with. */
 export interface BuildBase {
@@ -43,29 +37,28 @@ export interface BuildBase {
   readonly platform: Readonly<Record<string, unknown>>;
 }
 
-/** What is remembered of one step: `build/HEX.json`. */
-export interface BuildRecord {
-  readonly version: 1;
-  /** RFC 3339 */
-  readonly created: string;
-  /** Null: it changed no file. */
-  readonly layer: BuiltLayer | null;
+export interface BuildPlaces {
+  /** Where `BuildRecord`s are kept. */
+  readonly records: string;
+  /** Where directories of `RUN --mount=type=cache` are. */
+  readonly caches: string;
+  /** What ends with the next boot. */
+  readonly live: string;
 }
-
-/** Not used for so long, they are forgotten at the end of a build. */
-const KEPT_MS = 30 * 24 * 3600 * 1000;
-const RECORDS_MOST = 5000;
 
 export class BuildWork implements AsyncDisposable {
   readonly #shelves: ImageShelves;
   readonly #records: string;
+  readonly #caches: string;
+  readonly #live: string;
   readonly #workspace: Workspace;
   #count = 0;
 
-  /** @param records where `BuildRecord`s are kept */
-  constructor(shelves: ImageShelves, records: string) {
+  constructor(shelves: ImageShelves, {records, caches, live}: BuildPlaces) {
     this.#shelves = shelves;
     this.#records = records;
+    this.#caches = caches;
+    this.#live = live;
     this.#workspace = Workspace.open(shelves.work);
   }
 
@@ -78,16 +71,25 @@ export class BuildWork implements AsyncDisposable {
     return join(this.#workspace.path, `part-${this.#count++}`);
   }
 
+  newDirectory(): string {
+    const path = this.newPath();
+    mkdirSync(path, {mode: 0o755});
+    return path;
+  }
+
   /** Keeps what an image has until the build is over. @throws `ERR_IMAGE_NOT_FOUND` when it was removed meanwhile */
   base(image: StoredImage): BuildBase {
     const {blobs, layers} = this.#shelves;
-    for (const digest of [...image.diffIds, ...image.blobs]) this.#workspace.pin(digest);
+    for (const diffId of image.diffIds) this.#workspace.pin('layers', diffId);
+    for (const blob of image.blobs) this.#workspace.pin('blobs', blob);
     if (!image.diffIds.every(diffId => layers.has(diffId)) || !image.blobs.every(blob => blobs.has(blob)))
       throw new CoracleError('ERR_IMAGE_NOT_FOUND', `No such image: ${image.id}`);
     const manifest = parseManifest(blobs.readDocument(image.manifest));
     const archives = manifest.kind === 'manifest' ? manifest.layers : [];
     const document = parseObject(blobs.readDocument(image.id), 'the image configuration');
-    const fields = PLATFORM_FIELDS.flatMap(name => (name in document ? [[name, document[name]] as const] : []));
+    const fields = PLATFORM_FIELDS.flatMap(name =>
+      name in document ? [[name, document[name]] as const] : [],
+    );
     return {
       layers: image.diffIds.map((diffId, index) => {
         const {digest, size} = archives[index]!;
@@ -108,6 +110,26 @@ export class BuildWork implements AsyncDisposable {
     return layers.reduce((sum, {diffId}) => sum + this.#shelves.layers.bytes(diffId), 0);
   }
 
+  /** /etc/passwd and /etc/group as a container of these layers sees them, '' when there are none. */
+  accounts(layers: readonly BuiltLayer[]): {readonly passwd: string; readonly group: string} {
+    using merged = new MergedLayers(this.directories(layers));
+    const read = (path: string) => merged.readText(path, ACCOUNTS_BYTES) ?? '';
+    return {passwd: read('etc/passwd'), group: read('etc/group')};
+  }
+
+  /** As `useCache`. */
+  cacheDirectory(request: CacheRequest, fill: (directory: string) => Promise<void>): Promise<UsedCache> {
+    return useCache(this.#caches, request, fill);
+  }
+
+  /** For one command; gone with it, or with this process. */
+  secretFile(
+    content: Uint8Array,
+    owner: {readonly mode: number; readonly uid: number; readonly gid: number},
+  ): SecretFile {
+    return writeSecret(this.#live, content, owner);
+  }
+
   /**
    * Makes a layer of what a step has changed.
    * @param tree a directory of this build's own with the upper directory of an overlay as `fs`, which becomes the store's
@@ -121,7 +143,8 @@ export class BuildWork implements AsyncDisposable {
     const staged = await stageBlob(archive, this.newPath(), {signal});
     if (staged.size === TAR_END.length) return null;
     const {digest, size} = staged;
-    this.#workspace.pin(digest);
+    this.#workspace.pin('layers', digest);
+    this.#workspace.pin('blobs', digest);
     if (!layers.has(digest)) {
       await layers.sync();
       layers.publish(digest, {path: tree, bytes: bytesBelow(upper.fd, {seen: new Set()})});
@@ -132,27 +155,21 @@ export class BuildWork implements AsyncDisposable {
 
   /** What was remembered of a step, if all of it is there still; it is kept until the build is over. */
   recall(key: Digest): BuildRecord | undefined {
-    const path = this.#recordPath(key);
-    const record = readBuildRecord(path);
-    if (record === undefined) return undefined;
-    if (record.layer !== null) {
-      const {diffId, blob} = record.layer;
-      for (const digest of [diffId, blob]) this.#workspace.pin(digest);
-      if (!this.#shelves.layers.has(diffId) || !this.#shelves.blobs.has(blob)) return undefined;
-    }
-    const now = new Date();
-    try {
-      utimesSync(path, now, now);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // forgotten just now
-    }
+    const record = readBuildRecord(this.#records, key);
+    if (record === undefined || (record.layer !== null && !this.#keep(record.layer))) return undefined;
+    touchBuildRecord(this.#records, key);
     return record;
   }
 
-  /** Not safe from a power cut: then it is made again. */
-  remember(key: Digest, {created, layer}: Omit<BuildRecord, 'version'>): void {
-    const record: BuildRecord = {version: 1, created, layer};
-    writeRecord(this.#recordPath(key), record, {durable: false, work: this.#shelves.work});
+  remember(key: Digest, made: Omit<BuildRecord, 'version'>): void {
+    writeBuildRecord(this.#records, key, made, this.#shelves.work);
+  }
+
+  /** @returns whether the store has it */
+  #keep({diffId, blob}: Pick<BuiltLayer, 'diffId' | 'blob'>): boolean {
+    this.#workspace.pin('layers', diffId);
+    this.#workspace.pin('blobs', blob);
+    return this.#shelves.layers.has(diffId) && this.#shelves.blobs.has(blob);
   }
 
   /** The image: its layers are there already. @param config the document whose digest is its id */
@@ -175,70 +192,11 @@ export class BuildWork implements AsyncDisposable {
     forgetOldest(this.#records);
     return image;
   }
-
-  #recordPath(key: Digest): string {
-    return join(this.#records, `${hexOf(key)}.json`);
-  }
 }
 
+/** Of /etc/passwd and /etc/group each. */
+const ACCOUNTS_BYTES = 1024 * 1024;
 const PLATFORM_FIELDS = ['architecture', 'os', 'variant', 'os.version', 'os.features'];
-
-interface Remembered {
-  readonly path: string;
-  readonly usedMs: number;
-}
-
-function remembered(records: string): Remembered[] {
-  return readdirSync(records).flatMap(name => {
-    const path = join(records, name);
-    const status = statSync(path, {throwIfNoEntry: false});
-    return status === undefined ? [] : [{path, usedMs: status.mtimeMs}];
-  });
-}
-
-/** So that they do not pile up; their layers go with the next collection of garbage. */
-function forgetOldest(records: string): void {
-  const all = remembered(records).sort((a, b) => b.usedMs - a.usedMs);
-  for (const [index, {path, usedMs}] of all.entries())
-    if (index >= RECORDS_MOST || Date.now() - usedMs > KEPT_MS) rmSync(path, {force: true});
-}
-
-/**
- * Lets go of what builds remember. What only they had goes with the next collection of garbage.
- * @param unusedMs only what nobody used for so long @default everything
- * @returns how many steps were forgotten
- */
-export function forgetBuilds(records: string, unusedMs = 0): number {
-  const old = remembered(records).filter(({usedMs}) => Date.now() - usedMs >= unusedMs);
-  for (const {path} of old) rmSync(path, {force: true});
-  return old.length;
-}
-
-/** Layers that builds remember, each once. */
-export function rememberedLayers(records: string): BuiltLayer[] {
-  const layers = remembered(records).flatMap(({path}) => readBuildRecord(path)?.layer ?? []);
-  return [...new Map(layers.map(layer => [layer.diffId, layer])).values()];
-}
-
-/** Layers and blobs that builds remember, by the hexadecimal digits of their digests. */
-export function rememberedDigests(records: string): Set<string> {
-  return new Set(rememberedLayers(records).flatMap(({diffId, blob}) => [hexOf(diffId), hexOf(blob)]));
-}
-
-/** What a power cut left half is as good as nothing. */
-function readBuildRecord(path: string): BuildRecord | undefined {
-  try {
-    const record = optional(readRecord(path), object, 'the record');
-    if (record?.['version'] !== 1 || typeof record['created'] !== 'string') return undefined;
-    if (record['layer'] === null) return {version: 1, created: record['created'], layer: null};
-    const {diffId, blob, size} = object(record['layer'], 'layer');
-    if (!isDigest(diffId) || !isDigest(blob) || typeof size !== 'number') return undefined;
-    return {version: 1, created: record['created'], layer: {diffId, blob, size}};
-  } catch (error) {
-    if (error instanceof CoracleError) return undefined;
-    throw error;
-  }
-}
 
 /** Of regular files, those with several names once. */
 function bytesBelow(directory: number, walk: {readonly seen: Set<string>}): number {
@@ -248,7 +206,11 @@ function bytesBelow(directory: number, walk: {readonly seen: Set<string>}): numb
     const status = statBelow(directory, name);
     const type = status.mode & constants.S_IFMT;
     if (type === constants.S_IFDIR) {
-      using below = openBelow(directory, name, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+      using below = openBelow(
+        directory,
+        name,
+        constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW,
+      );
       sum += bytesBelow(below.fd, walk);
     } else if (type === constants.S_IFREG) {
       const key = `${status.device} ${status.inode}`;

@@ -55,6 +55,11 @@ export class ContextTree implements SourceTree, Disposable {
     };
   }
 
+  /** A small file as text, symlinks followed; undefined when there is none. @throws `ERR_INVALID_IMAGE` when larger than `limit` bytes */
+  readText(path: string, limit: number): string | undefined {
+    return this.#tree.readText(path, limit);
+  }
+
   *#listBy(path: string, rules: ContextRules): Generator<Found> {
     for (const found of this.#tree.list(path)) if (!this.#isOut(found, rules)) yield found;
   }

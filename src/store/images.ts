@@ -18,11 +18,12 @@ import {
   type Reference,
   withDefaultTag,
 } from '../oci/index.js';
+import {rememberedDigests} from './build-records.js';
 import {familiar, type ImageIndex, indexDocument, readIndex} from './image-index.js';
 import type {Layers} from './layers.js';
 import {withLock} from './lock.js';
 import {readRecord, writeRecord} from './records.js';
-import {pinned} from './workspace.js';
+import {type PinKind, pinned} from './workspace.js';
 
 /** What an image is, apart from its names: `images/HEX.json`. */
 export interface ImageRecord {
@@ -199,7 +200,7 @@ export class Images {
     await this.#locked(async () => {
       const {images, foreign} = this.#load();
       // Read first: whoever pins later looks afterwards whether it is there.
-      const needed = {layers: pinned(this.#work, 'layers'), blobs: pinned(this.#work, 'blobs')};
+      const needed = {layers: this.#needed('layers'), blobs: this.#needed('blobs')};
       const known = new Set([...images.keys()].map(id => `${hexOf(id)}.json`));
       for (const name of readdirSync(join(this.#root, 'images')))
         if (!known.has(name)) rmSync(join(this.#root, 'images', name), {force: true});
@@ -294,10 +295,15 @@ export class Images {
     rmSync(this.#recordPath(image.id), {force: true});
     this.#records.delete(image.id);
     this.#removeBlobs(image.blobs);
-    const needed = pinned(this.#work, 'layers');
+    const needed = this.#needed('layers');
     const used = new Set([...images.keys()].flatMap(id => this.#record(id).diffIds));
     const isFree = (diffId: Digest) => !used.has(diffId) && !needed.has(hexOf(diffId));
     return [image.id, ...new Set(image.diffIds.filter(isFree))];
+  }
+
+  /** What is to stay although no image has it: somebody is about to make one of it, or builds remember it. */
+  #needed(kind: PinKind): ReadonlySet<string> {
+    return new Set([...pinned(this.#work, kind), ...rememberedDigests(join(this.#root, 'build'), kind)]);
   }
 
   #hasBlobs({blobs}: ImageRecord): boolean {
@@ -306,7 +312,7 @@ export class Images {
 
   /** Under the lock: those of them that no image has, and nobody needs for one to come. */
   #removeBlobs(blobs: readonly Digest[]): void {
-    const needed = pinned(this.#work, 'blobs');
+    const needed = this.#needed('blobs');
     const used = new Set([...this.#load().images.keys()].flatMap(id => this.#record(id).blobs));
     for (const blob of blobs) {
       if (used.has(blob) || needed.has(hexOf(blob))) continue;

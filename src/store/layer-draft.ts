@@ -94,26 +94,9 @@ export class LayerDraft implements Disposable {
 
   /** Where a path leads, whether there is something or not: no component of it is a symlink. @throws `ERR_PATH_CONFLICT` */
   place(path: string): string {
-    const pending = path.split('/').reverse();
-    const done: string[] = [];
-    for (let links = 0; pending.length > 0; ) {
-      const component = pending.pop()!;
-      if (component === '' || component === '.') continue;
-      if (component === '..') {
-        done.pop();
-        continue;
-      }
-      const found = this.#merged.find([...done, component].join('/'));
-      if (found === undefined || typeOf(found) !== constants.S_IFLNK) {
-        done.push(component);
-        continue;
-      }
-      if (++links > 40) throw conflict(path, 'too many levels of symbolic links');
-      const target = readlinkBelow(found.root, bytes(found.path)).toString('latin1');
-      if (target.startsWith('/')) done.length = 0;
-      pending.push(...target.split('/').reverse());
-    }
-    return done.join('/');
+    const place = this.#merged.place(path);
+    if (place === undefined) throw conflict(path, 'too many levels of symbolic links');
+    return place;
   }
 
   /** @returns whether any directory was missing @throws `ERR_PATH_CONFLICT` when one is something else */
@@ -217,7 +200,8 @@ export class LayerDraft implements Disposable {
 
   async #copyDirectory(source: SourceTree, found: Found, to: string, options: CopyOptions): Promise<void> {
     const existing = this.#merged.find(to);
-    if (existing !== undefined && typeOf(existing) === constants.S_IFDIR) this.#bringDirectories(to.split('/'));
+    if (existing !== undefined && typeOf(existing) === constants.S_IFDIR)
+      this.#bringDirectories(to.split('/'));
     else {
       this.#clear(to);
       this.#makeDirectory(to);
@@ -247,8 +231,7 @@ export class LayerDraft implements Disposable {
     const existing = this.#merged.find(path);
     if (existing === undefined) return;
     if (typeOf(existing) === constants.S_IFDIR) this.#hidden.add(path);
-    if (tryStatBelow(this.#upper.fd, bytes(path)) !== undefined)
-      removeTreeSync(this.#upper.fd, bytes(path));
+    if (tryStatBelow(this.#upper.fd, bytes(path)) !== undefined) removeTreeSync(this.#upper.fd, bytes(path));
   }
 
   /** In this order: chown clears set-id bits and capabilities; times last. */

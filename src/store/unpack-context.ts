@@ -3,7 +3,7 @@ import {constants, readSync} from 'node:fs';
 import {mkdir} from 'node:fs/promises';
 import {openBelow, openDirectory} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import {decompress} from './decompress.js';
+import {decompress, isCompressed, peek} from './decompress.js';
 import {extractTree} from './extract-tree.js';
 import type {Found} from './merged-layers.js';
 import {readTar} from './read-tar.js';
@@ -62,3 +62,17 @@ export async function isArchive(found: Found): Promise<boolean> {
     throw error;
   }
 }
+
+/** What a stream is: an archive, as far as its first bytes tell, or text; and all of its bytes. */
+export async function decompressedStart(
+  source: AsyncIterable<Uint8Array>,
+): Promise<{readonly isArchive: boolean; readonly all: AsyncIterable<Uint8Array>}> {
+  const stream = (async function* () {
+    yield* source;
+  })();
+  const {first, all} = await peek(stream, HEADER_BYTES);
+  const isTar = first.length === HEADER_BYTES && first.toString('latin1', 257, 262) === 'ustar';
+  return {isArchive: isCompressed(first) || isTar, all};
+}
+
+const HEADER_BYTES = 512;

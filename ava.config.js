@@ -1,7 +1,7 @@
 export default {
   files: ['test/**/*.test.ts'],
   extensions: {ts: 'module'},
-  nodeArguments: ['--import=tsx'],
+  nodeArguments: ['--import=./scripts/typescript.mjs'],
   workerThreads: false,
   concurrency: 2,
   timeout: '2m',

@@ -10,7 +10,7 @@
 
 /* The version of this library's exports; CORE_ABI of src/binding/native.ts mirrors it: change both in one commit. The
  * launcher's protocol has a version of its own (abi.h): launchers and monitors outlive the library that started them. */
-#define CT_LIBRARY_ABI 3
+#define CT_LIBRARY_ABI 4
 
 #define CT_EXPORT __attribute__((visibility("default")))
 
@@ -62,6 +62,39 @@ CT_EXPORT int64_t ct_filesystem(int32_t file);
 CT_EXPORT int64_t ct_syncfs(int32_t file);
 CT_EXPORT int64_t ct_pipe(int32_t *ends, int32_t flags);
 CT_EXPORT int64_t ct_write_whole(const char *path, const void *bytes, int64_t size);
+
+/* Many files in one call (library-trees.c). Records follow each other, each a multiple of 8 bytes.
+ *
+ * ct_make_entries makes what is not there yet, in directories below root that no symlink leads to: EEXIST, ENOENT, ENOTDIR
+ * or ELOOP otherwise. It stops at the first failure; done is then where that record begins, and all before it are made. */
+struct ct_new_entry {
+        uint32_t bytes;                        /* of the record: this, the path and its NUL, the content */
+        uint32_t mode;                         /* S_IFREG, S_IFLNK or S_IFDIR, and the permissions of a file */
+        uint32_t uid, gid;                     /* UINT32_MAX: whoever makes it */
+        int64_t mtime_s;
+        uint32_t mtime_ns;
+        uint32_t path_bytes;                   /* with the NUL; relative, without "." and ".." */
+        uint32_t content_bytes;                /* of a file; of a symlink the target with its NUL */
+        uint32_t unused;
+};
+_Static_assert(sizeof(struct ct_new_entry) == 40, "src/binding/trees.ts encodes 40 bytes");
+
+CT_EXPORT int64_t ct_make_entries(int32_t root, const uint8_t *entries, int64_t bytes, int64_t *done);
+
+/* ct_read_entries looks at names of an open directory, each ending in a NUL, and fills entries with as many records as fit;
+ * read counts the bytes of the names that are done. The number of bytes used; -ENOBUFS when not even one fits. */
+#define CT_FOUND_CONTENT 65536                 /* larger files come without their content */
+#define CT_FOUND_BYTES 4096                    /* room that is left for a record, at the least */
+struct ct_found_entry {
+        struct ct_file file;                   /* mode 0: it is gone */
+        uint32_t bytes;                        /* of the record: this, the names of the attributes, the content */
+        uint32_t xattr_bytes;                  /* names, each ending in a NUL */
+        uint32_t content_bytes;                /* of a small file; of a symlink its target, without a NUL */
+        uint32_t unused;
+};
+_Static_assert(sizeof(struct ct_found_entry) == 96, "src/binding/trees.ts decodes 96 bytes");
+
+CT_EXPORT int64_t ct_read_entries(int32_t directory, const char *names, int64_t names_bytes, uint8_t *entries, int64_t size, int64_t *read);
 
 /* The launcher (library-launcher.c): starts it from a sealed copy of path, its process id; sockets receives three descriptors:
  * requests, control, events. ct_send passes one request (abi.h), the plan in a sealed memfd, and descriptors; -EAGAIN when the

@@ -355,7 +355,8 @@ const ct_write_whole = declare<[string, Bytes, number]>(
 const ct_socket_pair = declare<[Bytes, number]>('int64_t ct_socket_pair(void *ends, int32_t stream)');
 const ct_pipe = declare<[Bytes, number]>('int64_t ct_pipe(void *ends, int32_t flags)');
 
-function decodeStatus(file: Buffer): FileStatus {
+/** struct ct_file */
+export function decodeStatus(file: Buffer): FileStatus {
   return {
     device: file.readBigUInt64LE(0),
     inode: file.readBigUInt64LE(8),
@@ -373,7 +374,7 @@ function decodeStatus(file: Buffer): FileStatus {
 }
 
 /** Seconds rounded down, nanoseconds 0 to 999,999,999: so before 1970 too. */
-function splitNanoseconds(time: bigint): [bigint, bigint] {
+export function splitNanoseconds(time: bigint): [bigint, bigint] {
   const nanoseconds = ((time % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
   return [(time - nanoseconds) / 1_000_000_000n, nanoseconds];
 }

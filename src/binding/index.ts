@@ -97,4 +97,13 @@ export {NETLINK_NETFILTER, NETLINK_ROUTE, requestNetlink} from './netlink.js';
 export {identifyProcess, isAlive, openProcess, type ProcessIdentity, signalProcess} from './processes.js';
 export * from './steps.js';
 export {makeRaw, readableBytes, receiveDescriptor, setTerminalSize, type TerminalSize} from './terminal.js';
+export {
+  encodeNewEntry,
+  type FoundEntry,
+  makeEntries,
+  NEW_ENTRY_BYTES,
+  type NewEntry,
+  newEntryContent,
+  readEntries,
+} from './trees.js';
 export {compressZstd, decompressZstd} from './zstd.js';

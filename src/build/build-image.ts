@@ -9,7 +9,6 @@ import {
   type Platform,
   parsePlatform,
   parseReference,
-  platformMatches,
   platformOf,
   type Reference,
   withDefaultTag,
@@ -254,16 +253,15 @@ class Building implements AsyncDisposable {
     return {config, author, hasCommand: false, layers, history, platform, created, key: nextKey(id, 'image')};
   }
 
-  async #image(reference: string, wanted: Platform): Promise<StoredImage> {
-    const image = await this.#parts.runtime.imageFor(reference);
-    const {os, architecture, variant} = image;
-    const offered = {os, architecture, ...(variant !== undefined && {variant})};
-    if (architecture === '' || platformMatches(offered, wanted)) return image;
-    throw new CoracleError(
-      'ERR_IMAGE_NOT_FOUND',
-      `image with reference ${reference} was found but does not match the specified platform: wanted ${formatPlatform(wanted)}, actual: ${formatPlatform(offered)}`,
-      {details: {reference}},
-    );
+  /** Of the store, or pulled. */
+  #image(reference: string, platform: Platform): Promise<StoredImage> {
+    const {runtime, options} = this.#parts;
+    const isAny = options.platform === undefined && platform === this.#host;
+    return runtime.imageFor(reference, {
+      pull: options.pull ? 'always' : 'missing',
+      platform: isAny ? undefined : formatPlatform(platform),
+      signal: this.#signal,
+    });
   }
 
   /** Of `COPY --from` and of mounts: an earlier stage, or an image. */

@@ -6,6 +6,7 @@ import {digestOf} from '../oci/index.js';
 import {
   applySetting,
   DEFAULT_PATH,
+  DEFAULT_SHELL,
   describeSetting,
   expandStep,
   type Of,
@@ -83,6 +84,11 @@ class StageBuilder {
     this.state = withPath(base);
   }
 
+  /** How the history marks what was no command. */
+  get #nop(): string {
+    return `${(this.state.config.Shell ?? DEFAULT_SHELL).join(' ')} #(nop)`;
+  }
+
   async at(instruction: Step['at'], carryOut: () => Promise<void>): Promise<void> {
     try {
       await carryOut();
@@ -148,7 +154,7 @@ class StageBuilder {
 
   /** An instruction that changes no file. */
   #note(told: string, settings: Settings, key: Digest, blank = ' '): void {
-    const createdBy = `${NOP} ${blank}${told}`;
+    const createdBy = `${this.#nop} ${blank}${told}`;
     const known = this.#known(key, createdBy);
     if (known === undefined) this.#remember(key, createdBy, settings, null);
     else this.#reuse(key, createdBy, settings, known);
@@ -158,7 +164,7 @@ class StageBuilder {
     const settings = applySetting(this.state, step);
     const {WorkingDir = '/', User} = settings.config;
     const key = nextKey(this.state.key, 'workdir', WorkingDir);
-    const createdBy = `${NOP} WORKDIR ${WorkingDir}`;
+    const createdBy = `${this.#nop} WORKDIR ${WorkingDir}`;
     const known = this.#known(key, createdBy);
     if (known !== undefined) return this.#reuse(key, createdBy, settings, known);
     const {work, signal} = this.#request;
@@ -186,7 +192,7 @@ class StageBuilder {
         keep,
       };
       const prepared = await prepareCopy(step, place);
-      const createdBy = `${NOP} ${prepared.told}`;
+      const createdBy = `${this.#nop} ${prepared.told}`;
       const key = nextKey(this.state.key, 'copy', prepared.told, ...prepared.facts);
       const known = this.#known(key, createdBy);
       if (known !== undefined) return this.#reuse(key, createdBy, this.state, known);
@@ -254,8 +260,6 @@ class StageBuilder {
     this.state = afterStep(this.state, settings, {key, createdBy, created, layer});
   }
 }
-
-const NOP = '/bin/sh -c #(nop)';
 
 /** Docker puts it into every image that it builds. */
 function withPath(state: ImageState): ImageState {

@@ -28,6 +28,18 @@ export class ClientError extends Error {
   }
 }
 
+/** What dockerd tells amid its answer: the client prints it as it is. */
+export class StreamError extends Error {
+  static override readonly name = 'StreamError';
+  readonly hint: string | undefined;
+
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), {cause});
+    this.name = 'StreamError';
+    this.hint = cause instanceof CoracleError ? cause.hint : undefined;
+  }
+}
+
 /** Codes of the SDK's whose counterparts Docker raises in its client. */
 const OF_THE_CLIENT = new Set([
   'ERR_INVALID_REFERENCE',
@@ -90,7 +102,10 @@ export function errorLine(error: unknown): string {
 
 /** The remedy, for a person only: scripts compare stderr with Docker's. */
 export function printHint(error: unknown, stderr: Output): void {
-  const hint = error instanceof CoracleError || error instanceof ClientError ? error.hint : undefined;
+  const hint =
+    error instanceof CoracleError || error instanceof ClientError || error instanceof StreamError
+      ? error.hint
+      : undefined;
   if (hint !== undefined && stderr.isTTY) stderr.write(`hint: ${hint}\n`);
 }
 

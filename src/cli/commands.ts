@@ -45,6 +45,10 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Update configuration of one or more containers',
     load: () => import('./update.js'),
   },
+  export: {
+    summary: "Export a container's filesystem as a tar archive",
+    load: () => import('./export.js'),
+  },
   rename: {summary: 'Rename a container', load: () => import('./rename.js')},
   port: {
     summary: 'List port mappings or a specific mapping for the container',
@@ -63,10 +67,22 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./container-inspect.js'),
   },
   'container prune': {summary: 'Remove all stopped containers', load: () => import('./container-prune.js')},
+  'image history': {
+    summary: 'Show the history of an image',
+    load: () => import('./image-history.js'),
+  },
+  'image copy': {
+    summary: 'Copy an image with all its platforms from one registry to another',
+    load: () => import('./image-copy.js'),
+  },
   build: {summary: 'Build an image from a Dockerfile', load: () => import('./build.js')},
   'image ls': {summary: 'List images', load: () => import('./image-ls.js')},
   'image import': {summary: 'Make an image of a tarball', load: () => import('./image-import.js')},
   'image load': {summary: 'Load an image from a tar archive or STDIN', load: () => import('./image-load.js')},
+  'image save': {
+    summary: 'Save one or more images to a tar archive (streamed to STDOUT by default)',
+    load: () => import('./image-save.js'),
+  },
   'image from-host': {
     summary: "Make an image of this host's programs",
     load: () => import('./image-from-host.js'),
@@ -76,7 +92,24 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./image-inspect.js'),
   },
   'image prune': {summary: 'Remove unused images', load: () => import('./image-prune.js')},
+  'image pull': {summary: 'Download an image from a registry', load: () => import('./image-pull.js')},
+  'image push': {summary: 'Upload an image to a registry', load: () => import('./image-push.js')},
   'image rm': {summary: 'Remove one or more images', load: () => import('./image-rm.js')},
+  'image tag': {
+    summary: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
+    load: () => import('./image-tag.js'),
+  },
+  login: {summary: 'Authenticate to a registry', load: () => import('./login.js')},
+  logout: {summary: 'Log out from a registry', load: () => import('./logout.js')},
+  'manifest inspect': {
+    summary: 'Display an image manifest, or manifest list, of a registry, without pulling it',
+    load: () => import('./manifest-inspect.js'),
+  },
+  search: {summary: 'Search a registry for images', load: () => import('./search.js')},
+  tags: {
+    summary: 'List the tags that a repository has in its registry',
+    load: () => import('./tags.js'),
+  },
   'network connect': {
     summary: 'Connect a container to a network',
     load: () => import('./network-connect.js'),
@@ -136,13 +169,18 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
 
 /** Docker's short and long forms. */
 export const ALIASES: Readonly<Record<string, string>> = {
+  history: 'image history',
   'image build': 'build',
   'builder build': 'build',
   images: 'image ls',
   'image list': 'image ls',
   import: 'image import',
   load: 'image load',
+  pull: 'image pull',
+  push: 'image push',
+  save: 'image save',
   rmi: 'image rm',
+  tag: 'image tag',
   'image remove': 'image rm',
   'network list': 'network ls',
   'network remove': 'network rm',
@@ -155,7 +193,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
   'system events': 'events',
   'system info': 'info',
   ...Object.fromEntries(
-    'attach commit cp create diff exec kill logs pause port rename restart rm run start stats stop top unpause update wait'
+    'attach commit cp create diff exec export kill logs pause port rename restart rm run start stats stop top unpause update wait'
       .split(' ')
       .map(name => [`container ${name}`, name]),
   ),
@@ -167,6 +205,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   container: 'Manage containers',
   generate: 'Generate files for other programs',
   image: 'Manage images',
+  manifest: 'Manage image manifests of registries',
   network: 'Manage networks',
   system: 'Manage Coracle',
   volume: 'Manage volumes',

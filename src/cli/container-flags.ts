@@ -196,8 +196,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {
     name: 'pull',
     type: 'string',
-    summary:
-      'Pull image before running ("missing", "never"); this release has no registry (default "missing")',
+    summary: 'Pull image before running ("always", "missing", "never") (default "missing")',
   },
   {
     name: 'publish',
@@ -206,6 +205,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     summary: "Publish a container's port(s) to the host",
   },
   {name: 'publish-all', short: 'P', summary: 'Publish all exposed ports to random ports'},
+  {name: 'quiet', short: 'q', summary: 'Suppress the pull output'},
   {name: 'read-only', summary: "Mount the container's root filesystem as read only"},
   {
     name: 'restart',
@@ -254,7 +254,6 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {name: 'workdir', short: 'w', type: 'string', summary: 'Working directory inside the container'},
   // Taken, and without anything to do here.
   {name: 'disable-content-trust', summary: '', hidden: true},
-  {name: 'quiet', short: 'q', summary: '', hidden: true},
   {name: 'net', type: 'network', summary: '', hidden: true, check: parseNetworkFlag},
   {name: 'net-alias', type: 'list', summary: '', hidden: true},
   ...unsupported(NETWORKS_LATER, ['link-local-ip']),

@@ -383,13 +383,7 @@ export function restartOf(call: Call): RunOptions['restart'] {
 }
 
 function checkPull(policy: string): void {
-  if (policy === 'missing' || policy === 'never') return;
-  if (policy === 'always') {
-    throw new CoracleError(
-      'ERR_UNSUPPORTED_OPTION',
-      '--pull always is not supported by this release: it has no registry',
-    );
-  }
+  if (['missing', 'always', 'never'].includes(policy)) return;
   throw new ClientError(`invalid pull option: '${policy}': must be one of "always", "missing" or "never"`);
 }
 

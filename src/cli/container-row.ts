@@ -72,7 +72,7 @@ function commandLine([program = '', ...args]: readonly string[]): string {
 }
 
 /** Docker's Ellipsis: so many characters, the last of them "…". */
-function shortened(text: string, characters: number): string {
+export function shortened(text: string, characters: number): string {
   const all = [...text];
   return all.length > characters ? `${all.slice(0, characters - 1).join('')}…` : text;
 }

@@ -1,9 +1,9 @@
-import {CoracleError} from '../errors.js';
 import {CidFile} from './cid-file.js';
 import type {Call, Command, Context} from './command.js';
 import {CONTAINER_FLAGS} from './container-flags.js';
 import {containerOptions} from './container-options.js';
-import {withDefaultTag} from './with-default-tag.js';
+import {withImage} from './pull-missing.js';
+import {whileInterruptible} from './while-interruptible.js';
 
 export const command: Command = {
   name: 'create',
@@ -23,19 +23,10 @@ async function run(call: Call, context: Context): Promise<number> {
   const options = await containerOptions(call, context);
   using cidFile = new CidFile(call.value('cidfile'));
   const sdk = await context.sdk();
-  try {
-    const id = await sdk.create(image, options);
-    cidFile.write(id);
-    context.stdout.write(`${id}\n`);
-    return 0;
-  } catch (error) {
-    if (
-      error instanceof CoracleError &&
-      error.code === 'ERR_IMAGE_NOT_FOUND' &&
-      call.value('pull') !== 'never'
-    ) {
-      context.stderr.write(`Unable to find image '${withDefaultTag(image)}' locally\n`);
-    }
-    throw error;
-  }
+  const id = await whileInterruptible(context, 'the creation', signal =>
+    withImage(call, context, signal, pull => sdk.create(image, {...options, ...pull})),
+  );
+  cidFile.write(id);
+  context.stdout.write(`${id}\n`);
+  return 0;
 }

@@ -9,5 +9,5 @@ export async function inputFrom(path: string, {stdin}: Context): Promise<Readabl
   const file = await open(path).catch(cause => {
     throw openingError(path, cause);
   });
-  return file.createReadStream();
+  return file.createReadStream({highWaterMark: 262_144});
 }

@@ -5,6 +5,7 @@ import {
   type ContainerInspect,
   diskUsage,
   dockerExitCode,
+  fitsReference,
   hasProbe,
   Image,
   Network,
@@ -22,6 +23,7 @@ import {
 import {backupVolume, restoreVolume} from '../sidecar/index.js';
 import type {ListedPort} from './displayable-ports.js';
 import {examineHost} from './examine-host.js';
+import {registrySdk} from './open-registry-sdk.js';
 import type {AttachedStreams, ContainerSummary, ImageSummary, RunningContainer, Sdk} from './sdk.js';
 
 export {inspectArchivedImages, VERSION} from '../sdk/index.js';
@@ -106,6 +108,9 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     putArchive: async (name, path, archive, options) =>
       named(await container(name), name).putArchive(path, archive, options),
     diff: async name => (await container(name)).diff(),
+    exportContainer: async function* (name) {
+      yield* (await container(name)).export();
+    },
     commit: async (name, options) => (await (await container(name)).commit(options)).id,
     update: async (name, options) => (await container(name)).update(options),
     rename: async (name, wanted) => (await container(name)).rename(wanted),
@@ -117,16 +122,22 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     list: ({size}) => listContainers(runtime, size),
     inspect: async (name, options) => (await container(name)).inspect(options),
 
-    listImages: async () => (await Image.list(here)).map(summary),
+    listImages: async options =>
+      (await Image.list(options, here)).map(image => summary(image, options?.references)),
+    imageHistory: async name => (await Image.get(name, here)).history(),
+    tagImage: async (name, reference) => void (await (await Image.get(name, here)).tag(reference)),
     inspectImage: async name => (await Image.get(name, here)).inspect(),
     build: async (source, options) => {
       const {buildImage} = await import('../build/index.js');
       return {id: (await buildImage(source, options, here)).id};
     },
     importImage: async (source, options) => (await Image.import(source, options, here)).id,
-    loadImages: source => Image.load(source, {}, here),
+    loadImages: (source, options) => Image.load(source, options, here),
+    saveImages: (names, options) => Image.save(names, options, here),
     imageFromHost: async options => (await Image.fromHost(options, here)).id,
     removeImage: (name, options) => Image.remove(name, options, here),
+
+    ...registrySdk(runtime),
 
     createNetwork: async (name, options) => (await Network.create(name, options, here)).id,
     connectNetwork: async (name, target, options) => (await Network.get(name, here)).connect(target, options),
@@ -281,8 +292,11 @@ function listedPorts(ports: ContainerInspect['NetworkSettings']['Ports']): reado
   });
 }
 
-function summary(image: Image): ImageSummary {
-  const {id, references, digests, created, sizeBytes} = image;
-  const {Labels = {}} = image.inspect()['Config'] as {Labels?: Readonly<Record<string, string>>};
-  return {id, references, digests, created, sizeBytes, labels: Labels};
+/** @param patterns names that are asked for */
+function summary(image: Image, patterns?: readonly string[]): ImageSummary {
+  const {id, created, sizeBytes, labels} = image;
+  const [references, digests] = [image.references, image.digests].map(names =>
+    patterns === undefined ? names : names.filter(name => fitsReference(name, patterns)),
+  );
+  return {id, references: references!, digests: digests!, created, sizeBytes, labels};
 }

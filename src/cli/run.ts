@@ -1,5 +1,3 @@
-import {constants} from 'node:os';
-import {CoracleError} from '../errors.js';
 import type {RunOptions} from '../sdk/index.js';
 import {attend, Detached} from './attend.js';
 import {CidFile} from './cid-file.js';
@@ -8,9 +6,10 @@ import {CONTAINER_FLAGS, DETACH_FLAG, DETACH_KEYS_FLAG} from './container-flags.
 import {containerOptions} from './container-options.js';
 import {parseDetachKeys} from './detach-keys.js';
 import {explainSteps} from './explain-steps.js';
+import {withImage} from './pull-missing.js';
 import type {AttachedStreams} from './sdk.js';
 import {requireTerminal} from './terminal.js';
-import {withDefaultTag} from './with-default-tag.js';
+import {whileInterruptible} from './while-interruptible.js';
 
 export const command: Command = {
   name: 'run',
@@ -51,8 +50,8 @@ async function run(call: Call, context: Context): Promise<number> {
   using cidFile = new CidFile(call.value('cidfile'));
   const sdk = await context.sdk();
   if (call.has('detach')) {
-    const {id, warnings} = await interruptibly(context, image, call, signal =>
-      sdk.runDetached(image, {...options, signal}),
+    const {id, warnings} = await whileInterruptible(context, 'the start', signal =>
+      withImage(call, context, signal, pull => sdk.runDetached(image, {...options, ...pull, signal})),
     );
     cidFile.write(id);
     for (const warning of warnings) context.stderr.write(`WARNING: ${warning}\n`);
@@ -65,10 +64,12 @@ async function run(call: Call, context: Context): Promise<number> {
     !options.tty &&
     options.attach === undefined &&
     options.log?.driver !== 'journald'; // what it wrote outlives it
-  const container = await interruptibly(context, image, call, signal =>
-    passes || call.has('explain')
-      ? sdk.run(image, {...options, signal}, call.has('explain'))
-      : sdk.runAttached(image, {...options, signal}, streams),
+  const container = await whileInterruptible(context, 'the start', signal =>
+    withImage(call, context, signal, pull =>
+      passes || call.has('explain')
+        ? sdk.run(image, {...options, ...pull, signal}, call.has('explain'))
+        : sdk.runAttached(image, {...options, ...pull, signal}, streams),
+    ),
   );
   cidFile.write(container.id);
   if (call.has('explain')) context.stderr.write(explainSteps(container.steps, call.has('json')));
@@ -86,34 +87,4 @@ async function run(call: Call, context: Context): Promise<number> {
 function streamsOf({attach, stdin}: RunOptions): AttachedStreams {
   const has = (stream: 'stdin' | 'stdout' | 'stderr') => attach === undefined || attach.includes(stream);
   return {stdin: stdin === 'pipe' && has('stdin'), stdout: has('stdout'), stderr: has('stderr')};
-}
-
-/** A signal during the start ends it: nothing stays, and the exit code is the shell's for that signal. */
-async function interruptibly<T>(
-  context: Context,
-  image: string,
-  call: Call,
-  start: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const abort = new AbortController();
-  const stopListening = context.onSignal(signal => {
-    const exitCode = 128 + constants.signals[signal];
-    abort.abort(
-      new CoracleError('ERR_INTERRUPTED', `the start was interrupted by ${signal}`, {details: {exitCode}}),
-    );
-  });
-  try {
-    return await start(abort.signal);
-  } catch (error) {
-    if (
-      error instanceof CoracleError &&
-      error.code === 'ERR_IMAGE_NOT_FOUND' &&
-      call.value('pull') !== 'never'
-    ) {
-      context.stderr.write(`Unable to find image '${withDefaultTag(image)}' locally\n`);
-    }
-    throw error;
-  } finally {
-    stopListening();
-  }
 }

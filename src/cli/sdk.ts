@@ -13,6 +13,10 @@ import type {
   Exit,
   ExplainedStep,
   Health,
+  ImageHistoryEntry,
+  ImageListOptions,
+  ImageLoadOptions,
+  ImageSaveOptions,
   LogEntry,
   LogsOptions,
   PathChange,
@@ -32,15 +36,16 @@ import type {
 } from '../sdk/index.js';
 import type {BackupOptions, BackupResult, RestoreOptions, RestoreResult} from '../sidecar/index.js';
 import type {ListedPort} from './displayable-ports.js';
+import type {RegistrySdk} from './registry-sdk.js';
 
-export type {DiskUsage, LogEntry};
+export type {DiskUsage, ImageHistoryEntry, ImageListOptions, LogEntry};
 
 /**
  * What the commands need of the SDK, and nothing else: commands are given one of these, tests give them one that
  * records. Names are ids, unambiguous prefixes of ids, or names. Each call rejects with a CoracleError whose message is
  * what dockerd would say after "Error response from daemon: ".
  */
-export interface Sdk {
+export interface Sdk extends RegistrySdk {
   /**
    * Resolves once the program inside was executed. `explain` makes it report the plan's steps. One with a health check is
    * run as by `runAttached`: that takes a monitor.
@@ -90,6 +95,8 @@ export interface Sdk {
     options: PutArchiveOptions,
   ): Promise<void>;
   diff(container: string): Promise<readonly PathChange[]>;
+  /** Its file system as a tar archive; fails at the first read. */
+  exportContainer(container: string): AsyncIterable<Uint8Array>;
   /** @returns the new image's id */
   commit(container: string, options: CommitContainerOptions): Promise<string>;
   /** Resolves when it is not running; at once with the last exit when it has exited, with code 0 before its first start. */
@@ -98,15 +105,23 @@ export interface Sdk {
   list(options: {readonly size: boolean}): Promise<readonly ContainerSummary[]>;
   inspect(container: string, options: {readonly size: boolean}): Promise<ContainerInspect>;
 
-  listImages(): Promise<readonly ImageSummary[]>;
+  listImages(options?: ImageListOptions): Promise<readonly ImageSummary[]>;
+  /** The last step first. */
+  imageHistory(image: string): Promise<readonly ImageHistoryEntry[]>;
+  tagImage(image: string, reference: string): Promise<void>;
   inspectImage(image: string): Promise<unknown>;
   build(context: BuildContext, options: BuildOptions): Promise<{readonly id: string}>;
   /** From a root file system's tar; `changes` are Dockerfile instructions (CMD, ENV, …). @returns the image's id */
   importImage(source: Readable, options: ImportOptions): Promise<string>;
-  /** From `docker save` or an OCI archive. */
-  loadImages(source: Readable): Promise<readonly LoadedImage[]>;
+  /** From `docker save` or an OCI archive; `onLoaded` is told of each. */
+  loadImages(source: AsyncIterable<Uint8Array>, options: ImageLoadOptions): Promise<unknown>;
+  /** As `docker save` writes them; fails at the first read. */
+  saveImages(names: readonly string[], options: ImageSaveOptions): AsyncIterable<Uint8Array>;
   imageFromHost(options: FromHostOptions): Promise<string>;
-  removeImage(image: string, options: {readonly force: boolean}): Promise<RemovedImage>;
+  removeImage(
+    image: string,
+    options: {readonly force: boolean; readonly keepParents: boolean},
+  ): Promise<RemovedImage>;
 
   /** @returns the id */
   createNetwork(name: string, options: CreateNetworkOptions): Promise<string>;
@@ -238,11 +253,16 @@ export interface ImportOptions {
   readonly reference?: string;
   readonly changes: readonly string[];
   readonly message?: string;
+  /** `linux/arm64` */
+  readonly platform?: string;
 }
 
 export interface LoadedImage {
   readonly id: string;
-  readonly references: readonly string[];
+  /** Those that the archive gives it. */
+  readonly names: readonly string[];
+  /** Those of them that another image had. */
+  readonly moved: readonly {readonly name: string; readonly from: string}[];
 }
 
 export interface FromHostOptions {

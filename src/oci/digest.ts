@@ -32,5 +32,19 @@ export function finishDigest(hash: Hash): Digest {
  * its diff id. @see https://github.com/opencontainers/image-spec/blob/main/config.md#layer-chainid
  */
 export function chainId(diffIds: readonly Digest[]): Digest {
-  return diffIds.reduce((below, diffId) => digestOf(`${below} ${diffId}`));
+  return diffIds.reduce(extendChain);
+}
+
+/** The names of all stacks of which a stack is made up, the lowest layer alone first. */
+export function chainIds(diffIds: readonly Digest[]): Digest[] {
+  const chains: Digest[] = [];
+  for (const diffId of diffIds) {
+    const below = chains.at(-1);
+    chains.push(below === undefined ? diffId : extendChain(below, diffId));
+  }
+  return chains;
+}
+
+function extendChain(below: Digest, diffId: Digest): Digest {
+  return digestOf(`${below} ${diffId}`);
 }

@@ -1,6 +1,24 @@
 /** The vocabulary of images: names, digests, platforms, manifests, configurations. Pure: no input, no output. */
-export {DOCUMENT_BYTES, list, object, optional, parseObject, string, strings} from './bounded-json.js';
-export {chainId, type Digest, digestOf, finishDigest, hexOf, isDigest, parseDigest} from './digest.js';
+export {
+  DOCUMENT_BYTES,
+  type JsonObject,
+  list,
+  object,
+  optional,
+  parseObject,
+  string,
+  strings,
+} from './bounded-json.js';
+export {
+  chainId,
+  chainIds,
+  type Digest,
+  digestOf,
+  finishDigest,
+  hexOf,
+  isDigest,
+  parseDigest,
+} from './digest.js';
 export {
   type ContainerDefaults,
   type Healthcheck,

@@ -52,9 +52,18 @@ const LAYERS = 1000;
 
 /**
  * A document that could be read as both is refused (CVE-2021-41190): what one tool verified, another would run.
+ * @param announced what it was said to be by whoever sent it or pointed to it: that has to agree with what it is
  * @throws `ERR_INVALID_IMAGE`
  */
-export function parseManifest(document: Uint8Array | string): Manifest | Index {
+export function parseManifest(document: Uint8Array | string, announced?: string): Manifest | Index {
+  const parsed = parseDocument(document);
+  if (announced !== undefined && announced !== parsed.mediaType) {
+    throw bad(`the ${parsed.kind}`, `is ${parsed.mediaType}, and was announced as ${announced || 'nothing'}`);
+  }
+  return parsed;
+}
+
+function parseDocument(document: Uint8Array | string): Manifest | Index {
   const json = parseObject(document, 'the manifest');
   const isIndex = 'manifests' in json;
   if (isIndex && ('layers' in json || 'config' in json))

@@ -19,6 +19,7 @@ export interface Reference {
  * @throws `ERR_INVALID_REFERENCE` with Docker's message
  */
 export function parseReference(text: string): Reference {
+  const invalid = (message: string) => invalidReference(message, text);
   if (/^[a-f0-9]{64}$/.test(text)) {
     throw invalid(`invalid repository name (${text}), cannot specify 64-byte hexadecimal strings`);
   }
@@ -89,8 +90,9 @@ function suffix({tag, digest}: Reference): string {
   return (tag === undefined ? '' : `:${tag}`) + (digest === undefined ? '' : `@${digest}`);
 }
 
-function invalid(message: string): CoracleError {
+function invalidReference(message: string, reference: string): CoracleError {
   return new CoracleError('ERR_INVALID_REFERENCE', message, {
     hint: 'A reference is [host/]name[:tag][@sha256:…], the name in lower case: alpine:3.20',
+    details: {reference},
   });
 }

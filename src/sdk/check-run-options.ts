@@ -147,6 +147,7 @@ export const RUN_OPTION_CHECKS = {
   stopTimeoutMs: (option, value) => checkInteger(option, value, -1, GREATEST_DELAY_MS),
   autoRemove: checkBoolean,
   platform: checkPlatform,
+  pull: (option, value) => checkOneOf(option, value, ['missing', 'always', 'never']),
   signal: (option, value) => {
     if (!(value instanceof AbortSignal)) throw invalidOption(option, `${option} must be an AbortSignal`);
   },

@@ -38,7 +38,7 @@ export async function commitContainer(
 ): Promise<StoredImage> {
   const name = reference === undefined || reference === '' ? undefined : parseName(reference);
   const record = runtime.readContainer(id);
-  const parent = runtime.store.getImage(record.image.id);
+  const parent = runtime.store.imageOfContainer(record.image.id);
   const own = defaultsOf((await runtime.inspectContainer(record)).Config);
   const config = completed(applyChanges(own, changes), own);
   await using _still: HeldStill | undefined = pause ? await holdContainersStill(runtime, [id]) : undefined;

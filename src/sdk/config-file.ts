@@ -40,6 +40,19 @@ export interface Configuration {
   readonly mtu?: number;
   /** Whether a bridge may be let through where dockerd's or another firewall drops what it does not know. `allow-forwarding`, our own key */
   readonly allowForwarding?: boolean;
+  /** Registries that may be asked without TLS, or whose certificate proves nothing: `host[:port]` or subnets. `insecure-registries` */
+  readonly insecureRegistries?: readonly string[];
+  /** Addresses that are asked for images of docker.io before itself. `registry-mirrors` */
+  readonly registryMirrors?: readonly string[];
+  /** The registry that names without one mean: `host[:port]`. `default-registry`, our own key */
+  readonly defaultRegistry?: string;
+  /** Directory with one of certificates for each registry. Absolute. `certs-dir`, our own key */
+  readonly certsDirectory?: string;
+  /** Layers that are fetched, and sent, at once. `max-concurrent-downloads`, `max-concurrent-uploads` */
+  readonly maxConcurrentDownloads?: number;
+  readonly maxConcurrentUploads?: number;
+  /** How often a registry is asked in vain. `max-download-attempts` */
+  readonly maxDownloadAttempts?: number;
   /** Level of the command line's log on stderr. `log-level`, or 'debug' with `debug` */
   readonly logLevel?: LogLevel;
 }
@@ -107,6 +120,13 @@ export function parseConfig(text: string, path: string): Configuration {
     pools: file.sections('default-address-pools')?.map(parsePool),
     mtu: file.integer('mtu', 68, 65_535),
     allowForwarding: file.boolean('allow-forwarding'),
+    insecureRegistries: file.strings('insecure-registries'),
+    registryMirrors: file.strings('registry-mirrors')?.map(address => parseMirror(file, address)),
+    defaultRegistry: file.string('default-registry'),
+    certsDirectory: file.absolutePath('certs-dir'),
+    maxConcurrentDownloads: file.integer('max-concurrent-downloads', 1, 100),
+    maxConcurrentUploads: file.integer('max-concurrent-uploads', 1, 100),
+    maxDownloadAttempts: file.integer('max-download-attempts', 1, 100),
     logLevel,
   });
 }
@@ -114,17 +134,24 @@ export function parseConfig(text: string, path: string): Configuration {
 const KEYS = [
   'allow-forwarding',
   'bip',
+  'certs-dir',
   'cgroup-parent',
   'data-root',
   'debug',
   'default-address-pools',
+  'default-registry',
   'default-shm-size',
   'default-ulimits',
   'exec-root',
   'init',
+  'insecure-registries',
   'log-level',
+  'max-concurrent-downloads',
+  'max-concurrent-uploads',
+  'max-download-attempts',
   'mtu',
   'no-new-privileges',
+  'registry-mirrors',
   'seccomp-profile',
 ] as const;
 
@@ -153,6 +180,14 @@ function parsePool(section: Section): AddressPool {
     return section.refuse('base', `must be a subnet of IPv4 such as "10.200.0.0/16", not ${describe(text)}`);
   const size = section.integer('size', subnet.prefixLength, 30);
   return size === undefined ? section.refuse('size', 'is missing') : {subnet, size};
+}
+
+/** As dockerd takes it: no path, no name and password. */
+function parseMirror(file: Section, text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isPlain = url && /^https?:$/.test(url.protocol) && url.pathname === '/' && !url.search && !url.hash;
+  if (isPlain && url.username === '') return url.href;
+  return file.refuse('registry-mirrors', 'must be addresses such as "https://mirror.example"');
 }
 
 function parseShmSize(file: Section, text: string): number {
@@ -242,6 +277,13 @@ class Section {
     if (value === undefined) return undefined;
     if (!Array.isArray(value)) return this.refuse(key, `must be an array, not ${describe(value)}`);
     return value.map((item, i) => new Section(this.#path, `${this.#prefix}${key}[${i}]`, item));
+  }
+
+  strings(key: string): readonly string[] | undefined {
+    const value = this.#values[key];
+    if (value === undefined) return undefined;
+    if (Array.isArray(value) && value.every(item => typeof item === 'string' && item !== '')) return value;
+    return this.refuse(key, 'must be an array of strings');
   }
 
   integer(key: string, least: number, most: number): number | undefined {

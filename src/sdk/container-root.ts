@@ -106,7 +106,7 @@ async function startSurroundings(runtime: Runtime, record: ContainerRecord): Pro
   await runtime.lookUpServers(volumeNames(record));
   const prepared = prepareStart(runtime.facts, {
     config,
-    image: runtime.store.getImage(record.image.id),
+    image: runtime.store.imageOfContainer(record.image.id),
     baseLayer: runtime.baseLayer,
     places,
     transient: false,

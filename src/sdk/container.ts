@@ -25,6 +25,7 @@ import {containerLogs, type LogsOptions} from './container-logs.js';
 import {type ContainerState, type Exit, isUp} from './container-state.js';
 import {type ContainerStats, type StatsOptions, watchStats} from './container-stats.js';
 import {
+  exportRoot,
   type GetArchiveOptions,
   getArchive,
   type PathChange,
@@ -469,6 +470,15 @@ export class Container implements AsyncDisposable {
   }
 
   /**
+   * Its whole file system as one tar archive, running or not: what `Image.import` takes. Of what is mounted in it, volumes
+   * included, the mount points alone. Otherwise as `getArchive`, with all attributes.
+   * @throws `ERR_CONTAINER_NOT_FOUND`, at the first read
+   */
+  export(options: GetArchiveOptions = {}): AsyncGenerator<Buffer, void, void> {
+    return exportRoot(this.runtime, this.id, options);
+  }
+
+  /**
    * An image of it as it is, running or not: its image's layers, and one with what it has changed. Volumes and all else that is
    * mounted in it stay out. What it changes while `pause` holds it is not missed: it stands still.
    * @throws `ERR_INVALID_OPTION`, `ERR_INVALID_REFERENCE`, `ERR_INVALID_LAYER`, `ERR_CONTAINER_NOT_FOUND`,
@@ -483,7 +493,7 @@ export class Container implements AsyncDisposable {
   /** What it has added, changed and deleted in its image's files. */
   async diff(): Promise<PathChange[]> {
     const record = this.runtime.readContainer(this.id);
-    const {layers} = this.runtime.store.getImage(record.image.id);
+    const {layers} = this.runtime.store.imageOfContainer(record.image.id);
     return diffUpper(`${this.runtime.placesOf(record).writable}/upper`, [this.runtime.baseLayer, ...layers]);
   }
 

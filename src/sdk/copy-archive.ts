@@ -74,6 +74,19 @@ export async function* getArchive(
   });
 }
 
+/** @internal */
+export async function* exportRoot(
+  runtime: Runtime,
+  id: string,
+  {signal}: GetArchiveOptions,
+): AsyncGenerator<Buffer, void, void> {
+  await using root = await openContainerRoot(runtime, id);
+  using directory = openBelow(root.fd, '', constants.O_RDONLY | constants.O_DIRECTORY);
+  runtime.tell([containerEvent(root.record, 'export')]);
+  const ids = ownersInside(runtime, root.record);
+  yield* archiveTree(directory.fd, Buffer.alloc(0), {name: '', kind: 'root', ids, signal});
+}
+
 /** @internal Owners of files on disk as its processes see them; undefined: just so. */
 export function ownersInside(
   runtime: Runtime,
@@ -95,7 +108,7 @@ export async function putArchive(
   await using root = await openContainerRoot(runtime, id);
   const {record} = root;
   openTarget(root, path, shownAs).close();
-  const user = resolveUser(record.user, [], runtime.store.getImage(record.image.id));
+  const user = resolveUser(record.user, [], runtime.store.imageOfContainer(record.image.id));
   const map = outsideIds(record.userNamespace);
   const owner = (uid: number, gid: number) =>
     asUser && record.user !== '' ? map(user.uid, user.gid) : map(uid, gid);

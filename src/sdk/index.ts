@@ -62,6 +62,7 @@ export {
   argumentsOf,
   type CommandLine,
   type CopySources,
+  DEFAULT_SHELL,
   DOCKERFILE_BYTES,
   describeSetting,
   expandStep,
@@ -82,13 +83,23 @@ export {
 export {type ExecResult, RunningExec} from './exec.js';
 export type {ExecOptions} from './exec-options.js';
 export type {ExplainedStep} from './explain-plan.js';
+export {type FamiliarName, familiarNameOf} from './familiar-name.js';
 export type {Health, ProbeResult} from './health-state.js';
 export {hasProbe} from './healthcheck.js';
 export {type HeldStill, holdStill} from './hold-still.js';
-export {Image, type ImageImportOptions, type InRuntime} from './image.js';
+export {
+  Image,
+  type ImageImportOptions,
+  type ImageLoadOptions,
+  type ImageSaveOptions,
+  type InRuntime,
+} from './image.js';
+export type {ImageHistoryEntry} from './image-history.js';
 export {type ImageInspect, inspectArchivedImages} from './inspect-image.js';
 export type {ContainerInspect} from './inspect-record.js';
 export {type Link, parseLink} from './links.js';
+export {fitsReference, type ImageListOptions} from './list-images.js';
+export type {LoggedIn, LoginOptions} from './login.js';
 export type {UpdatableLimits, UpdateOptions} from './merge-update.js';
 export {checkNameServer, checkSearchDomain, parseExtraHost} from './name-resolution.js';
 export {nearestName} from './nearest-name.js';
@@ -120,7 +131,21 @@ export {
   pruneVolumes,
   type VolumeUsage,
 } from './prune.js';
+export type {PullOptions, PullProgress} from './pull-image.js';
+export type {PushOptions, PushProgress} from './push-image.js';
 export type {LogEntry} from './read-log.js';
+export {
+  copyImage,
+  listTags,
+  login,
+  loginOf,
+  logout,
+  readManifest,
+  searchImages,
+  tagDates,
+} from './registries.js';
+export type {CopyOptions, RemoteManifest, SearchOptions} from './remote-images.js';
+export type {ImageRemoveOptions} from './remove-image.js';
 export {type ReplaceVolumeOptions, replaceVolume} from './replace-volume.js';
 export {type AccountFiles, resolveUser} from './resolve-user.js';
 export type {

@@ -1,4 +1,4 @@
-import {familiarString, withDefaultTag} from '../oci/index.js';
+import {familiarString, type JsonObject, parseObject, withDefaultTag} from '../oci/index.js';
 import {
   type ArchivedImageFacts,
   type ArchiveSource,
@@ -15,41 +15,111 @@ type Facts = Pick<
   | 'id'
   | 'repoTags'
   | 'repoDigests'
+  | 'parent'
+  | 'tagged'
   | 'created'
   | 'author'
-  | 'config'
   | 'architecture'
   | 'variant'
   | 'os'
   | 'size'
   | 'diffIds'
 > & {
-  /** As overlay wants them; none for an image that is not in the store. */
-  readonly lowerDirectories: readonly string[];
+  /** Its configuration as it was written: fields that say how it was made are shown, and mean nothing here. */
+  readonly document: Buffer;
+  /** What the layers are kept by, and where; none for an image that is not in the store. */
+  readonly graphDriver: {readonly Data: Readonly<Record<string, string>>; readonly Name: string};
 };
 
-/** Docker's inspect document of an image, in the key order of the Engine API 1.41 to 1.50. Pure. */
+/** Docker's inspect document of an image, in the key order of the Engine API 1.41. Pure. @throws `ERR_INVALID_IMAGE` */
 export function inspectImage(facts: Facts): ImageInspect {
-  const {config, diffIds, architecture, os, variant, size, author} = facts;
+  const {diffIds, architecture, os, variant, size, author} = facts;
+  const document = parseObject(facts.document, 'the image configuration');
+  const text = (name: string) => asText(document[name]);
   return {
     Id: facts.id,
     RepoTags: facts.repoTags,
     RepoDigests: facts.repoDigests,
-    Parent: '',
-    Comment: '',
+    Parent: facts.parent ?? '',
+    Comment: text('comment') || lastComment(document['history']),
     Created: facts.created ?? '0001-01-01T00:00:00Z',
-    DockerVersion: '',
+    Container: text('container'),
+    ContainerConfig: containerConfig(asObject(document['container_config']) ?? {}),
+    DockerVersion: text('docker_version'),
     Author: author ?? '',
-    Config: config,
+    Config: containerConfig(asObject(document['config']) ?? {}),
     Architecture: architecture,
     ...(variant !== undefined && {Variant: variant}),
     Os: os,
     Size: size,
     VirtualSize: size,
-    GraphDriver: {Data: {LowerDir: facts.lowerDirectories.join(':')}, Name: 'overlay2'},
-    RootFS: {Type: 'layers', Layers: diffIds},
-    Metadata: {LastTagTime: '0001-01-01T00:00:00Z'},
+    GraphDriver: facts.graphDriver,
+    RootFS: {Type: 'layers', ...(diffIds.length > 0 && {Layers: diffIds})},
+    Metadata: {LastTagTime: facts.tagged ?? '0001-01-01T00:00:00Z'},
   };
+}
+
+/** Of an image without one of its own, what was last said of a step of its making. */
+function lastComment(history: unknown): string {
+  return asText(asObject(Array.isArray(history) ? history.at(-1) : undefined)?.['comment']);
+}
+
+/** Every field of Docker's, in its order; those that Docker leaves out when they are empty are left out. */
+function containerConfig(config: JsonObject) {
+  const text = (name: string) => asText(config[name]);
+  const flag = (name: string) => config[name] === true;
+  const value = (name: string) => config[name] ?? null;
+  const given = (name: string) => {
+    const own = config[name];
+    const isEmpty =
+      own === undefined || own === null || own === '' || own === false || Object.keys(own).length === 0;
+    return isEmpty && typeof own !== 'number' ? {} : {[name]: own};
+  };
+  return {
+    Hostname: text('Hostname'),
+    Domainname: text('Domainname'),
+    User: text('User'),
+    AttachStdin: flag('AttachStdin'),
+    AttachStdout: flag('AttachStdout'),
+    AttachStderr: flag('AttachStderr'),
+    ...given('ExposedPorts'),
+    Tty: flag('Tty'),
+    OpenStdin: flag('OpenStdin'),
+    StdinOnce: flag('StdinOnce'),
+    Env: value('Env'),
+    Cmd: value('Cmd'),
+    ...given('Healthcheck'),
+    ...given('ArgsEscaped'),
+    Image: text('Image'),
+    Volumes: value('Volumes'),
+    WorkingDir: text('WorkingDir'),
+    Entrypoint: value('Entrypoint'),
+    ...given('NetworkDisabled'),
+    ...given('MacAddress'),
+    OnBuild: value('OnBuild'),
+    Labels: sortedOrNull(config['Labels']),
+    ...given('StopSignal'),
+    ...given('StopTimeout'),
+    ...given('Shell'),
+  };
+}
+
+/** As Go writes a map. */
+function sortedOrNull(labels: unknown) {
+  const own = asObject(labels);
+  return own === undefined
+    ? null
+    : Object.fromEntries(Object.entries(own).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function asText(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function asObject(value: unknown): JsonObject | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as JsonObject)
+    : undefined;
 }
 
 /**
@@ -61,7 +131,7 @@ export async function inspectArchivedImages(source: ArchiveSource): Promise<Imag
   return (await inspectArchive(source)).map(image => inspectImage(factsOf(image)));
 }
 
-function factsOf({id, config, references, layerBytes}: ArchivedImageFacts): Facts {
+function factsOf({id, config, document, references, layerBytes}: ArchivedImageFacts): Facts {
   const names = references.map(reference => familiarString(withDefaultTag(reference)));
   return {
     id,
@@ -70,11 +140,11 @@ function factsOf({id, config, references, layerBytes}: ArchivedImageFacts): Fact
     ...(config.created !== undefined && {created: config.created}),
     ...(config.author !== undefined && {author: config.author}),
     ...(config.variant !== undefined && {variant: config.variant}),
-    config: config.config,
+    document,
     architecture: config.architecture,
     os: config.os,
     size: layerBytes,
     diffIds: config.rootfs.diff_ids,
-    lowerDirectories: [],
+    graphDriver: {Data: {}, Name: 'overlay2'},
   };
 }

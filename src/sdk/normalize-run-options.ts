@@ -95,6 +95,7 @@ export interface NormalizedOptions {
   readonly stopTimeoutMs: number | undefined;
   readonly autoRemove: boolean;
   readonly platform: string | undefined;
+  readonly pull: NonNullable<RunOptions['pull']>;
   readonly signal: AbortSignal | undefined;
   readonly door: Door;
 }
@@ -182,6 +183,7 @@ export function normalizeRunOptions(
     stopTimeoutMs: options.stopTimeoutMs,
     autoRemove: options.autoRemove ?? (door === 'sdk' && verb === 'run'),
     platform: options.platform,
+    pull: options.pull ?? 'missing',
     signal: options.signal,
     door,
   };

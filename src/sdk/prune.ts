@@ -1,8 +1,10 @@
 /** Removes what nobody uses: `docker container prune` and its like. */
 import type {CoracleError} from '../errors.js';
 import {isPredefined} from '../network/index.js';
+import type {RemovedImage} from '../store/index.js';
 import type {InRuntime} from './image.js';
-import {imageDeleted, imageEvent, networkEvent, pruneEvent, volumeEvent} from './record-events.js';
+import {networkEvent, pruneEvent, volumeEvent} from './record-events.js';
+import {removeImage} from './remove-image.js';
 import {Runtime} from './runtime.js';
 import {treeSize} from './tree-size.js';
 import {removeVolume} from './use-volumes.js';
@@ -84,41 +86,42 @@ export async function pruneNetworks(
 
 export type PrunedImage = {readonly untagged: string} | {readonly deleted: string};
 
-/** Images without a name and without containers; with `all` those with a name, too. */
+/** Images without a tag and without containers; with `all` those with one, too. As `docker rmi` of each of their names. */
 export async function pruneImages(
   {all = false, ...options}: PruneOptions & {readonly all?: boolean} = {},
   in_: InRuntime = {},
 ): Promise<Pruned<PrunedImage>> {
   const runtime = in_.runtime ?? (await Runtime.default());
-  const {store} = runtime;
   const deleted: PrunedImage[] = [];
   let reclaimedBytes = 0;
-  for (const image of store.listImages()) {
-    const isNamed = image.repoTags.length + image.repoDigests.length > 0;
-    if (isNamed && !all) continue;
-    if (!fits(options, Date.parse(image.created ?? '') || 0, image.config.Labels ?? {})) continue;
-    const bytes = new Map(image.diffIds.map(diffId => [diffId as string, store.layerBytes(diffId)]));
-    const use = () => {
-      if (runtime.imageUse(image.id) !== undefined) throw IN_USE;
-      return undefined;
-    };
-    try {
-      const removed = await store.removeImage(image.id, {force: true, use});
+  const images = runtime.store.listImages();
+  const parents = new Set(images.map(({parent}) => parent));
+  for (const {id, repoTags, repoDigests, created, config} of images) {
+    const names = [...repoTags, ...repoDigests];
+    if (names.length === 0 ? parents.has(id) : repoTags.length > 0 && !all) continue;
+    if (!fits(options, Date.parse(created ?? '') || 0, config.Labels ?? {})) continue;
+    for (const name of names.length === 0 ? [id] : names) {
+      const removed = await tryRemove(runtime, name);
+      if (removed === undefined) continue;
       deleted.push(...removed.untagged.map(untagged => ({untagged})));
-      deleted.push(...removed.deleted.map(id => ({deleted: id as string})));
-      for (const id of removed.deleted.slice(1)) reclaimedBytes += bytes.get(id) ?? 0;
-      runtime.tell([...removed.untagged.map(() => imageEvent(image, 'untag')), imageDeleted(image.id)]);
-    } catch (error) {
-      const isGone = (error as CoracleError).code === 'ERR_IMAGE_NOT_FOUND';
-      if (error !== IN_USE && !isGone) throw error;
+      deleted.push(...removed.deleted.map(each => ({deleted: each as string})));
+      reclaimedBytes += removed.freedBytes;
     }
   }
+  runtime.store.downloads.sweep();
   runtime.tell([pruneEvent('image', reclaimedBytes)]);
   return {deleted, reclaimedBytes};
 }
 
-/** Thrown under the lock of the images, where nobody can begin to use one. */
-const IN_USE = new Error('a container uses it');
+/** Undefined when something needs it, or it is gone by now. */
+async function tryRemove(runtime: Runtime, name: string): Promise<RemovedImage | undefined> {
+  try {
+    return await removeImage(runtime, name);
+  } catch (error) {
+    if (!['ERR_IMAGE_IN_USE', 'ERR_IMAGE_NOT_FOUND'].includes((error as CoracleError).code)) throw error;
+    return undefined;
+  }
+}
 
 /** Volumes that no container has; of those with names of their own only with `all`. Names. */
 export async function pruneVolumes(

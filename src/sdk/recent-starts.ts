@@ -46,10 +46,11 @@ export class RecentStarts {
  * are made, files are read, streams flow.
  */
 export function ownCopy(options: RunOptions): RunOptions | undefined {
-  const {name, mounts = [], seccomp, stdin = 'ignore'} = options;
+  const {name, mounts = [], seccomp, stdin = 'ignore', pull} = options;
   const readsFile = typeof seccomp === 'object' && 'path' in seccomp;
   const isSelfContained =
     name === undefined &&
+    pull !== 'always' &&
     !readsFile &&
     typeof stdin === 'string' &&
     mounts.every(({type}) => type === 'tmpfs');

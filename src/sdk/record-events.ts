@@ -150,7 +150,7 @@ export function networkEvent(
 /** @param name what Docker calls it here: its new name for `tag`, its id for everything else */
 export function imageEvent(
   {id, config}: Pick<StoredImage, 'id' | 'config'>,
-  action: 'tag' | 'untag' | 'import' | 'load',
+  action: 'tag' | 'untag' | 'import' | 'load' | 'save' | 'pull' | 'push',
   name: string = id,
 ): JournalEvent {
   return event('image', action, id, {...config.Labels, name});

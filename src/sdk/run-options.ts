@@ -179,6 +179,8 @@ export interface RunOptions {
 
   /** `os/architecture[/variant]` of the image. @default the host's `--platform` */
   readonly platform?: string;
+  /** Whether to ask the registry for the image: when it is not here, each time, or not at all. @default 'missing' `--pull` */
+  readonly pull?: 'missing' | 'always' | 'never';
   /** Aborted before `run` resolved: it rejects with `signal.reason` and nothing stays. Later: the container is killed and `exit` says so. */
   readonly signal?: AbortSignal;
 }

@@ -47,6 +47,7 @@ import {type ContainerState, isUp} from './container-state.js';
 import {endLostCommands} from './end-lost-commands.js';
 import {type Health, readHealth} from './health-state.js';
 import {HostFacts} from './host-facts.js';
+import {isFor, isPullable, otherPlatform} from './image-choice.js';
 import {openPorts, shownAttachments} from './inspect-networks.js';
 import {type ContainerInspect, inspectRecord} from './inspect-record.js';
 import {DEFAULT_LOG, logNameOf} from './log-config.js';
@@ -183,6 +184,11 @@ export class Runtime implements AsyncDisposable {
     if (runtime !== undefined) return runtime.#configuration;
     Runtime.#sharedConfiguration ??= readConfigFile();
     return Runtime.#sharedConfiguration;
+  }
+
+  /** @internal What the configuration file says. */
+  get configuration(): Configuration {
+    return this.#configuration;
   }
 
   /**
@@ -343,7 +349,7 @@ export class Runtime implements AsyncDisposable {
     options: NormalizedOptions,
     given?: StoredImage,
   ): Promise<DescribedContainer> {
-    const stored = given ?? (await this.imageFor(reference));
+    const stored = given ?? (await this.imageFor(reference, options));
     const resolved = await resolveSeccomp(options);
     const {containers, volumes} = this.store;
     const attachments = await this.#attachments(options);
@@ -540,7 +546,7 @@ export class Runtime implements AsyncDisposable {
     {size = false}: {readonly size?: boolean} = {},
   ): Promise<ContainerInspect> {
     const {directory, writable: layer} = this.placesOf(config);
-    const image = this.store.findImage(config.image.id);
+    const image = this.store.findImageOfContainer(config.image.id);
     const log = `${directory}/${logNameOf(config)}`;
     const writable = size ? await treeSize(`${layer}/upper`) : 0;
     const state = this.stateOf(config);
@@ -579,6 +585,7 @@ export class Runtime implements AsyncDisposable {
     await this.store.containers.remove(config.id, config.name);
     const gone = volumes ? await this.forgetVolumes(config) : [];
     for (const name of anonymousVolumesOf(config)) this.store.volumes.unshare(name, config.id);
+    await this.store.releaseRemovedImages(id => this.imageUse(id));
     this.tell(removalEvents(config, gone));
   }
 
@@ -640,14 +647,27 @@ export class Runtime implements AsyncDisposable {
     });
   }
 
-  /** @internal Of the store, or one that is made when it is first wanted. @throws `ERR_IMAGE_NOT_FOUND` */
-  async imageFor(reference: string): Promise<StoredImage> {
-    return (
+  /** @internal Of the store, made when it is first wanted, or pulled. @throws `ERR_IMAGE_NOT_FOUND`, and as `Image.pull` */
+  async imageFor(
+    reference: string,
+    {pull, platform, signal}: Pick<NormalizedOptions, 'pull' | 'platform' | 'signal'>,
+  ): Promise<StoredImage> {
+    const find = async () =>
       this.store.findImage(reference) ??
       (await this.store.ensureBuiltInImage(reference)) ??
-      (await this.#presetImage(reference)) ??
-      this.store.getImage(reference)
-    );
+      (await this.#presetImage(reference));
+    const found = pull === 'always' ? undefined : await find();
+    if (found !== undefined && isFor(found, platform)) return found;
+    if (pull === 'never' || !isPullable(reference)) {
+      if (found !== undefined) throw otherPlatform(reference, found, platform!);
+      return this.store.getImage(reference);
+    }
+    const {pullImage} = await import('./pull-image.js');
+    const pulled = await pullImage(this, reference, {
+      ...(platform !== undefined && {platform}),
+      ...(signal && {signal}),
+    });
+    return pulled.stored;
   }
 
   /** `host-shell` is made when it is first wanted, as `hello-world` is. */
@@ -675,6 +695,7 @@ export class Runtime implements AsyncDisposable {
     await containers.sweepUnfinished();
     await releasePaused(this);
     await sweepVolumeUsers(this);
+    await this.store.releaseRemovedImages(id => this.imageUse(id));
     await volumes.sweepOrphans(id => containers.find(id) !== undefined);
     await this.#tidyNetworks();
   }

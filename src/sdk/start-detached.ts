@@ -83,7 +83,7 @@ export async function startDetached(
     const {events, alive, work} = runtime.store;
     const orders = encodeOrders(ordersOf(config, events.places, alive));
     const encoded = encodePlan(prepared.plan, orders);
-    const image = runtime.store.getImage(config.image.id);
+    const image = runtime.store.imageOfContainer(config.image.id);
     const probe = prepareProbe(runtime.facts, config, image, prepared.cgroups);
     if (probe !== undefined) replaceFile(`${places.directory}/probe.bin`, probe, {durable: false, work});
     replaceFile(`${places.directory}/plan.bin`, encoded, {durable: false, work});
@@ -134,7 +134,7 @@ export function preparePlan(runtime: Runtime, config: ContainerConfig) {
   const dissolve = (endpoint?.endpoints ?? []).flatMap(place => runtime.networks.dissolveSteps(place));
   return prepareStart(runtime.facts, {
     config,
-    image: runtime.store.getImage(config.image.id),
+    image: runtime.store.imageOfContainer(config.image.id),
     baseLayer: runtime.baseLayer,
     places,
     transient: false,

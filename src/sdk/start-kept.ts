@@ -59,7 +59,7 @@ function prepare(runtime: Runtime, config: ContainerConfig, endpoint: Connection
   const steps = keptSteps(places);
   return prepareStart(runtime.facts, {
     config,
-    image: runtime.store.getImage(config.image.id),
+    image: runtime.store.imageOfContainer(config.image.id),
     baseLayer: runtime.baseLayer,
     places,
     transient: false,

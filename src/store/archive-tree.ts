@@ -8,13 +8,14 @@ import {promisify} from 'node:util';
 import {
   dataRanges,
   type FileStatus,
+  type FoundEntry,
   fileSystemMagic,
   getXattrBelow,
   isErrno,
   listXattrsBelow,
   openBelow,
   readDirectory,
-  readlinkBelow,
+  readEntries,
   statBelow,
 } from '../binding/index.js';
 import {invalidLayer} from './layer-limits.js';
@@ -33,11 +34,12 @@ export interface ArchiveTreeOptions {
   /** @default as they are */
   readonly ids?: ArchivedIds | undefined;
   /**
-   * Of a volume and of a layer: all attributes, holes of files as holes, and nothing that is mounted in the tree. Of a
-   * layer, which is the upper directory of an overlay, besides: what overlayfs marks as deleted as the image format does, and its
-   * own attributes not at all. @default 'copy'
+   * Of a copy, what `docker cp` copies. Of all others: every attribute, and nothing that is mounted in the tree. Of a volume: holes of
+   * files as holes. Of a layer, which is the upper directory of an overlay: what overlayfs marks as deleted as the image format
+   * does, its own attributes not at all, and holes as zeros, for dockerd 20.10 loads layers with holes, but cannot save them
+   * again. Of a container's root: where a file is mounted, an empty one. @default 'copy'
    */
-  readonly kind?: 'copy' | 'volume' | 'layer';
+  readonly kind?: 'copy' | 'volume' | 'layer' | 'root';
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -51,9 +53,38 @@ export async function* archiveTree(
   {name, ids, kind = 'copy', signal}: ArchiveTreeOptions,
 ): AsyncGenerator<Buffer, void, void> {
   const walk: Walk = {links: new Map(), ids: ids ?? UNCHANGED, kind, signal};
+  yield* gathered(archiveRoot(walk, directory, entry, Buffer.from(name)));
+}
+
+async function* archiveRoot(
+  walk: Walk,
+  directory: number,
+  entry: Buffer,
+  name: Buffer,
+): AsyncGenerator<Buffer> {
   const status = statBelow(directory, entry);
-  yield* archiveEntry(walk, directory, entry, Buffer.from(name), status, undefined);
+  if ((status.mode & constants.S_IFMT) === constants.S_IFDIR)
+    yield* archiveDirectory(walk, directory, entry, name, undefined);
+  for await (const found of readEntries(directory, entry.length === 0 ? [] : [entry])) {
+    if ((found.status.mode & constants.S_IFMT) !== constants.S_IFDIR)
+      yield* archiveEntry(walk, directory, found, name, undefined);
+  }
   yield TAR_END;
+}
+
+/** In portions that are worth the way to whoever takes them. */
+async function* gathered(parts: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, void> {
+  let waiting: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of parts) {
+    waiting.push(part);
+    bytes += part.length;
+    if (bytes < CHUNK_BYTES) continue;
+    yield waiting.length === 1 ? part : Buffer.concat(waiting, bytes);
+    waiting = [];
+    bytes = 0;
+  }
+  if (bytes > 0) yield Buffer.concat(waiting, bytes);
 }
 
 const UNCHANGED = {uid: (uid: number) => uid, gid: (gid: number) => gid};
@@ -78,11 +109,11 @@ const TYPES: ReadonlyMap<number, TarType> = new Map([
 async function* archiveEntry(
   walk: Walk,
   directory: number,
-  entry: Buffer,
+  found: FoundEntry,
   path: Buffer,
-  status: FileStatus,
   parentDevice: bigint | undefined,
 ): AsyncGenerator<Buffer> {
+  const {name: entry, status, content} = found;
   walk.signal?.throwIfAborted();
   if (walk.kind === 'layer' && isDeletion(status)) {
     yield whiteout(path, entry);
@@ -90,6 +121,10 @@ async function* archiveEntry(
   }
   const type = TYPES.get(status.mode & constants.S_IFMT);
   if (type === undefined) return; // a socket, which no archive can hold
+  if (walk.kind === 'root' && type !== 'directory' && parentDevice !== status.device) {
+    yield tarHeader({type: 'file', path}); // such as /etc/hosts
+    return;
+  }
   if (type === 'directory') {
     yield* archiveDirectory(walk, directory, entry, path, parentDevice);
     return;
@@ -101,12 +136,19 @@ async function* archiveEntry(
     return;
   }
   if (status.links > 1) walk.links.set(key, path);
-  if (type === 'file') yield* archiveFile(walk, directory, entry, path);
+  const node = {...nodeOf(walk, status, path), type, ...attributesOf(walk, directory, found)};
+  if (type === 'symlink') yield tarHeader({...node, target: content!});
+  else if (type !== 'file') yield tarHeader(node);
+  else if (content === undefined || hasHoles(walk, status)) yield* archiveFile(walk, directory, entry, path);
   else {
-    const target = type === 'symlink' ? {target: readlinkBelow(directory, entry)} : {};
-    const attributes = attributesOf(walk, directory, entry);
-    yield tarHeader({...nodeOf(walk, status, path), type, ...target, ...attributes});
+    yield tarHeader({...node, size: content.length});
+    yield content;
+    yield tarPadding(content.length);
   }
+}
+
+function hasHoles({kind}: Walk, {blocks, size}: Pick<FileStatus, 'blocks' | 'size'>): boolean {
+  return kind === 'volume' && blocks * 512 < size;
 }
 
 async function* archiveDirectory(
@@ -119,25 +161,31 @@ async function* archiveDirectory(
   const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
   using opened = openBelow(directory, entry, flags);
   const status = statBelow(opened.fd, '');
-  const attributes = attributesOf(walk, opened.fd, Buffer.alloc(0));
+  const xattrs = listXattrsBelow(opened.fd, '');
+  const attributes = attributesOf(walk, opened.fd, {name: Buffer.alloc(0), status, xattrs});
   const isLayer = walk.kind === 'layer';
+  const isWhole = isLayer || walk.kind === 'root'; // its paths begin with a name
+  const isMount = parentDevice !== undefined && parentDevice !== status.device;
+  if (isMount && walk.kind === 'root') {
+    yield tarHeader({type: 'directory', path: Buffer.concat([path, SLASH])});
+    return;
+  }
   const node = {
-    ...nodeOf(walk, status, isLayer && path.length === 0 ? CONTENTS : Buffer.concat([path, SLASH])),
+    ...nodeOf(walk, status, isWhole && path.length === 0 ? CONTENTS : Buffer.concat([path, SLASH])),
     type: 'directory' as const,
     ...attributes,
   };
-  if (!isLayer || path.length > 0 || isUnusualRoot(node)) yield tarHeader(node);
+  if (!isWhole || path.length > 0 || isUnusualRoot(node)) yield tarHeader(node);
   if (isLayer && isOpaque(opened.fd)) yield tarHeader({type: 'file', path: joined(path, OPAQUE)});
   // What is mounted there for the kernel's sake, or in memory, is no content of the tree; volumes are.
-  const isMount = parentDevice !== undefined && parentDevice !== status.device;
   if (isMount && (walk.kind !== 'copy' || NOT_CONTENT.has(fileSystemMagic(opened.fd)))) return;
   const names = [...readDirectory(opened.fd)].map(({name}) => name).sort(Buffer.compare);
-  for (const name of names) {
+  if (isLayer) for (const name of names) refuseReserved(joined(path, name), name);
+  for await (const found of readEntries(opened.fd, names)) {
     try {
-      const child = statBelow(opened.fd, name);
-      const below = isLayer ? joined(path, name) : Buffer.concat([path, SLASH, name]);
-      if (isLayer) refuseReserved(below, name);
-      yield* archiveEntry(walk, opened.fd, name, below, child, status.device);
+      const {name} = found;
+      const below = isWhole ? joined(path, name) : Buffer.concat([path, SLASH, name]);
+      yield* archiveEntry(walk, opened.fd, found, below, status.device);
     } catch (error) {
       // Removed, or replaced by something else, since it was listed.
       if (!isErrno(error, 'ENOENT', 'ELOOP', 'ENOTDIR')) throw error;
@@ -164,13 +212,10 @@ async function* archiveFile(
     deviceMinor: 0,
     size: Number(now.size),
   };
-  const node = {
-    ...nodeOf(walk, status, path),
-    type: 'file',
-    ...attributesOf(walk, directory, entry, true),
-  } as const;
-  const hasHoles = walk.kind !== 'copy' && Number(now.blocks) * 512 < status.size;
-  if (hasHoles) {
+  const xattrs = listXattrsBelow(directory, entry);
+  const attributes = attributesOf(walk, directory, {name: entry, status, xattrs});
+  const node = {...nodeOf(walk, status, path), type: 'file', ...attributes} as const;
+  if (hasHoles(walk, {blocks: Number(now.blocks), size: status.size})) {
     yield* sparseContent(walk, file.fd, node, status.size);
     return;
   }
@@ -216,14 +261,18 @@ async function* readRange(walk: Walk, file: number, {start, end}: DataRange): As
 function attributesOf(
   {kind}: Walk,
   directory: number,
-  entry: Buffer,
-  isFile = false,
+  {
+    name: entry,
+    status,
+    xattrs: names,
+  }: Pick<FoundEntry, 'name' | 'xattrs'> & {status: Pick<FileStatus, 'mode'>},
 ): Pick<TarNode, 'xattrs'> {
-  const isWhole = kind !== 'copy';
-  const names = isWhole ? listXattrsBelow(directory, entry).sort() : isFile ? [CAPABILITY] : [];
+  const isFile = (status.mode & constants.S_IFMT) === constants.S_IFREG;
+  const belongs = (name: string) =>
+    kind === 'copy' ? isFile && name === CAPABILITY : kind === 'volume' || belongsInLayer(name);
   const xattrs = new Map<string, Buffer>();
-  for (const name of names) {
-    if (kind === 'layer' && !belongsInLayer(name)) continue;
+  for (const name of names.toSorted()) {
+    if (!belongs(name)) continue;
     const value = getXattrBelow(directory, entry, name);
     if (value !== undefined) xattrs.set(name, value);
   }
@@ -246,7 +295,6 @@ function nodeOf(
   };
 }
 
-/** A layer's paths begin with a name. */
 function joined(path: Buffer, name: Buffer): Buffer {
   return path.length === 0 ? name : Buffer.concat([path, SLASH, name]);
 }

@@ -8,11 +8,14 @@ import {
   type ContentDescriptor,
   type Digest,
   DOCUMENT_BYTES,
+  digestOf,
+  formatPlatform,
   hexOf,
   list,
   type Manifest,
   object,
   optional,
+  type Platform,
   parseManifest,
   parseObject,
   parseReference,
@@ -74,8 +77,9 @@ export class ArchivedFiles<F extends ArchivedFile> {
     return file;
   }
 
-  blob({digest, size}: ContentDescriptor): F {
-    const file = this.get(`blobs/sha256/${hexOf(digest)}`);
+  blob(descriptor: ContentDescriptor): F {
+    const {digest, size} = descriptor;
+    const file = this.get(blobPath(descriptor));
     if (file.size !== size)
       throw invalid(`has ${file.size} bytes in the blob ${digest}, its descriptor says ${size}`);
     return file;
@@ -87,9 +91,15 @@ export class ArchivedFiles<F extends ArchivedFile> {
   }
 }
 
-/** @throws `ERR_INVALID_IMAGE`, `ERR_DIGEST_MISMATCH`, `ERR_PLATFORM_MISSING` */
-export function readArchivedImages<F extends ArchivedFile>(files: ArchivedFiles<F>): ArchivedImage<F>[] {
-  return files.has('manifest.json') ? readDockerArchive(files) : readOciLayout(files);
+/**
+ * @param platform of an image for several which one; @default this host's
+ * @throws `ERR_INVALID_IMAGE`, `ERR_DIGEST_MISMATCH`, `ERR_PLATFORM_MISSING`
+ */
+export function readArchivedImages<F extends ArchivedFile>(
+  files: ArchivedFiles<F>,
+  platform: Platform = platformOf(process.arch),
+): ArchivedImage<F>[] {
+  return files.has('manifest.json') ? readDockerArchive(files) : readOciLayout(files, platform);
 }
 
 /** Of an archive: three files a layer, with room. */
@@ -99,51 +109,74 @@ export const ARCHIVE_ENTRIES = 20_000;
 function readDockerArchive<F extends ArchivedFile>(files: ArchivedFiles<F>): ArchivedImage<F>[] {
   // Wrapped, because documents are objects to the bounded reader, and this one is a list.
   const document = `{"images":${files.document(files.get('manifest.json')).toString('utf8')}}`;
+  const manifests = manifestsOf(files);
   return list(parseObject(document, 'manifest.json')['images'], 'manifest.json').map((item, index) => {
     const where = `manifest.json[${index}]`;
     const {Config, RepoTags, Layers} = object(item, where);
-    const config = files.get(string(Config, `${where}.Config`));
+    const config = files.document(files.get(string(Config, `${where}.Config`)));
+    const layers = strings(Layers, `${where}.Layers`).map(path => files.get(path));
     const tags = optional(RepoTags, strings, `${where}.RepoTags`) ?? [];
+    const manifest = manifests.get(digestOf(config));
+    // Only if both say the same: what one tool checked, another must not run.
+    const agrees =
+      manifest?.layers.map(({digest}) => digest).join() === layers.map(({digest}) => digest).join();
     return {
-      parts: {
-        config: files.document(config),
-        layers: strings(Layers, `${where}.Layers`).map(path => files.get(path)),
-      },
+      parts: {config, layers, ...(manifest !== undefined && agrees && {manifest: manifest.document})},
       references: tags.map(parseReference),
     };
   });
 }
 
-function readOciLayout<F extends ArchivedFile>(files: ArchivedFiles<F>): ArchivedImage<F>[] {
+/** Docker 25 and later write an image layout as well: the manifests in it, by the configuration they name. */
+function manifestsOf<F extends ArchivedFile>(files: ArchivedFiles<F>) {
+  const manifests = new Map<Digest, {document: Buffer; layers: Manifest['layers']}>();
+  for (const descriptor of files.has('index.json') ? topLevel(files) : []) {
+    if (!files.has(blobPath(descriptor))) continue;
+    const document = files.document(files.blob(descriptor));
+    const parsed = parseManifest(document);
+    if (parsed.kind === 'manifest') manifests.set(parsed.config.digest, {document, layers: parsed.layers});
+  }
+  return manifests;
+}
+
+function readOciLayout<F extends ArchivedFile>(
+  files: ArchivedFiles<F>,
+  platform: Platform,
+): ArchivedImage<F>[] {
   if (!files.has('index.json')) {
     throw invalid('is neither from `docker save` (manifest.json) nor an OCI image layout (index.json)');
   }
-  const index = parseManifest(files.document(files.get('index.json')));
-  if (index.kind !== 'index') throw invalid('has an index.json that is no index');
-  return index.manifests.map(descriptor => ({
-    parts: readOciImage(files, descriptor, 0),
+  return topLevel(files).map(descriptor => ({
+    parts: readOciImage(files, descriptor, platform, 0),
     references: namesOf(descriptor),
   }));
 }
 
-/** An index within the index is one image for several platforms: this host's is taken. */
+/** Of index.json; what buildx writes beside images, about how they were built, is none. */
+function topLevel<F extends ArchivedFile>(files: ArchivedFiles<F>): readonly ContentDescriptor[] {
+  const index = parseManifest(files.document(files.get('index.json')));
+  if (index.kind !== 'index') throw invalid('has an index.json that is no index');
+  return index.manifests.filter(
+    ({platform, annotations}) =>
+      platform?.os !== 'unknown' && annotations?.['vnd.docker.reference.type'] !== 'attestation-manifest',
+  );
+}
+
+/** An index within the index is one image for several platforms. */
 function readOciImage<F extends ArchivedFile>(
   files: ArchivedFiles<F>,
   descriptor: ContentDescriptor,
+  wanted: Platform,
   depth: number,
 ): ArchivedParts<F> {
   const manifest = files.document(files.blob(descriptor));
   const parsed = parseManifest(manifest);
   if (parsed.kind === 'manifest') return readOciParts(files, parsed, manifest);
-  const wanted = platformOf(process.arch);
   const match = parsed.manifests.find(({platform}) => platform && platformMatches(platform, wanted));
   if (match === undefined || depth > 3) {
-    throw new CoracleError(
-      'ERR_PLATFORM_MISSING',
-      `the archive has no image for ${wanted.os}/${wanted.architecture}`,
-    );
+    throw new CoracleError('ERR_PLATFORM_MISSING', `the archive has no image for ${formatPlatform(wanted)}`);
   }
-  return readOciImage(files, match, depth + 1);
+  return readOciImage(files, match, wanted, depth + 1);
 }
 
 function readOciParts<F extends ArchivedFile>(
@@ -164,6 +197,10 @@ function namesOf({annotations = {}}: ContentDescriptor): Reference[] {
   if (whole !== undefined) return [parseReference(whole)];
   const name = annotations['org.opencontainers.image.ref.name'] ?? '';
   return /[/:]/.test(name) ? [parseReference(name)] : [];
+}
+
+function blobPath({digest}: ContentDescriptor): string {
+  return `blobs/sha256/${hexOf(digest)}`;
 }
 
 function invalid(what: string): CoracleError {

@@ -12,6 +12,8 @@ export interface ImageNames {
   readonly names: ReadonlySet<string>;
   /** When one of them was last given by a `tag`, RFC 3339. */
   readonly tagged?: string | undefined;
+  /** Nobody sees it any more, but a container needs it. */
+  readonly removed: boolean;
 }
 
 export interface ImageIndex {
@@ -28,25 +30,23 @@ interface IndexEntry {
 /** Ours: which image (the configuration's digest) an entry names. */
 const ID_ANNOTATION = 'coracle.image.id';
 const TAGGED_ANNOTATION = 'coracle.image.tagged';
+const REMOVED_ANNOTATION = 'coracle.image.removed';
 /** containerd's key for the whole name, and the layout's own for the short one. */
 const NAME_ANNOTATION = 'io.containerd.image.name';
 const REF_ANNOTATION = 'org.opencontainers.image.ref.name';
 
 export function readIndex(path: string): ImageIndex {
   const {manifests = []} = (readRecord(path) ?? {}) as {manifests?: IndexEntry[]};
-  const images = new Map<Digest, {names: Set<string>; tagged?: string | undefined}>();
+  const images = new Map<Digest, ImageNames & {readonly names: Set<string>}>();
   const foreign: unknown[] = [];
   for (const entry of manifests) {
-    const {
-      [ID_ANNOTATION]: id,
-      [NAME_ANNOTATION]: name,
-      [TAGGED_ANNOTATION]: tagged,
-    } = entry.annotations ?? {};
+    const {annotations = {}} = entry;
+    const {[ID_ANNOTATION]: id, [NAME_ANNOTATION]: name, [TAGGED_ANNOTATION]: tagged} = annotations;
     if (!isDigest(id)) {
       foreign.push(entry);
       continue;
     }
-    const own = images.get(id) ?? {names: new Set(), tagged};
+    const own = images.get(id) ?? {names: new Set(), tagged, removed: REMOVED_ANNOTATION in annotations};
     if (name !== undefined) own.names.add(name);
     images.set(id, own);
   }
@@ -62,19 +62,17 @@ export function indexDocument(
   foreign: readonly unknown[],
   recordOf: (id: Digest) => ImageRecord,
 ) {
-  const entries = [...images].flatMap(([id, {names, tagged}]) => {
-    const record = recordOf(id);
-    return names.size === 0
-      ? [entryOf(record, undefined, tagged)]
-      : [...names].map(name => entryOf(record, name, tagged));
+  const entries = [...images].flatMap(([id, own]) => {
+    const names = own.names.size === 0 ? [undefined] : [...own.names];
+    return names.map(name => entryOf(recordOf(id), own, name));
   });
   return {schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: [...foreign, ...entries]};
 }
 
 function entryOf(
   {id, manifest, manifestSize, manifestType, architecture, os, variant}: ImageRecord,
+  {tagged, removed}: ImageNames,
   name: string | undefined,
-  tagged: string | undefined,
 ) {
   return {
     mediaType: manifestType ?? MEDIA_TYPES.ociManifest,
@@ -85,6 +83,7 @@ function entryOf(
       ...(name !== undefined && {[NAME_ANNOTATION]: name, [REF_ANNOTATION]: familiar(name)}),
       [ID_ANNOTATION]: id,
       ...(tagged !== undefined && {[TAGGED_ANNOTATION]: tagged}),
+      ...(removed && {[REMOVED_ANNOTATION]: 'true'}),
     },
   };
 }

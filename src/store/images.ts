@@ -9,6 +9,7 @@ import {CoracleError} from '../errors.js';
 import {
   type ContainerDefaults,
   canonicalString,
+  chainIds,
   type Digest,
   familiarName,
   familiarString,
@@ -19,11 +20,12 @@ import {
   withDefaultTag,
 } from '../oci/index.js';
 import {rememberedDigests} from './build-records.js';
-import {familiar, type ImageIndex, indexDocument, readIndex} from './image-index.js';
+import {familiar, type ImageIndex, type ImageNames, indexDocument, readIndex} from './image-index.js';
 import type {Layers} from './layers.js';
 import {withLock} from './lock.js';
 import {readRecord, writeRecord} from './records.js';
-import {type PinKind, pinned} from './workspace.js';
+import {type ImageRelations, planRemoval, type RemovalOptions} from './remove-image.js';
+import {type PinKind, pinned, Workspace} from './workspace.js';
 
 /** What an image is, apart from its names: `images/HEX.json`. */
 export interface ImageRecord {
@@ -77,15 +79,14 @@ export interface AddRequest {
   readonly keepsKnown: boolean;
 }
 
-export interface ImageUse {
-  readonly containerId: string;
-  readonly running: boolean;
-}
-
 export interface RemovedImage {
   readonly untagged: readonly string[];
-  /** The image's id, then its layers that no other image has. */
+  /** The image's id, then the chain ids of its layers that no other image has, the topmost first; its parents likewise. */
   readonly deleted: readonly Digest[];
+  /** Ids of the images that went. */
+  readonly images: readonly Digest[];
+  /** Of the layers that went. */
+  readonly freedBytes: number;
 }
 
 interface LoadedIndex extends ImageIndex {
@@ -131,10 +132,23 @@ export class Images {
     return this.#image(id, index);
   }
 
+  /** Of a container, which may have it still when nobody else sees it any more. @throws `ERR_IMAGE_NOT_FOUND` */
+  getOfContainer(id: string): StoredImage {
+    const image = this.findOfContainer(id);
+    if (image === undefined) throw notFound(id);
+    return image;
+  }
+
+  findOfContainer(id: string): StoredImage | undefined {
+    const index = this.#load();
+    return isDigest(id) && index.images.has(id) ? this.#image(id, index) : undefined;
+  }
+
   /** Newest first. */
   list(): StoredImage[] {
-    const images = [...this.#load().images.keys()].map(id => this.#image(id));
-    return images.sort((a, b) => (b.created ?? '').localeCompare(a.created ?? ''));
+    const {images} = this.#load();
+    const visible = [...images].filter(([, {removed}]) => !removed).map(([id]) => this.#image(id));
+    return visible.sort((a, b) => (b.created ?? '').localeCompare(a.created ?? ''));
   }
 
   /**
@@ -161,8 +175,9 @@ export class Images {
     });
   }
 
-  /** Gives an image one more name. */
+  /** Gives an image one more name. @throws `ERR_IMAGE_NOT_FOUND`, `ERR_INVALID_REFERENCE` */
   async tag(nameOrId: string, reference: Reference): Promise<StoredImage> {
+    refuseTag(reference);
     return this.#locked(() => {
       const image = this.get(nameOrId);
       this.#rename(image, [nameOf(reference)], true);
@@ -171,28 +186,83 @@ export class Images {
   }
 
   /**
-   * As `docker rmi`: takes the name away, and with the last name the image.
-   * @param use tells whether a container needs the image
+   * As `docker rmi`: takes the name away, and with the last name the image. What a container needs of it stays, unseen, until
+   * `releaseRemoved` finds that none does.
    * @throws `ERR_IMAGE_NOT_FOUND`, `ERR_IMAGE_IN_USE`
    */
-  async remove(
-    nameOrId: string,
-    {force = false, use}: {force?: boolean; use: (id: Digest) => ImageUse | undefined},
-  ): Promise<RemovedImage> {
+  async remove(nameOrId: string, options: RemovalOptions): Promise<RemovedImage> {
     return this.#locked(async () => {
       const {id, name} = this.#resolve(nameOrId) ?? {};
       if (id === undefined) throw notFound(nameOrId);
-      const image = this.#image(id);
-      const {names, ...rest} = this.#load().images.get(id)!;
-      const gone = name === undefined ? [...names] : [name];
-      const user = use(id);
-      refuseRemoval({image, name, isLastName: gone.length === names.size, force, user});
-      const kept = new Set([...names].filter(other => !gone.includes(other)));
-      const deleted = kept.size === 0 && user === undefined ? this.#delete(image) : [];
-      if (deleted.length === 0) this.#write(new Map([...this.#load().images, [id, {...rest, names: kept}]]));
-      for (const diffId of deleted.slice(1)) await this.#layers.remove(diffId);
-      return {untagged: gone.map(familiar), deleted};
+      const plan = planRemoval({asked: nameOrId, id, name}, this.#relations(), options);
+      await using _dying = Workspace.open(this.#work); // should we die amid this, the next open tidies
+      const images = new Map(this.#load().images);
+      const names = new Set([...images.get(id)!.names].filter(own => !plan.untagged.includes(own)));
+      images.set(id, {...images.get(id)!, names});
+      for (const image of plan.images) {
+        if (options.use(image) === undefined) images.delete(image);
+        else images.set(image, {names: new Set(), removed: true});
+      }
+      const freed = plan.images.map(image => ({image, layers: this.#freedLayers(image, images)}));
+      const freedBytes = freed
+        .flatMap(({layers}) => layers)
+        .reduce((sum, {diffId}) => sum + this.#layers.bytes(diffId), 0);
+      await this.#replace(images);
+      return {
+        untagged: plan.untagged.map(familiar),
+        deleted: freed.flatMap(({image, layers}) => [image, ...layers.map(({chain}) => chain)]),
+        images: plan.images,
+        freedBytes,
+      };
     });
+  }
+
+  /** Removes what was removed before and only then lost its last container. One look at memory while there is nothing. */
+  async releaseRemoved(use: RemovalOptions['use']): Promise<void> {
+    const isIdle = ([id, {removed}]: readonly [Digest, ImageNames]) => removed && use(id) === undefined;
+    if (![...this.#load().images].some(isIdle)) return;
+    await this.#locked(async () => {
+      await using _dying = Workspace.open(this.#work);
+      await this.#replace(new Map([...this.#load().images].filter(each => !isIdle(each))));
+    });
+  }
+
+  #relations(): ImageRelations {
+    const {images} = this.#load();
+    const visible = [...images].filter(([, {removed}]) => !removed).map(([id]) => id);
+    return {
+      namesOf: id => sorted(images.get(id)?.names ?? []),
+      parentOf: id => {
+        const {parent} = this.#record(id);
+        return parent !== undefined && visible.includes(parent) ? parent : undefined;
+      },
+      childrenOf: id => visible.filter(other => this.#record(other).parent === id),
+    };
+  }
+
+  /** The topmost layers of its stacks that no image has then, from the whole to the lowest. */
+  #freedLayers(id: Digest, then: ImageIndex['images']) {
+    const others = new Set([...then.keys()].flatMap(other => chainIds(this.#record(other).diffIds)));
+    const {diffIds} = this.#record(id);
+    return chainIds(diffIds)
+      .map((chain, index) => ({chain, diffId: diffIds[index]!}))
+      .filter(({chain}) => !others.has(chain))
+      .reverse();
+  }
+
+  /** Under the lock: the index becomes this one, and what only images had that are not in it goes. */
+  async #replace(images: ImageIndex['images']): Promise<void> {
+    const gone = [...this.#load().images.keys()].filter(id => !images.has(id)).map(id => this.#record(id));
+    this.#write(images);
+    const kept = new Set([...images.keys()].flatMap(id => this.#record(id).diffIds));
+    const needed = this.#needed('layers');
+    for (const {id, blobs, diffIds} of gone) {
+      rmSync(this.#recordPath(id), {force: true});
+      this.#records.delete(id);
+      this.#removeBlobs(blobs);
+      for (const diffId of diffIds)
+        if (!kept.has(diffId) && !needed.has(hexOf(diffId))) await this.#layers.remove(diffId);
+    }
   }
 
   /** Removes records, layers and blobs that no image has: what comes half-way and fails, or dies. */
@@ -217,7 +287,8 @@ export class Images {
   /** A name wins over the beginning of an id, a whole id over both. */
   #resolve(nameOrId: string, {idByName, images} = this.#load()): {id: Digest; name?: string} | undefined {
     const whole = isDigest(nameOrId) ? nameOrId : `sha256:${nameOrId}`;
-    if (isDigest(whole)) return images.has(whole) ? {id: whole} : undefined;
+    const isVisible = (id: Digest) => images.get(id)?.removed === false;
+    if (isDigest(whole)) return isVisible(whole) ? {id: whole} : undefined;
     const beginning = /^(sha256:)?([a-f0-9]{1,63})$/.exec(nameOrId);
     if (!beginning?.[1]) {
       const name = canonicalName(nameOrId);
@@ -225,7 +296,8 @@ export class Images {
       if (id !== undefined) return {id, name};
     }
     if (!beginning) return undefined;
-    const [id, ...others] = [...images.keys()].filter(known => hexOf(known).startsWith(beginning[2]!));
+    const begins = (known: Digest) => isVisible(known) && hexOf(known).startsWith(beginning[2]!);
+    const [id, ...others] = [...images.keys()].filter(begins);
     return id === undefined || others.length > 0 ? undefined : {id};
   }
 
@@ -235,7 +307,7 @@ export class Images {
     if (known !== undefined) return known;
     const record = this.#record(id);
     const {names: own = [], tagged} = index.images.get(id) ?? {};
-    const names = [...own].map(familiar);
+    const names = sorted(own).map(familiar);
     const image: StoredImage = {
       ...record,
       ...(tagged !== undefined && {tagged}),
@@ -284,21 +356,8 @@ export class Images {
     const {names: own = [], tagged} = before.get(image.id) ?? {};
     const now = isNew && names.length > 0 ? new Date().toISOString() : tagged;
     this.#records.set(image.id, image);
-    this.#write(new Map([...others, [image.id, {names: new Set([...own, ...names]), tagged: now}]]));
-  }
-
-  /** Under the lock: the image, and the blobs that no other one has. Its layers that no other one has are returned. */
-  #delete(image: StoredImage): Digest[] {
-    const images = new Map(this.#load().images);
-    images.delete(image.id);
-    this.#write(images);
-    rmSync(this.#recordPath(image.id), {force: true});
-    this.#records.delete(image.id);
-    this.#removeBlobs(image.blobs);
-    const needed = this.#needed('layers');
-    const used = new Set([...images.keys()].flatMap(id => this.#record(id).diffIds));
-    const isFree = (diffId: Digest) => !used.has(diffId) && !needed.has(hexOf(diffId));
-    return [image.id, ...new Set(image.diffIds.filter(isFree))];
+    const mine = {names: new Set([...own, ...names]), tagged: now, removed: false};
+    this.#write(new Map([...others, [image.id, mine]]));
   }
 
   /** What is to stay although no image has it: somebody is about to make one of it, or builds remember it. */
@@ -333,6 +392,7 @@ export class Images {
   #locked<T>(work: () => T | Promise<T>): Promise<T> {
     return withLock(join(this.#root, 'images.lock'), () => {
       this.#index = undefined; // two writes within one tick of the file system's clock could look alike
+      this.#records.clear();
       return work();
     });
   }
@@ -348,48 +408,20 @@ function nameOf({tag, ...reference}: Reference): string {
   return canonicalString(withDefaultTag(named));
 }
 
-interface RemovalRequest {
-  readonly image: StoredImage;
-  /** The name to take away; absent when the image was named by its id. */
-  readonly name: string | undefined;
-  readonly isLastName: boolean;
-  readonly force: boolean;
-  readonly user: ImageUse | undefined;
+/** Docker's words. */
+function refuseTag(reference: Reference): void {
+  const why =
+    reference.digest !== undefined
+      ? 'refusing to create a tag with a digest reference'
+      : familiarName(reference) === 'sha256'
+        ? 'refusing to create an ambiguous tag using digest algorithm as name'
+        : undefined;
+  if (why !== undefined) throw new CoracleError('ERR_INVALID_REFERENCE', why);
 }
 
-/** Docker's rules and words. */
-function refuseRemoval({image, name, isLastName, force, user}: RemovalRequest): void {
-  const short = hexOf(image.id).slice(0, 12);
-  const container = user?.containerId.slice(0, 12);
-  const conflict = (message: string) =>
-    new CoracleError('ERR_IMAGE_IN_USE', `conflict: ${message}`, {
-      hint: user
-        ? `Remove the container first: coracle rm ${container}`
-        : 'Name the tags to remove, or use --force.',
-      details: {imageId: image.id, ...(user && {containerId: user.containerId})},
-    });
-  if (user?.running && name === undefined) {
-    throw conflict(
-      `unable to delete ${short} (cannot be forced) - image is being used by running container ${container}`,
-    );
-  }
-  if (force) return;
-  if (name !== undefined) {
-    if (user === undefined || !isLastName) return;
-    throw conflict(
-      `unable to remove repository reference "${familiar(name)}" (must force) - container ${container} is using its referenced image ${short}`,
-    );
-  }
-  if (user) {
-    throw conflict(
-      `unable to delete ${short} (must be forced) - image is being used by stopped container ${container}`,
-    );
-  }
-  if (new Set(image.repoTags.map(tag => familiarName(parseReference(tag)))).size > 1) {
-    throw conflict(
-      `unable to delete ${short} (must be forced) - image is referenced in multiple repositories`,
-    );
-  }
+/** In the order in which Docker shows them. */
+function sorted(names: Iterable<string>): string[] {
+  return [...names].sort((a, b) => (a < b ? -1 : 1));
 }
 
 function notFound(nameOrId: string): CoracleError {

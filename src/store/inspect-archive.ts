@@ -21,6 +21,8 @@ export interface ArchivedImageFacts {
   /** The digest of the configuration. */
   readonly id: Digest;
   readonly config: ImageConfig;
+  /** The configuration as it is written. */
+  readonly document: Buffer;
   readonly references: readonly Reference[];
   /** Of its layers as they lie there, compressed or not. */
   readonly layerBytes: number;
@@ -37,6 +39,7 @@ export async function inspectArchive(source: ArchiveSource): Promise<ArchivedIma
   return readArchivedImages(files).map(({parts, references}) => ({
     id: digestOf(parts.config),
     config: parseImageConfig(parts.config),
+    document: parts.config,
     references,
     layerBytes: parts.layers.reduce((sum, {size}) => sum + size, 0),
   }));

@@ -6,7 +6,17 @@
 import {readFileSync} from 'node:fs';
 import {posix} from 'node:path';
 import {CoracleError} from '../errors.js';
-import type {Reference} from '../oci/index.js';
+import {
+  type Digest,
+  digestOf,
+  familiarString,
+  formatPlatform,
+  type Platform,
+  parseImageConfig,
+  platformMatches,
+  type Reference,
+  withDefaultTag,
+} from '../oci/index.js';
 import type {ImageShelves} from './add-image.js';
 import {ARCHIVE_ENTRIES, ArchivedFiles, readArchivedImages} from './archived-images.js';
 import type {StagedBlob} from './blobs.js';
@@ -21,18 +31,30 @@ import type {StagedLayer} from './stage-layer.js';
 export interface LoadOptions {
   /** A name for an archive with one image, in place of those it has. */
   readonly reference?: Reference;
-  readonly signal?: AbortSignal;
+  /** Of an image for several platforms which one; an image for another one is refused. @default this host's, and any image for one */
+  readonly platform?: Platform | undefined;
+  /** Told of each image once it is there. */
+  readonly onLoaded?: ((loaded: LoadedImage) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface LoadedImage {
+  readonly image: StoredImage;
+  /** Those that the archive gives it, `alpine:3.20`. */
+  readonly names: readonly string[];
+  /** Those of them that another image had before, and its id. */
+  readonly moved: readonly {readonly name: string; readonly from: Digest}[];
 }
 
 /** @throws `ERR_INVALID_IMAGE`, `ERR_DIGEST_MISMATCH`, `ERR_PLATFORM_MISSING`, and what unpacking throws */
 export async function loadArchive(
   shelves: ImageShelves,
   source: ArchiveSource,
-  {reference, signal}: LoadOptions = {},
+  {reference, platform, onLoaded, signal}: LoadOptions = {},
 ): Promise<StoredImage[]> {
   await using intake = new Intake(shelves);
   const files = await stageFiles(openSource(source), intake, signal);
-  const images = readArchivedImages(files);
+  const images = readArchivedImages(files, platform);
   if (reference !== undefined && images.length !== 1) {
     throw new CoracleError(
       'ERR_INVALID_IMAGE',
@@ -41,9 +63,26 @@ export async function loadArchive(
   }
   const loaded: StoredImage[] = [];
   for (const {parts, references} of images) {
-    loaded.push(await intake.addImage(parts, reference ? [reference] : references, {signal}));
+    if (platform !== undefined) checkPlatform(parts.config, platform);
+    const given = reference ? [reference] : references;
+    const names = given.map(each => familiarString(withDefaultTag(each)));
+    const id = digestOf(parts.config);
+    const moved = names.flatMap(name => {
+      const from = shelves.images.find(name)?.id ?? id;
+      return from === id ? [] : [{name, from}];
+    });
+    // A layer that the image before has as well is one of the store's by now.
+    const layers = parts.layers.map(layer => ({...layer, path: (intake.find(layer.digest) ?? layer).path}));
+    const image = await intake.addImage({...parts, layers}, given, {signal});
+    onLoaded?.({image, names, moved});
+    loaded.push(image);
   }
   return loaded;
+}
+
+function checkPlatform(config: Buffer, wanted: Platform): void {
+  if (platformMatches(parseImageConfig(config), wanted)) return;
+  throw new CoracleError('ERR_PLATFORM_MISSING', `the archive has no image for ${formatPlatform(wanted)}`);
 }
 
 async function stageFiles(

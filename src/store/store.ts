@@ -31,7 +31,7 @@ import {Containers} from './containers.js';
 import {Downloads} from './downloads.js';
 import {EventJournal} from './event-journal.js';
 import {type HostImageOptions, imageFromHost} from './host-image.js';
-import {Images, type ImageUse, type RemovedImage, type StoredImage} from './images.js';
+import {Images, type RemovedImage, type StoredImage} from './images.js';
 import {type ImportOptions, importImage} from './import-image.js';
 import {Intake} from './intake.js';
 import {Layers} from './layers.js';
@@ -39,7 +39,9 @@ import {liveDirectory} from './live-directory.js';
 import {type LoadOptions, loadArchive} from './load-archive.js';
 import type {ArchiveSource} from './open-source.js';
 import {replaceFile} from './records.js';
+import type {ImageUse} from './remove-image.js';
 import {explainRefusal, openRoot, type Roots, resolveRoots} from './roots.js';
+import {type SaveOptions, saveArchive} from './save-archive.js';
 import {sweepSecrets} from './secret-file.js';
 import {forgetLastBoot} from './since-boot.js';
 import {Volumes} from './volumes.js';
@@ -48,6 +50,8 @@ import {sweepWorkspaces} from './workspace.js';
 export interface RemoveImageOptions {
   /** Take all names away, and from under containers that do not run. @default false */
   readonly force?: boolean;
+  /** Leave the untagged images that it was made from. @default false */
+  readonly keepParents?: boolean;
   /** Which containers use the image, and whether they run. @default looks at the records, taking none for running */
   readonly use?: (id: Digest) => ImageUse | undefined;
 }
@@ -144,6 +148,11 @@ export class Store {
     return commitImage(this.#shelves, options);
   }
 
+  /** `docker save`: images as one archive, which `loadArchive`, Docker and OCI tools read. */
+  saveArchive(names: readonly string[], options?: SaveOptions): AsyncGenerator<Buffer, void, void> {
+    return saveArchive(this.#shelves, names, options);
+  }
+
   /** Work on an image that is made step by step. */
   beginBuild(): BuildWork {
     const {live} = this;
@@ -164,12 +173,12 @@ export class Store {
     if (forgetBuilds(this.#builds, unusedMs) > 0) await this.#shelves.images.collectGarbage();
   }
 
-  get #caches(): string {
-    return join(this.root, 'caches');
-  }
-
   get #builds(): string {
     return join(this.root, 'build');
+  }
+
+  get #caches(): string {
+    return join(this.root, 'caches');
   }
 
   /** An image of programs of this host, with the libraries they need. */
@@ -192,6 +201,16 @@ export class Store {
     return this.#shelves.images.find(nameOrId);
   }
 
+  /** Of a container, by id: one that was removed from under it, too. @throws `ERR_IMAGE_NOT_FOUND` */
+  imageOfContainer(id: string): StoredImage {
+    return this.#shelves.images.getOfContainer(id);
+  }
+
+  /** As `imageOfContainer`, undefined when there is none. */
+  findImageOfContainer(id: string): StoredImage | undefined {
+    return this.#shelves.images.findOfContainer(id);
+  }
+
   listImages(): StoredImage[] {
     return this.#shelves.images.list();
   }
@@ -201,13 +220,23 @@ export class Store {
     return this.#shelves.layers.bytes(diffId);
   }
 
+  /** @throws `ERR_IMAGE_NOT_FOUND`, `ERR_INVALID_REFERENCE` for a name that would read like an id, or is a digest */
   tagImage(nameOrId: string, reference: Reference): Promise<StoredImage> {
     return this.#shelves.images.tag(nameOrId, reference);
   }
 
   /** As `docker rmi`. @throws `ERR_IMAGE_NOT_FOUND`, `ERR_IMAGE_IN_USE` */
-  removeImage(nameOrId: string, {force = false, use}: RemoveImageOptions = {}): Promise<RemovedImage> {
-    return this.#shelves.images.remove(nameOrId, {force, use: use ?? (id => this.#recordedUse(id))});
+  removeImage(
+    nameOrId: string,
+    {force = false, keepParents = false, use}: RemoveImageOptions = {},
+  ): Promise<RemovedImage> {
+    const options = {force, keepParents, use: use ?? ((id: Digest) => this.#recordedUse(id))};
+    return this.#shelves.images.remove(nameOrId, options);
+  }
+
+  /** After containers went: removes images that were removed before and that only they needed. */
+  releaseRemovedImages(use: (id: Digest) => ImageUse | undefined): Promise<void> {
+    return this.#shelves.images.releaseRemoved(use);
   }
 
   #recordedUse(id: Digest): ImageUse | undefined {

@@ -5,7 +5,8 @@
  * @see https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts
  * @see https://docs.kernel.org/filesystems/overlayfs.html#whiteouts-and-opaque-directories
  */
-import {constants, fchmodSync, fchownSync, ftruncateSync, writeSync} from 'node:fs';
+import {constants, fchmodSync, fchownSync, ftruncateSync, write, writeSync} from 'node:fs';
+import {promisify} from 'node:util';
 import {
   chmodBelow,
   chownBelow,
@@ -24,6 +25,7 @@ import {
   utimesBelow,
 } from '../binding/index.js';
 import {invalidLayer, LAYER_LIMITS, type LayerLimits, overLimit} from './layer-limits.js';
+import {NewEntries, PLAIN_BYTES} from './new-entries.js';
 import {readTar, type TarEntry} from './read-tar.js';
 
 export interface UnpackOptions {
@@ -46,25 +48,42 @@ export async function unpackLayer(
   options: UnpackOptions,
 ): Promise<{bytes: number; entries: number}> {
   const layer: Layer = {root, limits: LAYER_LIMITS, directories: new Map(), ...options};
+  const plain = new NewEntries(root, (entry, path, content) =>
+    explained(entry, () => unpackOther(layer, {...entry, content: () => once(content)}, path)),
+  );
   let bytes = 0;
   let entries = 0;
   chmodBelow(root, '', 0o755);
-  for await (const entry of readTar(archive, {sparse: true})) {
-    options.signal?.throwIfAborted();
-    if (++entries > layer.limits.entries) throw overLimit('entries', layer.limits.entries);
-    bytes += entry.size;
-    if (entry.size > layer.limits.fileBytes) throw overLimit('bytes in a file', layer.limits.fileBytes);
-    if (bytes > layer.limits.totalBytes) throw overLimit('bytes', layer.limits.totalBytes);
-    try {
-      await unpackEntry(layer, entry);
-    } catch (cause) {
-      if (isErrno(cause, 'ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EMFILE', 'ENOMEM')) throw cause;
-      if (!isErrno(cause, ...HOSTILE_ERRNOS)) throw cause;
-      throw invalidLayer(`cannot unpack ${printable(entry.path)}: ${(cause as Error).message}`, cause);
+  try {
+    for await (const entry of readTar(archive, {sparse: true})) {
+      options.signal?.throwIfAborted();
+      if (++entries > layer.limits.entries) throw overLimit('entries', layer.limits.entries);
+      bytes += entry.size;
+      if (entry.size > layer.limits.fileBytes) throw overLimit('bytes in a file', layer.limits.fileBytes);
+      if (bytes > layer.limits.totalBytes) throw overLimit('bytes', layer.limits.totalBytes);
+      await explained(entry, () => unpackEntry(layer, plain, entry));
     }
+    await plain.flush();
+  } finally {
+    await plain.settle();
   }
   finishDirectories(layer);
   return {bytes, entries};
+}
+
+/** What the kernel says of an entry that is made to do harm is said of the layer. */
+async function explained(entry: TarEntry, act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (cause) {
+    if (isErrno(cause, 'ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EMFILE', 'ENOMEM')) throw cause;
+    if (!isErrno(cause, ...HOSTILE_ERRNOS)) throw cause;
+    throw invalidLayer(`cannot unpack ${printable(entry.path)}: ${(cause as Error).message}`, cause);
+  }
+}
+
+async function* once(content: Uint8Array): AsyncGenerator<Buffer> {
+  yield Buffer.from(content.buffer, content.byteOffset, content.length);
 }
 
 interface Layer extends UnpackOptions {
@@ -99,14 +118,49 @@ const OPAQUE = Buffer.from('.wh..wh..opq');
 const LARGEST_ID = 2 ** 31 - 2;
 const CHUNK_MODE_NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
-async function unpackEntry(layer: Layer, entry: TarEntry): Promise<void> {
+async function unpackEntry(layer: Layer, plain: NewEntries, entry: TarEntry): Promise<void> {
   const path = safePath(layer, entry.path, 'path');
   checkNumbers(entry);
+  if (!isPlain(layer, entry, path)) {
+    await plain.flush();
+    return unpackOther(layer, entry, path);
+  }
+  const {type, mode, mtimeNs, uid, gid} = entry;
+  if (type === 'directory') layer.directories.set(path.toString('latin1'), {mode, mtimeNs});
+  await plain.add(entry, {type, path, mode, owner: layer.asRoot ? {uid, gid} : undefined, mtimeNs});
+}
+
+/** What is made in one go where nothing is yet. */
+function isPlain(
+  layer: Layer,
+  entry: TarEntry,
+  path: Buffer,
+): entry is TarEntry & {readonly type: 'file' | 'symlink' | 'directory'} {
+  const {type, target, xattrs, sparse, size} = entry;
+  if (path.length === 0 || xattrs.size > 0 || sparse !== undefined) return false;
+  if (layer.kind !== 'volume' && isReserved(nameOf(path))) return false;
+  if (type === 'symlink') return target.length > 0 && target.length < PATH_BYTES && !target.includes(0);
+  return type === 'directory' || (type === 'file' && size <= PLAIN_BYTES);
+}
+
+/** linux/limits.h: PATH_MAX */
+const PATH_BYTES = 4096;
+
+function nameOf(path: Buffer): Buffer {
+  return path.subarray(path.lastIndexOf(0x2f) + 1);
+}
+
+function isReserved(name: Buffer): boolean {
+  return name.subarray(0, WHITEOUT.length).equals(WHITEOUT);
+}
+
+/** Everything else, step by step; `entry` is all there is to it, and all before it is made. */
+async function unpackOther(layer: Layer, entry: TarEntry, path: Buffer): Promise<void> {
   if (path.length === 0) return unpackRoot(layer, entry);
-  const name = path.subarray(path.lastIndexOf(0x2f) + 1);
+  const name = nameOf(path);
   makeParents(layer, path, name);
   const isLayer = layer.kind !== 'volume';
-  if (isLayer && name.subarray(0, WHITEOUT.length).equals(WHITEOUT)) return whiteOut(layer, path, name);
+  if (isLayer && isReserved(name)) return whiteOut(layer, path, name);
   await makeNode(layer, entry, path);
   if (entry.type === 'link') return; // owner, mode and times are those of the file it names
   finishNode(layer, entry, path);
@@ -267,14 +321,61 @@ async function writeFile(layer: Layer, entry: TarEntry, path: Buffer): Promise<v
   using file = openBelow(layer.root, path, CHUNK_MODE_NEW, 0o600);
   if (entry.sparse !== undefined) await writeRanges(layer, entry, file.fd);
   else {
-    for await (const chunk of entry.content()) {
-      for (let at = 0; at < chunk.length; ) at += writeSync(file.fd, chunk, at);
-      layer.signal?.throwIfAborted();
-    }
+    await writeSolid(entry, file.fd, layer.signal);
   }
   if (layer.asRoot) fchownSync(file.fd, entry.uid, entry.gid);
   fchmodSync(file.fd, entry.mode);
 }
+
+/** Whole blocks of zeros become holes. A chunk is written on a thread of the pool while the next one is read. */
+async function writeSolid({content, size}: TarEntry, file: number, signal?: AbortSignal): Promise<void> {
+  let writing: Promise<void> = Promise.resolve();
+  let start = 0;
+  let reached = 0;
+  try {
+    for await (const chunk of content()) {
+      for (const [from, to] of solidStretches(chunk, start)) {
+        await writing;
+        writing = writeAll(file, chunk.subarray(from, to), start + from);
+        writing.catch(() => {}); // whoever awaits it next is told
+        reached = start + to;
+      }
+      start += chunk.length;
+      signal?.throwIfAborted();
+    }
+    await writing;
+  } finally {
+    await writing.catch(() => {}); // the file is closed after this
+  }
+  if (reached < size) ftruncateSync(file, size);
+}
+
+async function writeAll(file: number, bytes: Buffer, position: number): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    const {bytesWritten} = await writeAsync(file, bytes, at, bytes.length - at, position + at);
+    at += bytesWritten;
+  }
+}
+
+const writeAsync = promisify(write);
+
+/** What of a chunk is no block of zeros. @param start of the chunk in its file */
+function* solidStretches(chunk: Buffer, start: number): Generator<readonly [from: number, to: number]> {
+  let solidFrom = 0;
+  for (
+    let at = (HOLE_BYTES - (start % HOLE_BYTES)) % HOLE_BYTES;
+    at + HOLE_BYTES <= chunk.length;
+    at += HOLE_BYTES
+  ) {
+    if (chunk[at] !== 0 || !chunk.subarray(at, at + HOLE_BYTES).equals(ZEROS)) continue;
+    if (at > solidFrom) yield [solidFrom, at];
+    solidFrom = at + HOLE_BYTES;
+  }
+  if (solidFrom < chunk.length) yield [solidFrom, chunk.length];
+}
+
+const HOLE_BYTES = 4096;
+const ZEROS = Buffer.alloc(HOLE_BYTES);
 
 /** What lies between the stretches stays a hole. */
 async function writeRanges(layer: Layer, {sparse, content}: TarEntry, file: number): Promise<void> {

@@ -277,15 +277,129 @@ test('images shows a line per name', async t => {
   );
 });
 
-test('images takes a name, a pattern and filters', async t => {
-  t.is((await listImages('-q', 'app:1')).stdout, '111111111111\n');
-  t.is((await listImages('-q', '--filter', 'reference=a*:l*')).stdout, '111111111111\n');
-  t.is(
-    (await listImages('-q', '--no-trunc', '--filter', 'dangling=true')).stdout,
-    `sha256:${'2'.repeat(64)}\n`,
+test('images asks for a name, a pattern and filters', async t => {
+  const asked = async (...words: string[]) => (await listImages(...words)).asked;
+  t.deepEqual(await asked('-q', 'app:1'), [['listImages', {all: false, labels: [], references: ['app:1']}]]);
+  t.deepEqual(
+    await asked('-a', '-f', 'dangling=true', '-f', 'label=a=b', '-f', 'before=x', '-f', 'since=y'),
+    [['listImages', {all: true, labels: ['a=b'], dangling: true, before: 'x', since: 'y'}]],
   );
-  t.is((await listImages('-q', '--filter', 'label=a=b')).stdout, '222222222222\n');
+  t.deepEqual(await asked('-f', 'until=1h'), [
+    ['listImages', {all: false, labels: [], until: new Date(NOW - 3_600_000)}],
+  ]);
 });
+
+test('images ls finds no image, and says what may have been meant', async t => {
+  const {stderr, exitCode} = await command(['images', 'ls'], {listImages: async () => []});
+  t.is(stderr, '\nNo images found matching "ls": did you mean "coracle image ls"?\n');
+  t.is(exitCode, 0);
+});
+
+test('images --digests shows each tag with each digest of its repository', async t => {
+  const digests = ['app@sha256:aa', 'app@sha256:bb', 'other@sha256:cc'];
+  const known = [{...images[0]!, digests}];
+  const lines = async (...flags: string[]) => {
+    const format = '{{.Repository}} {{.Tag}} {{.Digest}}';
+    const answers = {listImages: async () => known};
+    return (await command(['images', '--format', format, ...flags], answers)).stdout;
+  };
+  t.is(
+    await lines('--digests'),
+    [
+      'app 1 sha256:aa',
+      'app 1 sha256:bb',
+      'app latest sha256:aa',
+      'app latest sha256:bb',
+      'other <none> sha256:cc',
+      '',
+    ].join('\n'),
+  );
+});
+
+const steps = [
+  {
+    id: `sha256:${'1'.repeat(64)}`,
+    created: '2026-01-01T00:00:00.5Z',
+    createdBy: '/bin/sh -c #(nop)  CMD\t["/bin/sh" "-c" "sleep 100"]',
+    comment: '',
+    references: ['app:1'],
+    sizeBytes: 0,
+  },
+  {
+    id: undefined,
+    created: undefined,
+    createdBy: '',
+    comment: 'Imported from -',
+    references: [],
+    sizeBytes: 1_982_256,
+  },
+];
+const history = async (...words: string[]) => {
+  const now = Date.parse('2026-01-01T00:00:04.9Z');
+  return (await command(['history', ...words, 'app:1'], {imageHistory: async () => steps}, {now})).stdout;
+};
+
+test("history prints what docker history prints of an image's steps", async t => {
+  t.is(
+    await history(),
+    [
+      'IMAGE          CREATED         CREATED BY                                      SIZE      COMMENT',
+      '111111111111   4 seconds ago   /bin/sh -c #(nop)  CMD ["/bin/sh" "-c" "slee…   0B        ',
+      '<missing>      N/A                                                             1.98MB    Imported from -',
+      '',
+    ].join('\n'),
+  );
+  t.is(
+    await history(
+      '--human=false',
+      '--no-trunc',
+      '--format',
+      '{{.ID}} {{.CreatedSince}} {{.Size}} {{.CreatedBy}}',
+    ),
+    `sha256:${'1'.repeat(64)} 2026-01-01T00:00:00Z 0 /bin/sh -c #(nop)  CMD ["/bin/sh" "-c" "sleep 100"]\n` +
+      '<missing> 0001-01-01T00:00:00Z 1982256 \n',
+  );
+  t.is(await history('-q'), '111111111111\n<missing>\n');
+  t.is(
+    (await history('--format', 'json')).split('\n')[1],
+    '{"Comment":"Imported from -","CreatedAt":"0001-01-01T00:00:00Z","CreatedBy":"","CreatedSince":"","ID":"\\u003cmissing\\u003e","Size":"1.98MB"}',
+  );
+});
+
+const refusedTag = test.macro({
+  async exec(t, error: CoracleError, expected: string) {
+    const tagImage = async () => {
+      throw error;
+    };
+    const {stderr, exitCode} = await command(['tag', 'app', 'Bad'], {tagImage});
+    t.is(stderr, `${expected}\n`);
+    t.is(exitCode, 1);
+  },
+  title: (_, __, expected) => `tag says: ${expected}`,
+});
+test(
+  refusedTag,
+  new CoracleError('ERR_INVALID_REFERENCE', 'invalid reference format', {details: {reference: 'Bad'}}),
+  'Error parsing reference: "Bad" is not a valid repository/tag: invalid reference format',
+);
+test(
+  refusedTag,
+  new CoracleError('ERR_INVALID_REFERENCE', 'refusing to create a tag with a digest reference'),
+  'refusing to create a tag with a digest reference',
+);
+test(
+  refusedTag,
+  new CoracleError(
+    'ERR_INVALID_REFERENCE',
+    'refusing to create an ambiguous tag using digest algorithm as name',
+  ),
+  'Error response from daemon: refusing to create an ambiguous tag using digest algorithm as name',
+);
+test(
+  refusedTag,
+  new CoracleError('ERR_IMAGE_NOT_FOUND', 'No such image: app:latest'),
+  'Error response from daemon: No such image: app:latest',
+);
 
 const volumes: readonly VolumeSummary[] = [
   {name: 'z', mountpoint: '/v/z/_data', labels: {}, inUse: true},
@@ -378,13 +492,17 @@ test('a hint goes to people, not to scripts', async t => {
   );
 });
 
-test('an image that is not there is announced as docker does', async t => {
+test('an image that is neither here nor in its registry is announced as docker does', async t => {
   const run = absent('ERR_IMAGE_NOT_FOUND', () => 'No such image: nope:latest');
-  const {exitCode, stderr} = await command(['run', '--rm', 'nope'], {run});
+  const pullImage = absent(
+    'ERR_NOT_IN_REGISTRY',
+    () => 'manifest for nope:latest not found: manifest unknown',
+  );
+  const {exitCode, stderr} = await command(['run', '--rm', 'nope'], {run, pullImage});
   t.is(exitCode, 125);
   t.is(
     stderr,
-    "Unable to find image 'nope:latest' locally\ncoracle: Error response from daemon: No such image: nope:latest\n\nRun 'coracle run --help' for more information\n",
+    "Unable to find image 'nope:latest' locally\ncoracle: Error response from daemon: manifest for nope:latest not found: manifest unknown\n\nRun 'coracle run --help' for more information\n",
   );
 });
 
@@ -403,13 +521,15 @@ test('doctor on a host where nothing can be opened says why, as data too', async
 });
 
 test('loading says what was loaded', async t => {
-  const loadImages = async () => [
-    {id: 'sha256:1', references: ['a:1', 'a:2']},
-    {id: 'sha256:2', references: []},
-  ];
+  const loadImages: Sdk['loadImages'] = async (_source, {onLoaded}) => {
+    onLoaded?.({id: 'sha256:1', names: ['a:1', 'a:2'], moved: [{name: 'a:2', from: 'sha256:0'}]});
+    onLoaded?.({id: 'sha256:2', names: [], moved: []});
+  };
   t.is(
     (await command(['load'], {loadImages})).stdout,
-    'Loaded image: a:1\nLoaded image: a:2\nLoaded image ID: sha256:2\n',
+    'Loaded image: a:1\n' +
+      'The image a:2 already exists, renaming the old one with ID sha256:0 to empty string\n' +
+      'Loaded image: a:2\nLoaded image ID: sha256:2\n',
   );
 });
 

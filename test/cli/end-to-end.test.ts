@@ -8,7 +8,7 @@ import {ownRoot} from '../helpers/own-root.js';
 import {asRoot} from '../helpers/requires.js';
 
 /** Whole processes with real containers of this host's own programs, in a root of the test's own. */
-const entry = fileURLToPath(new URL('coracle.ts', import.meta.url));
+const entry = fileURLToPath(new URL('../../bin/coracle.cjs', import.meta.url));
 const project = fileURLToPath(new URL('../../', import.meta.url));
 
 let env: NodeJS.ProcessEnv;
@@ -35,7 +35,7 @@ test.after.always(async () => {
 });
 
 function start(args: readonly string[]) {
-  return spawn(process.execPath, ['--import=tsx', entry, ...args], {cwd: project, env, stdio: 'pipe'});
+  return spawn(process.execPath, [entry, ...args], {cwd: project, env, stdio: 'pipe'});
 }
 
 async function coracle(args: readonly string[], stdin = '') {

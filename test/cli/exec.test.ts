@@ -177,14 +177,14 @@ test('what is typed goes through until the keys are, in pieces or whole; their b
 });
 
 const own = ownRuntime();
-const entry = fileURLToPath(new URL('coracle.ts', import.meta.url));
+const entry = fileURLToPath(new URL('../../bin/coracle.cjs', import.meta.url));
 
 asRoot("a whole process: input, output and exit code are the command's", async t => {
   const container = await own.run({command: ['sleep', '1000'], name: 'web'});
   const env = {...process.env, CORACLE_ROOT: own.root, CORACLE_RUN: own.runDirectory};
   const child = spawn(
     process.execPath,
-    ['--import=tsx', entry, 'exec', '-i', 'web', 'sh', '-c', 'cat; echo err >&2; exit 5'],
+    [entry, 'exec', '-i', 'web', 'sh', '-c', 'cat; echo err >&2; exit 5'],
     {
       env,
       stdio: 'pipe',

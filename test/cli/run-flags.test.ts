@@ -22,6 +22,7 @@ const NOTHING_SPECIAL: RunOptions = {
   sysctls: {},
   network: 'none',
   autoRemove: false,
+  pull: 'never', // the command asks the registry itself, to tell of it
 };
 
 async function optionsOf(words: readonly string[], env: Readonly<Record<string, string>> = {}) {

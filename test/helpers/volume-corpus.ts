@@ -20,8 +20,11 @@ import {
   utimesBelow,
 } from '../../src/binding/index.js';
 
-/** Fills a volume's directory with one of everything that copies tend to lose; for root. */
-export function writeCorpus(directory: string): void {
+/**
+ * Fills a directory with one of everything that copies tend to lose; for root.
+ * @param holeBytes of the file with holes, which has two blocks
+ */
+export function writeCorpus(directory: string, holeBytes = 64 * 1024 ** 2): void {
   using root = openDirectory(directory);
   const file = (path: string, content: string | Buffer, mode = 0o644) => {
     using made = openBelow(root.fd, path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
@@ -55,7 +58,7 @@ export function writeCorpus(directory: string): void {
     writeFileSync(made.fd, 'not UTF-8\n');
   }
   file('sparse', '');
-  writeSparse(join(directory, 'sparse'));
+  writeSparse(join(directory, 'sparse'), holeBytes);
   setXattrBelow(root.fd, 'plain', 'user.mime', Buffer.from([0, 1, 10, 255]));
   setXattrBelow(root.fd, 'closed-directory', 'user.of.a.directory', Buffer.from('x'));
   setXattrBelow(root.fd, 'setuid', 'security.capability', NET_BIND_SERVICE);
@@ -74,13 +77,12 @@ export function writeCorpus(directory: string): void {
   utimesBelow(root.fd, '', 7_000_000_009n, 7_000_000_009n);
 }
 
-/** 64 MiB of which two blocks are there. */
-function writeSparse(path: string): void {
+function writeSparse(path: string, bytes: number): void {
   using directory = openDirectory(join(path, '..'));
   using file = openBelow(directory.fd, 'sparse', constants.O_WRONLY);
-  writeAt(file.fd, 'first', 1024 ** 2);
-  writeAt(file.fd, 'second', 40 * 1024 ** 2);
-  ftruncateSync(file.fd, 64 * 1024 ** 2);
+  writeAt(file.fd, 'first', bytes / 64);
+  writeAt(file.fd, 'second', (bytes * 5) / 8);
+  ftruncateSync(file.fd, bytes);
 }
 
 function writeAt(fd: number, text: string, at: number): void {
@@ -95,8 +97,11 @@ const ACL = Buffer.from(
   'hex',
 );
 
-/** One line for all that can be known of each name below a directory, itself included; what is one file has one number. */
-export function treeFacts(path: string): string[] {
+/**
+ * One line for all that can be known of each name below a directory, itself included; what is one file has one number.
+ * @param holes whether a file has any: not every tool keeps them
+ */
+export function treeFacts(path: string, {holes = true} = {}): string[] {
   using root = openDirectory(path);
   const numbers = new Map<bigint, number>();
   const facts: string[] = [];
@@ -107,7 +112,7 @@ export function treeFacts(path: string): string[] {
     const xattrs = listXattrsBelow(root.fd, name)
       .sort()
       .map(each => `${each}=${getXattrBelow(root.fd, name, each)?.toString('hex')}`);
-    const size = type === constants.S_IFREG ? [status.size, status.blocks * 512 < status.size] : [];
+    const size = type === constants.S_IFREG ? [status.size, holes && status.blocks * 512 < status.size] : [];
     facts.push(
       [
         JSON.stringify(name.toString('latin1')),

@@ -56,7 +56,11 @@ test(refuses, '[]', /it must be an object, not an array/);
 test(refuses, 'null', /it must be an object, not null/);
 test(refuses, '{"data-rot": "/x"}', /unknown key data-rot; did you mean data-root\?/);
 test(refuses, '{"dataRoot": "/x"}', /unknown key dataRoot; did you mean data-root\?/);
-test(refuses, '{"hosts": []}', /unknown key hosts; known: allow-forwarding, bip, cgroup-parent, data-root/);
+test(
+  refuses,
+  '{"hosts": []}',
+  /unknown key hosts; known: allow-forwarding, bip, certs-dir, cgroup-parent, data-root/,
+);
 test(refuses, '{"__proto__": {}}', /unknown key __proto__/);
 test(refuses, '{"data-root": 7}', /data-root must be a string, not 7/);
 test(refuses, '{"data-root": "x"}', /data-root must be an absolute path, not "x"/);
@@ -230,6 +234,6 @@ test('with log-level in the file the command line tells failures in full', async
   const {folder, environment} = configured({'log-level': 'error'});
   t.teardown(() => rmSync(folder, {recursive: true, force: true}));
   mkdirSync(join(folder, 'root'));
-  const {stderr} = await coracle(environment, 'create', 'nope');
+  const {stderr} = await coracle(environment, 'create', '--pull', 'never', 'nope');
   t.regex(stderr, /"level":50.*ERR_IMAGE_NOT_FOUND/);
 });

@@ -24,14 +24,21 @@ asRoot('a detached container runs on, and any process sees how it ends', async t
 asRoot('it outlives the program that started it, and is stopped by another', async t => {
   const program = spawn(
     process.execPath,
-    ['--import=tsx', fileURLToPath(new URL('../cli/coracle.ts', import.meta.url)), '--root', own.root].concat(
-      ['run', '-d', '--name', 'survivor', 'host-shell', 'sleep', '60'],
-    ),
+    [fileURLToPath(new URL('../../bin/coracle.cjs', import.meta.url)), '--root', own.root].concat([
+      'run',
+      '-d',
+      '--name',
+      'survivor',
+      'host-shell',
+      'sleep',
+      '60',
+    ]),
     {env: {...process.env, CORACLE_RUN: own.runDirectory}, stdio: ['ignore', 'pipe', 'inherit']},
   );
+  const exited = once(program, 'exit');
   await own.runtime;
   const [id] = await once(program.stdout, 'data');
-  const [code] = await once(program, 'exit');
+  const [code] = await exited;
   t.is(code, 0);
   const container = await Container.get('survivor', {runtime: await own.runtime});
   t.teardown(() => container[Symbol.asyncDispose]());

@@ -23,7 +23,7 @@ const MISTAKES: readonly Mistake[] = [
   {
     what: 'an image that is not in the store',
     image: 'nope',
-    options: {},
+    options: {pull: 'never'},
     code: 'ERR_IMAGE_NOT_FOUND',
     message: 'No such image: nope:latest',
     docker: true,

@@ -67,7 +67,7 @@ asRoot(
     const {deleted, reclaimedBytes} = await pruneImages({all: true}, {runtime});
     t.deepEqual(deleted.slice(0, 2), [{untagged: 'named:1'}, {deleted: named.id}]);
     t.is(reclaimedBytes, 5);
-    t.is((await Image.list({runtime})).length, 1);
+    t.is((await Image.list({}, {runtime})).length, 1);
     await user.remove();
   },
 );

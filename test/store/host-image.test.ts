@@ -74,7 +74,7 @@ test('an image of the host is made again only when a file changed', async t => {
   const first = await place.store.imageFromHost(options);
   const again = await place.store.imageFromHost({...options, name: 'other'});
   t.is(again.id, first.id);
-  t.deepEqual(again.repoTags, ['scripted:latest', 'other:latest']);
+  t.deepEqual(again.repoTags, ['other:latest', 'scripted:latest']);
   writeFileSync(script, '#!/bin/sh\necho changed\n');
   const changed = await place.store.imageFromHost(options);
   t.not(changed.id, first.id);

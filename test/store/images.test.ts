@@ -2,7 +2,7 @@ import {existsSync, readdirSync, readFileSync, statSync, writeFileSync} from 'no
 import {join} from 'node:path';
 import {gzipSync} from 'node:zlib';
 import test from 'ava';
-import {type Digest, digestOf, hexOf, parseReference} from '../../src/oci/index.js';
+import {chainId, type Digest, digestOf, hexOf, parseReference} from '../../src/oci/index.js';
 import {Store} from '../../src/store/index.js';
 import {type Entry, inChunks, scratch, tar} from './archives.js';
 
@@ -238,11 +238,13 @@ test('removing the last name removes the image, and the layers and blobs no othe
   const [loaded] = await store.loadArchive(inChunks(dockerArchive()));
   const shared = await store.importImage(inChunks(lower), {reference: parseReference('shared')});
   await store.tagImage('tool:1', parseReference('tool:2'));
-  t.deepEqual(await store.removeImage('tool:1'), {untagged: ['tool:1'], deleted: []});
+  t.like(await store.removeImage('tool:1'), {untagged: ['tool:1'], deleted: []});
   t.is(store.getImage('tool:2').id, loaded!.id);
   t.deepEqual(await store.removeImage('tool:2'), {
     untagged: ['tool:2'],
-    deleted: [loaded!.id, digestOf(upperPlain)],
+    deleted: [loaded!.id, chainId([digestOf(lower), digestOf(upperPlain)])],
+    images: [loaded!.id],
+    freedBytes: passwd.length,
   });
   t.is(store.findImage(loaded!.id), undefined);
   t.false(existsSync(loaded!.layers[1]!));
@@ -263,7 +265,7 @@ test("an image that a container uses stays; Docker's words say so", async t => {
   const [shortImage, shortContainer] = [hexOf(image.id).slice(0, 12), container.slice(0, 12)];
   await t.throwsAsync(store.removeImage('used'), {
     code: 'ERR_IMAGE_IN_USE',
-    message: `conflict: unable to remove repository reference "used:latest" (must force) - container ${shortContainer} is using its referenced image ${shortImage}`,
+    message: `conflict: unable to remove repository reference "used" (must force) - container ${shortContainer} is using its referenced image ${shortImage}`,
   });
   await t.throwsAsync(store.removeImage(shortImage), {
     message: `conflict: unable to delete ${shortImage} (must be forced) - image is being used by stopped container ${shortContainer}`,
@@ -272,9 +274,16 @@ test("an image that a container uses stays; Docker's words say so", async t => {
   await t.throwsAsync(store.removeImage(shortImage, {force: true, use}), {
     message: `conflict: unable to delete ${shortImage} (cannot be forced) - image is being used by running container ${shortContainer}`,
   });
-  t.deepEqual(await store.removeImage('used', {force: true}), {untagged: ['used:latest'], deleted: []});
-  t.deepEqual(store.getImage(image.id).repoTags, []);
+  t.like(await store.removeImage('used', {force: true}), {untagged: ['used:latest'], deleted: [image.id]});
+  t.is(store.findImage(image.id), undefined);
+  t.deepEqual(store.listImages(), []);
+  t.is(store.imageOfContainer(image.id).id, image.id, 'the container has it still');
   t.true(existsSync(image.layers[0]!));
+  await store.releaseRemovedImages(use);
+  t.true(existsSync(image.layers[0]!));
+  await store.releaseRemovedImages(() => undefined);
+  t.false(existsSync(image.layers[0]!));
+  t.is(store.findImageOfContainer(image.id), undefined);
 });
 
 test('an image in several repositories is removed by id only by force', async t => {

@@ -1,0 +1,97 @@
+/** Debian's docker-registry on loopback, with storage of its own. */
+import {type ChildProcess, spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {createInterface} from 'node:readline';
+
+export interface RegistryOptions {
+  /** Whoever asks has to be `user` with the password `secret`. */
+  readonly htpasswd?: boolean;
+  /** In PEM: it speaks TLS. With `clientCa` it wants to know who asks. */
+  readonly tls?: {readonly certificate: string; readonly key: string; readonly clientCa?: string};
+  /** Tokens of this server's are believed. @property certificate of the server's key, a file */
+  readonly token?: {
+    readonly realm: string;
+    readonly service: string;
+    readonly issuer: string;
+    readonly certificate: string;
+  };
+  /** @default 127.0.0.1:0, a port that is free */
+  readonly address?: string;
+}
+
+export class DockerRegistry implements AsyncDisposable {
+  /** `localhost:PORT`, as references name it. */
+  readonly name: string;
+  readonly port: number;
+  readonly folder: string;
+  readonly #process: ChildProcess;
+
+  private constructor(process: ChildProcess, folder: string, port: number) {
+    this.#process = process;
+    this.folder = folder;
+    this.port = port;
+    this.name = `localhost:${port}`;
+  }
+
+  static async start(options: RegistryOptions = {}): Promise<DockerRegistry> {
+    const folder = mkdtempSync(join(tmpdir(), 'coracle-registry-'));
+    writeFileSync(join(folder, 'htpasswd'), HTPASSWD);
+    writeFileSync(join(folder, 'config.yml'), configuration(folder, options));
+    const child = spawn('docker-registry', ['serve', join(folder, 'config.yml')], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: {...process.env, OTEL_TRACES_EXPORTER: 'none'},
+    });
+    const lines: string[] = [];
+    for await (const line of createInterface({input: child.stderr!})) {
+      lines.push(line);
+      const [, port] = /listening on [^ "]*:(\d+)/.exec(line) ?? [];
+      if (port === undefined) continue;
+      child.stderr!.resume();
+      return new DockerRegistry(child, folder, Number(port));
+    }
+    throw new Error(`docker-registry did not start:\n${lines.join('\n')}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      const ended = once(this.#process, 'exit');
+      this.#process.kill('SIGKILL');
+      await ended;
+    }
+    rmSync(this.folder, {recursive: true, force: true});
+  }
+}
+
+function configuration(
+  folder: string,
+  {htpasswd, tls, token, address = '127.0.0.1:0'}: RegistryOptions,
+): string {
+  return JSON.stringify({
+    version: 0.1,
+    log: {level: 'info', accesslog: {disabled: true}},
+    storage: {filesystem: {rootdirectory: join(folder, 'data')}, delete: {enabled: true}},
+    http: {
+      addr: address,
+      ...(tls && {
+        tls: {certificate: tls.certificate, key: tls.key, ...(tls.clientCa && {clientcas: [tls.clientCa]})},
+      }),
+    },
+    ...(htpasswd && {auth: {htpasswd: {realm: 'test', path: join(folder, 'htpasswd')}}}),
+    ...(token && {
+      auth: {
+        token: {
+          realm: token.realm,
+          service: token.service,
+          issuer: token.issuer,
+          rootcertbundle: token.certificate,
+        },
+      },
+    }),
+  });
+}
+
+/** `secret`, by bcrypt: the only form that the registry takes. */
+const HTPASSWD = 'user:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n';

@@ -87,6 +87,7 @@ export {
   type PushOptions,
   type PushProgress,
   type PutArchiveOptions,
+  pruneBuilds,
   pruneContainers,
   pruneImages,
   pruneNetworks,

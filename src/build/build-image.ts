@@ -227,7 +227,7 @@ class Building implements AsyncDisposable {
       const wanted = platform === undefined || platform === '' ? this.#platform : parsePlatform(platform);
       if (base === 'scratch') return {base: this.#scratch(wanted), baseId: ''};
       const image = await this.#image(base, wanted);
-      return {base: this.#imageState(image), baseId: image.id};
+      return {base: await this.#imageState(image), baseId: image.id};
     } catch (error) {
       throw atInstruction(error, file, stage.from.at, stage.index);
     }
@@ -247,8 +247,8 @@ class Building implements AsyncDisposable {
     };
   }
 
-  #imageState(image: StoredImage): ImageState {
-    const {layers, history, platform} = this.#parts.work.base(image);
+  async #imageState(image: StoredImage): Promise<ImageState> {
+    const {layers, history, platform} = await this.#parts.work.base(image);
     const {id, config, author, created} = image;
     return {config, author, hasCommand: false, layers, history, platform, created, key: nextKey(id, 'image')};
   }
@@ -272,7 +272,7 @@ class Building implements AsyncDisposable {
     const open = async () => {
       const {layers, key} =
         stage === undefined
-          ? this.#imageState(await this.#image(name, this.#platform))
+          ? await this.#imageState(await this.#image(name, this.#platform))
           : await this.#state(stage);
       const tree = new ContextTree(work.directories(layers));
       this.#opened.push(tree);
@@ -287,7 +287,7 @@ class Building implements AsyncDisposable {
   async #openCacheSources(): Promise<CacheSources> {
     const {runtime, work, options} = this.#parts;
     const images = (options.cacheFrom ?? []).flatMap(name => runtime.store.findImage(name) ?? []);
-    return new CacheSources(work, images);
+    return CacheSources.open(work, images);
   }
 }
 

@@ -129,7 +129,7 @@ class StageBuilder {
     }
   }
 
-  #declare({args}: Of<'arg'>): void {
+  async #declare({args}: Of<'arg'>): Promise<void> {
     const told: string[] = [];
     for (const {name, value} of args) {
       const known = this.#request.args.declare(name, value);
@@ -137,14 +137,14 @@ class StageBuilder {
     }
     // What an argument is matters to a RUN, which says so.
     const written = args.map(({name, value}) => (value === undefined ? name : `${name}=${value}`));
-    this.#note(`ARG ${written.join(' ')}`, this.state, nextKey(this.state.key, 'arg', written));
+    await this.#note(`ARG ${written.join(' ')}`, this.state, nextKey(this.state.key, 'arg', written));
   }
 
-  #set(step: Setting): void {
+  async #set(step: Setting): Promise<void> {
     const settings = applySetting(this.state, step);
     const told = describeSetting(step, settings.config);
     const {at: _place, ...statement} = step as Setting & {at?: unknown};
-    this.#note(
+    await this.#note(
       told.trimStart(),
       settings,
       nextKey(this.state.key, statement),
@@ -153,9 +153,9 @@ class StageBuilder {
   }
 
   /** An instruction that changes no file. */
-  #note(told: string, settings: Settings, key: Digest, blank = ' '): void {
+  async #note(told: string, settings: Settings, key: Digest, blank = ' '): Promise<void> {
     const createdBy = `${this.#nop} ${blank}${told}`;
-    const known = this.#known(key, createdBy);
+    const known = await this.#known(key, createdBy);
     if (known === undefined) this.#remember(key, createdBy, settings, null);
     else this.#reuse(key, createdBy, settings, known);
   }
@@ -165,7 +165,7 @@ class StageBuilder {
     const {WorkingDir = '/', User} = settings.config;
     const key = nextKey(this.state.key, 'workdir', WorkingDir);
     const createdBy = `${this.#nop} WORKDIR ${WorkingDir}`;
-    const known = this.#known(key, createdBy);
+    const known = await this.#known(key, createdBy);
     if (known !== undefined) return this.#reuse(key, createdBy, settings, known);
     const {work, signal} = this.#request;
     using draft = new LayerDraft(work.newPath(), work.directories(this.state.layers));
@@ -194,7 +194,7 @@ class StageBuilder {
       const prepared = await prepareCopy(step, place);
       const createdBy = `${this.#nop} ${prepared.told}`;
       const key = nextKey(this.state.key, 'copy', prepared.told, ...prepared.facts);
-      const known = this.#known(key, createdBy);
+      const known = await this.#known(key, createdBy);
       if (known !== undefined) return this.#reuse(key, createdBy, this.state, known);
       const tree = await carryOutCopy(step, prepared, work.directories(this.state.layers), place);
       this.#remember(key, createdBy, this.state, await work.commit(tree, signal));
@@ -221,7 +221,7 @@ class StageBuilder {
     const createdBy = `${counted}${words.join(' ')}`;
     const network = step.network === 'default' ? (options.network ?? 'default') : step.network;
     const key = nextKey(this.state.key, 'run', words, script ?? null, told, facts, network);
-    const known = this.#known(key, createdBy);
+    const known = await this.#known(key, createdBy);
     if (known !== undefined) return this.#reuse(key, createdBy, this.state, known);
     await using prepared = await prepareMounts(mounts, facts, {
       work,
@@ -238,10 +238,13 @@ class StageBuilder {
     this.#remember(key, createdBy, this.state, await work.commit(changed, signal));
   }
 
-  #known(key: Digest, createdBy: string): {created: string; layer: BuiltLayer | null} | undefined {
+  async #known(
+    key: Digest,
+    createdBy: string,
+  ): Promise<{created: string; layer: BuiltLayer | null} | undefined> {
     const {work, options, cacheSources} = this.#request;
     if (options.noCache) return undefined;
-    return work.recall(key) ?? cacheSources.find(this.state, createdBy);
+    return (await work.recall(key)) ?? cacheSources.find(this.state, createdBy);
   }
 
   #reuse(

@@ -13,18 +13,24 @@ interface Source {
 export class CacheSources {
   readonly #sources: readonly Source[];
 
-  constructor(work: BuildWork, images: readonly StoredImage[]) {
-    this.#sources = images.map(image => {
-      const {layers, history} = work.base(image);
+  private constructor(sources: readonly Source[]) {
+    this.#sources = sources;
+  }
+
+  static async open(work: BuildWork, images: readonly StoredImage[]): Promise<CacheSources> {
+    const sources: Source[] = [];
+    for (const image of images) {
+      const {layers, history} = await work.base(image);
       let next = 0;
-      return {
+      sources.push({
         history: history.map(({created_by = '', created = '', empty_layer = false}) => ({
           createdBy: created_by,
           created,
           layer: empty_layer ? null : (layers[next++] ?? null),
         })),
-      };
-    });
+      });
+    }
+    return new CacheSources(sources);
   }
 
   /** What an image has in the place of the next step, if it came the same way up to there. */

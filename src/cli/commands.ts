@@ -75,6 +75,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Copy an image with all its platforms from one registry to another',
     load: () => import('./image-copy.js'),
   },
+  'builder prune': {summary: 'Remove build cache', load: () => import('./builder-prune.js')},
   build: {summary: 'Build an image from a Dockerfile', load: () => import('./build.js')},
   'image ls': {summary: 'List images', load: () => import('./image-ls.js')},
   'image import': {summary: 'Make an image of a tarball', load: () => import('./image-import.js')},

@@ -110,6 +110,7 @@ export interface Sdk extends RegistrySdk {
   imageHistory(image: string): Promise<readonly ImageHistoryEntry[]>;
   tagImage(image: string, reference: string): Promise<void>;
   inspectImage(image: string): Promise<unknown>;
+  pruneBuilds(options: {readonly unusedMs: number}): Promise<{readonly reclaimedBytes: number}>;
   build(context: BuildContext, options: BuildOptions): Promise<{readonly id: string}>;
   /** From a root file system's tar; `changes` are Dockerfile instructions (CMD, ENV, …). @returns the image's id */
   importImage(source: Readable, options: ImportOptions): Promise<string>;

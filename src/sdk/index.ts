@@ -131,6 +131,7 @@ export {
   pruneVolumes,
   type VolumeUsage,
 } from './prune.js';
+export {type BuildCacheUsage, buildCacheUsage, pruneBuilds} from './prune-builds.js';
 export type {PullOptions, PullProgress} from './pull-image.js';
 export type {PushOptions, PushProgress} from './push-image.js';
 export type {LogEntry} from './read-log.js';

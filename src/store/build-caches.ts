@@ -3,17 +3,17 @@
  * holds its `lock`; those that nobody uses may be removed.
  */
 import {createHash} from 'node:crypto';
-import {mkdirSync, readdirSync, renameSync} from 'node:fs';
+import {existsSync, mkdirSync, readdirSync, renameSync} from 'node:fs';
 import {join} from 'node:path';
 import {
   chmodBelow,
   chownBelow,
   type Descriptor,
   isHostRoot,
+  LOCK_EXCLUSIVE,
   LOCK_SHARED,
   openDirectory,
   removeTree,
-  tryLock,
   tryStatBelow,
 } from '../binding/index.js';
 import {acquireIn, tryAcquire} from './lock.js';
@@ -40,59 +40,50 @@ export async function useCache(
   fill: (directory: string) => Promise<void>,
 ): Promise<UsedCache> {
   const digits = createHash('sha256').update(request.id).digest('hex');
-  for (let number = 0; ; number++) {
+  for (let number = 0; ; ) {
     const directory = join(caches, number === 0 ? digits : `${digits}-${number}`);
     mkdirSync(directory, {recursive: true, mode: 0o700});
-    const lock = await takeLock(directory, request);
-    if (lock === 'gone')
-      number--; // removed just now: made again
-    else if (lock !== undefined) return await opened(directory, lock, request, fill);
+    const lock = await takeLock(directory, request, fill);
+    if (lock === 'used') number++;
+    else if (lock !== 'gone') return {path: join(directory, 'data'), [Symbol.dispose]: () => lock.close()};
   }
 }
 
+/** `used` by somebody else, or `gone`: removed just now. */
 async function takeLock(
   directory: string,
-  {sharing, signal}: CacheRequest,
-): Promise<Descriptor | 'gone' | undefined> {
-  if (sharing === 'private') {
-    try {
-      return tryAcquire(join(directory, 'lock'));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 'gone';
-      throw error;
-    }
+  request: CacheRequest,
+  fill: (directory: string) => Promise<void>,
+): Promise<Descriptor | 'used' | 'gone'> {
+  const {sharing, signal} = request;
+  const patience = {timeoutMs: Number.POSITIVE_INFINITY, ...(signal && {signal})};
+  {
+    // Whoever makes it waits for nobody who uses it.
+    using making = await acquireIn(directory, 'make.lock', patience);
+    if (making === undefined) return 'gone';
+    if (!hasData(directory)) await make(directory, request, fill);
   }
-  const isThere = hasData(directory);
-  const options = {
-    timeoutMs: Number.POSITIVE_INFINITY,
-    ...(signal && {signal}),
-    ...(sharing === 'shared' && isThere && {operation: LOCK_SHARED}),
-  };
-  return (await acquireIn(directory, 'lock', options)) ?? 'gone';
+  if (sharing === 'private') {
+    const lock = existsSync(directory) ? tryAcquire(join(directory, 'lock')) : 'gone';
+    return lock ?? 'used';
+  }
+  const operation = sharing === 'shared' ? LOCK_SHARED : LOCK_EXCLUSIVE;
+  return (await acquireIn(directory, 'lock', {...patience, operation})) ?? 'gone';
 }
 
-async function opened(
+async function make(
   directory: string,
-  lock: Descriptor,
-  {sharing, mode, uid, gid}: CacheRequest,
+  {mode, uid, gid}: CacheRequest,
   fill: (directory: string) => Promise<void>,
-): Promise<UsedCache> {
-  try {
-    using root = openDirectory(directory);
-    if (!hasData(directory)) {
-      await removeTree(root.fd, 'new');
-      await fill(join(directory, 'new'));
-      mkdirSync(join(directory, 'new', 'fs'), {recursive: true, mode: 0o700});
-      if (isHostRoot()) chownBelow(root.fd, 'new/fs', uid, gid);
-      chmodBelow(root.fd, 'new/fs', mode);
-      renameSync(join(directory, 'new', 'fs'), join(directory, 'data'));
-    }
-    if (sharing === 'shared') tryLock(lock.fd, LOCK_SHARED);
-  } catch (error) {
-    lock.close();
-    throw error;
-  }
-  return {path: join(directory, 'data'), [Symbol.dispose]: () => lock.close()};
+): Promise<void> {
+  using root = openDirectory(directory);
+  await removeTree(root.fd, 'new'); // of somebody who died
+  await fill(join(directory, 'new'));
+  mkdirSync(join(directory, 'new', 'fs'), {recursive: true, mode: 0o700});
+  if (isHostRoot()) chownBelow(root.fd, 'new/fs', uid, gid);
+  chmodBelow(root.fd, 'new/fs', mode);
+  renameSync(join(directory, 'new', 'fs'), join(directory, 'data'));
+  await removeTree(root.fd, 'new');
 }
 
 function hasData(directory: string): boolean {

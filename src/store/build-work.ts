@@ -78,12 +78,14 @@ export class BuildWork implements AsyncDisposable {
   }
 
   /** Keeps what an image has until the build is over. @throws `ERR_IMAGE_NOT_FOUND` when it was removed meanwhile */
-  base(image: StoredImage): BuildBase {
-    const {blobs, layers} = this.#shelves;
+  async base(image: StoredImage): Promise<BuildBase> {
+    const {images, blobs, layers} = this.#shelves;
     for (const diffId of image.diffIds) this.#workspace.pin('layers', diffId);
     for (const blob of image.blobs) this.#workspace.pin('blobs', blob);
-    if (!image.diffIds.every(diffId => layers.has(diffId)) || !image.blobs.every(blob => blobs.has(blob)))
-      throw new CoracleError('ERR_IMAGE_NOT_FOUND', `No such image: ${image.id}`);
+    const isWhole = await images.whileKept(
+      () => image.diffIds.every(diffId => layers.has(diffId)) && image.blobs.every(blob => blobs.has(blob)),
+    );
+    if (!isWhole) throw new CoracleError('ERR_IMAGE_NOT_FOUND', `No such image: ${image.id}`);
     const manifest = parseManifest(blobs.readDocument(image.manifest));
     const archives = manifest.kind === 'manifest' ? manifest.layers : [];
     const document = parseObject(blobs.readDocument(image.id), 'the image configuration');
@@ -137,7 +139,7 @@ export class BuildWork implements AsyncDisposable {
    * @throws `ERR_INVALID_LAYER` for what no layer can hold
    */
   async commit(tree: string, signal?: AbortSignal): Promise<BuiltLayer | null> {
-    const {layers, blobs} = this.#shelves;
+    const {images, layers, blobs} = this.#shelves;
     using upper = openDirectory(join(tree, 'fs'));
     const archive = archiveTree(upper.fd, Buffer.alloc(0), {name: '', kind: 'layer', signal});
     const staged = await stageBlob(archive, this.newPath(), {signal});
@@ -145,18 +147,20 @@ export class BuildWork implements AsyncDisposable {
     const {digest, size} = staged;
     this.#workspace.pin('layers', digest);
     this.#workspace.pin('blobs', digest);
-    if (!layers.has(digest)) {
-      await layers.sync();
-      layers.publish(digest, {path: tree, bytes: bytesBelow(upper.fd, {seen: new Set()})});
-    }
-    blobs.adopt(staged);
+    const bytes = bytesBelow(upper.fd, {seen: new Set()});
+    if (!layers.has(digest)) await layers.sync();
+    await images.whileKept(() => {
+      if (!layers.has(digest)) layers.publish(digest, {path: tree, bytes});
+      blobs.adopt(staged);
+    });
     return {diffId: digest, blob: digest, size};
   }
 
   /** What was remembered of a step, if all of it is there still; it is kept until the build is over. */
-  recall(key: Digest): BuildRecord | undefined {
+  async recall(key: Digest): Promise<BuildRecord | undefined> {
     const record = readBuildRecord(this.#records, key);
-    if (record === undefined || (record.layer !== null && !this.#keep(record.layer))) return undefined;
+    if (record === undefined || (record.layer !== null && !(await this.#keep(record.layer))))
+      return undefined;
     touchBuildRecord(this.#records, key);
     return record;
   }
@@ -166,10 +170,11 @@ export class BuildWork implements AsyncDisposable {
   }
 
   /** @returns whether the store has it */
-  #keep({diffId, blob}: Pick<BuiltLayer, 'diffId' | 'blob'>): boolean {
+  #keep({diffId, blob}: Pick<BuiltLayer, 'diffId' | 'blob'>): Promise<boolean> {
+    const {images, layers, blobs} = this.#shelves;
     this.#workspace.pin('layers', diffId);
     this.#workspace.pin('blobs', blob);
-    return this.#shelves.layers.has(diffId) && this.#shelves.blobs.has(blob);
+    return images.whileKept(() => layers.has(diffId) && blobs.has(blob));
   }
 
   /** The image: its layers are there already. @param config the document whose digest is its id */

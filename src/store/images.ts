@@ -360,6 +360,11 @@ export class Images {
     this.#write(new Map([...others, [image.id, mine]]));
   }
 
+  /** Runs while nothing is removed: what was pinned before, and is there now, stays. */
+  whileKept<T>(work: () => T): Promise<T> {
+    return this.#locked(work);
+  }
+
   /** What is to stay although no image has it: somebody is about to make one of it, or builds remember it. */
   #needed(kind: PinKind): ReadonlySet<string> {
     return new Set([...pinned(this.#work, kind), ...rememberedDigests(join(this.#root, 'build'), kind)]);

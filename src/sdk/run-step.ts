@@ -66,7 +66,10 @@ export async function runStep(
   return {
     container,
     keep: async path => {
-      await rename(`${writable}/upper`, path);
+      {
+        await using delta = await runtime.store.upperOf(image, writable);
+        await rename(delta.path, path);
+      }
       await discard();
     },
     discard,

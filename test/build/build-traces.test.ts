@@ -1,8 +1,11 @@
-import {readdirSync} from 'node:fs';
+import {mkdtempSync, readdirSync} from 'node:fs';
+import {rm} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
 import {join} from 'node:path';
-import {buildsIn, counter} from '../helpers/builds.js';
+import {Container, Image, Runtime} from '../../src/index.js';
+import {buildFolder, buildsIn, counter} from '../helpers/builds.js';
 import {assertNothingLeft, hostFootprint} from '../helpers/host-footprint.js';
-import {ownRuntime} from '../helpers/own-runtime.js';
+import {ownRuntime, textOf} from '../helpers/own-runtime.js';
 import {asRoot} from '../helpers/requires.js';
 
 const own = ownRuntime();
@@ -68,3 +71,28 @@ asRoot.serial(
     t.is(again.id, image.id);
   },
 );
+
+asRoot.serial('where containers get copies of their images a RUN makes the same layer', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'coracle-test-'));
+  t.teardown(() => rm(folder, {recursive: true, force: true}));
+  const files = {
+    Dockerfile:
+      'FROM host-shell\nRUN mkdir /d && echo x >/d/x && rm -r /usr/bin/cut && chmod 700 /tmp\nCOPY Dockerfile /d/\n',
+  };
+  const changed = async (runtime: Runtime) => {
+    await Image.hostShell({runtime});
+    const image = await Image.build(buildFolder(t, files), {network: 'none'}, {runtime});
+    const {Layers} = image.inspect()['RootFS'] as {Layers: string[]};
+    const container = await Container.run(image.id, {command: ['sh', '-c', LIST]}, {runtime});
+    return {layers: Layers.length, files: await textOf(container.stdout!)};
+  };
+  await using copying = await Runtime.open({
+    root: join(folder, 'root'),
+    run: join(folder, 'run'),
+    waiting: 0,
+    storageDriver: 'vfs',
+  });
+  t.deepEqual(await changed(copying), await changed(await own.runtime));
+});
+
+const LIST = "find /d /usr/bin /tmp -exec stat -c '%n %a %s' {} + | sort";

@@ -14,7 +14,7 @@ const image = await Image.build(Readable.from([Buffer.from(dockerfile)]), {
   buildArgs: {WHO: 'Coracle'},
   network: 'none',
 });
-await using greeting = await Container.run('example-greeting');
+const greeting = await Container.run('example-greeting');
 for await (const {bytes} of greeting.output()) process.stdout.write(bytes);
-await greeting.exit;
+await greeting.settled;
 await image.remove({force: true});

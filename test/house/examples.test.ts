@@ -70,6 +70,7 @@ test('each example has a test here', t => {
       .sort(),
     [
       'backup-volume.mjs',
+      'build-image.mjs',
       'command-in-container.mjs',
       'isolated-node.mjs',
       'limited-worker.mjs',

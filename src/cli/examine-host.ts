@@ -2,7 +2,7 @@ import {type Check, Container, describeExit, diagnose, type Runtime} from '../sd
 
 /** What this host can enforce; first of all whether a container starts, which is tried. */
 export async function examineHost(runtime: Runtime): Promise<readonly Check[]> {
-  return [await oneContainer(runtime), ...(await diagnose(runtime.facts))];
+  return [await oneContainer(runtime), ...(await diagnose(runtime.facts, runtime.store))];
 }
 
 async function oneContainer(runtime: Runtime): Promise<Check> {

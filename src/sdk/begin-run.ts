@@ -2,6 +2,7 @@
  * From options to a process, for a container that lives as long as its run: described anew or like a recent one, started
  * on demand or in surroundings that wait.
  */
+import {rmSync} from 'node:fs';
 import {type Connection, connectNetwork, releaseAll} from './connect-network.js';
 import {connects} from './connects.js';
 import type {CallOptions} from './container.js';
@@ -147,14 +148,17 @@ export async function startTransient<T>(
     let planned: PlannedStart | undefined;
     let endpoint: Connection | undefined;
     let claims: Disposable | undefined;
+    let copy: string | undefined;
     try {
       if (hasVolumes(config)) claims = await claimVolumes(runtime, config, stored);
       endpoint = connects(named.config) ? await connectNetwork(runtime, named.config) : undefined;
+      copy = await copyRoot(runtime, named);
       planned = planTransientStart(runtime, named, waits, endpoint);
       return await begin(planned);
     } catch (error) {
       claims?.[Symbol.dispose](); // or they could not go
       releaseAll(runtime, endpoint); // should the teardown not have
+      if (copy !== undefined) rmSync(copy, {recursive: true, force: true}); // nor this
       if (await runtime.isWorthAnotherName(error, wanted, attempt)) {
         continue; // the failed start took the anonymous volumes with it: claiming makes them again
       }
@@ -165,6 +169,14 @@ export async function startTransient<T>(
       claims?.[Symbol.dispose]();
     }
   }
+}
+
+/** @returns where it has a copy of its image now, if it needs one */
+async function copyRoot(runtime: Runtime, {config, stored}: StartSubject): Promise<string | undefined> {
+  if (runtime.store.storageDriver !== 'vfs') return undefined;
+  const {writable} = runtime.livePlacesOf({...config, owner: runtime.owner()});
+  await runtime.store.copyRoot(stored, writable);
+  return writable;
 }
 
 function hasVolumes({mounts}: ContainerConfig): boolean {

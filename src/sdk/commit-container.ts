@@ -42,10 +42,11 @@ export async function commitContainer(
   const own = defaultsOf((await runtime.inspectContainer(record)).Config);
   const config = completed(applyChanges(own, changes), own);
   await using _still: HeldStill | undefined = pause ? await holdContainersStill(runtime, [id]) : undefined;
+  await using upper = await runtime.store.upperOf(parent, runtime.placesOf(record).writable);
   const stored = await runtime.store
     .commitImage({
       parent,
-      upper: `${runtime.placesOf(record).writable}/upper`,
+      upper: upper.path,
       whenRead: () => refuseRemoved(runtime, record),
       config,
       author,

@@ -330,7 +330,7 @@ function shiftSteps(
 ): Step[] {
   const stage = 'id maps';
   const owned = [
-    `${rootfs.directory}/upper`,
+    ...(rootfs.copy === undefined ? [`${rootfs.directory}/upper`] : []), // a copy's mount shifts its ids
     ...['hosts', 'hostname', 'resolv.conf'].map(name => `${etcDirectory}/${name}`),
   ];
   return [

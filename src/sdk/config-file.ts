@@ -20,6 +20,8 @@ export interface Configuration {
   readonly dataRoot?: string;
   /** What ends with the next boot. Absolute. `exec-root` */
   readonly execRoot?: string;
+  /** How containers get their root file systems: `overlay2` or `vfs`. `storage-driver` */
+  readonly storageDriver?: string;
   /** Limits of processes, one by one under a container's own. `default-ulimits` */
   readonly ulimits?: Readonly<Partial<Record<UlimitName, Ulimit>>>;
   /** Of /dev/shm. `default-shm-size` */
@@ -110,6 +112,7 @@ export function parseConfig(text: string, path: string): Configuration {
   return defined({
     dataRoot: file.absolutePath('data-root'),
     execRoot: file.absolutePath('exec-root'),
+    storageDriver: file.string('storage-driver'),
     ulimits: ulimits && parseUlimits(ulimits),
     shmSizeBytes: shmSize === undefined ? undefined : parseShmSize(file, shmSize),
     seccomp: profile === undefined ? undefined : parseProfile(file, profile),
@@ -153,6 +156,7 @@ const KEYS = [
   'no-new-privileges',
   'registry-mirrors',
   'seccomp-profile',
+  'storage-driver',
 ] as const;
 
 /** `{"nofile": {"Name": "nofile", "Soft": 1024, "Hard": 2048}}`; -1 = unlimited. */

@@ -493,8 +493,10 @@ export class Container implements AsyncDisposable {
   /** What it has added, changed and deleted in its image's files. */
   async diff(): Promise<PathChange[]> {
     const record = this.runtime.readContainer(this.id);
-    const {layers} = this.runtime.store.imageOfContainer(record.image.id);
-    return diffUpper(`${this.runtime.placesOf(record).writable}/upper`, [this.runtime.baseLayer, ...layers]);
+    const {store, baseLayer} = this.runtime;
+    const image = store.imageOfContainer(record.image.id);
+    await using upper = await store.upperOf(image, this.runtime.placesOf(record).writable);
+    return diffUpper(upper.path, [baseLayer, ...image.layers]);
   }
 
   /**

@@ -3,6 +3,7 @@ import {release} from 'node:os';
 import {checkKernel, coreFile, requireCore} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {describeDrop, type ForeignDrop, foreignDrops, waysPast} from '../network/index.js';
+import {probeStorageDriver, type Store, Workspace} from '../store/index.js';
 import {capabilityMask, capabilityNames} from './capabilities.js';
 import type {HostFacts} from './host-facts.js';
 import {forbidden, NAMESPACES, readSysctl} from './namespace-switches.js';
@@ -18,14 +19,17 @@ export interface Check {
   readonly remedy: string;
 }
 
-/** What this host can and cannot enforce, each with its remedy. Changes nothing. */
-export async function diagnose(facts: HostFacts): Promise<readonly Check[]> {
+/** What this host can and cannot enforce, each with its remedy. Leaves nothing changed. */
+export async function diagnose(
+  facts: HostFacts,
+  store: Pick<Store, 'work' | 'storageDriver'>,
+): Promise<readonly Check[]> {
   return [
     kernel(),
     core(),
     privileges(facts),
     ...namespaces(facts),
-    overlay(),
+    await storage(store),
     seccomp(),
     ...limits(facts),
     ulimits(facts),
@@ -98,11 +102,28 @@ function namespaces({isRoot}: HostFacts): Check[] {
   });
 }
 
-function overlay(): Check {
-  const known = /\boverlay$/m.test(read('/proc/filesystems') ?? '');
-  return known
-    ? {name: 'overlay', status: 'yes', reason: 'the kernel has overlayfs', remedy: ''}
-    : {name: 'overlay', status: 'broken', reason: 'overlayfs is not loaded', remedy: 'modprobe overlay'};
+/** Looked into at the root itself: whether its file system can have the writable layer of an overlay. */
+async function storage({work, storageDriver}: Pick<Store, 'work' | 'storageDriver'>): Promise<Check> {
+  const name = 'storage driver';
+  await using workspace = Workspace.open(work);
+  const {driver, reason} = probeStorageDriver(workspace);
+  if (driver === 'overlay' && storageDriver === 'overlay')
+    return {name, status: 'yes', reason: `overlay: ${reason}`, remedy: ''};
+  if (driver === 'overlay')
+    return {
+      name,
+      status: 'yes',
+      reason: 'vfs, as asked for: each container has a copy of its image',
+      remedy: 'CORACLE_STORAGE_DRIVER=overlay',
+    };
+  if (storageDriver === 'vfs')
+    return {
+      name,
+      status: 'no',
+      reason: `vfs, each container has a copy of its image: ${reason}`,
+      remedy: 'put the root on a local ext4, XFS or btrfs: CORACLE_ROOT',
+    };
+  return {name, status: 'broken', reason, remedy: 'CORACLE_STORAGE_DRIVER=vfs'};
 }
 
 function seccomp(): Check {

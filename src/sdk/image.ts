@@ -276,7 +276,7 @@ export class Image {
     return inspectImage({
       ...this.#stored,
       document: store.readDocument(id),
-      graphDriver: {Data: layerPlaces(layers), Name: 'overlay2'},
+      graphDriver: {Data: layerPlaces(layers), Name: store.storageDriver === 'vfs' ? 'vfs' : 'overlay2'},
     });
   }
 }

@@ -14,6 +14,8 @@ export interface InspectFacts {
   readonly directory: string;
   /** Lowest layer last, as overlay wants them; none for a container whose layers are gone. */
   readonly layers: readonly string[];
+  /** Its root file system is a copy of the image, not an overlay. */
+  readonly copied?: boolean;
   readonly upperDirectory: string;
   readonly workDirectory: string;
   readonly mergedDirectory: string;
@@ -63,22 +65,14 @@ export function inspectRecord(config: ContainerConfig, state: ContainerState, fa
     LogPath: facts.logPath,
     Name: `/${config.name}`,
     RestartCount: facts.restarts,
-    Driver: 'overlay2',
+    Driver: facts.copied ? 'vfs' : 'overlay2',
     Platform: 'linux',
     MountLabel: '',
     ProcessLabel: '',
     AppArmorProfile: '',
     ExecIDs: orNull(facts.execIds),
     HostConfig: hostConfig(config, facts),
-    GraphDriver: {
-      Data: {
-        LowerDir: facts.layers.join(':'),
-        MergedDir: facts.mergedDirectory,
-        UpperDir: facts.upperDirectory,
-        WorkDir: facts.workDirectory,
-      },
-      Name: 'overlay2',
-    },
+    GraphDriver: graphDriver(facts),
     ...(facts.sizes && {SizeRw: facts.sizes.writable, SizeRootFs: facts.sizes.total}),
     Mounts: mountPoints(config.mounts, facts),
     Config: containerConfig(config),
@@ -399,5 +393,18 @@ function containerConfig(config: ContainerConfig) {
     ...(config.stopSignal !== null && {StopSignal: config.stopSignal}),
     ...(config.stopTimeoutMs !== null && {StopTimeout: Math.ceil(config.stopTimeoutMs / 1000)}),
     ...(config.shell !== null && {Shell: config.shell}),
+  };
+}
+
+function graphDriver(facts: InspectFacts) {
+  if (facts.copied) return {Data: null, Name: 'vfs'};
+  return {
+    Data: {
+      LowerDir: facts.layers.join(':'),
+      MergedDir: facts.mergedDirectory,
+      UpperDir: facts.upperDirectory,
+      WorkDir: facts.workDirectory,
+    },
+    Name: 'overlay2',
   };
 }

@@ -10,12 +10,14 @@ import {
   type Step,
 } from '../binding/index.js';
 
-/** An overlay: read-only layers under one writable directory. */
+/** An overlay: read-only layers under one writable directory. Or a copy of them. */
 export interface Rootfs {
   /** Directories, the topmost first. */
   readonly layers: readonly string[];
   /** `upper` and `work` below it; made by the book-keeping steps. */
   readonly directory: string;
+  /** The layers were copied to this directory, and are not stacked. */
+  readonly copy?: string | undefined;
   /** Skip syncing: only for a root that nobody mounts again (overlayfs.rst, "Volatile mount"). */
   readonly volatile: boolean;
   /** Keep overlay's own attributes in `user.*`: needed, and allowed, in a user namespace (overlayfs.rst, "User xattr"). */
@@ -28,8 +30,26 @@ export interface Rootfs {
 
 /** The root file system as a detached mount in slot `root`. */
 export function overlaySteps(rootfs: Rootfs, root: Slot, slots: SlotAllocator, idMap?: Slot): Step[] {
+  if (rootfs.copy !== undefined) return copied(rootfs.copy, idMap, root);
   if (idMap !== undefined) return idMapped(rootfs, idMap, root, slots);
   return rootfs.layerByLayer ? layerByLayer(rootfs, root, slots) : byShortLinks(rootfs, root, slots);
+}
+
+/** A mount of the copy, which shifts its ids where it is to: what is written has its inside ids on disk. */
+function copied(path: string, idMap: Slot | undefined, root: Slot): Step[] {
+  const stage = 'copied root file system';
+  const shift: Step = {
+    op: 'mountSetattr',
+    stage: 'id-mapped root',
+    at: root,
+    ...(idMap !== undefined && {out: idMap}),
+    x: MOUNT_ATTR_IDMAP,
+    y: MS_PRIVATE,
+  };
+  return [
+    {op: 'openTree', stage, at: HOST, s1: path, x: OPEN_TREE_CLONE, out: root},
+    ...(idMap === undefined ? [] : [shift]),
+  ];
 }
 
 /** Neither the page that mount(2) takes nor the 255 bytes of one fsconfig(2) value bound the number of layers. */
@@ -174,7 +194,7 @@ export const WRITABLE_STAGE = 'writable layer';
 export function writableSteps(directory: string): Step[] {
   const stage = WRITABLE_STAGE;
   return [
-    {op: 'mkdir', stage, at: HOST, s1: directory, x: 0o700},
+    {op: 'mkdir', stage, at: HOST, s1: directory, x: 0o700, flags: STEP_FLAGS.existsOk}, // with a copy of the image in it
     {op: 'mkdir', stage, at: HOST, s1: `${directory}/upper`, x: 0o755},
     {op: 'mkdir', stage, at: HOST, s1: `${directory}/work`, x: 0o700},
   ];

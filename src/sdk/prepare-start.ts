@@ -5,7 +5,7 @@ import {coreFile, type Plan, SlotAllocator} from '../binding/index.js';
 import {type CgroupSteps, DEFAULT_DEVICE_RULES, type DeviceRule} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
 import {wayOut} from '../network/index.js';
-import type {StoredImage, VolumeFileSystem} from '../store/index.js';
+import {copiedRoot, hasCopiedRoot, type StoredImage, type VolumeFileSystem} from '../store/index.js';
 import {capabilityNames, resolveCapabilities} from './capabilities.js';
 import {checkPrivileges} from './check-privileges.js';
 import {
@@ -107,6 +107,7 @@ export function prepareStart(
     rootfs: {
       layers: [...image.layers.toReversed(), request.baseLayer],
       directory: places.writable,
+      copy: hasCopiedRoot(places.writable) ? copiedRoot(places.writable) : undefined,
       volatile: request.transient,
       userXattr: rootless,
       layerByLayer: facts.overlayLayerByLayer,

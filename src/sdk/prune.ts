@@ -41,7 +41,7 @@ export async function pruneContainers(
         const record = runtime.findContainer(id);
         if (record === undefined || !['created', 'exited'].includes(runtime.stateOf(record).status)) return;
         if (!fits(options, Date.parse(record.created), record.labels)) return;
-        const bytes = await treeSize(`${runtime.placesOf(record).writable}/upper`);
+        const bytes = await runtime.writableBytes(record);
         await runtime.settle(record);
         await runtime.removeContainer(record, false);
         deleted.push(id);

@@ -28,6 +28,7 @@ export function runtimeInfo(runtime: Runtime) {
       stopped: containers.length - running,
     },
     images: runtime.store.listImages().length,
+    storageDriver: runtime.store.storageDriver === 'vfs' ? 'vfs' : 'overlay2',
     cgroupLayout: cgroups.layout,
     cgroupControllers: cgroups
       .capabilities()

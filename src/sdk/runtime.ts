@@ -13,7 +13,14 @@ import {
 import {isPaused, thawNow} from '../cgroup/index.js';
 import {CoracleError} from '../errors.js';
 import {isPredefined, Networks} from '../network/index.js';
-import {containerNotFound, hostShell, type ImageUse, Store, type StoredImage} from '../store/index.js';
+import {
+  containerNotFound,
+  hasCopiedRoot,
+  hostShell,
+  type ImageUse,
+  Store,
+  type StoredImage,
+} from '../store/index.js';
 import {awaitHelpers} from './await-helpers.js';
 import {releaseAllMoved} from './change-networks.js';
 import {checkStart} from './check-privileges.js';
@@ -75,6 +82,11 @@ export interface RuntimeOptions {
   /** What lasts: images, containers, volumes. @default CORACLE_ROOT, the configuration file's `data-root`, /var/lib/coracle, or below XDG_DATA_HOME */
   readonly root?: string;
   /**
+   * How containers get their root file systems: 'overlay', or 'vfs', which copies the image for each of them.
+   * @default CORACLE_STORAGE_DRIVER, the configuration file's `storage-driver`, or what the file system of the root can
+   */
+  readonly storageDriver?: 'overlay' | 'vfs';
+  /**
    * How many containers wait, all but their program made, for a start like the two before it; see `Pool`.
    * 0 = none. @default 1
    */
@@ -134,7 +146,7 @@ export class Runtime implements AsyncDisposable {
   ) {
     this.#blockMs = blockMs;
     this.store = store;
-    this.pool = new Pool(this, waiting);
+    this.pool = new Pool(this, store.storageDriver === 'vfs' ? 0 : waiting); // nothing is copied for what may not come
     this.#configuration = configuration;
     this.facts = new HostFacts(configuration.cgroupParent);
     this.networks = new Networks(store.root, store.live, configuration);
@@ -150,8 +162,8 @@ export class Runtime implements AsyncDisposable {
   }
 
   static async #open(options: RuntimeOptions, configuration: Configuration): Promise<Runtime> {
-    const {dataRoot = '', execRoot = ''} = configuration;
-    const store = await Store.open(options, {root: dataRoot, run: execRoot});
+    const {dataRoot = '', execRoot = '', storageDriver = ''} = configuration;
+    const store = await Store.open(options, {root: dataRoot, run: execRoot, storageDriver});
     const runtime = new Runtime(store, configuration, options);
     await runtime.#repair();
     return runtime;
@@ -403,7 +415,7 @@ export class Runtime implements AsyncDisposable {
     let config: ContainerConfig;
     try {
       using _claims = await claimVolumes(this, described.config, described.stored);
-      config = await this.#createNamed(described.config, options.name);
+      config = await this.#createNamed(described, options.name);
     } catch (error) {
       await this.forgetVolumes(described.config);
       throw error;
@@ -413,11 +425,17 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** @param wanted the name that was asked for; without, others are tried until one is free */
-  async #createNamed(config: ContainerConfig, wanted: string | undefined): Promise<ContainerConfig> {
+  async #createNamed(
+    {config, stored}: DescribedContainer,
+    wanted: string | undefined,
+  ): Promise<ContainerConfig> {
     for (let attempt = 0; ; attempt++) {
       const named = wanted !== undefined || attempt === 0 ? config : {...config, name: randomName(attempt)};
       try {
-        await this.store.containers.create(named.id, named.name, named);
+        const fill = (directory: string) => this.store.copyRoot(stored, directory);
+        await this.store.containers.create(named.id, named.name, named, {
+          ...(this.store.storageDriver === 'vfs' && {fill}),
+        });
         return named;
       } catch (error) {
         if (!(await this.isWorthAnotherName(error, wanted, attempt))) throw error;
@@ -536,6 +554,14 @@ export class Runtime implements AsyncDisposable {
     }
   }
 
+  /** @internal Bytes of the files that a container changed. */
+  async writableBytes(config: ContainerRecord): Promise<number> {
+    const image = this.store.findImageOfContainer(config.image.id);
+    if (image === undefined) return 0;
+    await using upper = await this.store.upperOf(image, this.placesOf(config).writable);
+    return await treeSize(upper.path);
+  }
+
   /** @internal */
   async inspectContainer(
     config: ContainerRecord,
@@ -544,12 +570,14 @@ export class Runtime implements AsyncDisposable {
     const {directory, writable: layer} = this.placesOf(config);
     const image = this.store.findImageOfContainer(config.image.id);
     const log = `${directory}/${logNameOf(config)}`;
-    const writable = size ? await treeSize(`${layer}/upper`) : 0;
+    const writable = size ? await this.writableBytes(config) : 0;
+    const isCopy = hasCopiedRoot(layer);
     const state = this.stateOf(config);
     const health = readHealth(directory, config, state);
     return inspectRecord(config, state, {
       directory,
       layers: [...(image?.layers.toReversed() ?? []), this.baseLayer],
+      copied: isCopy,
       upperDirectory: `${layer}/upper`,
       workDirectory: `${layer}/work`,
       mergedDirectory: '',

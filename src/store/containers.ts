@@ -163,11 +163,16 @@ export class Containers {
   }
 
   /**
-   * One that stays, with a place for what it writes. It becomes visible with its name; its record is on disk when this
+   * One that stays, with a place for what it writes, or with what `fill` puts into its directory. It becomes visible with its name; its record is on disk when this
    * resolves.
    * @throws `ERR_INVALID_NAME`, `ERR_NAME_IN_USE` with Docker's messages; `ERR_ROOT_NOT_WRITABLE`
    */
-  async create(id: string, name: string, config: unknown, options?: WriteOptions): Promise<void> {
+  async create(
+    id: string,
+    name: string,
+    config: unknown,
+    {fill, ...options}: WriteOptions & {readonly fill?: (directory: string) => Promise<void>} = {},
+  ): Promise<void> {
     checkName(name);
     const holder = this.#holder(name);
     if (holder !== undefined) throw nameInUse(name, holder); // before anything is made
@@ -175,14 +180,18 @@ export class Containers {
     const made = join(work.path, 'container');
     const directory = this.keptDirectory(id);
     mkdirSync(made, {mode: 0o700});
-    mkdirSync(join(made, 'upper'), {mode: 0o755});
-    mkdirSync(join(made, 'work'), {mode: 0o700});
+    if (fill === undefined) {
+      mkdirSync(join(made, 'upper'), {mode: 0o755});
+      mkdirSync(join(made, 'work'), {mode: 0o700});
+    } else {
+      await fill(made);
+    }
     writeRecord(join(made, 'config.json'), config, options);
     using _lock = tryAcquire(join(made, 'lock')); // nobody takes it for abandoned before it has its name
     renameSync(made, directory);
     try {
       this.#reserveName(name, id);
-      if (options?.durable !== false) syncDirectory(join(this.#root, 'containers'));
+      if (options.durable !== false) syncDirectory(join(this.#root, 'containers'));
     } catch (error) {
       renameSync(directory, made);
       throw error;

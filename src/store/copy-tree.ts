@@ -25,8 +25,20 @@ import type {Found} from './merged-layers.js';
  */
 export async function copyTree(image: SourceTree, source: Found, target: number): Promise<boolean> {
   if (!isType(source, constants.S_IFDIR)) return false;
-  await copyDirectory({image, target, copied: new Map(), asRoot: isHostRoot()}, source, '');
+  await copyDirectory(newCopy(image, target), source, '');
   return true;
+}
+
+/** For `copyEntry`. @param target descriptor of a directory */
+export function newCopy(image: SourceTree, target: number): Copy {
+  return {image, target, copied: new Map(), asRoot: isHostRoot()};
+}
+
+/** One file or directory with all that is in it. @param to a path in the target where nothing is yet */
+export async function copyEntry(copy: Copy, source: Found, to: string): Promise<void> {
+  if (!isType(source, constants.S_IFDIR)) return await copyNode(copy, source, to);
+  mkdirBelow(copy.target, bytes(to), 0o700);
+  await copyDirectory(copy, source, to);
 }
 
 /** Where it comes from: an image's layers, or a directory. Paths are latin1, a character a byte. */
@@ -36,7 +48,8 @@ export interface SourceTree {
   list(path: string): Iterable<Found>;
 }
 
-interface Copy {
+/** A copy under way. */
+export interface Copy {
   readonly image: SourceTree;
   readonly target: number;
   /** Files with several names, by layer and inode: where they were copied to. */
@@ -49,12 +62,7 @@ async function copyDirectory(copy: Copy, source: Found, path: string): Promise<v
   for (const entry of copy.image.list(source.path)) {
     const name = entry.path.slice(entry.path.lastIndexOf('/') + 1);
     const to = path === '' ? name : `${path}/${name}`;
-    if (isType(entry, constants.S_IFDIR)) {
-      mkdirBelow(copy.target, bytes(to), 0o700);
-      await copyDirectory(copy, entry, to);
-    } else {
-      await copyNode(copy, entry, to);
-    }
+    await copyEntry(copy, entry, to);
   }
   copyAttributes(copy, source, path);
 }
@@ -84,8 +92,8 @@ export function copyAttributesBetween(root: number, from: Omit<Found, 'root'>, t
   copyAttributes({target: root, asRoot: isHostRoot()}, {...from, root}, to);
 }
 
-/** In this order: chown clears set-id bits and capabilities; times last. */
-function copyAttributes(
+/** Owner, attributes, mode and times, in this order: chown clears set-id bits and capabilities; times last. */
+export function copyAttributes(
   {target, asRoot, image}: Pick<Copy, 'target' | 'asRoot'> & Partial<Pick<Copy, 'image'>>,
   {root, path, status}: Found,
   to: string,

@@ -9,6 +9,7 @@
  *     root/transient/LAUNCHER-ID/                  writable layers of containers that live as long as their run
  *     root/live ->                                 below `run`: containers/ID/, names/NAME -> ID of those; events/
  *     root/volumes/NAME/_data, volume.json
+ *     root/vfs                                     there where overlay could not be used when this root was made: why
  *     root/alive                                   empty; monitors that are to restart a container have it open
  *     root/booted                                  names the boot that the processes in its records are of
  *     root/downloads/HEX                           the beginnings of blobs whose download was cut off
@@ -23,6 +24,7 @@ import {Blobs} from './blobs.js';
 import {ensureBuiltInImage} from './built-in-images.js';
 import {type CommitOptions, commitImage} from './commit-image.js';
 import {Containers} from './containers.js';
+import {copyRoot, type Delta, deltaOf, hasCopiedRoot} from './copied-root.js';
 import {Downloads} from './downloads.js';
 import {EventJournal} from './event-journal.js';
 import {type HostImageOptions, imageFromHost} from './host-image.js';
@@ -38,6 +40,7 @@ import type {ImageUse} from './remove-image.js';
 import {explainRefusal, openRoot, type Roots, resolveRoots} from './roots.js';
 import {type SaveOptions, saveArchive} from './save-archive.js';
 import {forgetLastBoot} from './since-boot.js';
+import {driverOf, type StorageDriver, wantedDriver} from './storage-driver.js';
 import {Volumes} from './volumes.js';
 import {sweepWorkspaces} from './workspace.js';
 
@@ -64,6 +67,8 @@ export class Store {
   readonly volumes: Volumes;
   /** The directory below every image's layers: mount points that are there whatever the image lacks. */
   readonly baseLayer: string;
+  /** How containers to come get their root file systems; those that are here have theirs. */
+  readonly storageDriver: StorageDriver;
   /** Downloads of blobs that were cut off. */
   readonly downloads: Downloads;
   readonly #shelves: ImageShelves;
@@ -71,9 +76,13 @@ export class Store {
   /**
    * Opens or makes the store.
    * @param given explicit places; the others come from the environment, `configured` and the user: see `resolveRoots`
-   * @throws `ERR_ROOT_NOT_WRITABLE`, `ERR_ROOT_UNSUPPORTED`, and the binding's errors when the core is missing
+   * @throws `ERR_ROOT_NOT_WRITABLE`, `ERR_ROOT_UNSUPPORTED`, `ERR_STORAGE_DRIVER`, and the binding's errors when the core is missing
    */
-  static async open(given: Partial<Roots> = {}, configured: Partial<Roots> = {}): Promise<Store> {
+  static async open(
+    given: Partial<Roots> & {readonly storageDriver?: string} = {},
+    configured: Partial<Roots> & {readonly storageDriver?: string} = {},
+  ): Promise<Store> {
+    const wanted = wantedDriver(given.storageDriver, configured.storageDriver);
     const roots = resolveRoots(given, process.env, undefined, configured);
     openRoot(roots.root).close();
     openRoot(roots.run).close();
@@ -81,24 +90,27 @@ export class Store {
     const layers = new Layers(join(roots.root, 'layers'), work);
     const images = new Images(roots.root, layers);
     let live: string;
+    let driver: StorageDriver;
     try {
-      makeLayout(roots.root);
+      const before = makeLayout(roots.root);
+      driver = wanted ?? (await driverOf(roots.root, before));
       await forgetLastBoot(roots.root);
       live = await liveDirectory(roots);
       await sweepWorkspaces(work, () => images.collectGarbage());
     } catch (error) {
       throw explainRefusal(roots.root, error);
     }
-    return new Store(roots, live, layers, images, await layers.base());
+    return new Store(roots, live, {layers, images, driver, baseLayer: await layers.base()});
   }
 
-  private constructor({root, run}: Roots, live: string, layers: Layers, images: Images, baseLayer: string) {
+  private constructor({root, run}: Roots, live: string, {layers, images, driver, baseLayer}: Opened) {
     this.root = root;
     this.run = run;
     this.live = live;
     this.work = join(root, 'work');
     this.alive = join(root, 'alive');
     this.baseLayer = baseLayer;
+    this.storageDriver = driver;
     this.containers = new Containers(root, live);
     this.events = new EventJournal(live);
     this.volumes = new Volumes(join(root, 'volumes'), this.work);
@@ -204,6 +216,17 @@ export class Store {
     return this.#shelves.images.releaseRemoved(use);
   }
 
+  /** Copies an image, with the base layer below it, to be the root file system of a container: `vfs`. */
+  copyRoot({layers}: StoredImage, writable: string): Promise<void> {
+    return copyRoot([this.baseLayer, ...layers], writable, this.work);
+  }
+
+  /** What a container changed in its files, as the upper directory of an overlay, while the result is there. */
+  async upperOf({layers}: StoredImage, writable: string): Promise<Delta> {
+    if (hasCopiedRoot(writable)) return deltaOf([this.baseLayer, ...layers], writable, this.work);
+    return {path: join(writable, 'upper'), [Symbol.asyncDispose]: async () => {}};
+  }
+
   #recordedUse(id: Digest): ImageUse | undefined {
     const containerId = this.containers.ids().find(container => {
       const config = this.containers.read(container, 'config.json') as {image?: {id?: string}} | undefined;
@@ -213,7 +236,15 @@ export class Store {
   }
 }
 
-function makeLayout(root: string): void {
+interface Opened {
+  readonly layers: Layers;
+  readonly images: Images;
+  readonly driver: StorageDriver;
+  readonly baseLayer: string;
+}
+
+/** @returns what was there before */
+function makeLayout(root: string): ReadonlySet<string> {
   const present = new Set(readdirSync(root));
   for (const directory of DIRECTORIES) {
     if (!present.has(directory.split('/')[0]!))
@@ -221,6 +252,7 @@ function makeLayout(root: string): void {
   }
   if (!present.has('oci-layout'))
     replaceFile(join(root, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}', {work: join(root, 'work')});
+  return present;
 }
 
 const DIRECTORIES = [

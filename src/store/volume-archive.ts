@@ -1,21 +1,12 @@
 /** Volumes as archives, and as copies: all of their content, the root's owner and mode included. */
-import {constants} from 'node:fs';
-import {
-  type FileStatus,
-  isErrno,
-  isHostRoot,
-  openBelow,
-  openDirectory,
-  readDirectory,
-  statBelow,
-} from '../binding/index.js';
+import {isHostRoot, openDirectory} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {archiveTree} from './archive-tree.js';
-import {copyTree, type SourceTree} from './copy-tree.js';
+import {copyTree} from './copy-tree.js';
 import {decompress} from './decompress.js';
 import {invalidLayer, LAYER_LIMITS, type LayerLimits} from './layer-limits.js';
-import type {Found} from './merged-layers.js';
 import {type ArchiveSource, openSource} from './open-source.js';
+import {PlainTree} from './plain-tree.js';
 import {readTar} from './read-tar.js';
 import {unpackLayer} from './unpack-layer.js';
 
@@ -129,48 +120,4 @@ export async function copyVolume(mountpoint: string, data: number): Promise<void
   using source = openDirectory(mountpoint);
   const tree = new PlainTree(source.fd);
   await copyTree(tree, tree.root, data);
-}
-
-/** A directory as it is, while others may change it. */
-class PlainTree implements SourceTree {
-  readonly keepsEverything = true;
-  readonly root: Found;
-  readonly #device: bigint;
-
-  constructor(fd: number) {
-    const status = statBelow(fd, '');
-    this.root = {root: fd, path: '', status};
-    this.#device = status.device;
-  }
-
-  *list(path: string): Generator<Found> {
-    const {root} = this.root;
-    const names: string[] = [];
-    try {
-      using directory = openBelow(
-        root,
-        Buffer.from(path, 'latin1'),
-        constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW,
-      );
-      // What is mounted there is no content of the volume.
-      if (statBelow(directory.fd, '').device !== this.#device) return;
-      for (const {name} of readDirectory(directory.fd)) names.push(name.toString('latin1'));
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error;
-    }
-    for (const name of names.sort()) {
-      const below = path === '' ? name : `${path}/${name}`;
-      const status = this.#status(below);
-      if (status !== undefined) yield {root, path: below, status};
-    }
-  }
-
-  #status(path: string): FileStatus | undefined {
-    try {
-      return statBelow(this.root.root, Buffer.from(path, 'latin1'));
-    } catch (error) {
-      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined; // removed since it was listed
-      throw error;
-    }
-  }
 }

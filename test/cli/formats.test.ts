@@ -11,6 +11,7 @@ const info: Partial<Sdk> = {
     runDirectory: '/run/coracle',
     containers: {total: 3, running: 1, paused: 0, stopped: 2},
     images: 4,
+    storageDriver: 'overlay2',
     cgroupLayout: 'v2',
     cgroupControllers: ['memory', 'pids'],
     kernel: '6.1.0',

@@ -112,7 +112,7 @@ function mutate(archive: Buffer, below: Random): Buffer {
         write(bytes, at + 157, 100, TARGETS[below(TARGETS.length)]!);
         break;
       case 3:
-        bytes.write(TYPES[below(TYPES.length)]!, at + 156, 'latin1');
+        write(bytes, at + 156, 1, TYPES[below(TYPES.length)]!);
         break;
       case 4: {
         const from = header();

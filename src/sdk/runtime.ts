@@ -356,8 +356,12 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** @internal Merges options and image, and makes the volumes it needs. @throws `ERR_IMAGE_NOT_FOUND` and the rest of `run` */
-  async describeContainer(reference: string, options: NormalizedOptions): Promise<DescribedContainer> {
-    const stored = await this.#image(reference, options);
+  async describeContainer(
+    reference: string,
+    options: NormalizedOptions,
+    given?: StoredImage,
+  ): Promise<DescribedContainer> {
+    const stored = given ?? (await this.imageFor(reference, options));
     const resolved = await resolveSeccomp(options);
     const {containers, volumes} = this.store;
     const attachments = await this.#attachments(options);
@@ -671,7 +675,8 @@ export class Runtime implements AsyncDisposable {
     });
   }
 
-  async #image(
+  /** @internal Of the store, made when it is first wanted, or pulled. @throws `ERR_IMAGE_NOT_FOUND`, and as `Image.pull` */
+  async imageFor(
     reference: string,
     {pull, platform, signal}: Pick<NormalizedOptions, 'pull' | 'platform' | 'signal'>,
   ): Promise<StoredImage> {
@@ -680,7 +685,10 @@ export class Runtime implements AsyncDisposable {
       (await this.store.ensureBuiltInImage(reference)) ??
       (await this.#presetImage(reference));
     const found = pull === 'always' ? undefined : await find();
-    if (found !== undefined && isFor(found, platform)) return found;
+    if (found !== undefined && isFor(found, platform)) {
+      await this.#enforcePolicy(reference, found);
+      return found;
+    }
     if (pull === 'never' || !isPullable(reference)) {
       if (found !== undefined) throw otherPlatform(reference, found, platform!);
       return this.store.getImage(reference);
@@ -691,6 +699,14 @@ export class Runtime implements AsyncDisposable {
       ...(signal && {signal}),
     });
     return pulled.stored;
+  }
+
+  /** @throws `ERR_IMAGE_REFUSED` */
+  async #enforcePolicy(reference: string, stored: StoredImage): Promise<void> {
+    const policy = this.#configuration.imagePolicy;
+    if (policy === undefined) return;
+    const {enforceOnRun} = await import('./enforce-policy.js');
+    enforceOnRun({store: this.store, policy}, reference, stored);
   }
 
   /** `host-shell` is made when it is first wanted, as `hello-world` is. */

@@ -44,7 +44,9 @@ const DEADLINE_MS = 120_000; // it may ask a person to unlock something
 function ask(name: string, verb: 'get' | 'store' | 'erase', input: string): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     const program = `docker-credential-${name}`;
-    const helper = spawn(program, [verb], {stdio: ['pipe', 'pipe', 'inherit'], timeout: DEADLINE_MS});
+    const helper = spawn(program, [verb], {stdio: ['pipe', 'pipe', 'inherit']});
+    // Not spawn's own: that one stays where the program cannot be run.
+    const deadline = setTimeout(() => helper.kill('SIGKILL'), DEADLINE_MS);
     const chunks: Buffer[] = [];
     let bytes = 0;
     helper.stdout.on('data', (chunk: Buffer) => {
@@ -53,11 +55,13 @@ function ask(name: string, verb: 'get' | 'store' | 'erase', input: string): Prom
       else helper.kill('SIGKILL');
     });
     helper.on('error', (error: NodeJS.ErrnoException) => {
+      clearTimeout(deadline);
       reject(
         failed(name, verb, error.code === 'ENOENT' ? 'is not installed' : `cannot be run: ${error.code}`),
       );
     });
     helper.on('close', (code, signal) => {
+      clearTimeout(deadline);
       const answer = Buffer.concat(chunks).toString('utf8');
       if (code === 0) resolve(answer);
       else if (verb !== 'store' && /credentials not found/i.test(answer)) resolve(undefined);

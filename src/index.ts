@@ -1,4 +1,20 @@
 /** Coracle's public face: what is not named here does not exist for users. */
+import type {buildImage} from './build/index.js';
+import {Image} from './sdk/index.js';
+
+declare module './sdk/image.js' {
+  /** Images and builds do not know each other: they meet here. */
+  namespace Image {
+    /** Makes an image as a Dockerfile says. @see buildImage */
+    let build: typeof buildImage;
+  }
+}
+
+// Loaded with the first build: most programs have none.
+Image.build = async (context, options, in_) =>
+  (await import('./build/index.js')).buildImage(context, options, in_);
+
+export type {BuildContext, BuildOptions, BuildProgress, BuildSecret} from './build/index.js';
 export {CoracleError, NativeFailure} from './errors.js';
 export {
   Attachment,
@@ -32,7 +48,6 @@ export {
   type GetArchiveOptions,
   type Health,
   type HealthcheckOptions,
-  Image,
   type ImageHistoryEntry,
   type ImageImportOptions,
   type ImageInspect,
@@ -72,6 +87,7 @@ export {
   type PushOptions,
   type PushProgress,
   type PutArchiveOptions,
+  pruneBuilds,
   pruneContainers,
   pruneImages,
   pruneNetworks,
@@ -110,3 +126,4 @@ export {
   type WaitOptions,
 } from './sdk/index.js';
 export type {ImageUse, RemovedImage, VolumeRecord} from './store/index.js';
+export {Image};

@@ -46,6 +46,7 @@ const OF_THE_CLIENT = new Set([
   'ERR_UNSUPPORTED_OPTION',
   'ERR_INVALID_PLATFORM',
   'ERR_INTERRUPTED',
+  'ERR_BUILD_CONTEXT',
   // Of commands that Docker has not.
   'ERR_BACKUP_DAMAGED',
   'ERR_BACKUP_FILE',
@@ -82,7 +83,8 @@ export function reportError(error: unknown, command: Command | undefined, stderr
   if (runs) stderr.write(`\nRun '${PROGRAM} run --help' for more information\n`);
   printHint(error, stderr);
   const isInterrupted = error instanceof CoracleError && error.code === 'ERR_INTERRUPTED';
-  if (!runs && !isInterrupted) return 1;
+  const isFailedBuild = error instanceof CoracleError && error.code === 'ERR_BUILD_FAILED';
+  if (!runs && !isInterrupted && !isFailedBuild) return 1;
   if (!(error instanceof CoracleError)) return 125;
   const {exitCode} = error.details;
   return typeof exitCode === 'number' ? exitCode : (EXIT_CODES[error.code] ?? 125);
@@ -93,6 +95,8 @@ export function errorLine(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (!(error instanceof CoracleError) || OF_THE_CLIENT.has(error.code) || isOfTheHost(error))
     return error.message;
+  // What happens amid a build comes in its stream, where dockerd says nothing before it.
+  if (error.details['stage'] !== undefined) return error.message;
   return `Error response from daemon: ${error.message}`;
 }
 

@@ -75,6 +75,8 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'Copy an image with all its platforms from one registry to another',
     load: () => import('./image-copy.js'),
   },
+  'builder prune': {summary: 'Remove build cache', load: () => import('./builder-prune.js')},
+  build: {summary: 'Build an image from a Dockerfile', load: () => import('./build.js')},
   'image ls': {summary: 'List images', load: () => import('./image-ls.js')},
   'image import': {summary: 'Make an image of a tarball', load: () => import('./image-import.js')},
   'image load': {summary: 'Load an image from a tar archive or STDIN', load: () => import('./image-load.js')},
@@ -169,6 +171,8 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
 /** Docker's short and long forms. */
 export const ALIASES: Readonly<Record<string, string>> = {
   history: 'image history',
+  'image build': 'build',
+  'builder build': 'build',
   images: 'image ls',
   'image list': 'image ls',
   import: 'image import',
@@ -198,6 +202,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
 
 /** First words of commands of two. */
 export const GROUPS: Readonly<Record<string, string>> = {
+  builder: 'Manage builds',
   container: 'Manage containers',
   generate: 'Generate files for other programs',
   image: 'Manage images',

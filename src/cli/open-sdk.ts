@@ -9,6 +9,7 @@ import {
   hasProbe,
   Image,
   Network,
+  pruneBuilds,
   pruneContainers,
   pruneImages,
   pruneNetworks,
@@ -127,6 +128,11 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     imageHistory: async name => (await Image.get(name, here)).history(),
     tagImage: async (name, reference) => void (await (await Image.get(name, here)).tag(reference)),
     inspectImage: async name => (await Image.get(name, here)).inspect(),
+    pruneBuilds: options => pruneBuilds(options, here),
+    build: async (source, options) => {
+      const {buildImage} = await import('../build/index.js');
+      return {id: (await buildImage(source, options, here)).id};
+    },
     importImage: async (source, options) => (await Image.import(source, options, here)).id,
     loadImages: (source, options) => Image.load(source, options, here),
     saveImages: (names, options) => Image.save(names, options, here),

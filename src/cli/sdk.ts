@@ -1,4 +1,5 @@
 import type {Readable, Writable} from 'node:stream';
+import type {BuildContext, BuildOptions} from '../build/index.js';
 import type {
   Check,
   CommitContainerOptions,
@@ -109,6 +110,8 @@ export interface Sdk extends RegistrySdk {
   imageHistory(image: string): Promise<readonly ImageHistoryEntry[]>;
   tagImage(image: string, reference: string): Promise<void>;
   inspectImage(image: string): Promise<unknown>;
+  pruneBuilds(options: {readonly unusedMs: number}): Promise<{readonly reclaimedBytes: number}>;
+  build(context: BuildContext, options: BuildOptions): Promise<{readonly id: string}>;
   /** From a root file system's tar; `changes` are Dockerfile instructions (CMD, ENV, …). @returns the image's id */
   importImage(source: Readable, options: ImportOptions): Promise<string>;
   /** From `docker save` or an OCI archive; `onLoaded` is told of each. */

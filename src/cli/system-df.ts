@@ -63,6 +63,7 @@ function summaryRows({usage, containers}: Found): ListRow[] {
   const writable = (list: readonly ContainerSummary[]) =>
     sum(list.map(({writableBytes = 0}) => writableBytes));
   const unused = usage.volumes.filter(volume => volume.containers === 0);
+  const cache = usage.buildCache;
   return [
     row('Images', usage.images.length, usedImages.length, usage.layersBytes, usage.layersBytes - uniqueInUse),
     row(
@@ -79,7 +80,7 @@ function summaryRows({usage, containers}: Found): ListRow[] {
       sum(usage.volumes.map(({sizeBytes}) => sizeBytes)),
       sum(unused.map(({sizeBytes}) => sizeBytes)),
     ),
-    {...row('Build Cache', 0, 0, 0, 0)},
+    row('Build Cache', cache?.layers ?? 0, 0, cache?.bytes ?? 0, cache?.reclaimableBytes ?? 0),
   ];
 }
 
@@ -147,6 +148,6 @@ async function printVerbose(
   await printList('container', containerRows, CONTAINERS, stdout);
   stdout.write('\nLocal Volumes space usage:\n\n');
   await printList('volume', volumeRows, VOLUMES, stdout);
-  stdout.write('\nBuild cache usage: 0B\n\n');
+  stdout.write(`\nBuild cache usage: ${humanSize(usage.buildCache?.bytes ?? 0)}\n\n`);
   stdout.write('CACHE ID   CACHE TYPE   SIZE      CREATED   LAST USED   USAGE     SHARED\n');
 }

@@ -61,13 +61,17 @@ export interface Bookkeeping {
   readonly teardown: readonly Step[];
 }
 
-/** A container that lives as long as its run: made, and with it its name, by the plan that starts it. */
+/**
+ * A container that lives as long as its run: made, and with it its name, by the plan that starts it.
+ * @param keepsWritable what it has written stays, for whoever started it to take
+ */
 export function transientSteps(
   places: LivePlaces,
   record: string,
   volumes: readonly string[] = [],
+  keepsWritable = false,
 ): Bookkeeping {
-  return liveSteps(places, 'config.json', record, volumes);
+  return liveSteps(places, 'config.json', record, volumes, keepsWritable);
 }
 
 /** One whose program is not known yet: nobody sees it until `publishRecord`. */
@@ -121,9 +125,11 @@ function liveSteps(
   file: string,
   record: string,
   volumes: readonly string[],
+  keepsWritable = false,
 ): Bookkeeping {
   const {id, directory, name, otherName, writable} = places;
   const stage = 'record';
+  const kept = keepsWritable ? {...places, writable: directory} : places;
   // What its launcher can be told by comes first, and goes last; the name comes last.
   const host: Step[] = [
     ...writableSteps(writable),
@@ -132,7 +138,7 @@ function liveSteps(
     {op: 'symlink', stage: NAME_STAGE, at: HOST, s1: name, s2: id, record: true},
     {op: 'absent', stage: NAME_STAGE, at: HOST, s1: otherName, record: true},
   ];
-  return {host, started: [pidStep(directory)], teardown: removalSteps(places, volumes)};
+  return {host, started: [pidStep(directory)], teardown: removalSteps(kept, volumes)};
 }
 
 /** A container that was made before and stays: only what one run adds is made and removed. */

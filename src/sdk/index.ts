@@ -10,6 +10,7 @@ export {
   type SubnetOptions,
 } from '../network/index.js';
 export {type Compression, checkArchive, compress, plainArchive} from '../store/index.js';
+export {announceBuild} from './announce-build.js';
 export {Attachment, type AttachOptions} from './attachment.js';
 export {CAPABILITIES, type Capability, DOCKER_CAPABILITIES} from './capabilities.js';
 export type {OutputChunk} from './captured-output.js';
@@ -55,6 +56,30 @@ export {
   type PutArchiveOptions,
 } from './copy-archive.js';
 export {type Check, diagnose} from './diagnose.js';
+export {DEFAULT_PATH} from './docker-defaults.js';
+export {
+  applySetting,
+  argumentsOf,
+  type CommandLine,
+  type CopySources,
+  DEFAULT_SHELL,
+  DOCKERFILE_BYTES,
+  describeSetting,
+  expandStep,
+  type Heredoc,
+  type Instruction,
+  type Of,
+  parseDockerfile,
+  parseInstruction,
+  readInstruction,
+  type Setting,
+  type Settings,
+  type Stage,
+  type StagedDockerfile,
+  type Step,
+  syntaxError,
+  workingDirectory,
+} from './dockerfile/index.js';
 export {type ExecResult, RunningExec} from './exec.js';
 export type {ExecOptions} from './exec-options.js';
 export type {ExplainedStep} from './explain-plan.js';
@@ -77,6 +102,7 @@ export {fitsReference, type ImageListOptions} from './list-images.js';
 export type {LoggedIn, LoginOptions} from './login.js';
 export type {UpdatableLimits, UpdateOptions} from './merge-update.js';
 export {checkNameServer, checkSearchDomain, parseExtraHost} from './name-resolution.js';
+export {nearestName} from './nearest-name.js';
 export {Network} from './network.js';
 export {isMac, isOwnNetwork} from './normalize-networks.js';
 export {parseDevice, parseDeviceRate, parseDeviceWeight} from './parse-device.js';
@@ -105,6 +131,7 @@ export {
   pruneVolumes,
   type VolumeUsage,
 } from './prune.js';
+export {type BuildCacheUsage, buildCacheUsage, pruneBuilds} from './prune-builds.js';
 export type {PullOptions, PullProgress} from './pull-image.js';
 export type {PushOptions, PushProgress} from './push-image.js';
 export type {LogEntry} from './read-log.js';
@@ -121,6 +148,7 @@ export {
 export type {CopyOptions, RemoteManifest, SearchOptions} from './remote-images.js';
 export type {ImageRemoveOptions} from './remove-image.js';
 export {type ReplaceVolumeOptions, replaceVolume} from './replace-volume.js';
+export {type AccountFiles, resolveUser} from './resolve-user.js';
 export type {
   BindMount,
   Device,
@@ -138,6 +166,7 @@ export type {
   Ulimit,
   VolumeMount,
 } from './run-options.js';
+export {type RunningStep, runStep} from './run-step.js';
 export {Runtime, type RuntimeOptions} from './runtime.js';
 export {runtimeInfo, watching} from './runtime-info.js';
 export {splitCsv} from './split-csv.js';

@@ -40,6 +40,8 @@ export interface StartSubject {
   readonly shared: string;
   /** `surroundingsText` of it. */
   readonly surroundings: string;
+  /** Its writable layer stays when it ends. @default false */
+  readonly keepsWritable?: boolean;
 }
 
 /** The plan of a container that lives as long as its run. */
@@ -51,7 +53,8 @@ export function planTransientStart(
 ): PlannedStart {
   const {config, shared} = subject;
   const record = {...config, owner: runtime.owner()};
-  const kind = `${waits} ${kindOfStart(record, shared, runtime.facts)}`;
+  const kept = subject.keepsWritable ? ' kept' : '';
+  const kind = `${waits}${kept} ${kindOfStart(record, shared, runtime.facts)}`;
   return plan(runtime, subject, record, {part: 'whole', waits, kind, endpoint});
 }
 
@@ -85,7 +88,7 @@ interface Wanted {
 /** From the template of the last start of its kind, or compiled. */
 function plan(
   runtime: Runtime,
-  {stored, shared}: StartSubject,
+  {stored, shared, keepsWritable}: StartSubject,
   record: LiveRecord,
   {part, waits, kind, endpoint}: Wanted,
 ): PlannedStart {
@@ -97,7 +100,7 @@ function plan(
     const steps =
       part === 'base'
         ? waitingSteps(places, text)
-        : transientSteps(places, text, runtime.anonymousVolumes(record));
+        : transientSteps(places, text, runtime.anonymousVolumes(record), keepsWritable);
     return {
       ...steps,
       host: [...steps.host, ...endpointRecordSteps(places.directory, endpoint)],

@@ -3,6 +3,7 @@ import type {CoracleError} from '../errors.js';
 import {isPredefined} from '../network/index.js';
 import type {RemovedImage} from '../store/index.js';
 import type {InRuntime} from './image.js';
+import {type BuildCacheUsage, buildCacheUsage} from './prune-builds.js';
 import {networkEvent, pruneEvent, volumeEvent} from './record-events.js';
 import {removeImage} from './remove-image.js';
 import {Runtime} from './runtime.js';
@@ -192,6 +193,8 @@ export interface DiskUsage {
   readonly images: readonly ImageUsage[];
   /** Bytes of all layers, each once. */
   readonly layersBytes: number;
+  /** Absent: builds remember nothing. */
+  readonly buildCache?: BuildCacheUsage;
   readonly volumes: readonly VolumeUsage[];
 }
 
@@ -206,6 +209,7 @@ export async function diskUsage(runtime: Runtime): Promise<DiskUsage> {
     images.flatMap(({diffIds}) => diffIds).map(id => [id as string, store.layerBytes(id)]),
   );
   const sum = (ids: readonly string[]) => ids.reduce((total, id) => total + (bytesOf.get(id) ?? 0), 0);
+  const cache = buildCacheUsage(runtime);
   const volumes: VolumeUsage[] = [];
   for (const {Name, Mountpoint} of store.volumes.list()) {
     volumes.push({
@@ -222,6 +226,7 @@ export async function diskUsage(runtime: Runtime): Promise<DiskUsage> {
       containers: containers.filter(({image}) => image.id === id).length,
     })),
     layersBytes: sum([...bytesOf.keys()]),
+    ...(cache.layers > 0 && {buildCache: cache}),
     volumes,
   };
 }

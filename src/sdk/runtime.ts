@@ -356,8 +356,12 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** @internal Merges options and image, and makes the volumes it needs. @throws `ERR_IMAGE_NOT_FOUND` and the rest of `run` */
-  async describeContainer(reference: string, options: NormalizedOptions): Promise<DescribedContainer> {
-    const stored = await this.#image(reference, options);
+  async describeContainer(
+    reference: string,
+    options: NormalizedOptions,
+    given?: StoredImage,
+  ): Promise<DescribedContainer> {
+    const stored = given ?? (await this.imageFor(reference, options));
     const resolved = await resolveSeccomp(options);
     const {containers, volumes} = this.store;
     const attachments = await this.#attachments(options);
@@ -681,7 +685,8 @@ export class Runtime implements AsyncDisposable {
     });
   }
 
-  async #image(
+  /** @internal Of the store, made when it is first wanted, or pulled. @throws `ERR_IMAGE_NOT_FOUND`, and as `Image.pull` */
+  async imageFor(
     reference: string,
     {pull, platform, signal}: Pick<NormalizedOptions, 'pull' | 'platform' | 'signal'>,
   ): Promise<StoredImage> {

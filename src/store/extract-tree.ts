@@ -24,6 +24,7 @@ import {
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {KERNEL_FILE_SYSTEMS} from './archive-tree.js';
+import {overLimit} from './layer-limits.js';
 import {readTar, type TarEntry} from './read-tar.js';
 
 export interface ExtractTreeOptions {
@@ -31,6 +32,8 @@ export interface ExtractTreeOptions {
   readonly owner: ((uid: number, gid: number) => {readonly uid: number; readonly gid: number}) | null;
   /** Instead of the first component of each path; for what is to be called otherwise. */
   readonly rename?: {readonly from: string; readonly to: string} | undefined;
+  /** @default as many as come */
+  readonly entriesMost?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -47,8 +50,11 @@ export async function extractTree(
   options: ExtractTreeOptions,
 ): Promise<void> {
   const finish: (() => void)[] = [];
+  const {entriesMost = Number.POSITIVE_INFINITY} = options;
+  let entries = 0;
   for await (const entry of readTar(archive)) {
     options.signal?.throwIfAborted();
+    if (++entries > entriesMost) throw overLimit('entries', entriesMost);
     const path = placeOf(entry.path, options.rename);
     // Bytes as characters: names need not be UTF-8.
     const parentPath = posix.join(Buffer.from(directory).toString('latin1'), posix.dirname(path));

@@ -19,12 +19,13 @@ import {
   type Reference,
   withDefaultTag,
 } from '../oci/index.js';
+import {rememberedDigests} from './build-records.js';
 import {familiar, type ImageIndex, type ImageNames, indexDocument, readIndex} from './image-index.js';
 import type {Layers} from './layers.js';
 import {withLock} from './lock.js';
 import {readRecord, writeRecord} from './records.js';
 import {type ImageRelations, planRemoval, type RemovalOptions} from './remove-image.js';
-import {pinned, Workspace} from './workspace.js';
+import {type PinKind, pinned, Workspace} from './workspace.js';
 
 /** What an image is, apart from its names: `images/HEX.json`. */
 export interface ImageRecord {
@@ -254,7 +255,7 @@ export class Images {
     const gone = [...this.#load().images.keys()].filter(id => !images.has(id)).map(id => this.#record(id));
     this.#write(images);
     const kept = new Set([...images.keys()].flatMap(id => this.#record(id).diffIds));
-    const needed = pinned(this.#work, 'layers');
+    const needed = this.#needed('layers');
     for (const {id, blobs, diffIds} of gone) {
       rmSync(this.#recordPath(id), {force: true});
       this.#records.delete(id);
@@ -269,7 +270,7 @@ export class Images {
     await this.#locked(async () => {
       const {images, foreign} = this.#load();
       // Read first: whoever pins later looks afterwards whether it is there.
-      const needed = {layers: pinned(this.#work, 'layers'), blobs: pinned(this.#work, 'blobs')};
+      const needed = {layers: this.#needed('layers'), blobs: this.#needed('blobs')};
       const known = new Set([...images.keys()].map(id => `${hexOf(id)}.json`));
       for (const name of readdirSync(join(this.#root, 'images')))
         if (!known.has(name)) rmSync(join(this.#root, 'images', name), {force: true});
@@ -359,13 +360,23 @@ export class Images {
     this.#write(new Map([...others, [image.id, mine]]));
   }
 
+  /** Runs while nothing is removed: what was pinned before, and is there now, stays. */
+  whileKept<T>(work: () => T): Promise<T> {
+    return this.#locked(work);
+  }
+
+  /** What is to stay although no image has it: somebody is about to make one of it, or builds remember it. */
+  #needed(kind: PinKind): ReadonlySet<string> {
+    return new Set([...pinned(this.#work, kind), ...rememberedDigests(join(this.#root, 'build'), kind)]);
+  }
+
   #hasBlobs({blobs}: ImageRecord): boolean {
     return blobs.every(blob => existsSync(join(this.#root, 'blobs', 'sha256', hexOf(blob))));
   }
 
   /** Under the lock: those of them that no image has, and nobody needs for one to come. */
   #removeBlobs(blobs: readonly Digest[]): void {
-    const needed = pinned(this.#work, 'blobs');
+    const needed = this.#needed('blobs');
     const used = new Set([...this.#load().images.keys()].flatMap(id => this.#record(id).blobs));
     for (const blob of blobs) {
       if (used.has(blob) || needed.has(hexOf(blob))) continue;

@@ -41,6 +41,12 @@ export class MergedLayers implements Disposable {
 
   /** The last component's symlink is followed too. Undefined when there is nothing. Paths are latin1: bytes as chars. */
   resolve(path: string): Found | undefined {
+    const place = this.place(path);
+    return place === undefined ? undefined : this.find(place);
+  }
+
+  /** Where a path leads, whether there is something or not: no component of that is a symlink. Undefined for a circle of them. */
+  place(path: string): string | undefined {
     const pending = path.split('/').reverse();
     const done: string[] = [];
     for (let links = 0; pending.length > 0; ) {
@@ -51,8 +57,7 @@ export class MergedLayers implements Disposable {
         continue;
       }
       const found = this.find([...done, component].join('/'));
-      if (found === undefined) return undefined;
-      if (typeOf(found) !== constants.S_IFLNK) {
+      if (found === undefined || typeOf(found) !== constants.S_IFLNK) {
         done.push(component);
         continue;
       }
@@ -61,7 +66,7 @@ export class MergedLayers implements Disposable {
       if (target.startsWith('/')) done.length = 0;
       pending.push(...target.split('/').reverse());
     }
-    return this.find(done.join('/'));
+    return done.join('/');
   }
 
   /** What is shown at a path none of whose directories is a symlink. */

@@ -13,6 +13,8 @@
  *     root/alive                                   empty; monitors that are to restart a container have it open
  *     root/booted                                  names the boot that the processes in its records are of
  *     root/downloads/HEX                           the beginnings of blobs whose download was cut off
+ *     root/build/HEX.json                          what builds remember of their steps
+ *     root/caches/HEX/                             directories that builds keep for themselves
  *     root/work/                                   half-done things; those of dead processes are removed at open
  *     run/DEVICE-INODE/                            what ends with the next boot, of the root of that number
  */
@@ -21,6 +23,9 @@ import {join} from 'node:path';
 import type {Digest, Reference} from '../oci/index.js';
 import type {ImageShelves} from './add-image.js';
 import {Blobs} from './blobs.js';
+import {removeCaches} from './build-caches.js';
+import {type BuiltLayer, forgetBuilds, rememberedLayers} from './build-records.js';
+import {BuildWork} from './build-work.js';
 import {ensureBuiltInImage} from './built-in-images.js';
 import {type CommitOptions, commitImage} from './commit-image.js';
 import {Containers} from './containers.js';
@@ -39,6 +44,7 @@ import {replaceFile} from './records.js';
 import type {ImageUse} from './remove-image.js';
 import {explainRefusal, openRoot, type Roots, resolveRoots} from './roots.js';
 import {type SaveOptions, saveArchive} from './save-archive.js';
+import {sweepSecrets} from './secret-file.js';
 import {forgetLastBoot} from './since-boot.js';
 import {driverOf, type StorageDriver, wantedDriver} from './storage-driver.js';
 import {Volumes} from './volumes.js';
@@ -96,6 +102,7 @@ export class Store {
       driver = wanted ?? (await driverOf(roots.root, before));
       await forgetLastBoot(roots.root);
       live = await liveDirectory(roots);
+      sweepSecrets(live);
       await sweepWorkspaces(work, () => images.collectGarbage());
     } catch (error) {
       throw explainRefusal(roots.root, error);
@@ -156,6 +163,34 @@ export class Store {
   /** `docker save`: images as one archive, which `loadArchive`, Docker and OCI tools read. */
   saveArchive(names: readonly string[], options?: SaveOptions): AsyncGenerator<Buffer, void, void> {
     return saveArchive(this.#shelves, names, options);
+  }
+
+  /** Work on an image that is made step by step. */
+  beginBuild(): BuildWork {
+    const {live} = this;
+    return new BuildWork(this.#shelves, {records: this.#builds, caches: this.#caches, live});
+  }
+
+  /** Layers that builds remember for the next one. */
+  rememberedLayers(): BuiltLayer[] {
+    return rememberedLayers(this.#builds);
+  }
+
+  /**
+   * Forgets what builds remember, and removes what only they had.
+   * @param unusedMs only what nobody used for so long @default 0, everything
+   */
+  async forgetBuilds(unusedMs = 0): Promise<void> {
+    if (unusedMs === 0) await removeCaches(this.#caches);
+    if (forgetBuilds(this.#builds, unusedMs) > 0) await this.#shelves.images.collectGarbage();
+  }
+
+  get #builds(): string {
+    return join(this.root, 'build');
+  }
+
+  get #caches(): string {
+    return join(this.root, 'caches');
   }
 
   /** An image of programs of this host, with the libraries they need. */
@@ -264,5 +299,7 @@ const DIRECTORIES = [
   'transient',
   'volumes',
   'work',
+  'build',
+  'caches',
   'host-images',
 ];

@@ -3,7 +3,7 @@ import type {Healthcheck} from '../../oci/index.js';
 import {nearestName} from '../nearest-name.js';
 import {parseGoDuration} from '../parse-go-duration.js';
 import type {CommandLine, CopySources, Of, Pair, Statement, Step} from './instructions.js';
-import {heredocMark, type Instruction, readInstruction} from './read-dockerfile.js';
+import {type Heredoc, heredocMark, type Instruction, readInstruction} from './read-dockerfile.js';
 import {jsonWords, splitAtBlanks, splitFirst, splitQuoted} from './split-words.js';
 import {syntaxError, WordError} from './syntax-error.js';
 
@@ -150,13 +150,18 @@ function copySources(
   const marks = words.map(word => ({word, mark: heredocMark(word)}));
   return {
     sources: marks.flatMap(({word, mark}) => (mark === undefined ? [word] : [])),
-    inline: marks.flatMap(({mark}) => (mark && byName.get(mark.name)) ?? []),
+    inline: marks.flatMap(({mark}) => chomped(mark && byName.get(mark.name))),
     destination,
     link,
     exclude,
     ...(chown !== undefined && {chown}),
     ...(chmod !== undefined && {chmod}),
   };
+}
+
+function chomped(heredoc: Heredoc | undefined): Heredoc[] {
+  if (heredoc === undefined) return [];
+  return [heredoc.chomp ? {...heredoc, content: heredoc.content.replace(/^\t+/gm, '')} : heredoc];
 }
 
 function parseRun(instruction: Instruction): Statement {

@@ -1,0 +1,3 @@
+/** Images from Dockerfiles. */
+export {buildImage} from './build-image.js';
+export type {BuildContext, BuildOptions, BuildProgress, BuildSecret} from './build-options.js';

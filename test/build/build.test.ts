@@ -1,0 +1,305 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: a Dockerfile writes variables like that
+import {writeFileSync} from 'node:fs';
+import {join} from 'node:path';
+import test from 'ava';
+import {type BuildOptions, Image} from '../../src/index.js';
+import {buildFolder, buildsIn, counter} from '../helpers/builds.js';
+import {compileC} from '../helpers/compile-c.js';
+import {ownRuntime} from '../helpers/own-runtime.js';
+import {asRoot} from '../helpers/requires.js';
+
+const own = ownRuntime();
+
+const {build, outputOf, inside} = buildsIn(own);
+
+const TICKER = {
+  'ticker.sh': `#!/bin/bash
+[ -n "$TICK_SECONDS" ] || { echo "TICK_SECONDS is not set"; exit 1; }
+echo "$1 every $TICK_SECONDS"
+`,
+  Dockerfile: `FROM host-shell
+MAINTAINER Coracle tests
+COPY ticker.sh /entrypoint.sh
+RUN chmod +x /entrypoint.sh
+ENV TICK_SECONDS 2
+ENTRYPOINT ["/entrypoint.sh"]
+CMD ["tick"]
+`,
+};
+
+asRoot(
+  'an image is built as its Dockerfile says: entrypoint, argument and variable may be others',
+  async t => {
+    const image = await build(t, TICKER, {tags: ['ticker', 'ticker:2']});
+    t.deepEqual(image.references.toSorted(), ['ticker:2', 'ticker:latest']);
+    t.is(image.inspect()['Author'], 'Coracle tests');
+    t.is(await outputOf(image), 'tick every 2\n');
+    t.is(await outputOf(image, {command: ['two words']}), 'two words every 2\n');
+    t.is(await outputOf(image, {env: {TICK_SECONDS: '1'}}), 'tick every 1\n');
+    t.is(await outputOf(image, {env: {TICK_SECONDS: ''}}), 'TICK_SECONDS is not set\n');
+    t.is(await outputOf(image, {entrypoint: ['echo'], command: ['else']}), 'else\n');
+  },
+);
+
+asRoot('without an entrypoint an argument replaces all of CMD', async t => {
+  const image = await build(t, {Dockerfile: 'FROM host-shell\nCMD ["echo", "one", "two"]\n'});
+  t.is(await outputOf(image), 'one two\n');
+  t.is(await outputOf(image, {command: ['echo', 'else']}), 'else\n');
+});
+
+asRoot('CMD goes through a shell unless it is a JSON array', async t => {
+  const config = async (cmd: string) =>
+    (await build(t, {Dockerfile: `FROM host-shell\nCMD ${cmd}\n`})).inspect()['Config'] as {Cmd: unknown};
+  t.deepEqual((await config('ps -aux')).Cmd, ['/bin/sh', '-c', 'ps -aux']);
+  t.deepEqual((await config('["ps","-aux"]')).Cmd, ['ps', '-aux']);
+});
+
+asRoot('what did not change is not done again, and the image is the same one', async t => {
+  const folder = buildFolder(t, TICKER);
+  const runtime = await own.runtime;
+  const again = async (options: BuildOptions = {}) => {
+    const {counted, onProgress} = counter();
+    const image = await Image.build(folder, {network: 'none', onProgress, ...options}, {runtime});
+    return {id: image.id, ...counted};
+  };
+  const first = await again();
+  t.deepEqual(await again(), {...first, cached: 6});
+  writeFileSync(join(folder, 'ticker.sh'), '#!/bin/bash\necho changed\n');
+  const changed = await again();
+  t.is(changed.cached, 1, 'the MAINTAINER before the COPY');
+  t.not(changed.id, first.id);
+  t.is((await again({noCache: true})).cached, 0);
+});
+
+asRoot('times and owners of files in the context do not count, names and modes do', async t => {
+  const files = {Dockerfile: 'FROM host-shell\nCOPY data /data\n', 'data/a': '1'};
+  const cachedAfter = async (change: (folder: string) => Promise<void> | void) => {
+    const folder = buildFolder(t, files);
+    const runtime = await own.runtime;
+    await Image.build(folder, {}, {runtime});
+    await change(folder);
+    const {counted, onProgress} = counter();
+    await Image.build(folder, {onProgress}, {runtime});
+    return counted.cached;
+  };
+  const {chmodSync, chownSync, renameSync, utimesSync} = await import('node:fs');
+  t.is(await cachedAfter(folder => utimesSync(join(folder, 'data/a'), 1, 1)), 1);
+  t.is(await cachedAfter(folder => chownSync(join(folder, 'data/a'), 1, 1)), 1);
+  t.is(await cachedAfter(folder => chmodSync(join(folder, 'data/a'), 0o600)), 0);
+  t.is(await cachedAfter(folder => renameSync(join(folder, 'data/a'), join(folder, 'data/b'))), 0);
+});
+
+asRoot('LABEL, WORKDIR, VOLUME, EXPOSE and their like are what inspect tells', async t => {
+  const image = await build(
+    t,
+    {
+      Dockerfile: `FROM host-shell
+LABEL a=1 b="two words"
+WORKDIR /x
+WORKDIR y
+RUN pwd >/where
+VOLUME /data
+EXPOSE 80 53/udp
+USER 7:8
+STOPSIGNAL SIGUSR1
+HEALTHCHECK --interval=3s CMD true
+`,
+    },
+    {labels: {c: '3'}},
+  );
+  const config = image.inspect()['Config'] as Readonly<Record<string, unknown>>;
+  t.deepEqual(config['Labels'], {a: '1', b: 'two words', c: '3'});
+  t.is(config['WorkingDir'], '/x/y');
+  t.deepEqual(config['Volumes'], {'/data': {}});
+  t.deepEqual(config['ExposedPorts'], {'80/tcp': {}, '53/udp': {}});
+  t.like(config, {User: '7:8', StopSignal: 'SIGUSR1'});
+  t.deepEqual(config['Healthcheck'], {Test: ['CMD-SHELL', 'true'], Interval: 3e9});
+  t.is(await inside(image, 'cat /where'), '/x/y\n');
+});
+
+asRoot('hello-world from scratch has nothing but its program', async t => {
+  const folder = buildFolder(t, {Dockerfile: 'FROM scratch\nCOPY hello /\nCMD ["/hello"]\n'});
+  compileC(folder, 'hello', '#include <stdio.h>\nint main(void) { puts("hello"); return 0; }\n', '-static');
+  const image = await Image.build(folder, {}, {runtime: await own.runtime});
+  t.is(await outputOf(image), 'hello\n');
+  t.is((image.inspect()['RootFS'] as {Layers: unknown[]}).Layers.length, 1);
+});
+
+asRoot('an application comes with the modules that are copied in, and listens where it says', async t => {
+  const image = await build(t, {
+    Dockerfile: `FROM host-shell
+WORKDIR /app
+COPY requirements.txt .
+RUN mkdir lib && while read name; do echo "say() { echo $name: $1; }" >lib/$name.sh; done <requirements.txt
+COPY . .
+ENV PORT=8080
+EXPOSE $PORT
+CMD . lib/web.sh && say "$PORT $(cat app.txt)"
+`,
+    'requirements.txt': 'web\n',
+    'app.txt': 'ready',
+    '.dockerignore': 'secret.txt',
+    'secret.txt': 'no',
+  });
+  t.regex(await inside(image, 'ls /app'), /^Dockerfile\napp.txt\nlib\nrequirements.txt\n$/);
+  t.deepEqual((image.inspect()['Config'] as {ExposedPorts: unknown}).ExposedPorts, {'8080/tcp': {}});
+});
+
+asRoot('the image that a stage ends with is built, from only those stages that it needs', async t => {
+  const files = {
+    Dockerfile: `ARG BASE=host-shell
+FROM $BASE AS first
+RUN echo one >/one
+FROM $BASE AS never
+RUN exit 9
+FROM first AS second
+RUN echo two >>/one
+FROM scratch
+COPY --from=second /one /a/
+COPY --from=0 /one /b
+`,
+  };
+  const image = await build(t, files);
+  t.is((image.inspect()['RootFS'] as {Layers: unknown[]}).Layers.length, 2);
+  const second = await build(t, files, {target: 'second'});
+  t.is(await inside(second, 'cat /one'), 'one\ntwo\n');
+  await t.throwsAsync(build(t, files, {target: 'never'}), {code: 'ERR_BUILD_FAILED'});
+  await t.throwsAsync(build(t, files, {target: 'other'}), {
+    code: 'ERR_BUILD_TARGET',
+    message: 'target stage "other" could not be found',
+  });
+});
+
+asRoot('stages that do not need each other are built at the same time', async t => {
+  // Each waits for the other: one after the other they would wait for ever.
+  const meet = (mine: string, other: string) =>
+    `RUN --mount=type=cache,id=meeting,target=/m touch /m/${mine}; until [ -e /m/${other} ]; do sleep 0.05; done`;
+  const image = await build(t, {
+    Dockerfile: `FROM host-shell AS a
+${meet('a', 'b')}
+RUN echo a >/a
+FROM host-shell AS b
+${meet('b', 'a')}
+RUN echo b >/b
+FROM host-shell
+COPY --from=a /a /
+COPY --from=b /b /
+`,
+  });
+  t.is(await inside(image, 'cat /a /b'), 'a\nb\n');
+});
+
+asRoot('heredocs are scripts for a shell or for the program they name, and files', async t => {
+  const image = await build(t, {
+    Dockerfile: `FROM host-shell
+ARG WHO=world
+RUN <<EOF
+echo "hello $WHO" >/one
+echo more >>/one
+EOF
+RUN <<EOF
+#!/bin/cat
+as it is
+EOF
+RUN cat >/two <<A && cat >>/two <<"B"
+first $WHO
+A
+second $WHO
+B
+COPY <<one <<-"two" /d/
+hello $WHO
+one
+	tabs $WHO
+	two
+`,
+  });
+  t.is(
+    await inside(image, 'cat /one /two /d/one /d/two'),
+    'hello world\nmore\nfirst world\nsecond $WHO\nhello world\ntabs $WHO\n',
+  );
+});
+
+asRoot('an ARG has the value that is given, its default, or that of one before the first FROM', async t => {
+  const Dockerfile = `ARG outer=1
+FROM host-shell
+ARG outer
+ARG inner=2
+ARG none
+ENV shown=$inner
+ARG shown=never
+RUN echo "$outer $inner \${none:-unset} $shown $HTTP_PROXY" >/out
+`;
+  const image = await build(t, {Dockerfile});
+  t.is(await inside(image, 'cat /out'), '1 2 unset 2 \n');
+  const buildArgs = {outer: 'o', inner: 'i', HTTP_PROXY: 'http://proxy.test', unknown: 'x'};
+  const warnings: string[] = [];
+  const given = await build(
+    t,
+    {Dockerfile},
+    {
+      buildArgs,
+      onProgress: event => void (event.type === 'warning' && warnings.push(event.message)),
+    },
+  );
+  t.is(await inside(given, 'cat /out'), 'o i unset i http://proxy.test\n');
+  t.deepEqual(warnings, ['[Warning] One or more build-args [unknown] were not consumed']);
+});
+
+asRoot(
+  'the proxies of a build are neither in the image nor in what decides whether a step is done again',
+  async t => {
+    const files = {Dockerfile: 'FROM host-shell\nRUN echo done >/proxied\n'};
+    const first = await build(t, files, {buildArgs: {https_proxy: 'http://user:password@proxy.test'}});
+    const again = await build(t, files, {buildArgs: {https_proxy: 'http://other.test'}});
+    t.is(first.id, again.id);
+    t.notRegex(JSON.stringify(first.inspect()), /password/);
+  },
+);
+
+asRoot('ONBUILD is carried out by the build of an image on top, and only there', async t => {
+  const base = await build(
+    t,
+    {Dockerfile: 'FROM host-shell\nONBUILD COPY app /app\nONBUILD RUN echo $(cat /app) >/ran\n'},
+    {tags: ['with-triggers']},
+  );
+  t.is(await inside(base, 'ls /app /ran 2>&1 | grep -c "No such"'), '2\n');
+  const image = await build(t, {Dockerfile: 'FROM with-triggers\n', app: 'mine'});
+  t.is(await inside(image, 'cat /ran'), 'mine\n');
+  t.falsy((image.inspect()['Config'] as {OnBuild?: unknown}).OnBuild);
+});
+
+asRoot('what was done before a failure is not done again', async t => {
+  const folder = buildFolder(t, {Dockerfile: 'FROM host-shell\nRUN date +%N >/when\nRUN exit 1\n'});
+  const runtime = await own.runtime;
+  await t.throwsAsync(Image.build(folder, {network: 'none'}, {runtime}), {code: 'ERR_BUILD_FAILED'});
+  writeFileSync(join(folder, 'Dockerfile'), 'FROM host-shell\nRUN date +%N >/when\nRUN exit 0\n');
+  const {counted, onProgress} = counter();
+  await Image.build(folder, {network: 'none', onProgress}, {runtime});
+  t.is(counted.cached, 1);
+});
+
+asRoot('an option that does not exist is refused before anything happens', async t => {
+  await t.throwsAsync(build(t, {}, {tagz: []} as BuildOptions), {
+    code: 'ERR_INVALID_OPTION',
+    message: 'there is no build option "tagz"',
+  });
+  await t.throwsAsync(build(t, {Dockerfile: 'FROM host-shell'}, {tags: ['Upper']}), {
+    code: 'ERR_INVALID_REFERENCE',
+  });
+});
+
+test('what cannot be done is refused with what to do instead', async t => {
+  const refuses = async (line: string, message: RegExp) => {
+    const error = await t.throwsAsync(build(t, {Dockerfile: `FROM scratch\n${line}\n`}), {
+      code: 'ERR_UNSUPPORTED_OPTION',
+      message,
+    });
+    t.truthy((error as {hint?: string}).hint);
+  };
+  await refuses('RUN --mount=type=ssh x', /type=ssh/);
+  await refuses('RUN --security=insecure x', /security=insecure/);
+  await refuses('ADD https://example.test/a.git /x', /Git/);
+  await t.throwsAsync(Image.build('git@example.test:a/b', {}, {runtime: await own.runtime}), {
+    code: 'ERR_UNSUPPORTED_OPTION',
+  });
+});

@@ -96,9 +96,17 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   'image pull': {summary: 'Download an image from a registry', load: () => import('./image-pull.js')},
   'image push': {summary: 'Upload an image to a registry', load: () => import('./image-push.js')},
   'image rm': {summary: 'Remove one or more images', load: () => import('./image-rm.js')},
+  'image sign': {
+    summary: 'Sign an image in its registry with a key of your own',
+    load: () => import('./image-sign.js'),
+  },
   'image tag': {
     summary: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
     load: () => import('./image-tag.js'),
+  },
+  'image verify': {
+    summary: 'Say whether an image in its registry was signed with a key',
+    load: () => import('./image-verify.js'),
   },
   login: {summary: 'Authenticate to a registry', load: () => import('./login.js')},
   logout: {summary: 'Log out from a registry', load: () => import('./logout.js')},

@@ -8,7 +8,9 @@ import {
   type Runtime,
   readManifest,
   searchImages,
+  signImage,
   tagDates,
+  verifyImage,
 } from '../sdk/index.js';
 import type {RegistrySdk} from './registry-sdk.js';
 
@@ -29,6 +31,8 @@ export function registrySdk(runtime: Runtime): RegistrySdk {
     tagDates: (repository, tags) => tagDates(repository, tags, {}, here),
     readManifest: reference => readManifest(reference, {}, here),
     copyImage: (from, to, options) => copyImage(from, to, options, here),
+    signImage: (reference, options) => signImage(reference, options, here),
+    verifyImage: (reference, options) => verifyImage(reference, options, here),
     searchImages: (term, options) => searchImages(term, options, here),
   };
 }

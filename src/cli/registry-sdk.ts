@@ -1,4 +1,11 @@
-import type {CopyOptions, LoggedIn, PullProgress, PushProgress, searchImages} from '../sdk/index.js';
+import type {
+  CopyOptions,
+  LoggedIn,
+  PullProgress,
+  PushProgress,
+  searchImages,
+  VerifiedImage,
+} from '../sdk/index.js';
 
 /** What the commands need of registries: a part of `Sdk`. */
 export interface RegistrySdk {
@@ -23,6 +30,12 @@ export interface RegistrySdk {
   readManifest(reference: string): Promise<{readonly digest: string; readonly bytes: Buffer}>;
   /** @returns the digest */
   copyImage(from: string, to: string, options: CopyOptions): Promise<string>;
+  signImage(
+    reference: string,
+    options: {readonly key: string; readonly passphrase?: string},
+  ): Promise<string>;
+  /** What was signed with that key. */
+  verifyImage(reference: string, options: {readonly key: string}): Promise<VerifiedImage>;
   searchImages(term: string, options: {readonly limit: number}): ReturnType<typeof searchImages>;
 }
 

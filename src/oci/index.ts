@@ -36,3 +36,11 @@ export {
   type Reference,
   withDefaultTag,
 } from './reference.js';
+export {
+  SIGNATURE_TYPES,
+  type Signature,
+  type SignedClaim,
+  signatureTag,
+  signClaim,
+  verifyClaim,
+} from './simple-signing.js';

@@ -8,4 +8,5 @@ export {DOCKER_HUB, pullSources, Registry, type RegistrySettings} from './regist
 export {RegistryRefusal} from './registry-error.js';
 export {DEFAULT_RETRY, type RetryPolicy} from './retry.js';
 export {type FoundImage, searchRegistry} from './search.js';
+export {addSignature, fetchSignatures} from './signatures.js';
 export {type BlobSource, hasBlob, type Uploaded, uploadBlob} from './upload-blob.js';

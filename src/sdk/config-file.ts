@@ -10,6 +10,7 @@ import {isHostRoot} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {type AddressPool, networkSize, parseIp, parseNetwork} from '../network/index.js';
 import {describe} from './check-option.js';
+import type {ImagePolicy, ImageRule} from './image-policy.js';
 import {nearestName} from './nearest-name.js';
 import {parseSize} from './parse-size.js';
 import {ULIMIT_NAMES, type Ulimit, type UlimitName} from './run-options.js';
@@ -50,6 +51,8 @@ export interface Configuration {
   readonly defaultRegistry?: string;
   /** Directory with one of certificates for each registry. Absolute. `certs-dir`, our own key */
   readonly certsDirectory?: string;
+  /** Which images may be used. `image-policy`, our own key */
+  readonly imagePolicy?: ImagePolicy;
   /** Layers that are fetched, and sent, at once. `max-concurrent-downloads`, `max-concurrent-uploads` */
   readonly maxConcurrentDownloads?: number;
   readonly maxConcurrentUploads?: number;
@@ -108,6 +111,7 @@ export function parseConfig(text: string, path: string): Configuration {
   const shmSize = file.string('default-shm-size');
   const ulimits = file.section('default-ulimits');
   const profile = file.string('seccomp-profile');
+  const policy = file.section('image-policy');
   const logLevel = file.boolean('debug') ? 'debug' : file.oneOf('log-level', LOG_LEVELS);
   return defined({
     dataRoot: file.absolutePath('data-root'),
@@ -126,6 +130,7 @@ export function parseConfig(text: string, path: string): Configuration {
     insecureRegistries: file.strings('insecure-registries'),
     registryMirrors: file.strings('registry-mirrors')?.map(address => parseMirror(file, address)),
     defaultRegistry: file.string('default-registry'),
+    imagePolicy: policy && parsePolicy(policy),
     certsDirectory: file.absolutePath('certs-dir'),
     maxConcurrentDownloads: file.integer('max-concurrent-downloads', 1, 100),
     maxConcurrentUploads: file.integer('max-concurrent-uploads', 1, 100),
@@ -146,6 +151,7 @@ const KEYS = [
   'default-shm-size',
   'default-ulimits',
   'exec-root',
+  'image-policy',
   'init',
   'insecure-registries',
   'log-level',
@@ -184,6 +190,27 @@ function parsePool(section: Section): AddressPool {
     return section.refuse('base', `must be a subnet of IPv4 such as "10.200.0.0/16", not ${describe(text)}`);
   const size = section.integer('size', subnet.prefixLength, 30);
   return size === undefined ? section.refuse('size', 'is missing') : {subnet, size};
+}
+
+/** `{"default": "accept", "rules": {"registry.example/team": {"signedBy": ["/etc/coracle/team.pub"]}}}` */
+function parsePolicy(section: Section): ImagePolicy {
+  section.refuseOthers(['default', 'rules']);
+  const rules = section.section('rules');
+  return {
+    default: parseRule(section, 'default') ?? 'accept',
+    rules: new Map(rules?.keys.map(place => [place, parseRule(rules, place)!])),
+  };
+}
+
+function parseRule(section: Section, key: string): ImageRule | undefined {
+  if (!section.isObject(key)) return section.oneOf(key, ['accept', 'reject'] as const);
+  const rule = section.section(key)!;
+  rule.refuseOthers(['signedBy', 'signedAs']);
+  const signedBy = rule.strings('signedBy') ?? [];
+  if (signedBy.length === 0 || !signedBy.every(isAbsolute))
+    rule.refuse('signedBy', 'must be absolute paths of public keys');
+  const signedAs = rule.string('signedAs');
+  return {signedBy, ...(signedAs !== undefined && {signedAs})};
 }
 
 /** As dockerd takes it: no path, no name and password. */
@@ -242,6 +269,14 @@ class Section {
   section(key: string): Section | undefined {
     const value = this.#values[key];
     return value === undefined ? undefined : new Section(this.#path, `${this.#prefix}${key}`, value);
+  }
+
+  get keys(): readonly string[] {
+    return Object.keys(this.#values);
+  }
+
+  isObject(key: string): boolean {
+    return typeof this.#values[key] === 'object' && this.#values[key] !== null;
   }
 
   string(key: string): string | undefined {

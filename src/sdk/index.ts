@@ -143,7 +143,9 @@ export {
   logout,
   readManifest,
   searchImages,
+  signImage,
   tagDates,
+  verifyImage,
 } from './registries.js';
 export type {CopyOptions, RemoteManifest, SearchOptions} from './remote-images.js';
 export type {ImageRemoveOptions} from './remove-image.js';
@@ -169,6 +171,7 @@ export type {
 export {type RunningStep, runStep} from './run-step.js';
 export {Runtime, type RuntimeOptions} from './runtime.js';
 export {runtimeInfo, watching} from './runtime-info.js';
+export type {SignOptions, VerifiedImage, VerifyOptions} from './sign-image.js';
 export {splitCsv} from './split-csv.js';
 export type {ProcessList} from './top.js';
 export {VERSION} from './version.js';

@@ -16,6 +16,8 @@ import {
 import {downloadDocument, listTags, pullSources, Registry, RegistryRefusal} from '../registry/index.js';
 import type {StoredImage} from '../store/index.js';
 import {bringLayers, checkLayerType, type LayerProgress} from './bring-layers.js';
+import {rememberSource} from './distribution-records.js';
+import {enforceOnPull} from './enforce-policy.js';
 import {imageEvent} from './record-events.js';
 import {type ImageSource, imageSource, registrySettings} from './registry-settings.js';
 import {inDockersWords, type ResolvedImage, resolveDigest, resolveImage} from './resolve-image.js';
@@ -48,7 +50,7 @@ export interface PulledImage {
  * this process or another, only what is missing.
  * @throws `ERR_REGISTRY_UNREACHABLE`, `ERR_REGISTRY_DENIED`, `ERR_NOT_IN_REGISTRY`, `ERR_REGISTRY_BUSY`,
  * `ERR_REGISTRY_RESPONSE`, `ERR_DIGEST_MISMATCH`, `ERR_PLATFORM_MISSING`, `ERR_INVALID_IMAGE`, `ERR_INVALID_REFERENCE`,
- * `ERR_CREDENTIALS` and what unpacking throws; then nothing of the image stays
+ * `ERR_IMAGE_REFUSED`, `ERR_CREDENTIALS` and what unpacking throws; then nothing of the image stays
  */
 export async function pullImage(
   runtime: Runtime,
@@ -103,6 +105,14 @@ async function pullFrom(registry: Registry, pull: Pull): Promise<PulledImage> {
   const announced = await resolveDigest(registry, source, signal);
   const present = announced && presentImage(pull, announced);
   const resolved = present === undefined ? await resolveImage(registry, source, pull) : undefined;
+  const digests = resolved ? [resolved.digest, resolved.manifestDigest] : [announced!, present!.manifest];
+  await enforceOnPull(
+    {store: runtime.store, policy: runtime.configuration.imagePolicy},
+    registry,
+    source,
+    [...new Set(digests)],
+    signal,
+  );
   onProgress?.({
     kind: 'begin',
     wanted: source.digest === undefined ? wanted : familiarString(reference),
@@ -122,6 +132,9 @@ function presentImage({runtime, source, platform}: Pull, digest: Digest): Stored
   const {reference} = source;
   const image = runtime.store.findImage(canonicalString(reference));
   if (!image?.repoDigests.includes(`${familiarName(reference)}@${digest}`)) return undefined;
+  // Pushed from here it may lie here otherwise than it is there: no signature of what is there is of this.
+  const isThatVery = [image.manifest, ...(image.indexes ?? [])].includes(digest);
+  if (runtime.configuration.imagePolicy !== undefined && !isThatVery) return undefined;
   return platform === undefined || platformMatches(image, platform) ? image : undefined;
 }
 
@@ -144,6 +157,10 @@ async function bring(registry: Registry, pull: Pull, resolved: ResolvedImage): P
     // Of an image that is here under another name Docker says nothing.
     tell: progress => isNew && onProgress?.({kind: 'layer', ...progress}),
     signal,
+  });
+  parseImageConfig(config).rootfs.diff_ids.forEach((diffId, index) => {
+    const {digest: blob} = manifest.layers[index]!;
+    rememberSource(runtime.store, diffId, {digest: blob, registry: source.registry, repository});
   });
   const {domain, path} = source.reference;
   return await intake.addImage(

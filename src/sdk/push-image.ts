@@ -118,7 +118,7 @@ async function pushTo(
   await putManifest(registry, repository, wanted, {bytes, mediaType: manifest.mediaType, signal});
   const digest = digestOf(bytes);
   const {domain, path} = reference;
-  await store.tagImage(image.id, {domain, path, digest});
+  await store.nameImageByDigest(image.id, {domain, path, digest});
   runtime.tell([imageEvent(image, 'push', familiarString(reference))]);
   onProgress?.({kind: 'end', tag: wanted, digest, sizeBytes: bytes.length});
   return {digest};

@@ -8,6 +8,7 @@ import type {InRuntime} from './image.js';
 import type {KnownLogin, LoggedIn, LoginOptions} from './login.js';
 import type {CopyOptions, RemoteManifest, SearchOptions} from './remote-images.js';
 import {Runtime} from './runtime.js';
+import type {SignOptions, VerifiedImage, VerifyOptions} from './sign-image.js';
 
 /**
  * Checks a name and a password at a registry and keeps them where the docker client does: its `config.json`, or the
@@ -89,6 +90,28 @@ export async function copyImage(
   {runtime}: InRuntime = {},
 ): Promise<string> {
   return (await import('./remote-images.js')).copyRemote(from, to, options, Runtime.configurationOf(runtime));
+}
+
+/**
+ * Signs an image in its registry, as `cosign sign --key` does: the signature is put beside it.
+ * @returns the digest that was signed: an index's, where the image has several platforms
+ * @throws `ERR_SIGNING_KEY`, and as `Image.pull`
+ */
+export async function signImage(
+  reference: string,
+  options: SignOptions,
+  {runtime}: InRuntime = {},
+): Promise<string> {
+  return (await import('./sign-image.js')).signRemote(reference, options, Runtime.configurationOf(runtime));
+}
+
+/** Whether an image was signed with a key, as `cosign verify --key` does. @throws `ERR_IMAGE_REFUSED`, `ERR_SIGNING_KEY`, and as `Image.pull` */
+export async function verifyImage(
+  reference: string,
+  options: VerifyOptions,
+  {runtime}: InRuntime = {},
+): Promise<VerifiedImage> {
+  return (await import('./sign-image.js')).verifyRemote(reference, options, Runtime.configurationOf(runtime));
 }
 
 /** Asks a registry that can be asked so; most cannot. @param term with a registry before it, or of Docker Hub */

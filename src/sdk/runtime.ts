@@ -695,7 +695,10 @@ export class Runtime implements AsyncDisposable {
       (await this.store.ensureBuiltInImage(reference)) ??
       (await this.#presetImage(reference));
     const found = pull === 'always' ? undefined : await find();
-    if (found !== undefined && isFor(found, platform)) return found;
+    if (found !== undefined && isFor(found, platform)) {
+      await this.#enforcePolicy(reference, found);
+      return found;
+    }
     if (pull === 'never' || !isPullable(reference)) {
       if (found !== undefined) throw otherPlatform(reference, found, platform!);
       return this.store.getImage(reference);
@@ -706,6 +709,14 @@ export class Runtime implements AsyncDisposable {
       ...(signal && {signal}),
     });
     return pulled.stored;
+  }
+
+  /** @throws `ERR_IMAGE_REFUSED` */
+  async #enforcePolicy(reference: string, stored: StoredImage): Promise<void> {
+    const policy = this.#configuration.imagePolicy;
+    if (policy === undefined) return;
+    const {enforceOnRun} = await import('./enforce-policy.js');
+    enforceOnRun({store: this.store, policy}, reference, stored);
   }
 
   /** `host-shell` is made when it is first wanted, as `hello-world` is. */

@@ -185,6 +185,15 @@ export class Images {
     });
   }
 
+  /** A registry has it under this digest, by now. @throws `ERR_IMAGE_NOT_FOUND` */
+  async nameByDigest(id: Digest, reference: Reference): Promise<StoredImage> {
+    return this.#locked(() => {
+      const image = this.get(id);
+      this.#rename(image, [nameOf(reference)], false);
+      return this.#image(image.id);
+    });
+  }
+
   /**
    * As `docker rmi`: takes the name away, and with the last name the image. What a container needs of it stays, unseen, until
    * `releaseRemoved` finds that none does.

@@ -237,6 +237,11 @@ export class Store {
     return this.#shelves.images.tag(nameOrId, reference);
   }
 
+  /** That a registry has an image under a digest. @param reference with that digest @throws `ERR_IMAGE_NOT_FOUND` */
+  nameImageByDigest(id: Digest, reference: Reference): Promise<StoredImage> {
+    return this.#shelves.images.nameByDigest(id, reference);
+  }
+
   /** As `docker rmi`. @throws `ERR_IMAGE_NOT_FOUND`, `ERR_IMAGE_IN_USE` */
   removeImage(
     nameOrId: string,

@@ -2,6 +2,7 @@
 import {type ChildProcess, spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import type {Socket} from 'node:net';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {createInterface} from 'node:readline';
@@ -31,6 +32,9 @@ export class DockerRegistry implements AsyncDisposable {
 
   private constructor(process: ChildProcess, folder: string, port: number) {
     this.#process = process;
+    // A test that fails to end it must not live on with it.
+    process.unref();
+    (process.stderr as Socket).unref();
     this.folder = folder;
     this.port = port;
     this.name = `localhost:${port}`;
@@ -44,6 +48,7 @@ export class DockerRegistry implements AsyncDisposable {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: {...process.env, OTEL_TRACES_EXPORTER: 'none'},
     });
+    process.once('exit', () => child.kill('SIGKILL'));
     const lines: string[] = [];
     for await (const line of createInterface({input: child.stderr!})) {
       lines.push(line);
@@ -57,6 +62,7 @@ export class DockerRegistry implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
+      this.#process.ref();
       const ended = once(this.#process, 'exit');
       this.#process.kill('SIGKILL');
       await ended;

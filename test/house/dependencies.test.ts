@@ -24,7 +24,7 @@ test('each dependency at run time is imported somewhere in src/', t => {
     .map(name => read(`src/${name}`))
     .join('\n');
   for (const name of Object.keys(dependencies)) {
-    t.regex(sources, new RegExp(`(from |import\\(|require\\(|resolve\\()'${name}'`), name);
+    t.regex(sources, new RegExp(`(from |import\\(|require\\(|resolve\\()'${name}['/]`), name);
   }
 });
 

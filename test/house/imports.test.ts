@@ -34,6 +34,7 @@ const KNOWS_PACKAGE: Readonly<Record<string, readonly string[]>> = {
   handlebars: ['cli'],
   'jsonpath-plus': ['cli'],
   pino: ['cli'],
+  '@noble/ciphers': ['sdk'],
 };
 
 /** Pure rooms stay away from everything of Node's that reads or writes; inspect from all of Node. */

@@ -236,5 +236,6 @@ asRoot('an image that has no directories at all gets those that mounts need', as
     },
     'bare',
   );
-  t.is((await container.exit).lastOutput.stdout, 'show\ncannot read\n');
+  const exit = await container.exit;
+  t.is(exit.lastOutput.stdout, 'show\ncannot read\n', JSON.stringify(exit));
 });

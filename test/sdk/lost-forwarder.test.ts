@@ -18,7 +18,7 @@ ownNetwork();
 const own = ownRuntime();
 const withStrace = process.getuid?.() === 0 ? requires('strace', 'strace') : asRoot;
 
-withStrace('who holds the ports ends, and is reaped, with the start that it was made for', async t => {
+withStrace.serial('who holds the ports ends, and is reaped, with the start that it was made for', async t => {
   await own.sh('true');
   const launcher = (await own.runtime).launcher().pid;
   const spawners = processesBelow(launcher).filter(pid => nameOf(pid) === 'coracle-spawn');
@@ -50,7 +50,7 @@ withStrace('who holds the ports ends, and is reaped, with the start that it was 
 });
 
 // The kernel chooses which of the spawners starts the next, and each has its own.
-asRoot('after a start with ports, who shall hold those of a later one is there before it', async t => {
+asRoot.serial('after a start with ports, who shall hold those of a later one is there before it', async t => {
   const ports = [{containerPort: 80}];
   const first = await own.run({command: ['true'], network: 'bridge', ports});
   await first.settled;

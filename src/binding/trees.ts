@@ -100,10 +100,15 @@ export interface FoundEntry {
 export async function* readEntries(directory: number, names: readonly Buffer[]): AsyncGenerator<FoundEntry> {
   const given = Buffer.concat(names.flatMap(name => [name, NUL]));
   const read = Buffer.alloc(8);
+  let size = names.length > FEW_NAMES ? RECORDS_BYTES : FEW_BYTES;
   for (let index = 0, from = 0; from < given.length; ) {
-    const records = Buffer.allocUnsafeSlow(RECORDS_BYTES);
+    const records = Buffer.allocUnsafeSlow(size);
     const rest = given.subarray(from);
-    const result = await ct_read_entries.async(directory, rest, rest.length, records, RECORDS_BYTES, read);
+    const result = await ct_read_entries.async(directory, rest, rest.length, records, size, read);
+    if (result < 0 && errnoName(result) === 'ENOBUFS' && size < RECORDS_BYTES) {
+      size = RECORDS_BYTES;
+      continue;
+    }
     const used = checked(result, 'read', names[index]!);
     from += Number(read.readBigInt64LE(0));
     for (let at = 0; at < used; index++) {
@@ -132,6 +137,9 @@ function decodeFoundEntry(records: Buffer, at: number, name: Buffer): FoundEntry
 const NUL = Buffer.from([0]);
 /** More than a record can need: 64 KiB of names of attributes, 64 KiB of content. */
 const RECORDS_BYTES = 512 * 1024;
+/** Most directories are small. */
+const FEW_NAMES = 8;
+const FEW_BYTES = 64 * 1024;
 /** CT_FOUND_CONTENT */
 const CONTENT_BYTES = 65_536;
 

@@ -1,3 +1,4 @@
+import {CoracleError} from '../errors.js';
 import type {Context} from './command.js';
 
 const INTERRUPT = 3;
@@ -19,7 +20,7 @@ export async function ask(
     for await (const piece of stdin.iterator({destroyOnReturn: false})) {
       for (const byte of Buffer.from(piece as Buffer)) {
         if (ENTER.has(byte)) return Buffer.from(typed).toString('utf8');
-        if (byte === INTERRUPT && !echo) process.kill(process.pid, 'SIGINT');
+        if (byte === INTERRUPT && !echo) throw interrupted();
         else if (byte === END && !echo) return Buffer.from(typed).toString('utf8');
         else if (BACKSPACE.has(byte) && !echo) typed.pop();
         else typed.push(byte);
@@ -30,4 +31,9 @@ export async function ask(
     restore?.();
     if (!echo) stdout.write('\n');
   }
+}
+
+/** Where every key goes through as it is typed, this one is no signal. */
+function interrupted(): CoracleError {
+  return new CoracleError('ERR_INTERRUPTED', 'interrupted', {details: {exitCode: 130}});
 }

@@ -12,6 +12,7 @@ import {
   parseImageConfig,
   parsePlatform,
   platformMatches,
+  platformOf,
 } from '../oci/index.js';
 import {downloadDocument, listTags, pullSources, Registry, RegistryRefusal} from '../registry/index.js';
 import type {StoredImage} from '../store/index.js';
@@ -135,7 +136,9 @@ function presentImage({runtime, source, platform}: Pull, digest: Digest): Stored
   // Pushed from here it may lie here otherwise than it is there: no signature of what is there is of this.
   const isThatVery = [image.manifest, ...(image.indexes ?? [])].includes(digest);
   if (runtime.configuration.imagePolicy !== undefined && !isThatVery) return undefined;
-  return platform === undefined || platformMatches(image, platform) ? image : undefined;
+  // One image of several platforms may be here, and the other be meant; one that has no other is always meant.
+  const wanted = platform ?? (image.indexes?.length ? platformOf(process.arch) : undefined);
+  return wanted === undefined || platformMatches(image, wanted) ? image : undefined;
 }
 
 async function bring(registry: Registry, pull: Pull, resolved: ResolvedImage): Promise<StoredImage> {

@@ -1,6 +1,7 @@
 /**
- * What a container has added, changed and deleted: its upper directory against the layers below, by Docker's rules
- * (moby, pkg/archive/changes_linux.go).
+ * What a container has added, changed and deleted: its upper directory against the layers below, as dockerd compares the two trees
+ * (moby, pkg/archive/changes.go). A directory is changed when its owner or mode is, or anything in it; a file that was only
+ * copied up is not.
  * @see https://docs.kernel.org/filesystems/overlayfs.html#whiteouts-and-opaque-directories
  */
 import {constants} from 'node:fs';
@@ -12,7 +13,7 @@ import {
   readDirectory,
   statBelow,
 } from '../binding/index.js';
-import {MergedLayers} from './merged-layers.js';
+import {type Found, MergedLayers} from './merged-layers.js';
 
 export interface PathChange {
   /** Added, changed, deleted. */
@@ -28,72 +29,85 @@ export interface PathChange {
 export function diffUpper(upper: string, layers: readonly string[]): PathChange[] {
   using merged = new MergedLayers(layers);
   using root = openDirectory(upper);
-  const changes: PathChange[] = [];
-  walk({merged, changes, told: new Set()}, root.fd, '');
-  return changes;
+  return walk(merged, root.fd, '', false);
 }
 
-interface Walk {
-  readonly merged: MergedLayers;
-  readonly changes: PathChange[];
-  /** Directories that are in the list. */
-  readonly told: Set<string>;
-}
-
-/** @param path as latin1, without a slash at its end */
-function walk(state: Walk, directory: number, path: string): void {
-  const names = [...readDirectory(directory)].map(({name}) => name).sort(Buffer.compare);
-  for (const name of names) {
-    const own = `${path}/${name.toString('latin1')}`;
-    const status = statBelow(directory, name);
-    const isDirectory = (status.mode & constants.S_IFMT) === constants.S_IFDIR;
-    const kind = kindOf(state, directory, name, own, status);
-    if (kind !== undefined) tell(state, own, path, kind, isDirectory);
-    if (!isDirectory) continue;
-    using opened = openBelow(
-      directory,
-      name,
-      constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW,
+/**
+ * @param path as latin1, without a slash at its end
+ * @param hides nothing of the layers below is seen in the directory but what it has itself
+ */
+function walk(merged: MergedLayers, directory: number, path: string, hides: boolean): PathChange[] {
+  const names = new Set([...readDirectory(directory)].map(({name}) => name.toString('latin1')));
+  const hidden = hides ? namesBelow(merged, path).filter(name => !names.has(name)) : [];
+  const own = (name: string) => `${path}/${name}`;
+  return [...names, ...hidden]
+    .sort()
+    .flatMap(name =>
+      names.has(name)
+        ? compare(merged, directory, Buffer.from(name, 'latin1'), own(name), hides)
+        : [change('D', own(name))],
     );
-    walk(state, opened.fd, own);
-  }
 }
 
-/** Whatever came or went changed its parent, too. */
-function tell(
-  {changes, told}: Walk,
-  path: string,
-  parent: string,
-  kind: PathChange['kind'],
-  isDirectory: boolean,
-): void {
-  const add = (each: string, how: PathChange['kind']) =>
-    changes.push({kind: how, path: Buffer.from(each, 'latin1').toString()});
-  if (isDirectory) told.add(path);
-  if (kind !== 'C' && parent !== '' && !told.has(parent)) {
-    told.add(parent);
-    add(parent, 'C');
-  }
-  add(path, kind);
+function namesBelow(merged: MergedLayers, path: string): string[] {
+  const below = merged.find(path.slice(1));
+  if (below === undefined || typeOf(below.status) !== constants.S_IFDIR) return [];
+  return merged.list(below.path).map(found => found.path.slice(found.path.lastIndexOf('/') + 1));
 }
 
-function kindOf(
-  {merged}: Walk,
+function compare(
+  merged: MergedLayers,
   directory: number,
   name: Buffer,
   path: string,
-  status: FileStatus,
-): PathChange['kind'] | undefined {
-  const type = status.mode & constants.S_IFMT;
-  if (type === constants.S_IFCHR && status.deviceMajor === 0 && status.deviceMinor === 0) return 'D';
-  const below = merged.find(path.slice(1))?.status;
-  if (below === undefined) return 'A';
-  const bothDirectories = type === constants.S_IFDIR && (below.mode & constants.S_IFMT) === constants.S_IFDIR;
-  if (!bothDirectories) return 'C';
-  // Removed and made again: Docker calls that deleted.
-  if (isOpaque(directory, name)) return 'D';
-  const same = below.size === status.size && below.mode === status.mode && below.mtimeNs === status.mtimeNs;
-  return same ? undefined : 'C';
+  hides: boolean,
+): PathChange[] {
+  const status = statBelow(directory, name);
+  const below = merged.find(path.slice(1));
+  if (isDeletion(status)) return below === undefined ? [] : [change('D', path)];
+  const inside = typeOf(status) === constants.S_IFDIR ? walkInto(merged, directory, name, path, hides) : [];
+  if (below === undefined) return [change('A', path), ...inside];
+  const differs = inside.length > 0 || isOther(status, below.status) || hasOther(directory, name, below);
+  return differs ? [change('C', path), ...inside] : [];
+}
+
+function walkInto(
+  merged: MergedLayers,
+  directory: number,
+  name: Buffer,
+  path: string,
+  hides: boolean,
+): PathChange[] {
+  const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+  using opened = openBelow(directory, name, flags);
+  return walk(merged, opened.fd, path, hides || isOpaque(directory, name));
+}
+
+function change(kind: PathChange['kind'], path: string): PathChange {
+  return {kind, path: Buffer.from(path, 'latin1').toString()};
+}
+
+/** Size and time of a directory tell nothing. */
+function isOther(now: FileStatus, before: FileStatus): boolean {
+  if (now.mode !== before.mode || now.uid !== before.uid || now.gid !== before.gid) return true;
+  if (now.deviceMajor !== before.deviceMajor || now.deviceMinor !== before.deviceMinor) return true;
+  if (typeOf(now) === constants.S_IFDIR) return false;
+  return now.mtimeNs !== before.mtimeNs || now.size !== before.size;
+}
+
+/** Capabilities: the only attributes that count. */
+function hasOther(directory: number, name: Buffer, {root, path}: Found): boolean {
+  const now = getXattrBelow(directory, name, 'security.capability');
+  const before = getXattrBelow(root, Buffer.from(path, 'latin1'), 'security.capability');
+  return now?.toString('latin1') !== before?.toString('latin1');
+}
+
+function typeOf({mode}: Pick<FileStatus, 'mode'>): number {
+  return mode & constants.S_IFMT;
+}
+
+function isDeletion(status: FileStatus): boolean {
+  return typeOf(status) === constants.S_IFCHR && status.deviceMajor === 0 && status.deviceMinor === 0;
 }
 
 /** Root marks it in trusted, an ordinary user's mount in user attributes. */

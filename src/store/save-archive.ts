@@ -3,6 +3,7 @@
  * layout (oci-layout, index.json) at once, as Docker 25 and later write them. Layers go as they lie in the store,
  * compressed or not. The same images in the same order make the same archive.
  */
+import {createHash} from 'node:crypto';
 import {open} from 'node:fs/promises';
 import {CoracleError} from '../errors.js';
 import {
@@ -11,6 +12,7 @@ import {
   type Digest,
   digestOf,
   familiarName,
+  finishDigest,
   formatPlatform,
   hexOf,
   isDigest,
@@ -249,16 +251,22 @@ async function* readWhole(
   await using file = await open(path).catch(cause => {
     throw new CoracleError('ERR_BLOB_MISSING', `the blob ${digest} is missing`, {cause});
   });
+  const hash = createHash('sha256');
   let left = size;
   for await (const chunk of file.createReadStream({highWaterMark: 1024 * 1024, autoClose: false})) {
     signal?.throwIfAborted();
     left -= chunk.length;
     if (left < 0) break;
+    hash.update(chunk);
     yield chunk;
   }
-  if (left !== 0) {
-    throw new CoracleError('ERR_BLOB_DAMAGED', `the blob ${digest} is damaged: it has not ${size} bytes`, {
-      hint: 'Remove the image and load it again.',
-    });
+  if (left !== 0 || finishDigest(hash) !== digest) {
+    throw new CoracleError(
+      'ERR_BLOB_DAMAGED',
+      `the blob ${digest} is damaged: its content has another digest`,
+      {
+        hint: 'Remove the image and load it again.',
+      },
+    );
   }
 }

@@ -80,21 +80,26 @@ function ustarHeader(flag: string, node: TarNode): Buffer {
   const {type, mode = DEFAULT_MODES[type] ?? 0o644, uid = 0, gid = 0, size = 0, mtimeNs = 0n} = node;
   const {deviceMajor = 0, deviceMinor = 0, target = ''} = node;
   const seconds = Number(mtimeNs / 1_000_000_000n);
-  Buffer.from(node.path as string).copy(header, 0, 0, NAME_BYTES);
+  header.set(bytesOf(node.path).subarray(0, NAME_BYTES), 0);
   octal(header, 100, 8, mode);
   octal(header, 108, 8, uid < SMALL_LIMIT ? uid : 0);
   octal(header, 116, 8, gid < SMALL_LIMIT ? gid : 0);
   octal(header, 124, 12, size < LARGE_LIMIT ? size : 0);
   octal(header, 136, 12, seconds >= 0 && seconds < LARGE_LIMIT ? seconds : 0);
   header.write(flag, 156, 'latin1');
-  Buffer.from(target as string).copy(header, 157, 0, NAME_BYTES);
+  header.set(bytesOf(target).subarray(0, NAME_BYTES), 157);
   header.write('ustar\x0000', 257, 'latin1');
   octal(header, 329, 8, deviceMajor);
   octal(header, 337, 8, deviceMinor);
   header.fill(' ', 148, 156);
-  const sum = header.reduce((total, byte) => total + byte, 0);
+  let sum = 0;
+  for (let at = 0; at < BLOCK; at++) sum += header[at]!;
   header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
   return header;
+}
+
+function bytesOf(text: string | Uint8Array): Uint8Array {
+  return typeof text === 'string' ? Buffer.from(text) : text;
 }
 
 function octal(header: Buffer, offset: number, length: number, value: number): void {

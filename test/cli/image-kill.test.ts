@@ -51,6 +51,15 @@ async function prepare(): Promise<void> {
   const upper = join(template, 'containers', container.id, 'upper');
   mkdirSync(upper, {recursive: true});
   writeFileSync(join(upper, 'changed'), 'changed');
+  mkdirSync(join(folder, 'context'));
+  const steps = [
+    'FROM kept',
+    'ENV a=1',
+    'COPY Dockerfile /new/',
+    'WORKDIR /new/work',
+    'ADD Dockerfile /kept',
+  ];
+  writeFileSync(join(folder, 'context', 'Dockerfile'), steps.join('\n'));
 }
 
 interface Change {
@@ -70,6 +79,11 @@ const changes: Readonly<Record<string, Change>> = {
     args: ['commit', 'changed', 'made'],
     before: ['doomed:latest', 'kept:latest'],
     after: ['doomed:latest', 'kept:latest', 'made:latest'],
+  },
+  build: {
+    args: ['build', '--quiet', '--tag', 'built', join(folder, 'context')],
+    before: ['doomed:latest', 'kept:latest'],
+    after: ['built:latest', 'doomed:latest', 'kept:latest'],
   },
   'image rm': {
     args: ['image', 'rm', '--force', 'doomed'],

@@ -10,17 +10,6 @@ import {createInterface} from 'node:readline';
 export interface RegistryOptions {
   /** Whoever asks has to be `user` with the password `secret`. */
   readonly htpasswd?: boolean;
-  /** In PEM: it speaks TLS. With `clientCa` it wants to know who asks. */
-  readonly tls?: {readonly certificate: string; readonly key: string; readonly clientCa?: string};
-  /** Tokens of this server's are believed. @property certificate of the server's key, a file */
-  readonly token?: {
-    readonly realm: string;
-    readonly service: string;
-    readonly issuer: string;
-    readonly certificate: string;
-  };
-  /** @default 127.0.0.1:0, a port that is free */
-  readonly address?: string;
 }
 
 export class DockerRegistry implements AsyncDisposable {
@@ -71,31 +60,13 @@ export class DockerRegistry implements AsyncDisposable {
   }
 }
 
-function configuration(
-  folder: string,
-  {htpasswd, tls, token, address = '127.0.0.1:0'}: RegistryOptions,
-): string {
+function configuration(folder: string, {htpasswd}: RegistryOptions): string {
   return JSON.stringify({
     version: 0.1,
     log: {level: 'info', accesslog: {disabled: true}},
     storage: {filesystem: {rootdirectory: join(folder, 'data')}, delete: {enabled: true}},
-    http: {
-      addr: address,
-      ...(tls && {
-        tls: {certificate: tls.certificate, key: tls.key, ...(tls.clientCa && {clientcas: [tls.clientCa]})},
-      }),
-    },
+    http: {addr: '127.0.0.1:0'}, // a port that is free
     ...(htpasswd && {auth: {htpasswd: {realm: 'test', path: join(folder, 'htpasswd')}}}),
-    ...(token && {
-      auth: {
-        token: {
-          realm: token.realm,
-          service: token.service,
-          issuer: token.issuer,
-          rootcertbundle: token.certificate,
-        },
-      },
-    }),
   });
 }
 

@@ -18,7 +18,7 @@ export interface FrontOptions {
   readonly interfere?: Interference;
   /** The port of what is behind. */
   readonly behind?: number;
-  readonly tls?: {readonly cert: string; readonly key: string};
+  readonly tls?: https.ServerOptions;
 }
 
 export class HttpFront implements AsyncDisposable {
@@ -110,4 +110,18 @@ export async function cutAfter(
   response.writeHead(answer.statusCode!, answer.headers);
   if (bytes >= whole.length) response.end(whole);
   else response.write(whole.subarray(0, bytes), () => response.socket?.end()); // a FIN after the last byte
+}
+
+/** Sends so many bytes of what the server behind would, and then nothing more. */
+export async function stallAfter(
+  bytes: number,
+  request: IncomingMessage,
+  response: ServerResponse,
+  port: number,
+): Promise<void> {
+  const answer = await askBehind(request, port);
+  const whole = await buffer(answer);
+  response.writeHead(answer.statusCode!, answer.headers);
+  if (bytes >= whole.length) response.end(whole);
+  else response.write(whole.subarray(0, bytes));
 }

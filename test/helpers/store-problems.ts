@@ -38,6 +38,10 @@ export function storeProblems(root: string): string[] {
     for (const blob of record.blobs) expected['blobs/sha256'].add(hexOf(blob));
     for (const diffId of record.diffIds) expected.layers.add(hexOf(diffId));
   }
+  for (const {diffId, blob} of rememberedLayers(join(root, 'build'))) {
+    expected.layers.add(hexOf(diffId));
+    expected['blobs/sha256'].add(hexOf(blob));
+  }
   for (const [directory, names] of Object.entries(expected)) {
     const present = new Set(readdirSync(join(root, directory)));
     for (const name of names) if (!present.has(name)) problems.push(`missing: ${directory}/${name}`);
@@ -57,6 +61,15 @@ export function storeProblems(root: string): string[] {
   }
   for (const name of readdirSync(join(root, 'work'))) problems.push(`left in work: ${name}`);
   return problems;
+}
+
+/** Of steps of builds. */
+function rememberedLayers(records: string): {readonly diffId: string; readonly blob: string}[] {
+  if (!existsSync(records)) return [];
+  return readdirSync(records).flatMap(name => {
+    const {layer} = JSON.parse(readFileSync(join(records, name), 'utf8'));
+    return layer ?? [];
+  });
 }
 
 function hexOf(digest: string): string {

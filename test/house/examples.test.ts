@@ -53,6 +53,11 @@ asRoot('command-in-container.mjs runs two commands in one container', async t =>
   t.is(stdout, "{ exitCode: 0, stdout: 'file\\n' }\na\nb\n{ kind: 'exit' }\n");
 });
 
+asRoot('build-image.mjs builds an image and runs it', async t => {
+  const {stdout} = await example(t, 'build-image.mjs');
+  t.is(stdout, 'hello Coracle\n');
+});
+
 asRoot('wait-until-ready.mjs goes on once its service is ready and healthy', async t => {
   const {stdout} = await example(t, 'wait-until-ready.mjs');
   t.is(stdout, 'running healthy\n');
@@ -65,6 +70,7 @@ test('each example has a test here', t => {
       .sort(),
     [
       'backup-volume.mjs',
+      'build-image.mjs',
       'command-in-container.mjs',
       'isolated-node.mjs',
       'limited-worker.mjs',

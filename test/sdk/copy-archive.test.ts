@@ -237,31 +237,34 @@ async function diffOf(container: Container): Promise<string[]> {
   return (await container.diff()).map(({kind, path}) => `${kind} ${path}`);
 }
 
-asRoot('diff tells what was added, changed and deleted', async t => {
-  const container = await own.create(
-    {
-      command: [
-        'sh',
-        '-c',
-        'echo new >/added; mkdir -p /made/deep; echo x >>/etc/passwd; rm /etc/group; chmod 700 /opt/dir; rm -r /opt/again; mkdir /opt/again; echo y >/opt/again/file',
+asRoot(
+  'diff tells what was added, changed and deleted, as dockerd does: a time of a directory is no change',
+  async t => {
+    const container = await own.create(
+      {
+        command: [
+          'sh',
+          '-c',
+          'echo new >/added; mkdir -p /made/deep; echo x >>/etc/passwd; rm /etc/group; chmod 700 /opt/dir; rm -r /opt/again; mkdir /opt/again; echo y >/opt/again/file; : >>/opt/same; touch /opt/touched',
+        ],
+      },
+      await withFiles(),
+    );
+    t.teardown(() => container.remove());
+    t.deepEqual(await diffOf(container), []);
+    const run = await container.start();
+    t.like(await run.exit, {kind: 'code', code: 0}, Buffer.concat(await run.stderr!.toArray()).toString());
+    await run.settled;
+    const changes = await diffOf(container);
+    t.deepEqual(
+      changes.filter(line => !/ \/(dev|proc|sys)/.test(line)),
+      [
+        ...['A /added', 'C /etc', 'D /etc/group', 'C /etc/passwd', 'A /made', 'A /made/deep', 'C /opt'],
+        ...['C /opt/again', 'A /opt/again/file', 'D /opt/again/old', 'C /opt/dir'],
       ],
-    },
-    await withFiles(),
-  );
-  t.teardown(() => container.remove());
-  t.deepEqual(await diffOf(container), []);
-  const run = await container.start();
-  t.like(await run.exit, {kind: 'code', code: 0}, Buffer.concat(await run.stderr!.toArray()).toString());
-  await run.settled;
-  const changes = await diffOf(container);
-  t.deepEqual(
-    changes.filter(line => !/ \/(dev|proc|sys)/.test(line)),
-    [
-      ...['A /added', 'C /etc', 'D /etc/group', 'C /etc/passwd', 'A /made', 'A /made/deep', 'C /opt'],
-      ...['D /opt/again', 'A /opt/again/file', 'C /opt/dir'],
-    ],
-  );
-});
+    );
+  },
+);
 
 /** An image of this host's shell and some files. */
 async function withFiles(): Promise<string> {
@@ -274,6 +277,8 @@ async function withFiles(): Promise<string> {
       {type: 'directory', path: 'opt/again/'},
       {type: 'file', path: 'opt/again/old', text: 'old'},
       {type: 'directory', path: 'opt/dir/'},
+      {type: 'directory', path: 'opt/touched/'},
+      {type: 'file', path: 'opt/same', text: 'same'},
       {type: 'file', path: 'etc/passwd', text: 'root:x:0:0:root:/root:/bin/sh\n'},
       {type: 'file', path: 'etc/group', text: 'root:x:0:\n'},
     ),

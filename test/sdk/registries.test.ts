@@ -1,13 +1,17 @@
+import {spawn} from 'node:child_process';
 import {randomBytes} from 'node:crypto';
-import {mkdtempSync, readdirSync, rmSync} from 'node:fs';
+import {once} from 'node:events';
+import {existsSync, mkdtempSync, readdirSync, rmSync, statSync} from 'node:fs';
 import type {IncomingMessage} from 'node:http';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {fileURLToPath} from 'node:url';
 import test, {type ExecutionContext} from 'ava';
 import {Container, Image, listTags, type PullProgress, type Runtime} from '../../src/index.js';
 import {configuredRuntime} from '../helpers/configured-runtime.js';
 import {DockerRegistry} from '../helpers/docker-registry.js';
-import {cutAfter, forward, HttpFront, type Interference} from '../helpers/http-front.js';
+import {cutAfter, forward, HttpFront, type Interference, stallAfter} from '../helpers/http-front.js';
 import {loadLayered} from '../helpers/layered-image.js';
 import {asRoot, requiresAsRoot} from '../helpers/requires.js';
 
@@ -153,6 +157,53 @@ withRegistry('after a pull that failed the next one asks only for what is missin
     [],
   );
 });
+
+withRegistry(
+  'a process that is killed amid a pull leaves no image, and the next one asks only for what is missing',
+  async t => {
+    const cut = 150_000;
+    let stalls = true;
+    const {front, server, name, image} = await withImage(t, async (request, response) => {
+      if (!stalls || !isLayer(request)) return false;
+      await stallAfter(cut, request, response, server.port);
+      return true;
+    });
+    const runtime = await machine(t);
+    const {root, run} = runtime.store;
+    const program = spawn(
+      process.execPath,
+      [
+        ...process.execArgv,
+        fileURLToPath(new URL('../helpers/pull-program.ts', import.meta.url)),
+        root,
+        run,
+        name,
+      ],
+      {stdio: 'inherit', env: {...process.env, CORACLE_CONFIG: '/dev/null'}},
+    );
+    const ended = once(program, 'exit');
+    while (!downloads(runtime).some(({size}) => size === cut) && program.exitCode === null) await sleep(10);
+    program.kill('SIGKILL');
+    t.is((await ended)[1], 'SIGKILL');
+    t.deepEqual(await Image.list({}, {runtime}), []);
+    stalls = false;
+    const before = front.seen.length;
+    t.is((await Image.pull(name, {}, {runtime})).id, image.id);
+    const asked = front.seen.slice(before).filter(({path}) => path.includes('/blobs/'));
+    t.true(
+      asked.some(({headers}) => headers.range === `bytes=${cut}-`),
+      JSON.stringify(asked),
+    );
+    t.deepEqual(downloads(runtime), []);
+  },
+);
+
+function downloads({store: {root}}: Runtime): {name: string; size: number}[] {
+  const directory = join(root, 'downloads');
+  return existsSync(directory)
+    ? readdirSync(directory).map(name => ({name, size: statSync(join(directory, name)).size}))
+    : [];
+}
 
 withRegistry('a manifest with a wrong digest is refused, and leaves nothing behind', async t => {
   const {server, name, digest} = await withImage(t, async (request, response) => {

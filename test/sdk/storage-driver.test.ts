@@ -89,7 +89,7 @@ asRoot('by vfs nothing is left of a container that ends, nor of one whose start 
     {runtime},
   );
   t.is(await textOf(run.stdout!), 'own\n');
-  await run.wait({condition: 'removed'});
+  await run.settled;
   t.deepEqual(left(), []);
   await t.throwsAsync(Container.run('host-shell', {command: ['/none']}, {runtime}), {
     code: 'ERR_COMMAND_NOT_FOUND',

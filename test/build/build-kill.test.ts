@@ -1,0 +1,78 @@
+/** A build that is killed, at any moment: what was there is there, and the next open leaves nothing else. */
+import {spawn} from 'node:child_process';
+import {once} from 'node:events';
+import {existsSync, mkdtempSync, readdirSync} from 'node:fs';
+import {rm} from 'node:fs/promises';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
+import {fileURLToPath} from 'node:url';
+import test from 'ava';
+import {Image, Runtime} from '../../src/index.js';
+import {buildFolder} from '../helpers/builds.js';
+import {asRoot} from '../helpers/requires.js';
+import {storeProblems} from '../helpers/store-problems.js';
+
+const CORACLE = fileURLToPath(new URL('../../bin/coracle.cjs', import.meta.url));
+const ROUNDS = process.env['CORACLE_TEST_LONG'] === undefined ? 2 : 100;
+
+const folder = mkdtempSync(join(tmpdir(), 'coracle-test-'));
+test.after.always(() => rm(folder, {recursive: true, force: true}));
+const [root, run] = [join(folder, 'root'), join(folder, 'run')];
+
+asRoot.serial(
+  'a build that is killed leaves nothing that the next open does not clean, secrets least of all',
+  async t => {
+    t.timeout(3_600_000);
+    const context = buildFolder(t, {
+      Dockerfile: `FROM host-shell AS one
+COPY Dockerfile /a/
+RUN --mount=type=secret,id=s cat /run/secrets/s >/dev/null; echo 1 >/1
+FROM host-shell
+RUN --mount=type=cache,target=/c echo >>/c/x; sleep 0.1
+COPY --from=one /1 /
+RUN sleep 0.1; rm /1
+`,
+    });
+    const before = await Runtime.open({root, run, waiting: 0});
+    await Image.hostShell({runtime: before});
+    await before.close();
+    for (let round = 0; round < ROUNDS; round++) {
+      const child = spawn(
+        process.execPath,
+        [
+          CORACLE,
+          'build',
+          '--network',
+          'none',
+          '--no-cache',
+          '-t',
+          'built',
+          '--secret',
+          'id=s,env=S',
+          context,
+        ],
+        {
+          env: {...process.env, CORACLE_ROOT: root, CORACLE_RUN: run, S: 'hidden'},
+          stdio: ['ignore', 'pipe', 'ignore'],
+        },
+      );
+      const steps = 1 + Math.floor(Math.random() * 8);
+      let seen = 0;
+      for await (const chunk of child.stdout) {
+        seen += String(chunk).split('\n').length - 1;
+        if (seen >= steps) break;
+      }
+      await sleep(Math.random() * 60);
+      child.kill('SIGKILL');
+      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      const runtime = await Runtime.open({root, run, waiting: 0});
+      t.deepEqual(storeProblems(root), [], `round ${round}`);
+      t.deepEqual(readdirSync(join(root, 'transient')), []);
+      t.deepEqual(readdirSync(join(runtime.store.live, 'containers')), []);
+      const secrets = join(runtime.store.live, 'secrets');
+      t.deepEqual(existsSync(secrets) ? readdirSync(secrets) : [], []);
+      await runtime.close();
+    }
+  },
+);

@@ -19,6 +19,7 @@ for (const name of [
   'exec-latency',
   'detached',
   'network',
+  'images',
   'inspect',
 ]) {
   console.log(`\n== ${name}`);

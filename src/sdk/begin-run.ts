@@ -123,6 +123,7 @@ export async function beginRun(
         trace: explain,
         signal,
       });
+      await keepImage(runtime, own, process);
       const steps = explain ? explainPlan(planned.plan, process.started) : [];
       return {planned, process, warnings: planned.warnings, steps, kind};
     });
@@ -164,11 +165,27 @@ export async function startTransient<T>(
       }
       if (isLauncherLoss(error) && planned !== undefined) await runtime.tidyLost(planned.record);
       await runtime.forgetVolumes(config);
+      refuseWithoutImage(runtime, subject);
       throw error;
     } finally {
       claims?.[Symbol.dispose]();
     }
   }
+}
+
+/** Whoever removed the image before this container could be seen did not know of it. @throws `ERR_IMAGE_NOT_FOUND` */
+async function keepImage(runtime: Runtime, subject: StartSubject, process: StartedProcess): Promise<void> {
+  if (runtime.store.findImage(subject.stored.id) !== undefined) return;
+  process.kill(SIGKILL);
+  await process.removed;
+  refuseWithoutImage(runtime, subject);
+}
+
+/** @throws `ERR_IMAGE_NOT_FOUND` */
+function refuseWithoutImage({store}: Runtime, {config, stored}: StartSubject): void {
+  if (store.findImage(stored.id) !== undefined) return;
+  store.getImage(config.image.reference);
+  store.getImage(stored.id); // the name is another one's by now
 }
 
 /** @returns where it has a copy of its image now, if it needs one */
@@ -178,6 +195,8 @@ async function copyRoot(runtime: Runtime, {config, stored}: StartSubject): Promi
   await runtime.store.copyRoot(stored, writable);
   return writable;
 }
+
+const SIGKILL = 9;
 
 function hasVolumes({mounts}: ContainerConfig): boolean {
   return mounts.some(({type}) => type === 'volume');
@@ -203,6 +222,7 @@ async function startWaiting(
       else publishRecord(places, planned.text);
       if (isExpected) runtime.facts.cgroups.refuseFrozen(config.cgroupParent); // the other way, `planRest` did
     });
+    await keepImage(runtime, subject, process);
     return {planned, process};
   } catch (error) {
     await waiting.discard();

@@ -440,11 +440,21 @@ export class Runtime implements AsyncDisposable {
         await this.store.containers.create(named.id, named.name, named, {
           ...(this.store.storageDriver === 'vfs' && {fill}),
         });
+        await this.#keepImage(named);
         return named;
       } catch (error) {
         if (!(await this.isWorthAnotherName(error, wanted, attempt))) throw error;
       }
     }
+  }
+
+  /** Whoever removed the image before this container could be seen did not know of it. @throws `ERR_IMAGE_NOT_FOUND` */
+  async #keepImage({id, name, image}: ContainerConfig): Promise<void> {
+    if (this.store.findImage(image.id) !== undefined) return;
+    await this.store.containers.remove(id, name);
+    await this.store.releaseRemovedImages(other => this.imageUse(other));
+    this.store.getImage(image.reference);
+    this.store.getImage(image.id); // the name is another one's by now
   }
 
   /**

@@ -208,10 +208,10 @@ export class Images {
       const images = new Map(this.#load().images);
       const names = new Set([...images.get(id)!.names].filter(own => !plan.untagged.includes(own)));
       images.set(id, {...images.get(id)!, names});
-      for (const image of plan.images) {
-        if (options.use(image) === undefined) images.delete(image);
-        else images.set(image, {names: new Set(), removed: true});
-      }
+      // First unseen, then gone: who makes a container looks for its image once its record can be seen, as here who has one.
+      for (const image of plan.images) images.set(image, {names: new Set(), removed: true});
+      this.#write(images);
+      for (const image of plan.images) if (options.use(image) === undefined) images.delete(image);
       const freed = plan.images.map(image => ({image, layers: this.#freedLayers(image, images)}));
       const freedBytes = freed
         .flatMap(({layers}) => layers)

@@ -39,7 +39,7 @@ export interface UnpackOptions {
 
 /**
  * @param root descriptor of an empty directory, mode 0755 afterwards unless the archive says otherwise
- * @returns the sum of the files' bytes
+ * @returns the sum of the files' sizes, as Docker counts them: holes count, and the targets of symlinks
  * @throws `ERR_INVALID_LAYER`, `ERR_LAYER_TOO_LARGE`; what was unpacked so far remains for the caller to remove
  */
 export async function unpackLayer(
@@ -51,6 +51,7 @@ export async function unpackLayer(
   const plain = new NewEntries(root, (entry, path, content) =>
     explained(entry, () => unpackOther(layer, {...entry, content: () => once(content)}, path)),
   );
+  let read = 0;
   let bytes = 0;
   let entries = 0;
   chmodBelow(root, '', 0o755);
@@ -58,9 +59,10 @@ export async function unpackLayer(
     for await (const entry of readTar(archive, {sparse: true})) {
       options.signal?.throwIfAborted();
       if (++entries > layer.limits.entries) throw overLimit('entries', layer.limits.entries);
-      bytes += entry.size;
+      read += entry.size;
+      bytes += entry.type === 'symlink' ? entry.target.length : (entry.sparse?.size ?? entry.size);
       if (entry.size > layer.limits.fileBytes) throw overLimit('bytes in a file', layer.limits.fileBytes);
-      if (bytes > layer.limits.totalBytes) throw overLimit('bytes', layer.limits.totalBytes);
+      if (read > layer.limits.totalBytes) throw overLimit('bytes', layer.limits.totalBytes);
       await explained(entry, () => unpackEntry(layer, plain, entry));
     }
     await plain.flush();

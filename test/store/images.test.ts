@@ -286,6 +286,18 @@ test("an image that a container uses stays; Docker's words say so", async t => {
   t.is(store.findImageOfContainer(image.id), undefined);
 });
 
+test('an image stays for a container that was made while it was removed', async t => {
+  using place = await openStore();
+  const {store} = place;
+  const image = await store.importImage(inChunks(lower), {reference: parseReference('raced')});
+  const user = {containerId: 'c'.repeat(64), running: true};
+  let asked = 0;
+  const use = () => (asked++ < 2 ? undefined : user); // by the rules, then once nobody sees the image any more
+  t.like(await store.removeImage('raced', {use}), {deleted: [image.id], freedBytes: 0});
+  t.is(store.findImage(image.id), undefined);
+  t.true(existsSync(store.imageOfContainer(image.id).layers[0]!));
+});
+
 test('an image in several repositories is removed by id only by force', async t => {
   using place = await openStore();
   const {store} = place;

@@ -1,5 +1,5 @@
 import type {Call, Command, Context} from './command.js';
-import {FORCE_FLAG, filterFlag, isConfirmed, pruneOptions, reclaimedLine} from './prune.js';
+import {FORCE_FLAG, filterFlag, isConfirmed, pruneOptions, reclaimedLine, unusedSince} from './prune.js';
 
 export const command: Command = {
   name: 'builder prune',
@@ -14,10 +14,9 @@ export const command: Command = {
 
 async function run(call: Call, context: Context): Promise<number> {
   const {until} = pruneOptions(call, ['until'], context.now());
-  const untilMs = until instanceof Date ? until.getTime() : Number((until ?? 0n) / 1_000_000n);
   const warning = 'WARNING! This will remove what builds remember of their steps, and their caches.';
   if (!(await isConfirmed(call, context, warning))) return 0;
-  const unusedMs = until === undefined ? 0 : Math.max(1, context.now() - untilMs);
+  const unusedMs = unusedSince(until, context.now());
   const {reclaimedBytes} = await (await context.sdk()).pruneBuilds({unusedMs});
   context.stdout.write(reclaimedLine(reclaimedBytes));
   return 0;

@@ -27,6 +27,13 @@ export function pruneOptions(call: Call, known: readonly string[], nowMs: number
   };
 }
 
+/** How long what builds remember has to lie unused to go: 0 takes all of it. */
+export function unusedSince(until: PruneOptions['until'], nowMs: number): number {
+  if (until === undefined) return 0;
+  const untilMs = until instanceof Date ? until.getTime() : Number(until / 1_000_000n);
+  return Math.max(1, nowMs - untilMs);
+}
+
 /** Here it is dockerd that reads it. */
 function inTime(text: string, nowMs: number): bigint {
   try {

@@ -1,7 +1,16 @@
+import type {PruneOptions} from '../sdk/index.js';
 import {ClientError} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
 import {imageLine} from './image-prune.js';
-import {deletedList, FORCE_FLAG, filterFlag, isConfirmed, pruneOptions, reclaimedLine} from './prune.js';
+import {
+  deletedList,
+  FORCE_FLAG,
+  filterFlag,
+  isConfirmed,
+  pruneOptions,
+  reclaimedLine,
+  unusedSince,
+} from './prune.js';
 
 export const command: Command = {
   name: 'system prune',
@@ -29,6 +38,7 @@ async function run(call: Call, context: Context): Promise<number> {
     'all networks not used by at least one container',
     ...(volumes ? ['all anonymous volumes not used by at least one container'] : []),
     all ? 'all images without at least one container associated to them' : 'all dangling images',
+    all ? 'all build cache' : 'unused build cache',
   ];
   const list = removes.map(line => `  - ${line}\n`).join('');
   const items = call
@@ -47,7 +57,16 @@ async function run(call: Call, context: Context): Promise<number> {
   if (pruned !== undefined) stdout.write(deletedList('Deleted Volumes:', pruned.deleted));
   const images = await sdk.pruneImages({...options, all});
   stdout.write(deletedList('Deleted Images:', images.deleted.map(imageLine)));
-  const {reclaimedBytes} = containers;
-  stdout.write(reclaimedLine(reclaimedBytes + (pruned?.reclaimedBytes ?? 0) + images.reclaimedBytes));
+  const reclaimed = [containers, pruned, images, await pruneBuilds(options, context)];
+  stdout.write(reclaimedLine(reclaimed.reduce((sum, each) => sum + (each?.reclaimedBytes ?? 0), 0)));
   return 0;
+}
+
+/** What builds remember has no labels: where these choose, it stays. */
+async function pruneBuilds(
+  {until, labels = [], withoutLabels = []}: PruneOptions,
+  {sdk, now}: Context,
+): Promise<{readonly reclaimedBytes: number} | undefined> {
+  if (labels.length + withoutLabels.length > 0) return undefined;
+  return (await sdk()).pruneBuilds({unusedMs: unusedSince(until, now())});
 }

@@ -10,6 +10,7 @@ const answers: Partial<Sdk> = {
   pruneImages: async () => ({deleted: [{untagged: 'a:1'}, {deleted: 'sha256:1'}], reclaimedBytes: 1_983_994}),
   pruneNetworks: async () => ({deleted: ['n']}),
   pruneVolumes: async () => ({deleted: ['v'], reclaimedBytes: 0}),
+  pruneBuilds: async () => ({reclaimedBytes: 1_000_000}),
 };
 const prune = (line: string, answered = answers) => command(line.split(' '), answered);
 
@@ -26,8 +27,16 @@ test('what was deleted is listed, and what that freed', async t => {
   t.is((await prune('container prune -f', {pruneContainers: nothing})).stdout, 'Total reclaimed space: 0B\n');
   t.is(
     (await prune('system prune -f --volumes')).stdout,
-    'Deleted Containers:\na\nb\n\nDeleted Networks:\nn\n\nDeleted Volumes:\nv\n\nDeleted Images:\nuntagged: a:1\ndeleted: sha256:1\n\nTotal reclaimed space: 1.984MB\n',
+    'Deleted Containers:\na\nb\n\nDeleted Networks:\nn\n\nDeleted Volumes:\nv\n\nDeleted Images:\nuntagged: a:1\ndeleted: sha256:1\n\nTotal reclaimed space: 2.984MB\n',
   );
+});
+
+test('what builds remember goes with the rest, unless labels choose', async t => {
+  const asked = async (line: string) =>
+    (await prune(line)).asked.find(([method]) => method === 'pruneBuilds')?.[1];
+  t.deepEqual(await asked('system prune -f'), {unusedMs: 0});
+  t.like(await asked('system prune -f --filter until=1h'), {unusedMs: 3_600_000});
+  t.is(await asked('system prune -f --filter label=a'), undefined);
 });
 
 test('filters are handed on', async t => {

@@ -240,7 +240,9 @@ static int remove_entry(struct removal *removal, int parent, const char *name, u
                 return renameat2(parent, name, removal->top, moved, RENAME_NOREPLACE) == 0 || errno == EEXIST ? 0 : -1;
         }
         CLOSED int directory = open_for_removal(parent, name);
-        if (directory < 0 || empty_directory(removal, directory, depth + 1) < 0)
+        if (directory < 0)
+                return errno == ENOENT ? 0 : -1;       /* somebody else removes the same tree */
+        if (empty_directory(removal, directory, depth + 1) < 0)
                 return -1;
         return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -1;
 }
@@ -255,6 +257,8 @@ static int empty_directory(struct removal *removal, int directory, unsigned dept
                         return -1;
                 for (;;) {
                         int64_t used = ct_readdir(directory, entries, sizeof entries);
+                        if (used == -ENOENT)           /* getdents(2): it has been removed */
+                                return 0;
                         if (used < 0) {
                                 errno = (int)-used;
                                 return -1;

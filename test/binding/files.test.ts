@@ -201,6 +201,16 @@ test('removing a tree follows no symlink and accepts that it is gone', async t =
   t.is(readFileSync(join(box.outside, 'canary'), 'utf8'), 'alive');
 });
 
+test('who removes a tree that others are removing does its part', async t => {
+  using box = sandbox();
+  for (let round = 0; round < 5; round++) {
+    for (let index = 0; index < 400; index++)
+      files.mkdirsBelow(box.root, `tree/${index % 20}/${index}/deeper`, 0o755);
+    await Promise.all([1, 2, 3, 4].map(() => files.removeTree(box.root, 'tree')));
+    t.false(existsSync(join(box.path, 'tree')));
+  }
+});
+
 test('a tree of 5,000 levels and a directory of 5,000 files are removed', async t => {
   using box = sandbox();
   files.mkdirBelow(box.root, 'tree', 0o755);

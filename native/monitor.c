@@ -471,7 +471,8 @@ enum { AT_HELPER, AT_LISTENER, AT_PIDFD, AT_OUT, AT_ERR, AT_INPUT, AT_HEALTH, AT
 
 static void list_descriptors(const struct monitor *m, struct pollfd *polled)
 {
-        int held = is_held(m);
+        /* What it writes at once is read after the news of its start: no line of the log is older than that. */
+        int held = is_held(m) || m->stage == STARTING;
         for (int i = 0; i < AT_END; i++)
                 polled[i] = (struct pollfd){-1, POLLIN, 0};
         polled[AT_HELPER].fd = m->helper.socket;

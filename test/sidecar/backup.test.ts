@@ -48,8 +48,11 @@ withTar('the sidecar has the volume read-only, no network and next to no capabil
   let seen: Promise<ContainerInspect> | undefined;
   const onProgress = () => {
     seen ??= Container.list({runtime}).then(async containers => {
-      const facts = await Promise.all(containers.map(each => each.inspect()));
-      return facts.find(({Config}) => Config.Labels['coracle.sidecar'] === 'backup')!;
+      // Those of other tests may be gone by now.
+      const facts = await Promise.allSettled(containers.map(each => each.inspect()));
+      return facts
+        .flatMap(each => (each.status === 'fulfilled' ? [each.value] : []))
+        .find(({Config}) => Config.Labels['coracle.sidecar'] === 'backup')!;
     });
   };
   await backupVolume('confined', join(folder(), 'confined.tar'), {onProgress}, {runtime});

@@ -35,6 +35,21 @@ asRoot("json-file has dockerd's lines, byte for byte but for the times", async t
   t.regex(time(lines[0]!), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}Z$/);
 });
 
+asRoot('what a program writes at once is not older than its start', async t => {
+  for (let start = 0; start < 10; start++) {
+    const container = await ended(t, 'echo at once');
+    const [{time: written} = {time: ''}] = await logs(container);
+    const {StartedAt} = (await container.inspect()).State;
+    t.true(BigInt(nanoseconds(written)) >= BigInt(nanoseconds(StartedAt)), `${StartedAt} ${written}`);
+  }
+});
+
+/** Of the day: digits that compare as numbers do. */
+function nanoseconds(at: string): string {
+  const [, clock = '', fraction = ''] = /T([\d:]+)\.?(\d*)Z$/.exec(at) ?? [];
+  return clock.replaceAll(':', '') + fraction.padEnd(9, '0');
+}
+
 asRoot('logs gives lines with stream and time, chosen by stream, number and time', async t => {
   const container = await ended(t, 'echo one; sleep 0.01; echo two >&2; sleep 0.01; echo three; printf four');
   const entries = await logs(container);

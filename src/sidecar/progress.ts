@@ -1,6 +1,6 @@
 /** What is told while a backup or a restore goes on. */
 export interface Progress {
-  readonly phase: 'check' | 'copy' | 'verify';
+  readonly phase: 'check' | 'copy' | 'verify' | 'transfer';
   /** Of the plain archive. */
   readonly bytes: number;
   /** About as many there will be; undefined when nobody knows. */

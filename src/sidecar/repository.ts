@@ -1,0 +1,149 @@
+/**
+ * What the kinds of repositories have in common: an OCI layout, a registry, restic. Whoever backs up holds the volumes still
+ * and hands them over; a kind decides by itself how a sidecar container reads them and where what it read goes.
+ */
+import type {Progress} from './progress.js';
+
+/** What is saved as one part of a snapshot. */
+export type Source = VolumeSource | DumpSource;
+
+export interface VolumeSource {
+  readonly kind: 'volume';
+  /** Of the part: of the volume that it was. */
+  readonly name: string;
+  /** Of the volume to be read: of one that is a copy of one moment, it may be another. */
+  readonly volume: string;
+}
+
+/** What a command prints is what is saved. */
+export interface DumpSource {
+  readonly kind: 'dump';
+  readonly name: string;
+  /** Begins the dump. It fails, after its last byte, when a command that took part did not end well. */
+  open(signal: AbortSignal | undefined): AsyncIterable<Uint8Array>;
+}
+
+/** How those who use a volume were kept from changing it. */
+export type Consistency = 'none' | 'pause' | 'stop' | 'hook' | 'dump' | 'snapshot';
+
+/** What is known of a snapshot before it is made. */
+export interface SnapshotFacts {
+  /** RFC 3339, UTC, of the moment that it shows. */
+  readonly time: string;
+  readonly host: string;
+  readonly tags: readonly string[];
+  readonly consistency: Consistency;
+  /** Names of containers that were held still, and for how many milliseconds. */
+  readonly paused: readonly string[];
+  readonly pausedMs: number;
+  /** References of images of the containers that use the volumes: a drill starts the first. */
+  readonly images: readonly string[];
+}
+
+export interface SnapshotPart {
+  readonly kind: Source['kind'];
+  readonly name: string;
+  /** Files, directories and the rest, the volume's root included; 1 of a dump. */
+  readonly entries: number;
+  /** Of the content of all files, or of the dump. */
+  readonly bytes: number;
+  /**
+   * Says whether two trees are the same, with owners, modes, times and attributes; of a dump: SHA-256. It compares what the same
+   * repository says of two, not with what others say. Undefined where the kind of repository has none.
+   */
+  readonly digest?: string;
+}
+
+export interface Snapshot extends SnapshotFacts {
+  /** Of an OCI layout or a registry: of its manifest, `sha256:…`. Of restic: 64 hexadecimal digits. */
+  readonly id: string;
+  /** The one before it that it was compared with. */
+  readonly parent?: string;
+  readonly parts: readonly SnapshotPart[];
+  /** Bytes that the repository has grown by. */
+  readonly addedBytes: number;
+}
+
+export interface WorkOptions {
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface BackupWork extends WorkOptions {
+  /** What facts there are when everything has been read: who was paused how long is only known then. */
+  facts(): SnapshotFacts;
+  /** Called as soon as nothing more is read from the volumes: whoever stands still may go on. */
+  released(): Promise<void>;
+}
+
+export interface SavedSnapshot {
+  readonly snapshot: Snapshot;
+  /** What this kind of repository or the sidecar could not keep, one line each: sockets, files that changed. */
+  readonly warnings: readonly string[];
+}
+
+export interface RestoreWork extends WorkOptions {
+  /** Only these, relative to the volume's root, with all that is below them. @default all */
+  readonly paths?: readonly string[] | undefined;
+}
+
+export interface Restored {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly warnings: readonly string[];
+}
+
+export interface VerifyWork extends WorkOptions {
+  /** How much of the data is read: 1 is all of it. What was not read for longest comes first. @default 1 */
+  readonly share?: number | undefined;
+}
+
+export interface VerifyReport {
+  readonly snapshots: number;
+  /** Blobs, or restic's packs, that were read. */
+  readonly read: number;
+  readonly readBytes: number;
+  /** Whatever is damaged or missing, and which snapshots need it. Empty: nothing. */
+  readonly problems: readonly VerifyProblem[];
+}
+
+export interface VerifyProblem {
+  /** A blob's digest, a pack's name, a file's path. */
+  readonly subject: string;
+  readonly what: string;
+  /** Ids of snapshots that cannot be restored whole by it. */
+  readonly snapshots: readonly string[];
+}
+
+/** What became of a verification or a drill, kept beside the snapshot. */
+export interface SnapshotResult {
+  readonly kind: 'verify' | 'drill';
+  readonly snapshot: string;
+  /** RFC 3339, UTC. */
+  readonly time: string;
+  readonly passed: boolean;
+  /** Steps and findings, one line each. */
+  readonly notes: readonly string[];
+}
+
+export interface Repository extends AsyncDisposable {
+  readonly kind: 'layout' | 'registry' | 'restic';
+  /** As it was named, without secrets. */
+  readonly url: string;
+  /** All, the oldest first. @throws `ERR_REPOSITORY_KEY` (wrong or missing), `ERR_REPOSITORY_DAMAGED` */
+  snapshots(): Promise<readonly Snapshot[]>;
+  /** Whoever reads the repository sees all of the snapshot, or nothing of it when this fails or is killed. */
+  backup(sources: readonly Source[], work: BackupWork): Promise<SavedSnapshot>;
+  /** @param directory of the host, empty: becomes the volume's root, with its owner, mode, times and attributes */
+  restore(snapshot: Snapshot, part: string, directory: string, work?: RestoreWork): Promise<Restored>;
+  openDump(snapshot: Snapshot, part: string, work?: WorkOptions): AsyncIterable<Uint8Array>;
+  /** What a restored tree should be the same as `SnapshotPart.digest` of. Undefined as there. */
+  digestOf?(directory: string, work?: WorkOptions): Promise<string>;
+  verify(work?: VerifyWork): Promise<VerifyReport>;
+  /** Removes snapshots, not what they share with others, and not yet what nobody needs then. */
+  forget(ids: readonly string[], work?: WorkOptions): Promise<void>;
+  /** Removes what no snapshot needs. @returns bytes */
+  prune(work?: WorkOptions): Promise<{readonly freedBytes: number}>;
+  record(result: SnapshotResult): Promise<void>;
+  results(): Promise<readonly SnapshotResult[]>;
+}

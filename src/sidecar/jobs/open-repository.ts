@@ -1,15 +1,9 @@
 import {CoracleError} from '../../errors.js';
 import {type InRuntime, Runtime} from '../../sdk/index.js';
+import type {KeySource} from '../layout/chunk-store.js';
 import type {Repository} from '../repository.js';
 
-/** Where the secret comes from that opens a repository. One line feed at its end is no part of it. */
-export type KeySource =
-  | {readonly file: string}
-  /** Program and arguments; what it prints is the secret. */
-  | {readonly command: readonly string[]}
-  /** The name of a variable of this process. */
-  | {readonly environment: string}
-  | {readonly secret: string | Uint8Array};
+export type {KeySource};
 
 export interface OpenRepositoryOptions {
   /** @default none: a repository of our own kinds must have none either, restic's always has one */

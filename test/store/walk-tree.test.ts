@@ -75,7 +75,7 @@ test('what is asked for has the time of its last change, which a program cannot 
   const root = tree('times');
   execFileSync('touch', ['-d', '1980-01-01', join(root, 'a')]);
   const seen = new Map<string, FileStatus>();
-  await walk(root, {isKnown: (path, status) => (seen.set(path.toString(), status), true)});
+  await walk(root, {isKnown: (path, status) => seen.set(path.toString(), status).size > 0});
   const {mtimeNs, ctimeNs} = seen.get('./a')!;
   t.true(ctimeNs > mtimeNs + 1_000_000_000n);
 });

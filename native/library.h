@@ -98,6 +98,20 @@ _Static_assert(sizeof(struct ct_found_entry) == 112, "src/binding/trees.ts decod
 
 CT_EXPORT int64_t ct_read_entries(int32_t directory, const char *names, int64_t names_bytes, int64_t content_most, uint8_t *entries, int64_t size, int64_t *read);
 
+/* Content-defined chunks (library-cut.c): ct_cut goes over the next bytes of some content and fills cuts with the offsets in
+ * them at which a chunk ends; how many. What comes after the last belongs to a chunk that goes on: hash and length keep its
+ * state, 0 where content begins. -ENOBUFS unless most is at least (count + length) / min_bytes. */
+#define CT_CHUNK_BYTES (1u << 30)              /* no chunk may be larger */
+struct ct_cutter {
+        uint64_t gear[256];
+        uint64_t min_bytes, average_bytes, max_bytes;
+        uint64_t early_mask, late_mask;        /* a chunk ends where the hash has none of these bits */
+        uint64_t hash, length;
+};
+_Static_assert(sizeof(struct ct_cutter) == 2104, "src/binding/cutter.ts encodes 2104 bytes");
+
+CT_EXPORT int64_t ct_cut(struct ct_cutter *cutter, const uint8_t *bytes, int64_t count, int64_t *cuts, int64_t most);
+
 /* The launcher (library-launcher.c): starts it from a sealed copy of path, its process id; sockets receives three descriptors:
  * requests, control, events. ct_send passes one request (abi.h), the plan in a sealed memfd, and descriptors; -EAGAIN when the
  * socket is full. */

@@ -30,6 +30,7 @@ export {
   RECORD_BYTES_MAX,
   RECORD_HEAD_BYTES,
 } from './control.js';
+export {Cutter, type CutterOptions} from './cutter.js';
 export {encodePlan, stepAt, withOrders} from './encode-plan.js';
 export {
   chmodBelow,

@@ -1,4 +1,14 @@
-export {makeRaw, type TerminalSize} from '../binding/index.js';
+export {
+  Cutter,
+  type CutterOptions,
+  Descriptor,
+  LOCK_EXCLUSIVE,
+  LOCK_SHARED,
+  makeRaw,
+  syncFileSystem,
+  type TerminalSize,
+  tryLock,
+} from '../binding/index.js';
 export type {Limits} from '../cgroup/index.js';
 export {
   type CreateNetworkOptions,

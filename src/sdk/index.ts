@@ -96,7 +96,7 @@ export type {ExplainedStep} from './explain-plan.js';
 export {type FamiliarName, familiarNameOf} from './familiar-name.js';
 export type {Health, ProbeResult} from './health-state.js';
 export {hasProbe} from './healthcheck.js';
-export {type HeldStill, holdStill} from './hold-still.js';
+export {type ContainerHold, type HeldStill, type Hold, holdContainers, holdStill} from './hold-still.js';
 export {
   Image,
   type ImageImportOptions,

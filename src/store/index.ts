@@ -1,7 +1,7 @@
 /** All state on disk: images, layers, containers, volumes, locks. */
 
 export type {AddOptions, ImageParts} from './add-image.js';
-export {type ArchivedIds, archiveName, archiveTree, KERNEL_FILE_SYSTEMS} from './archive-tree.js';
+export {archiveName, archiveTree} from './archive-tree.js';
 export {readBlob, type StagedBlob} from './blobs.js';
 export type {BuildRecord, BuiltLayer} from './build-records.js';
 export type {BuildBase, BuildWork} from './build-work.js';
@@ -38,4 +38,11 @@ export {contentOf, decompressedStart, isArchive, unpackArchive} from './unpack-c
 export {archiveVolume, checkArchive, copyVolume, plainArchive, unpackVolume} from './volume-archive.js';
 export {MS_BIND, MS_RDONLY, type VolumeDriverOptions, type VolumeFileSystem} from './volume-options.js';
 export type {CreateVolumeOptions, VolumeOwner, VolumeRecord, Volumes} from './volumes.js';
+export {
+  type ArchivedIds,
+  KERNEL_FILE_SYSTEMS,
+  type WalkedEntry,
+  type WalkOptions,
+  walkTree,
+} from './walk-tree.js';
 export {sweepWorkspaces, Workspace} from './workspace.js';

@@ -9,7 +9,10 @@ import type {
   InRepository,
   RestoredVolume,
   RestoreSnapshotOptions,
+  RunResult,
   SavedSet,
+  ScheduleConfig,
+  ScheduleOptions,
   Snapshot,
   SnapshotResult,
   VerifyReport,
@@ -34,4 +37,20 @@ export interface BackupsSdk {
     to: string,
     options: Omit<CopyVolumeOptions, 'target'> & {readonly root?: string | undefined},
   ): Promise<RestoredVolume>;
+  /** Until the signal; state is in the root unless it is said. */
+  runSchedule(options: Omit<ScheduleOptions, 'state'> & ScheduleState): Promise<void>;
+  /** One job now, as if it were due. @throws `ERR_SCHEDULE_INVALID` when there is no such job */
+  runScheduled(
+    job: string,
+    options: Pick<ScheduleOptions, 'config' | 'signal'> & ScheduleState,
+  ): Promise<RunResult>;
+  /** When each job is due next, and what is wrong with labels. */
+  plannedRuns(config: ScheduleConfig): Promise<{
+    readonly next: ReadonlyMap<string, Date | undefined>;
+    readonly problems: readonly string[];
+  }>;
+}
+
+interface ScheduleState {
+  readonly state: string | undefined;
 }

@@ -147,6 +147,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./drill.js'),
   },
   forget: {summary: 'Remove snapshots of a backup repository', load: () => import('./forget.js')},
+  schedule: {summary: 'Run backups when they are due', load: () => import('./schedule.js')},
   'volume clone': {
     summary: 'Make a volume with the content of another one',
     load: () => import('./volume-clone.js'),

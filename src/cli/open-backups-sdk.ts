@@ -1,5 +1,17 @@
+import {join} from 'node:path';
 import {Runtime} from '../sdk/index.js';
-import {backup, copyVolume, drill, forget, openRepository, restore, verify} from '../sidecar/index.js';
+import {
+  backup,
+  copyVolume,
+  drill,
+  forget,
+  openRepository,
+  plannedRuns,
+  restore,
+  runSchedule,
+  runScheduled,
+  verify,
+} from '../sidecar/index.js';
 import type {BackupsSdk} from './backups-sdk.js';
 
 export function backupsSdk(runtime: Runtime): BackupsSdk {
@@ -22,6 +34,10 @@ export function backupsSdk(runtime: Runtime): BackupsSdk {
       await using repository = await open(from);
       return await forget(repository, options);
     },
+    runSchedule: ({state = stateOf(runtime), ...options}) => runSchedule({...options, state}, here),
+    runScheduled: (job, {state = stateOf(runtime), ...options}) =>
+      runScheduled(job, {...options, state}, here),
+    plannedRuns: config => plannedRuns(config, here),
     copyVolume: async (from, to, {root, ...options}) => {
       if (root === undefined) return await copyVolume(from, to, options, here);
       const target = await Runtime.open({root, waiting: 0});
@@ -32,4 +48,8 @@ export function backupsSdk(runtime: Runtime): BackupsSdk {
       }
     },
   };
+}
+
+function stateOf({store}: Runtime): string {
+  return join(store.root, 'schedule');
 }

@@ -14,6 +14,17 @@ export {
   openRepository,
 } from './jobs/open-repository.js';
 export {type RestoredVolume, type RestoreSnapshotOptions, restore} from './jobs/restore-snapshot.js';
+export type {Outcome, RunResult} from './jobs/schedule/run-result.js';
+export {runSchedule, type ScheduleEvent, type ScheduleOptions} from './jobs/schedule/run-schedule.js';
+export {plannedRuns, runScheduled} from './jobs/schedule/run-scheduled.js';
+export {
+  type ContainerDefaults,
+  type Job,
+  type Notice,
+  parseScheduleConfig,
+  type ScheduleConfig,
+  type Webhook,
+} from './jobs/schedule/schedule-config.js';
 export {verify} from './jobs/verify.js';
 export type {Progress} from './progress.js';
 export type {QuietOptions, VolumeSet} from './quiesce/index.js';

@@ -109,13 +109,14 @@ export {
   syntaxError,
   workingDirectory,
 } from './dockerfile/index.js';
+export {tryExclusive} from './exclusive.js';
 export {type ExecResult, RunningExec} from './exec.js';
 export type {ExecOptions} from './exec-options.js';
 export type {ExplainedStep} from './explain-plan.js';
 export {type FamiliarName, familiarNameOf} from './familiar-name.js';
 export type {Health, ProbeResult} from './health-state.js';
 export {hasProbe} from './healthcheck.js';
-export {type HeldStill, holdStill} from './hold-still.js';
+export {type ContainerHold, type HeldStill, type Hold, holdContainers, holdStill} from './hold-still.js';
 export {
   Image,
   type ImageImportOptions,
@@ -200,6 +201,7 @@ export type {
 export {type RunningStep, runStep} from './run-step.js';
 export {Runtime, type RuntimeOptions} from './runtime.js';
 export {runtimeInfo, watching} from './runtime-info.js';
+export {type ScratchVolume, scratchVolume} from './scratch-volume.js';
 export type {SignOptions, VerifiedImage, VerifyOptions} from './sign-image.js';
 export {splitCsv} from './split-csv.js';
 export type {ProcessList} from './top.js';

@@ -2,12 +2,14 @@ export {
   Cutter,
   type CutterOptions,
   Descriptor,
+  FrameCompressor,
+  FrameDecompressor,
   LOCK_EXCLUSIVE,
   LOCK_SHARED,
   makeRaw,
-  syncFileSystem,
   type TerminalSize,
   tryLock,
+  zstdBound,
 } from '../binding/index.js';
 export type {Limits} from '../cgroup/index.js';
 export {
@@ -19,7 +21,24 @@ export {
   parseNetwork,
   type SubnetOptions,
 } from '../network/index.js';
-export {type Compression, checkArchive, compress, plainArchive} from '../store/index.js';
+export {
+  type ContentDescriptor,
+  type Digest,
+  DOCUMENT_BYTES,
+  digestOf,
+  hexOf,
+  isDigest,
+  MEDIA_TYPES,
+  readJson,
+} from '../oci/index.js';
+export {
+  type Compression,
+  checkArchive,
+  compress,
+  plainArchive,
+  replaceFile,
+  Workspace,
+} from '../store/index.js';
 export {announceBuild} from './announce-build.js';
 export {Attachment, type AttachOptions} from './attachment.js';
 export {CAPABILITIES, type Capability, DOCKER_CAPABILITIES} from './capabilities.js';

@@ -1,6 +1,9 @@
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
 import test from 'ava';
 import {CoracleError} from '../../src/errors.js';
-import type {SavedSet, Snapshot, SnapshotResult} from '../../src/sidecar/index.js';
+import type {RunResult, SavedSet, Snapshot, SnapshotResult} from '../../src/sidecar/index.js';
 import {command} from './recording-sdk.js';
 
 const snapshot: Snapshot = {
@@ -258,4 +261,84 @@ test('progress is for a terminal alone', async t => {
   for (const isTTY of [true, false]) await command(['backup', 'data'], {backup} as never, {env, isTTY});
   await command(['backup', 'data', '--json'], {backup} as never, {env, isTTY: true});
   t.deepEqual(told, ['function', 'undefined', 'undefined']);
+});
+
+const result: RunResult = {
+  job: 'nightly',
+  outcome: 'done',
+  due: '2026-01-01T03:00:00.000Z',
+  started: '2026-01-01T03:00:00.000Z',
+  finished: '2026-01-01T03:00:01.000Z',
+  durationMs: 1000,
+  caughtUp: false,
+  snapshot: snapshot.id,
+  warnings: [],
+};
+
+test('schedule runs what a file says, or one job of it at once', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'coracle-test-'));
+  t.teardown(() => rmSync(folder, {recursive: true}));
+  const config = join(folder, 'backups.json');
+  const job = {schedule: '0 3 * * *', repository: '/r', volumes: ['data']};
+  writeFileSync(config, JSON.stringify({jobs: {nightly: job}}));
+  const runSchedule = async ({onEvent}: {onEvent?: (event: unknown) => void}) => {
+    onEvent!({type: 'jobs', next: new Map([['nightly', new Date('2026-01-02T03:00:00Z')]])});
+    onEvent!({type: 'started', job: 'nightly', due: new Date()});
+    onEvent!({type: 'problem', message: 'nightly: webhook: no\u001banswer'});
+    onEvent!({type: 'finished', result});
+  };
+  const run = (...words: string[]) =>
+    command(['schedule', '--config', config, ...words], {runSchedule} as never);
+  const {asked, ...outcome} = await run('--metrics-listen', '127.0.0.1:9580', '--state', '/s');
+  t.like(asked[0]![1] as object, {
+    config: {jobs: [{...job, name: 'nightly'}], parallel: 1},
+    state: '/s',
+    metricsListen: '127.0.0.1:9580',
+  });
+  t.deepEqual(outcome, {
+    exitCode: 0,
+    stdout:
+      'nightly: next at 2026-01-02T03:00:00.000Z\nnightly: begins\n' +
+      'nightly: done after 1000 ms; snapshot 5f0c3a1d9e42\n',
+    stderr: 'nightly: webhook: no\\x1banswer\n',
+  });
+  t.deepEqual(JSON.parse((await run('--json')).stdout), result);
+  for (const [became, exitCode] of [
+    ['done', 0],
+    ['failed', 1],
+    ['warnings', 3],
+    ['unproven', 4],
+    ['busy', 75],
+  ] as const) {
+    const runScheduled = async () => ({...result, outcome: became});
+    const words = ['schedule', '--config', config, '--run', 'nightly'];
+    t.is((await command(words, {runScheduled})).exitCode, exitCode);
+  }
+  const next = new Map([['nightly', new Date('2026-01-02T03:00:00Z')]]);
+  const plannedRuns = async () => ({next, problems: []});
+  t.is(
+    (await command(['schedule', '--config', config, '--check'], {plannedRuns})).stdout,
+    'JOB       NEXT RUN\nnightly   2026-01-02T03:00:00.000Z\n',
+  );
+  writeFileSync(config, '{}');
+  t.like(await run(), {
+    exitCode: 2,
+    stderr: 'the schedule cannot be used: it has neither jobs nor containers\n',
+  });
+  t.is((await command(['schedule'])).exitCode, 2);
+  t.is((await command(['schedule', '--config', '/no/such/file'])).exitCode, 2);
+});
+
+test('schedule takes containers by their labels, and what they have in common from its flags', async t => {
+  const {asked} = await command(
+    ['schedule', '--containers', '--keep-daily', '7'],
+    {runSchedule: async () => {}},
+    {env: {...env, CORACLE_REPO_KEY: 'x'}},
+  );
+  t.like(asked[0]![1] as object, {
+    config: {
+      jobs: [],
+      containers: {repository: '/repo', key: {environment: 'CORACLE_REPO_KEY'}, keep: {daily: 7, tags: []}},
+    },
+  });
 });

@@ -145,7 +145,8 @@ async function succeedsIn(
         note(`check ended with code 0${said(stdout)}`);
         return true;
       }
-      last = `check ended with code ${exitCode}${said(stderr || stdout)}`;
+      // What is killed at the end of the time says nothing.
+      if (!signal.aborted) last = `check ended with code ${exitCode}${said(stderr || stdout)}`;
     } catch (error) {
       if (!isOver && !signal.aborted) last = `check: ${(error as Error).message}`;
     }

@@ -60,6 +60,6 @@ function outcomeOf(error: unknown, signal: AbortSignal): Outcome {
 }
 
 function describe(error: unknown): {readonly code: string; readonly message: string} {
-  const {code = 'ERR_UNKNOWN', message} = error as Error & {code?: string};
+  const {code = 'unknown', message} = error as Error & {code?: string};
   return {code, message};
 }

@@ -72,6 +72,7 @@ class Schedule {
   readonly #seenUntil = new Map<string, number>();
   #state: ScheduleState;
   #jobs: ReadonlyMap<string, Job> = new Map();
+  #writing: Promise<void> = Promise.resolve();
   #isWoken = false;
   #wakeUp = () => {};
   #problems = '';
@@ -97,6 +98,7 @@ class Schedule {
       }
     } finally {
       await Promise.all(this.#running.values());
+      await this.#writing;
       await watching;
       await metrics?.[Symbol.asyncDispose]();
     }
@@ -128,8 +130,7 @@ class Schedule {
     }
     this.#beginWaiting();
     if (!isChanged) return;
-    await writeState(this.#options.state, this.#state);
-    await this.#writeMetrics();
+    await this.#write();
     const next = [...this.#jobs.values()].map(job => [job.name, asDate(this.#nextOf(job))] as const);
     this.#tell({type: 'jobs', next: new Map(next)});
   }
@@ -154,11 +155,13 @@ class Schedule {
     for (const [name, {job, run}] of this.#waiting) {
       if (this.#running.size >= this.#options.config.parallel || this.#options.signal.aborted) return;
       this.#waiting.delete(name);
+      const tell = (error: Error) => this.#tell({type: 'problem', message: `${name}: ${error.message}`});
       const running = this.#runOnce(job, run)
-        .catch((error: Error) => this.#tell({type: 'problem', message: `${name}: ${error.message}`}))
-        .finally(() => {
+        .catch(tell)
+        .then(async () => {
           this.#running.delete(name);
           this.#beginWaiting();
+          await this.#write().catch(tell); // it runs no more
           this.#wake();
         });
       this.#running.set(name, running);
@@ -166,13 +169,13 @@ class Schedule {
   }
 
   async #runOnce(job: Job, given: Run): Promise<void> {
-    const {signal, state, run = runJob} = this.#options;
+    const {signal, run = runJob} = this.#options;
     const {name} = job;
     const due = new Date(given.due).toISOString();
     const known = this.#state[name]!;
     const count = known.begun?.due === due ? known.begun.count + 1 : 1;
     this.#remember(name, {...known, begun: {due, count}});
-    await writeState(state, this.#state);
+    await this.#write();
     this.#tell({type: 'started', job: name, due: new Date(given.due)});
     const started = this.#clock.now();
     await this.#finish(job, await run(job, this.#runtime, signal), {...given, started});
@@ -180,7 +183,7 @@ class Schedule {
 
   async #finish(job: Job, done: Done, {due, until, started, caughtUp}: Run): Promise<void> {
     const {name, onSuccess, onFailure} = job;
-    const {state, signal} = this.#options;
+    const {signal} = this.#options;
     const finished = this.#clock.now();
     const result: RunResult = {
       job: name,
@@ -195,13 +198,11 @@ class Schedule {
       name,
       stateAfter(this.#state[name]!, result, new Date(Math.max(until, this.#seenUntil.get(name) ?? 0))),
     );
-    await logResult(state, result);
-    await writeState(state, this.#state);
+    await this.#write(result);
     this.#tell({type: 'finished', result});
     const notice = done.outcome === 'done' ? onSuccess : onFailure;
     const problems = notice ? await notify(notice, result, {clock: this.#clock, signal}) : [];
     for (const problem of problems) this.#tell({type: 'problem', message: `${name}: ${problem}`});
-    await this.#writeMetrics();
   }
 
   /** Until something is due, a run has ended, containers have changed, or all is to end. */
@@ -242,13 +243,21 @@ class Schedule {
     return metricsText({next, running: new Set(this.#running.keys()), state: this.#state});
   }
 
-  async #writeMetrics(): Promise<void> {
-    const {metricsFile} = this.#options;
-    if (metricsFile === undefined) return;
-    // node_exporter is another user.
-    await replaceWith(metricsFile, this.#metrics(), 0o644).catch((error: Error) =>
-      this.#tell({type: 'problem', message: `metrics: ${error.message}`}),
-    );
+  /** One after the other: an older state must not take the place of a newer one. */
+  #write(result?: RunResult): Promise<void> {
+    const {state, metricsFile} = this.#options;
+    const work = async () => {
+      if (result !== undefined) await logResult(state, result);
+      await writeState(state, this.#state);
+      // node_exporter is another user.
+      if (metricsFile === undefined) return;
+      await replaceWith(metricsFile, this.#metrics(), 0o644).catch((error: Error) =>
+        this.#tell({type: 'problem', message: `metrics: ${error.message}`}),
+      );
+    };
+    const written = this.#writing.then(work);
+    this.#writing = written.catch(() => {});
+    return written;
   }
 
   #tell(event: ScheduleEvent): void {

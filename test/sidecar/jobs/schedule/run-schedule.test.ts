@@ -200,7 +200,11 @@ asRoot('as many run at once as the configuration allows, the others wait', async
   const config = JSON.stringify({parallel: 2, jobs: {a: job, b: job, c: job}});
   const [clock, state] = [new TestClock('2026-01-01T12:00:00Z'), folder()];
   const ends: (() => void)[] = [];
-  const run = () => new Promise<Partial<Done>>(resolve => ends.push(() => resolve({})));
+  const run = (_: Job, signal: AbortSignal) =>
+    new Promise<Partial<Done>>(resolve => {
+      ends.push(() => resolve({}));
+      signal.addEventListener('abort', () => resolve({outcome: 'aborted'}));
+    });
   const {ofType, finished} = await start(t, {clock, state, config, run});
   await clock.advanceTo('2026-01-02T03:00:00Z');
   t.deepEqual([(await ofType('started')).job, (await ofType('started')).job], ['a', 'b']);
@@ -333,7 +337,8 @@ asRoot('metrics are in a file and behind an address', async t => {
   for (const line of expected) t.true(text.split('\n').includes(line), line);
   t.is((await fetch(`http://${address}/`)).status, 404);
   await stop();
-  for (const line of expected) t.true(readFileSync(metricsFile, 'utf8').includes(line), line);
+  for (const line of [...expected, 'coracle_backup_running{job="nightly"} 0'])
+    t.true(readFileSync(metricsFile, 'utf8').includes(line), line);
   await t.throwsAsync(fetch(`http://${address}/metrics`));
 });
 

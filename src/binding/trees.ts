@@ -96,13 +96,18 @@ export interface FoundEntry {
 /**
  * What is found under names of an open directory; nothing for one that is gone by then. The content is that of one moment, of a file
  * that is written to meanwhile not of the moment of its status.
+ * @param spare memory to be used again, if anything: what was found is in it, and good only until the next is asked for
  */
-export async function* readEntries(directory: number, names: readonly Buffer[]): AsyncGenerator<FoundEntry> {
+export async function* readEntries(
+  directory: number,
+  names: readonly Buffer[],
+  spare?: Buffer[],
+): AsyncGenerator<FoundEntry> {
   const given = Buffer.concat(names.flatMap(name => [name, NUL]));
   const read = Buffer.alloc(8);
   let size = names.length > FEW_NAMES ? RECORDS_BYTES : FEW_BYTES;
   for (let index = 0, from = 0; from < given.length; ) {
-    const records = Buffer.allocUnsafeSlow(size);
+    const records = (size === RECORDS_BYTES ? spare?.pop() : undefined) ?? Buffer.allocUnsafeSlow(size);
     const rest = given.subarray(from);
     const result = await ct_read_entries.async(directory, rest, rest.length, records, size, read);
     if (result < 0 && errnoName(result) === 'ENOBUFS' && size < RECORDS_BYTES) {
@@ -116,6 +121,7 @@ export async function* readEntries(directory: number, names: readonly Buffer[]):
       if (entry.status.mode !== 0) yield entry;
       at += records.readUInt32LE(at + 80);
     }
+    if (size === RECORDS_BYTES) spare?.push(records);
   }
 }
 

@@ -20,6 +20,7 @@ import {
 } from '../binding/index.js';
 import {invalidLayer} from './layer-limits.js';
 import type {TarType} from './read-tar.js';
+import {ReusedBuffers} from './reused-buffers.js';
 import {type DataRange, sparseMap, TAR_END, type TarNode, tarHeader, tarPadding} from './write-tar.js';
 
 /** Owners as the archive is to have them. */
@@ -40,6 +41,8 @@ export interface ArchiveTreeOptions {
    * again. Of a container's root: where a file is mounted, an empty one. @default 'copy'
    */
   readonly kind?: 'copy' | 'volume' | 'layer' | 'root';
+  /** Use memory again: a chunk is good until two more were asked for. For those who keep none. @default false */
+  readonly reuse?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -50,10 +53,12 @@ export interface ArchiveTreeOptions {
 export async function* archiveTree(
   directory: number,
   entry: Buffer,
-  {name, ids, kind = 'copy', signal}: ArchiveTreeOptions,
+  {name, ids, kind = 'copy', reuse = false, signal}: ArchiveTreeOptions,
 ): AsyncGenerator<Buffer, void, void> {
-  const walk: Walk = {links: new Map(), ids: ids ?? UNCHANGED, kind, signal};
-  yield* gathered(archiveRoot(walk, directory, entry, Buffer.from(name)));
+  const memory = reuse ? {chunk: Buffer.allocUnsafeSlow(CHUNK_BYTES), spare: []} : undefined;
+  const walk: Walk = {links: new Map(), ids: ids ?? UNCHANGED, kind, memory, signal};
+  const parts = archiveRoot(walk, directory, entry, Buffer.from(name));
+  yield* reuse ? copied(parts) : gathered(parts);
 }
 
 async function* archiveRoot(
@@ -87,6 +92,24 @@ async function* gathered(parts: AsyncIterable<Buffer>): AsyncGenerator<Buffer, v
   if (bytes > 0) yield Buffer.concat(waiting, bytes);
 }
 
+async function* copied(parts: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, void> {
+  const buffers = new ReusedBuffers();
+  let buffer = buffers.next();
+  let used = 0;
+  for await (const part of parts) {
+    for (let at = 0; at < part.length; ) {
+      const bytes = part.copy(buffer, used, at);
+      at += bytes;
+      used += bytes;
+      if (used < buffer.length) continue;
+      yield buffer;
+      buffer = buffers.next();
+      used = 0;
+    }
+  }
+  if (used > 0) yield buffer.subarray(0, used);
+}
+
 const UNCHANGED = {uid: (uid: number) => uid, gid: (gid: number) => gid};
 
 interface Walk {
@@ -94,6 +117,8 @@ interface Walk {
   readonly links: Map<string, Buffer>;
   readonly ids: ArchivedIds;
   readonly kind: NonNullable<ArchiveTreeOptions['kind']>;
+  /** What parts are read into when they are copied before the next one is asked for. */
+  readonly memory: {readonly chunk: Buffer; readonly spare: Buffer[]} | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -181,7 +206,7 @@ async function* archiveDirectory(
   if (isMount && (walk.kind !== 'copy' || NOT_CONTENT.has(fileSystemMagic(opened.fd)))) return;
   const names = [...readDirectory(opened.fd)].map(({name}) => name).sort(Buffer.compare);
   if (isLayer) for (const name of names) refuseReserved(joined(path, name), name);
-  for await (const found of readEntries(opened.fd, names)) {
+  for await (const found of readEntries(opened.fd, names, walk.memory?.spare)) {
     try {
       const {name} = found;
       const below = isWhole ? joined(path, name) : Buffer.concat([path, SLASH, name]);
@@ -247,7 +272,8 @@ async function* sparseContent(
 
 async function* readRange(walk: Walk, file: number, {start, end}: DataRange): AsyncGenerator<Buffer> {
   for (let at = start; at < end; ) {
-    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, end - at));
+    const wanted = Math.min(CHUNK_BYTES, end - at);
+    const chunk = walk.memory?.chunk.subarray(0, wanted) ?? Buffer.allocUnsafe(wanted);
     const {bytesRead} = await readAsync(file, chunk, 0, chunk.length, at);
     if (bytesRead === 0) chunk.fill(0);
     const bytes = bytesRead === 0 ? chunk : chunk.subarray(0, bytesRead);

@@ -371,6 +371,8 @@ int64_t ct_stat(int32_t root, const char *path, struct ct_file *file)
                 .mtime_s = found.st_mtim.tv_sec,
                 .atime_ns = (uint32_t)found.st_atim.tv_nsec,
                 .mtime_ns = (uint32_t)found.st_mtim.tv_nsec,
+                .ctime_s = found.st_ctim.tv_sec,
+                .ctime_ns = (uint32_t)found.st_ctim.tv_nsec,
         };
         return 0;
 }

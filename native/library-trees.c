@@ -173,11 +173,26 @@ static void describe(struct ct_file *file, const struct stat *found)
                 .mtime_s = found->st_mtim.tv_sec,
                 .atime_ns = (uint32_t)found->st_atim.tv_nsec,
                 .mtime_ns = (uint32_t)found->st_mtim.tv_nsec,
+                .ctime_s = found->st_ctim.tv_sec,
+                .ctime_ns = (uint32_t)found->st_ctim.tv_nsec,
         };
 }
 
+/* The content that a file had when it was looked at: as long as its status said, whatever became of it since. */
+static int64_t read_content(const char *link, const struct stat *found, char *content, uint32_t *changed)
+{
+        struct stat now;
+        CLOSED int file = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        ssize_t count = file < 0 ? -1 : pread(file, content, (size_t)found->st_size, 0);
+        if (count < 0 || fstat(file, &now) < 0)
+                return -errno;
+        memset(content + count, 0, (size_t)(found->st_size - count));
+        *changed = now.st_size != found->st_size || now.st_ctim.tv_sec != found->st_ctim.tv_sec || now.st_ctim.tv_nsec != found->st_ctim.tv_nsec;
+        return found->st_size;
+}
+
 /* What lies there, looked at before anything is opened: a device or fifo does not notice. */
-static int64_t read_entry(int directory, const char *name, struct ct_found_entry *entry, int64_t room)
+static int64_t read_entry(int directory, const char *name, int64_t content_most, struct ct_found_entry *entry, int64_t room)
 {
         char link[32];
         struct stat found;
@@ -197,34 +212,30 @@ static int64_t read_entry(int directory, const char *name, struct ct_found_entry
         entry->xattr_bytes = names < 0 ? 0 : (uint32_t)names;
         rest += entry->xattr_bytes;
         left -= entry->xattr_bytes;
-        ssize_t content = 0;
+        int64_t content = 0;
         if (S_ISLNK(found.st_mode)) {
                 if (left < PATH_MAX)
                         return -ENOBUFS;
-                content = readlinkat(place, "", rest, PATH_MAX);
-        } else if (S_ISREG(found.st_mode) && found.st_size > 0 && found.st_size <= CT_FOUND_CONTENT) {
+                content = ct_result(readlinkat(place, "", rest, PATH_MAX));
+        } else if (S_ISREG(found.st_mode) && found.st_size > 0 && found.st_size <= content_most) {
                 if (left < found.st_size)
                         return -ENOBUFS;
-                CLOSED int file = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-                content = file < 0 ? -1 : pread(file, rest, (size_t)found.st_size, 0);
-                if (content >= 0 && content < found.st_size) /* it became shorter meanwhile */
-                        memset(rest + content, 0, (size_t)(found.st_size - content));
-                content = content < 0 ? -1 : found.st_size;
+                content = read_content(link, &found, rest, &entry->changed);
         }
         if (content < 0)
-                return -errno;
+                return content;
         entry->content_bytes = (uint32_t)content;
         entry->bytes = (uint32_t)((sizeof *entry + entry->xattr_bytes + entry->content_bytes + 7) & ~7ul);
         return entry->bytes;
 }
 
-int64_t ct_read_entries(int32_t directory, const char *names, int64_t names_bytes, uint8_t *entries, int64_t size, int64_t *read)
+int64_t ct_read_entries(int32_t directory, const char *names, int64_t names_bytes, int64_t content_most, uint8_t *entries, int64_t size, int64_t *read)
 {
         int64_t used = 0;
         for (*read = 0; *read < names_bytes;) {
                 const char *name = names + *read;
                 struct ct_found_entry *entry = (struct ct_found_entry *)(entries + used);
-                int64_t bytes = read_entry(directory, name, entry, size - used);
+                int64_t bytes = read_entry(directory, name, content_most, entry, size - used);
                 if (bytes == -ENOBUFS && used > 0)
                         return used;
                 if (bytes == -ENOENT) { /* removed since it was listed: a record without a mode */

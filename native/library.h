@@ -10,7 +10,7 @@
 
 /* The version of this library's exports; CORE_ABI of src/binding/native.ts mirrors it: change both in one commit. The
  * launcher's protocol has a version of its own (abi.h): launchers and monitors outlive the library that started them. */
-#define CT_LIBRARY_ABI 4
+#define CT_LIBRARY_ABI 6
 
 #define CT_EXPORT __attribute__((visibility("default")))
 
@@ -30,8 +30,10 @@ struct ct_file {
         uint32_t mode, links, uid, gid, device_major, device_minor;
         int64_t atime_s, mtime_s;
         uint32_t atime_ns, mtime_ns;
+        int64_t ctime_s;
+        uint32_t ctime_ns, unused;
 };
-_Static_assert(sizeof(struct ct_file) == 80, "src/binding/files.ts decodes 80 bytes");
+_Static_assert(sizeof(struct ct_file) == 96, "src/binding/files.ts decodes 96 bytes");
 
 CT_EXPORT int64_t ct_open(int32_t root, const char *path, int32_t flags, uint32_t mode);
 CT_EXPORT int64_t ct_mkdir(int32_t root, const char *path, uint32_t mode);
@@ -82,19 +84,33 @@ _Static_assert(sizeof(struct ct_new_entry) == 40, "src/binding/trees.ts encodes 
 CT_EXPORT int64_t ct_make_entries(int32_t root, const uint8_t *entries, int64_t bytes, int64_t *done);
 
 /* ct_read_entries looks at names of an open directory, each ending in a NUL, and fills entries with as many records as fit;
- * read counts the bytes of the names that are done. The number of bytes used; -ENOBUFS when not even one fits. */
-#define CT_FOUND_CONTENT 65536                 /* larger files come without their content */
+ * read counts the bytes of the names that are done. Files of at most content_most bytes come with their content. The number
+ * of bytes used; -ENOBUFS when not even one fits. */
 #define CT_FOUND_BYTES 4096                    /* room that is left for a record, at the least */
 struct ct_found_entry {
         struct ct_file file;                   /* mode 0: it is gone */
         uint32_t bytes;                        /* of the record: this, the names of the attributes, the content */
         uint32_t xattr_bytes;                  /* names, each ending in a NUL */
         uint32_t content_bytes;                /* of a small file; of a symlink its target, without a NUL */
-        uint32_t unused;
+        uint32_t changed;                      /* 1: the file was written to while it was read */
 };
-_Static_assert(sizeof(struct ct_found_entry) == 96, "src/binding/trees.ts decodes 96 bytes");
+_Static_assert(sizeof(struct ct_found_entry) == 112, "src/binding/trees.ts decodes 112 bytes");
 
-CT_EXPORT int64_t ct_read_entries(int32_t directory, const char *names, int64_t names_bytes, uint8_t *entries, int64_t size, int64_t *read);
+CT_EXPORT int64_t ct_read_entries(int32_t directory, const char *names, int64_t names_bytes, int64_t content_most, uint8_t *entries, int64_t size, int64_t *read);
+
+/* Content-defined chunks (library-cut.c): ct_cut goes over the next bytes of some content and fills cuts with the offsets in
+ * them at which a chunk ends; how many. What comes after the last belongs to a chunk that goes on: hash and length keep its
+ * state, 0 where content begins. -ENOBUFS unless most is at least (count + length) / min_bytes. */
+#define CT_CHUNK_BYTES (1u << 30)              /* no chunk may be larger */
+struct ct_cutter {
+        uint64_t gear[256];
+        uint64_t min_bytes, average_bytes, max_bytes;
+        uint64_t early_mask, late_mask;        /* a chunk ends where the hash has none of these bits */
+        uint64_t hash, length;
+};
+_Static_assert(sizeof(struct ct_cutter) == 2104, "src/binding/cutter.ts encodes 2104 bytes");
+
+CT_EXPORT int64_t ct_cut(struct ct_cutter *cutter, const uint8_t *bytes, int64_t count, int64_t *cuts, int64_t most);
 
 /* The launcher (library-launcher.c): starts it from a sealed copy of path, its process id; sockets receives three descriptors:
  * requests, control, events. ct_send passes one request (abi.h), the plan in a sealed memfd, and descriptors; -EAGAIN when the

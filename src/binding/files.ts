@@ -165,6 +165,8 @@ export interface FileStatus {
   readonly deviceMinor: number;
   readonly atimeNs: bigint;
   readonly mtimeNs: bigint;
+  /** When anything of it changed last: nobody can set it. */
+  readonly ctimeNs: bigint;
 }
 
 /** As lstat(2). */
@@ -286,7 +288,7 @@ const XATTR_BYTES = 65_536;
 const PATH_BYTES = 4096;
 const ENTRIES_BYTES = 32_768;
 /** sizeof(struct ct_file). */
-const STATUS_BYTES = 80;
+export const STATUS_BYTES = 96;
 
 type Root = number;
 type Bytes = Uint8Array;
@@ -370,6 +372,7 @@ export function decodeStatus(file: Buffer): FileStatus {
     deviceMinor: file.readUInt32LE(52),
     atimeNs: file.readBigInt64LE(56) * 1_000_000_000n + BigInt(file.readUInt32LE(72)),
     mtimeNs: file.readBigInt64LE(64) * 1_000_000_000n + BigInt(file.readUInt32LE(76)),
+    ctimeNs: file.readBigInt64LE(80) * 1_000_000_000n + BigInt(file.readUInt32LE(88)),
   };
 }
 

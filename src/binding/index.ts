@@ -30,6 +30,7 @@ export {
   RECORD_BYTES_MAX,
   RECORD_HEAD_BYTES,
 } from './control.js';
+export {Cutter, type CutterOptions} from './cutter.js';
 export {encodePlan, stepAt, withOrders} from './encode-plan.js';
 export {
   chmodBelow,
@@ -107,3 +108,4 @@ export {
   readEntries,
 } from './trees.js';
 export {compressZstd, decompressZstd} from './zstd.js';
+export {FrameCompressor, FrameDecompressor, zstdBound} from './zstd-frames.js';

@@ -1,7 +1,7 @@
 /** Many files in one call: the mirror of `native/library-trees.c`, records encoded and decoded. */
 import {constants} from 'node:fs';
 import {NativeFailure} from '../errors.js';
-import {decodeStatus, type FileStatus, splitNanoseconds} from './files.js';
+import {decodeStatus, type FileStatus, STATUS_BYTES, splitNanoseconds} from './files.js';
 import {checked, declare, errnoName} from './native.js';
 
 /** A file, symlink or directory to be made. */
@@ -89,19 +89,27 @@ export interface FoundEntry {
   readonly name: Buffer;
   readonly status: FileStatus;
   readonly xattrs: readonly string[];
-  /** Of a file of at most 64 KiB, as many bytes as its status says; the target of a symlink. */
+  /** Of a file of at most `contentMost` bytes, as many as its status says; the target of a symlink. */
   readonly content: Buffer | undefined;
+  /** The file was written to while it was read: its content is not that of one moment. */
+  readonly changed: boolean;
+}
+
+export interface ReadEntriesOptions {
+  /** Bytes; larger files come without their content, at 0 every file. @default 65536, which is the most */
+  readonly contentMost?: number;
+  /** Memory to be used again: what was found is in it, and good only until the next is asked for. @default fresh memory */
+  readonly spare?: Buffer[] | undefined;
 }
 
 /**
  * What is found under names of an open directory; nothing for one that is gone by then. The content is that of one moment, of a file
  * that is written to meanwhile not of the moment of its status.
- * @param spare memory to be used again, if anything: what was found is in it, and good only until the next is asked for
  */
 export async function* readEntries(
   directory: number,
   names: readonly Buffer[],
-  spare?: Buffer[],
+  {contentMost = CONTENT_BYTES, spare}: ReadEntriesOptions = {},
 ): AsyncGenerator<FoundEntry> {
   const given = Buffer.concat(names.flatMap(name => [name, NUL]));
   const read = Buffer.alloc(8);
@@ -109,7 +117,15 @@ export async function* readEntries(
   for (let index = 0, from = 0; from < given.length; ) {
     const records = (size === RECORDS_BYTES ? spare?.pop() : undefined) ?? Buffer.allocUnsafeSlow(size);
     const rest = given.subarray(from);
-    const result = await ct_read_entries.async(directory, rest, rest.length, records, size, read);
+    const result = await ct_read_entries.async(
+      directory,
+      rest,
+      rest.length,
+      contentMost,
+      records,
+      size,
+      read,
+    );
     if (result < 0 && errnoName(result) === 'ENOBUFS' && size < RECORDS_BYTES) {
       size = RECORDS_BYTES;
       continue;
@@ -117,26 +133,29 @@ export async function* readEntries(
     const used = checked(result, 'read', names[index]!);
     from += Number(read.readBigInt64LE(0));
     for (let at = 0; at < used; index++) {
-      const entry = decodeFoundEntry(records, at, names[index]!);
+      const entry = decodeFoundEntry(records, at, names[index]!, contentMost);
       if (entry.status.mode !== 0) yield entry;
-      at += records.readUInt32LE(at + 80);
+      at += records.readUInt32LE(at + STATUS_BYTES);
     }
     if (size === RECORDS_BYTES) spare?.push(records);
   }
 }
 
-function decodeFoundEntry(records: Buffer, at: number, name: Buffer): FoundEntry {
-  const status = decodeStatus(records.subarray(at, at + 80));
-  const names = at + 96;
-  const content = names + records.readUInt32LE(at + 84);
+function decodeFoundEntry(records: Buffer, at: number, name: Buffer, contentMost: number): FoundEntry {
+  const status = decodeStatus(records.subarray(at, at + STATUS_BYTES));
+  const sizes = at + STATUS_BYTES;
+  const names = sizes + 16;
+  const content = names + records.readUInt32LE(sizes + 4);
   const type = status.mode & constants.S_IFMT;
   const hasContent =
-    type === constants.S_IFLNK || (type === constants.S_IFREG && status.size <= CONTENT_BYTES);
+    type === constants.S_IFLNK ||
+    (type === constants.S_IFREG && (status.size === 0 || status.size <= contentMost));
   return {
     name,
     status,
     xattrs: content === names ? [] : records.toString('utf8', names, content - 1).split('\0'),
-    content: hasContent ? records.subarray(content, content + records.readUInt32LE(at + 88)) : undefined,
+    content: hasContent ? records.subarray(content, content + records.readUInt32LE(sizes + 8)) : undefined,
+    changed: records.readUInt32LE(sizes + 12) === 1,
   };
 }
 
@@ -146,12 +165,11 @@ const RECORDS_BYTES = 512 * 1024;
 /** Most directories are small. */
 const FEW_NAMES = 8;
 const FEW_BYTES = 64 * 1024;
-/** CT_FOUND_CONTENT */
 const CONTENT_BYTES = 65_536;
 
 const ct_make_entries = declare<[number, Uint8Array, number, Uint8Array]>(
   'int64_t ct_make_entries(int32_t root, const void *entries, int64_t bytes, void *done)',
 );
-const ct_read_entries = declare<[number, Uint8Array, number, Uint8Array, number, Uint8Array]>(
-  'int64_t ct_read_entries(int32_t directory, const void *names, int64_t names_bytes, void *entries, int64_t size, void *read)',
+const ct_read_entries = declare<[number, Uint8Array, number, number, Uint8Array, number, Uint8Array]>(
+  'int64_t ct_read_entries(int32_t directory, const void *names, int64_t names_bytes, int64_t content_most, void *entries, int64_t size, void *read)',
 );

@@ -1,20 +1,38 @@
 /**
- * Pauses containers for a copy of one moment: of a volume that they use, of their own files. Who was paused is written down first, below the
- * run-time directory: whatever becomes of the process that did it, the next opening of the store lets them go on.
+ * Holds containers still for a copy of one moment: of a volume that they use, of their own files. What they are owed is written
+ * down first: whatever becomes of the process that did it, the next opening of the store lets them go on: see `debts.ts`.
  */
-import {randomBytes} from 'node:crypto';
-import {mkdirSync, rmSync} from 'node:fs';
-import {join} from 'node:path';
-import {identifyProcess} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import {writeRecord} from '../store/index.js';
+import {readEndpoints} from './connect-network.js';
 import {Container} from './container.js';
-import {type Pause, pausesDirectory} from './release-paused.js';
+import {type Debt, DebtRecord, isMoot} from './debts.js';
+import type {ExecResult} from './exec.js';
+import {MonitorConnection} from './monitor-connection.js';
 import type {Runtime} from './runtime.js';
 
 export interface HeldStill extends AsyncDisposable {
-  /** Names of those that are paused by this. */
+  /** Names of those that are held by this, in the order in which they were. */
   readonly names: readonly string[];
+}
+
+/** How a container is kept from changing what it has. */
+export type Hold =
+  /** Its processes stand still. */
+  | {readonly kind: 'pause'}
+  /** It ends, and is started again. @param timeoutMs as of `Container.stop` */
+  | {readonly kind: 'stop'; readonly timeoutMs?: number | undefined}
+  /** It goes on, between two commands in it. */
+  | {
+      readonly kind: 'hook';
+      readonly before: readonly string[] | undefined;
+      readonly after: readonly string[] | undefined;
+      readonly deadlineMs: number;
+    };
+
+export interface ContainerHold {
+  /** Of the container. */
+  readonly id: string;
+  readonly hold: Hold;
 }
 
 /** Until this is disposed of none of the containers that have the volume writes to it. */
@@ -24,43 +42,173 @@ export async function holdStill(runtime: Runtime, volume: string): Promise<HeldS
 
 /** Until this is disposed of those that run stand still; one that somebody else paused stays so. */
 export async function holdContainersStill(runtime: Runtime, ids: Iterable<string>): Promise<HeldStill> {
-  const directory = pausesDirectory(runtime);
-  mkdirSync(directory, {recursive: true, mode: 0o700});
-  const path = join(directory, `${randomBytes(8).toString('hex')}.json`);
-  const owner = identifyProcess(process.pid) ?? {pid: process.pid, startTime: 0};
-  const paused: Container[] = [];
+  return holdContainers(
+    runtime,
+    [...ids].map(id => ({id, hold: {kind: 'pause'}})),
+  );
+}
+
+/**
+ * Holds them in this order those that run, and lets them go in the reverse order when this is disposed of, or at once when
+ * one of them cannot be held.
+ * @throws `ERR_HOOK_FAILED`, `ERR_CANNOT_STOP`, and as `Container.pause`; from its disposal `ERR_NOT_RELEASED`
+ */
+export async function holdContainers(
+  runtime: Runtime,
+  holds: readonly ContainerHold[],
+  signal?: AbortSignal,
+): Promise<HeldStill> {
+  const record = new DebtRecord(runtime);
+  const names: string[] = [];
+  const held: {readonly container: Container; readonly debt: Debt; readonly release: () => Promise<void>}[] =
+    [];
   const release = async () => {
-    for (const container of paused.splice(0).reverse()) await container.unpause().catch(expectGone);
-    rmSync(path, {force: true});
+    const failures: {readonly name: string; readonly error: unknown}[] = [];
+    for (const {container, debt, release} of held.splice(0).reverse()) {
+      try {
+        await release();
+      } catch (error) {
+        if (!isMoot(error)) failures.push({name: container.name, error});
+        if (!isMoot(error) && debt.kind !== 'command') continue; // it stays owed
+      }
+      record.paid(debt);
+    }
+    if (failures.length > 0) throw notReleased(failures);
   };
   try {
-    for (const id of ids) {
-      const record = runtime.findContainer(id);
-      if (record === undefined || runtime.stateOf(record).status !== 'running') continue;
-      const containers = [...paused.map(each => each.id), id];
-      writeRecord(path, {owner, containers} satisfies Pause, {durable: false});
-      const container = new Container(runtime, record);
+    for (const {id, hold} of holds) {
+      signal?.throwIfAborted();
+      const found = runtime.findContainer(id);
+      const state = found && runtime.stateOf(found);
+      if (found === undefined || state?.status !== 'running') continue;
+      const container = new Container(runtime, found);
+      const {debt, begin, end} = await plan(container, state.startedAt, hold);
+      record.add(debt);
+      held.push({container, debt, release: end});
       try {
-        await container.pause();
-        paused.push(container);
+        await begin();
+        names.push(container.name);
       } catch (error) {
-        expectGone(error);
+        if (!isMoot(error)) throw error;
+        held.pop(); // it ended by itself, or somebody else paused it
+        record.paid(debt);
       }
     }
   } catch (error) {
-    await release();
+    await release().catch(also => process.emitWarning(also as Error));
     throw error;
   }
-  return {names: paused.map(({name}) => name), [Symbol.asyncDispose]: release};
+  return {names, [Symbol.asyncDispose]: release};
 }
 
-/** It ended by itself, or somebody else paused it or let it go on. */
-function expectGone(error: unknown): void {
-  const codes = [
-    'ERR_CONTAINER_NOT_RUNNING',
-    'ERR_CONTAINER_NOT_FOUND',
-    'ERR_CONTAINER_PAUSED',
-    'ERR_CONTAINER_NOT_PAUSED',
-  ];
-  if (!(error instanceof CoracleError && codes.includes(error.code))) throw error;
+interface HoldPlan {
+  readonly debt: Debt;
+  readonly begin: () => Promise<void>;
+  readonly end: () => Promise<void>;
+}
+
+async function plan(container: Container, startedAt: string, hold: Hold): Promise<HoldPlan> {
+  const {id} = container;
+  switch (hold.kind) {
+    case 'pause':
+      return {debt: {id, kind: 'thaw'}, begin: () => container.pause(), end: () => container.unpause()};
+    case 'stop':
+      await refuseTransient(container);
+      return planStop(container, startedAt, hold.timeoutMs);
+    case 'hook': {
+      const {before, after = [], deadlineMs} = hold;
+      return {
+        debt: {id, kind: 'command', command: after, deadlineMs},
+        begin: async () => void (before && (await runHook(container, 'before', before, deadlineMs))),
+        end: () => runHook(container, 'after', after, deadlineMs),
+      };
+    }
+  }
+}
+
+function planStop(container: Container, startedAt: string, timeoutMs: number | undefined): HoldPlan {
+  const {runtime, id} = container;
+  const bridges: Disposable[] = [];
+  const stop = () => container.stop(timeoutMs === undefined ? {} : {timeoutMs});
+  return {
+    debt: {id, kind: 'start', startedAt},
+    begin: async () => {
+      // It comes back to the networks that it was on, which would go with their last container.
+      const {directory} = runtime.placesOf(runtime.readContainer(id));
+      bridges.push(runtime.networks.keep(id, readEndpoints(directory)?.endpoints ?? []));
+      await stop();
+    },
+    end: async () => {
+      try {
+        await stop(); // a stop that failed half-way
+        await container.startDetached();
+      } finally {
+        for (const bridge of bridges.splice(0)) bridge[Symbol.dispose]();
+      }
+    },
+  };
+}
+
+/** What nobody could start again as it was. */
+async function refuseTransient({runtime, id, name}: Container): Promise<void> {
+  const record = runtime.readContainer(id);
+  const refuse = (why: string) =>
+    new CoracleError('ERR_CANNOT_STOP', `container ${name} cannot be stopped for a while: ${why}`, {
+      hint: 'Pause it instead, or start it detached and without --rm (autoRemove).',
+      details: {id, name},
+    });
+  if (record.autoRemove || record.owner !== undefined) throw refuse('it is removed at its end');
+  using connection = await MonitorConnection.open(runtime.placesOf(record).directory);
+  if (connection === undefined) throw refuse('it belongs to the program that started it attached');
+}
+
+/** @throws `ERR_HOOK_FAILED` for another code than 0, and as `Container.exec` */
+export async function runHook(
+  container: Container,
+  when: 'before' | 'after',
+  command: readonly string[],
+  deadlineMs: number,
+): Promise<void> {
+  if (command.length === 0) return;
+  let result: ExecResult;
+  try {
+    result = await container.capture(command, {deadlineMs});
+  } catch (cause) {
+    if (isMoot(cause)) throw cause;
+    throw hookFailed(container, when, (cause as Error).message, {command, cause});
+  }
+  if (result.exitCode === 0) return;
+  const {exit, exitCode, stdout, stderr} = result;
+  const isLate = exit.cause.kind === 'deadline';
+  const how = isLate ? `it took longer than ${deadlineMs} ms` : `it ended with code ${exitCode}`;
+  const said = `${stderr}\n${stdout}`.trim().split('\n').slice(-3).join('; ');
+  throw hookFailed(container, when, said === '' ? how : `${how}: ${said}`, {
+    command,
+    exitCode,
+    stdout,
+    stderr,
+  });
+}
+
+function hookFailed(
+  {name}: Container,
+  when: 'before' | 'after',
+  why: string,
+  {cause, ...details}: Readonly<Record<string, unknown>>,
+): CoracleError {
+  return new CoracleError('ERR_HOOK_FAILED', `the command ${when} the backup in container ${name}: ${why}`, {
+    cause,
+    details: {container: name, when, ...details},
+  });
+}
+
+function notReleased(failures: readonly {readonly name: string; readonly error: unknown}[]): unknown {
+  const [first] = failures;
+  if (failures.length === 1 && (first!.error as CoracleError).code === 'ERR_HOOK_FAILED') return first!.error;
+  const reasons = failures.map(({name, error}) => `${name}: ${(error as Error).message}`);
+  return new CoracleError('ERR_NOT_RELEASED', `held containers could not go on: ${reasons.join('; ')}`, {
+    cause: first!.error,
+    hint: 'It is tried again when the store is opened after this program has ended.',
+    details: {containers: failures.map(({name}) => name)},
+  });
 }

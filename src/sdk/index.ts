@@ -1,4 +1,16 @@
-export {makeRaw, type TerminalSize} from '../binding/index.js';
+export {
+  Cutter,
+  type CutterOptions,
+  Descriptor,
+  FrameCompressor,
+  FrameDecompressor,
+  LOCK_EXCLUSIVE,
+  LOCK_SHARED,
+  makeRaw,
+  type TerminalSize,
+  tryLock,
+  zstdBound,
+} from '../binding/index.js';
 export type {Limits} from '../cgroup/index.js';
 export {
   type CreateNetworkOptions,
@@ -9,7 +21,24 @@ export {
   parseNetwork,
   type SubnetOptions,
 } from '../network/index.js';
-export {type Compression, checkArchive, compress, plainArchive} from '../store/index.js';
+export {
+  type ContentDescriptor,
+  type Digest,
+  DOCUMENT_BYTES,
+  digestOf,
+  hexOf,
+  isDigest,
+  MEDIA_TYPES,
+  readJson,
+} from '../oci/index.js';
+export {
+  type Compression,
+  checkArchive,
+  compress,
+  plainArchive,
+  replaceFile,
+  Workspace,
+} from '../store/index.js';
 export {announceBuild} from './announce-build.js';
 export {Attachment, type AttachOptions} from './attachment.js';
 export {CAPABILITIES, type Capability, DOCKER_CAPABILITIES} from './capabilities.js';
@@ -80,13 +109,14 @@ export {
   syntaxError,
   workingDirectory,
 } from './dockerfile/index.js';
+export {tryExclusive} from './exclusive.js';
 export {type ExecResult, RunningExec} from './exec.js';
 export type {ExecOptions} from './exec-options.js';
 export type {ExplainedStep} from './explain-plan.js';
 export {type FamiliarName, familiarNameOf} from './familiar-name.js';
 export type {Health, ProbeResult} from './health-state.js';
 export {hasProbe} from './healthcheck.js';
-export {type HeldStill, holdStill} from './hold-still.js';
+export {type ContainerHold, type HeldStill, type Hold, holdContainers, holdStill} from './hold-still.js';
 export {
   Image,
   type ImageImportOptions,
@@ -171,6 +201,7 @@ export type {
 export {type RunningStep, runStep} from './run-step.js';
 export {Runtime, type RuntimeOptions} from './runtime.js';
 export {runtimeInfo, watching} from './runtime-info.js';
+export {type ScratchVolume, scratchVolume} from './scratch-volume.js';
 export type {SignOptions, VerifiedImage, VerifyOptions} from './sign-image.js';
 export {splitCsv} from './split-csv.js';
 export type {ProcessList} from './top.js';

@@ -51,6 +51,7 @@ import {
   writeExit,
 } from './container-files.js';
 import {type ContainerState, isUp} from './container-state.js';
+import {payDebts} from './debts.js';
 import {endLostCommands} from './end-lost-commands.js';
 import {type Health, readHealth} from './health-state.js';
 import {HostFacts} from './host-facts.js';
@@ -69,7 +70,6 @@ import {randomName} from './random-name.js';
 import {resolveSeccomp} from './read-seccomp-profile.js';
 import {RecentStarts} from './recent-starts.js';
 import {anonymousVolumesOf, containerEvent, endEvents, removalEvents} from './record-events.js';
-import {releasePaused} from './release-paused.js';
 import {restartsAfterLoss, restartsAtBoot} from './restart-after-loss.js';
 import type {NetworkOptions} from './run-options.js';
 import {openSharedNamespaces, type SharedNamespaces} from './shared-namespaces.js';
@@ -742,7 +742,7 @@ export class Runtime implements AsyncDisposable {
     }
     for (const record of kept) await this.#repairKept(record);
     await containers.sweepUnfinished();
-    await releasePaused(this);
+    await payDebts(this);
     await sweepVolumeUsers(this);
     await this.store.releaseRemovedImages(id => this.imageUse(id));
     await volumes.sweepOrphans(id => containers.find(id) !== undefined);

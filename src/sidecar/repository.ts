@@ -36,8 +36,19 @@ export interface SnapshotFacts {
   /** Names of containers that were held still, and for how many milliseconds. */
   readonly paused: readonly string[];
   readonly pausedMs: number;
-  /** References of images of the containers that use the volumes: a drill starts the first. */
-  readonly images: readonly string[];
+  /** Containers that use the volumes: a drill starts the first anew. */
+  readonly applications: readonly Application[];
+}
+
+/** As much of a container as a drill needs to start another. Its environment is not kept: passwords are in it. */
+export interface Application {
+  readonly name: string;
+  /** Reference of its image. */
+  readonly image: string;
+  /** Entrypoint and command as one. */
+  readonly argv: readonly string[];
+  /** Where it has each part that it uses: `{data: '/var/lib/app'}`. */
+  readonly targets: Readonly<Record<string, string>>;
 }
 
 export interface SnapshotPart {
@@ -96,6 +107,8 @@ export interface Restored {
 export interface VerifyWork extends WorkOptions {
   /** How much of the data is read: 1 is all of it. What was not read for longest comes first. @default 1 */
   readonly share?: number | undefined;
+  /** Ids: what these need has to be read; a kind that cannot tell reads more. @default all snapshots */
+  readonly snapshots?: readonly string[] | undefined;
 }
 
 export interface VerifyReport {

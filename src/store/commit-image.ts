@@ -17,12 +17,12 @@ import {
   type Reference,
 } from '../oci/index.js';
 import type {ImageShelves} from './add-image.js';
-import {type ArchivedIds, archiveTree} from './archive-tree.js';
+import {archiveTree} from './archive-tree.js';
 import type {StagedBlob} from './blobs.js';
 import type {StoredImage} from './images.js';
 import {Intake} from './intake.js';
 import type {StagedLayer} from './stage-layer.js';
-
+import type {ArchivedIds} from './walk-tree.js';
 import {TAR_END} from './write-tar.js';
 
 export interface CommitOptions {

@@ -23,9 +23,9 @@ import {
   utimesBelow,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import {KERNEL_FILE_SYSTEMS} from './archive-tree.js';
 import {overLimit} from './layer-limits.js';
 import {readTar, type TarEntry} from './read-tar.js';
+import {KERNEL_FILE_SYSTEMS} from './walk-tree.js';
 
 export interface ExtractTreeOptions {
   /** Who owns what is made, from what the archive says; null: whoever makes it. */

@@ -1,7 +1,7 @@
 /** All state on disk: images, layers, containers, volumes, locks. */
 
 export type {AddOptions, ImageParts} from './add-image.js';
-export {type ArchivedIds, archiveName, archiveTree, KERNEL_FILE_SYSTEMS} from './archive-tree.js';
+export {archiveName, archiveTree} from './archive-tree.js';
 export {readBlob, type StagedBlob} from './blobs.js';
 export type {BuildRecord, BuiltLayer} from './build-records.js';
 export type {BuildBase, BuildWork} from './build-work.js';
@@ -23,7 +23,7 @@ export {type ArchivedImageFacts, inspectArchive} from './inspect-archive.js';
 export type {Intake} from './intake.js';
 export {type CopyOptions, type FileOwner, LayerDraft} from './layer-draft.js';
 export type {LoadedImage, LoadOptions} from './load-archive.js';
-export {type LockOptions, withLock} from './lock.js';
+export {type LockOptions, tryAcquire, withLock} from './lock.js';
 export type {Found} from './merged-layers.js';
 export {type MountStubs, mountStubs} from './mount-stubs.js';
 export type {ArchiveSource} from './open-source.js';
@@ -38,4 +38,11 @@ export {contentOf, decompressedStart, isArchive, unpackArchive} from './unpack-c
 export {archiveVolume, checkArchive, copyVolume, plainArchive, unpackVolume} from './volume-archive.js';
 export {MS_BIND, MS_RDONLY, type VolumeDriverOptions, type VolumeFileSystem} from './volume-options.js';
 export type {CreateVolumeOptions, VolumeOwner, VolumeRecord, Volumes} from './volumes.js';
+export {
+  type ArchivedIds,
+  KERNEL_FILE_SYSTEMS,
+  type WalkedEntry,
+  type WalkOptions,
+  walkTree,
+} from './walk-tree.js';
 export {sweepWorkspaces, Workspace} from './workspace.js';

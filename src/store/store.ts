@@ -13,6 +13,7 @@
  *     root/alive                                   empty; monitors that are to restart a container have it open
  *     root/booted                                  names the boot that the processes in its records are of
  *     root/downloads/HEX                           the beginnings of blobs whose download was cut off
+ *     root/held/HEX.json                           what processes owe containers that they hold still
  *     root/build/HEX.json                          what builds remember of their steps
  *     root/caches/HEX/                             directories that builds keep for themselves
  *     root/work/                                   half-done things; those of dead processes are removed at open

@@ -32,5 +32,10 @@ test.serial(holds, 'monitor-test');
 test.serial(holds, 'health-test');
 // Rounds of bytes that nobody should send; the seed says which.
 test.serial(holds, 'resolve-test', '5000', '1');
-if (process.env['CORACLE_TEST_LONG'] !== undefined)
-  for (let seed = 2; seed <= 9; seed++) test.serial(holds, 'resolve-test', '50000', String(seed));
+test.serial(holds, 'cut-test', '300', '1');
+if (process.env['CORACLE_TEST_LONG'] !== undefined) {
+  for (let seed = 2; seed <= 9; seed++) {
+    test.serial(holds, 'resolve-test', '50000', String(seed));
+    test.serial(holds, 'cut-test', '5000', String(seed));
+  }
+}

@@ -37,7 +37,9 @@ export {
   compress,
   plainArchive,
   replaceFile,
+  type SecretFile,
   Workspace,
+  writeSecret,
 } from '../store/index.js';
 export {announceBuild} from './announce-build.js';
 export {Attachment, type AttachOptions} from './attachment.js';

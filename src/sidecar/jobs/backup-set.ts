@@ -2,8 +2,9 @@ import {CoracleError} from '../../errors.js';
 import {type InRuntime, Runtime, tryExclusive} from '../../sdk/index.js';
 import type {Progress} from '../progress.js';
 import {type QuietOptions, type VolumeSet, volumesOfSet, withQuiet} from '../quiesce/index.js';
+import {applicationsOf} from '../quiesce/users.js';
 import type {DumpSource, Repository, Snapshot} from '../repository.js';
-import type {CheckOptions} from './check-application.js';
+import {type CheckOptions, planCheck} from './check-application.js';
 import {type DrillReport, drillSnapshot} from './drill.js';
 import {type InRepository, withRepository} from './open-repository.js';
 
@@ -62,6 +63,10 @@ export async function backup(
         details: {repository: url, parts: names},
       },
     );
+  // A drill that cannot be held is told of before anything is saved.
+  const parts = volumes.map(name => ({kind: 'volume', name}) as const);
+  if (options.drill)
+    await planCheck({applications: applicationsOf(runtime, volumes), parts}, options.drill, runtime);
   return await withRepository({create: true, ...options}, runtime, async opened => {
     const {snapshot, warnings} = await save(opened, {volumes, dumps}, options, runtime);
     const drill =

@@ -78,6 +78,10 @@ asRoot('a set is chosen by labels, and what fits nothing is refused before anyth
     [{}, 'ERR_INVALID_OPTION'],
   ] as const)
     await t.throwsAsync(backup(set, {repository}, {runtime}), {code});
+  const drill = {check: 'true', image: 'nobody/has-it', targets: {'daily-1': '/data'}};
+  await t.throwsAsync(backup({volumes: ['daily-1']}, {repository, drill}, {runtime}), {
+    code: 'ERR_IMAGE_NOT_FOUND',
+  });
   t.is((await repository.snapshots()).length, 1);
 });
 

@@ -38,7 +38,9 @@ export {
   compress,
   plainArchive,
   replaceFile,
+  type SecretFile,
   Workspace,
+  writeSecret,
 } from '../store/index.js';
 export {announceBuild} from './announce-build.js';
 export type {ArtifactPlace} from './artifact-place.js';

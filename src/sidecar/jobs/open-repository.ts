@@ -53,7 +53,8 @@ const KINDS: Record<
 > = {
   layout: notThere,
   registry: notThere,
-  restic: notThere,
+  restic: async (url, options, runtime) =>
+    (await import('../restic/index.js')).openRestic(url, options, runtime),
 };
 
 async function notThere(url: string): Promise<never> {

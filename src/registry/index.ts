@@ -2,12 +2,8 @@
 export {type Credentials, repositoryScope} from './authorization.js';
 export {
   checkDigest,
-  checkDigest,
-  type DownloadOptions,
   type DownloadOptions,
   downloadBlob,
-  downloadBlob,
-  downloadDocument,
   downloadDocument,
   readBlobRange,
 } from './download-blob.js';

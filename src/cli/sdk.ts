@@ -114,7 +114,7 @@ export interface Sdk extends RegistrySdk, BackupsSdk {
   pruneBuilds(options: {readonly unusedMs: number}): Promise<{readonly reclaimedBytes: number}>;
   build(context: BuildContext, options: BuildOptions): Promise<{readonly id: string}>;
   /** From a root file system's tar; `changes` are Dockerfile instructions (CMD, ENV, …). @returns the image's id */
-  importImage(source: Readable, options: ImportOptions): Promise<string>;
+  importImage(source: Readable | URL, options: ImportOptions): Promise<string>;
   /** From `docker save` or an OCI archive; `onLoaded` is told of each. */
   loadImages(source: AsyncIterable<Uint8Array>, options: ImageLoadOptions): Promise<unknown>;
   /** As `docker save` writes them; fails at the first read. */

@@ -178,13 +178,22 @@ test('restore takes an id or latest from a repository, and a path from the disk'
     {env},
   );
   t.regex(dry.stdout, /^data: would restore 3 entries, .*, in place of what it has\n$/);
-  const file = {volume: 'data', file: '/x', entries: 1, bytes: 1, sha256: '', warnings: []};
+  const file = {
+    volume: 'data',
+    file: '/x',
+    directory: 'data',
+    entries: 1,
+    bytes: 1,
+    sha256: '',
+    warnings: [],
+  };
   const plain = await command(
     ['restore', 'data', './backup.tar.gz'],
     {restoreVolume: async () => file},
     {env},
   );
   t.deepEqual(plain.asked[0]!.slice(0, 3), ['restoreVolume', 'data', './backup.tar.gz']);
+  t.is(plain.stdout, 'data: 1 entries, 1B, of data/ in the archive\n');
 });
 
 test('forget says what stays and why', async t => {

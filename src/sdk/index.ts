@@ -1,10 +1,16 @@
 export {
   Cutter,
   type CutterOptions,
+  coreFile,
   Descriptor,
+  dataRanges,
+  type FileStatus,
+  koffiAddon,
   LOCK_EXCLUSIVE,
   LOCK_SHARED,
   makeRaw,
+  openDirectory,
+  packageRoot,
   syncFileSystem,
   type TerminalSize,
   tryLock,
@@ -19,7 +25,24 @@ export {
   parseNetwork,
   type SubnetOptions,
 } from '../network/index.js';
-export {type Compression, checkArchive, compress, plainArchive} from '../store/index.js';
+export {
+  type Compression,
+  checkArchive,
+  compress,
+  type DataRange,
+  findLibraries,
+  openedStatus,
+  plainArchive,
+  sparseMap,
+  TAR_END,
+  type TarNode,
+  type TarType,
+  tarHeader,
+  tarPadding,
+  unpackPlainVolume,
+  type WalkedEntry,
+  walkTree,
+} from '../store/index.js';
 export {announceBuild} from './announce-build.js';
 export {Attachment, type AttachOptions} from './attachment.js';
 export {CAPABILITIES, type Capability, DOCKER_CAPABILITIES} from './capabilities.js';

@@ -109,3 +109,4 @@ export {
   readEntries,
 } from './trees.js';
 export {compressZstd, decompressZstd} from './zstd.js';
+export {FrameCompressor, FrameDecompressor, zstdBound} from './zstd-frames.js';

@@ -63,8 +63,8 @@ async function* compressPart(
 }
 
 /** zstd.h: ZSTD_c_compressionLevel, ZSTD_c_checksumFlag, ZSTD_e_continue, ZSTD_e_end. */
-const COMPRESSION_LEVEL = 100;
-const CHECKSUM_FLAG = 201;
+export const COMPRESSION_LEVEL = 100;
+export const CHECKSUM_FLAG = 201;
 const CONTINUE = 0;
 const END = 2;
 
@@ -93,7 +93,8 @@ class Area {
   }
 }
 
-function expectSuccess(result: number | bigint): number {
+/** @throws `ERR_DAMAGED_DATA` for what ZSTD_isError takes for an error */
+export function expectSuccess(result: number | bigint): number {
   if (!ZSTD_isError(result)) return Number(result);
   throw new CoracleError('ERR_DAMAGED_DATA', `the zstd data is damaged: ${ZSTD_getErrorName(result)}`);
 }
@@ -101,12 +102,12 @@ function expectSuccess(result: number | bigint): number {
 /** ZSTD_DStreamOutSize(): a whole block fits. */
 const OUTPUT_BYTES = 131_072;
 
-const ZSTD = {
+export const ZSTD = {
   soname: 'libzstd.so.1',
   debianPackage: 'libzstd1',
   neededTo: 'read and write data compressed with zstd',
 };
-type Pointer = bigint;
+export type Pointer = bigint;
 const ZSTD_createDStream = declareIn<[], Pointer | null>(ZSTD, 'void *ZSTD_createDStream()');
 const ZSTD_freeDStream = declareIn<[Pointer]>(ZSTD, 'size_t ZSTD_freeDStream(void *stream)');
 const ZSTD_decompressStream = declareIn<[Pointer, Uint8Array, Uint8Array], number | bigint>(

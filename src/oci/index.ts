@@ -1,4 +1,5 @@
 /** The vocabulary of images: names, digests, platforms, manifests, configurations. Pure: no input, no output. */
+export * as readJson from './bounded-json.js';
 export {
   DOCUMENT_BYTES,
   type JsonObject,

@@ -5,6 +5,8 @@ export {
   Descriptor,
   dataRanges,
   type FileStatus,
+  FrameCompressor,
+  FrameDecompressor,
   koffiAddon,
   LOCK_EXCLUSIVE,
   LOCK_SHARED,
@@ -14,6 +16,7 @@ export {
   syncFileSystem,
   type TerminalSize,
   tryLock,
+  zstdBound,
 } from '../binding/index.js';
 export type {Limits} from '../cgroup/index.js';
 export {
@@ -26,6 +29,16 @@ export {
   type SubnetOptions,
 } from '../network/index.js';
 export {
+  type ContentDescriptor,
+  type Digest,
+  DOCUMENT_BYTES,
+  digestOf,
+  hexOf,
+  isDigest,
+  MEDIA_TYPES,
+  readJson,
+} from '../oci/index.js';
+export {
   type Compression,
   checkArchive,
   compress,
@@ -33,6 +46,7 @@ export {
   findLibraries,
   openedStatus,
   plainArchive,
+  replaceFile,
   sparseMap,
   TAR_END,
   type TarNode,
@@ -41,6 +55,7 @@ export {
   tarPadding,
   unpackPlainVolume,
   type WalkedEntry,
+  Workspace,
   walkTree,
 } from '../store/index.js';
 export {announceBuild} from './announce-build.js';
@@ -113,6 +128,7 @@ export {
   syntaxError,
   workingDirectory,
 } from './dockerfile/index.js';
+export {tryExclusive} from './exclusive.js';
 export {type ExecResult, RunningExec} from './exec.js';
 export type {ExecOptions} from './exec-options.js';
 export type {ExplainedStep} from './explain-plan.js';
@@ -204,6 +220,7 @@ export type {
 export {type RunningStep, runStep} from './run-step.js';
 export {Runtime, type RuntimeOptions} from './runtime.js';
 export {runtimeInfo, watching} from './runtime-info.js';
+export {type ScratchVolume, scratchVolume} from './scratch-volume.js';
 export type {SignOptions, VerifiedImage, VerifyOptions} from './sign-image.js';
 export {splitCsv} from './split-csv.js';
 export type {ProcessList} from './top.js';

@@ -24,7 +24,7 @@ export {type ArchivedImageFacts, inspectArchive} from './inspect-archive.js';
 export type {Intake} from './intake.js';
 export {type CopyOptions, type FileOwner, LayerDraft} from './layer-draft.js';
 export type {LoadedImage, LoadOptions} from './load-archive.js';
-export {type LockOptions, withLock} from './lock.js';
+export {type LockOptions, tryAcquire, withLock} from './lock.js';
 export type {Found} from './merged-layers.js';
 export {type MountStubs, mountStubs} from './mount-stubs.js';
 export type {ArchiveSource} from './open-source.js';

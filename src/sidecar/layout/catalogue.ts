@@ -1,0 +1,127 @@
+/** All chunks of a repository, by the indexes of its snapshots. */
+import type {Digest} from '../../sdk/index.js';
+import type {BlobDescriptor} from './artifact.js';
+import {ChunkTable} from './chunk-table.js';
+import {decodeIndex, type PackSection} from './index-blob.js';
+import type {BLOBS} from './media-types.js';
+import type {Repository, StoredSnapshot} from './stored-snapshots.js';
+
+export interface KnownPack {
+  readonly blob: BlobDescriptor;
+  readonly chunks: number;
+  /** The first index that tells of it; undefined: of a pack that is new. */
+  readonly index: BlobDescriptor | undefined;
+}
+
+export class Catalogue implements Disposable {
+  readonly table: ChunkTable;
+  readonly packs: KnownPack[] = [];
+  /** Indexes that could not be read: what they tell of is not known. */
+  readonly damaged: Error[] = [];
+
+  private constructor(directory: string) {
+    this.table = new ChunkTable(directory);
+  }
+
+  /**
+   * @param directory for temporary files
+   * @param trusts whether a pack is as it should be, as far as it is known
+   */
+  static async load(
+    repository: Repository,
+    snapshots: readonly StoredSnapshot[],
+    directory: string,
+    {
+      trusts,
+      signal,
+    }: {
+      readonly trusts: (pack: BlobDescriptor) => Promise<boolean>;
+      readonly signal?: AbortSignal | undefined;
+    },
+  ): Promise<Catalogue> {
+    const catalogue = new Catalogue(directory);
+    const known = new Set<string>();
+    const doubtful: (() => void)[] = [];
+    for (const index of indexesOf(repository, snapshots)) {
+      try {
+        const {digest, mediaType} = index;
+        const content = await repository.shelf.read(index, signal);
+        const plain = repository.sealing.open('index', {mediaType, content}, digest);
+        for (const pack of decodeIndex(plain, repository.sealing.headerBytes, digest)) {
+          const hex = pack.digest.toString('hex');
+          if (known.has(hex)) continue;
+          known.add(hex);
+          const blob = packBlob(repository, pack);
+          if (await trusts(blob)) catalogue.#add(pack, blob, index);
+          else doubtful.push(() => catalogue.#add(pack, blob, index));
+        }
+      } catch (error) {
+        if ((error as {code?: unknown}).code !== 'ERR_REPOSITORY_DAMAGED') throw error;
+        catalogue.damaged.push(error as Error);
+      }
+    }
+    catalogue.#doubtful = doubtful;
+    return catalogue;
+  }
+
+  #doubtful: (() => void)[] = [];
+
+  /** Chunks of packs that are not to be trusted, where no other pack has them: a reader may be lucky. */
+  addDoubtful(): void {
+    for (const add of this.#doubtful.splice(0)) add();
+  }
+
+  [Symbol.dispose](): void {
+    this.table[Symbol.dispose]();
+  }
+
+  #add(section: PackSection, blob: BlobDescriptor, index: BlobDescriptor): void {
+    const pack = this.packs.length;
+    let chunk = 0;
+    for (const {number, offset, storedBytes, plainBytes, chunks} of section.frames) {
+      for (const each of chunks) {
+        this.table.add(each.id, {
+          pack,
+          chunk: chunk++,
+          frame: number,
+          frameOffset: offset,
+          storedBytes,
+          plainBytes,
+          offset: each.offset,
+          bytes: each.bytes,
+        });
+      }
+    }
+    this.packs.push({blob, chunks: chunk, index});
+  }
+}
+
+function packBlob({sealing}: Repository, {digest, bytes}: PackSection): BlobDescriptor {
+  return {
+    mediaType: sealing.mediaType('pack'),
+    digest: `sha256:${digest.toString('hex')}`,
+    size: bytes,
+  };
+}
+
+/** Each once, in the order of their first mention. */
+export function indexesOf(
+  {sealing}: Pick<Repository, 'sealing'>,
+  snapshots: readonly Pick<StoredSnapshot, 'artifact'>[],
+): BlobDescriptor[] {
+  const indexes = new Map<Digest, BlobDescriptor>();
+  for (const {artifact} of snapshots) {
+    for (const layer of artifact.layers) {
+      if (isOf(layer, 'index', sealing)) indexes.set(layer.digest, layer);
+    }
+  }
+  return [...indexes.values()];
+}
+
+export function isOf(
+  {mediaType}: Pick<BlobDescriptor, 'mediaType'>,
+  kind: keyof typeof BLOBS,
+  sealing: Repository['sealing'],
+): boolean {
+  return mediaType === sealing.mediaType(kind);
+}

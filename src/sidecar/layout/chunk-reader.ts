@@ -1,0 +1,81 @@
+import {createHash, createHmac} from 'node:crypto';
+import {CoracleError} from '../../errors.js';
+import type {Snapshot} from '../repository.js';
+import type {Catalogue} from './catalogue.js';
+import type {ChunkReader} from './chunk-store.js';
+import {FrameCache} from './frame-cache.js';
+import {release} from './held.js';
+import {damaged, snapshotNotFound} from './repository-errors.js';
+import type {Repository, StoredSnapshot} from './stored-snapshots.js';
+
+export interface ReaderParts {
+  readonly repository: Repository;
+  readonly catalogue: Catalogue;
+  readonly snapshots: readonly StoredSnapshot[];
+  readonly signal?: AbortSignal | undefined;
+  /** Released with the reader, the last first. */
+  readonly held: readonly (AsyncDisposable | Disposable)[];
+}
+
+export class SnapshotReader implements ChunkReader {
+  readonly #parts: ReaderParts;
+  readonly #cache: FrameCache;
+  readonly #idKey: Buffer | undefined;
+
+  constructor(parts: ReaderParts) {
+    this.#parts = parts;
+    this.#cache = new FrameCache(parts.repository, parts.signal);
+    this.#idKey = parts.repository.sealing.idKey;
+  }
+
+  async get(id: Buffer): Promise<Buffer> {
+    return await this.use(id, bytes => Buffer.from(bytes));
+  }
+
+  async use<T>(id: Buffer, work: (bytes: Buffer) => T | Promise<T>): Promise<T> {
+    const {catalogue} = this.#parts;
+    const place = catalogue.table.find(id);
+    if (place === undefined) throw this.#missing(id);
+    const {blob} = catalogue.packs[place.pack]!;
+    return await this.#cache.use(blob, place, content => {
+      const bytes = content.subarray(place.offset, place.offset + place.bytes);
+      if (!chunkId(bytes, this.#idKey).equals(id)) {
+        throw damaged(
+          blob.digest,
+          `is damaged: frame ${place.frame} has not the chunk ${id.toString('hex')}`,
+        );
+      }
+      return work(bytes);
+    });
+  }
+
+  async tree(snapshot: Snapshot, part: string): Promise<readonly Buffer[]> {
+    const {snapshots, repository} = this.#parts;
+    const stored = snapshots.find(each => each.snapshot.id === snapshot.id);
+    if (stored === undefined) throw snapshotNotFound(repository.shelf.url, snapshot.id);
+    const tree = stored.trees.get(part);
+    if (tree !== undefined) return tree;
+    throw new CoracleError('ERR_SNAPSHOT_NOT_FOUND', `the snapshot ${snapshot.id} has no ${part}`, {
+      hint: `It has ${stored.snapshot.parts.map(({name}) => name).join(', ')}.`,
+      details: {id: snapshot.id, part},
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#cache.dispose();
+    await release(this.#parts.held);
+  }
+
+  #missing(id: Buffer): Error {
+    const [cause] = this.#parts.catalogue.damaged;
+    const hex = id.toString('hex');
+    return cause === undefined
+      ? damaged(`the chunk ${hex}`, 'is in no pack')
+      : damaged(`the chunk ${hex}`, `is in no pack that is known, and ${cause.message}`, cause);
+  }
+}
+
+export function chunkId(bytes: Buffer, idKey: Buffer | undefined): Buffer {
+  const hash = idKey === undefined ? createHash('sha256') : createHmac('sha256', idKey);
+  return hash.update(bytes).digest();
+}

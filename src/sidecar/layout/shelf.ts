@@ -1,0 +1,65 @@
+/** Where a repository's blobs and artifacts lie: a directory, a registry. What they mean is known elsewhere. */
+import type {WorkOptions} from '../repository.js';
+import type {ArtifactKind, BlobDescriptor} from './artifact.js';
+
+/** An artifact as the shelf has it. */
+export interface Named {
+  /** A tag: `snapshot-…`. */
+  readonly name: string;
+  /** Of the manifest. */
+  readonly manifest: BlobDescriptor;
+}
+
+export interface NewArtifact {
+  readonly name: string;
+  readonly kind: ArtifactKind;
+  readonly manifest: Buffer;
+}
+
+/** A file of the staging area that becomes a blob. */
+export interface StagedFile extends BlobDescriptor {
+  readonly path: string;
+}
+
+export interface Shelf extends AsyncDisposable {
+  readonly kind: 'layout' | 'registry';
+  readonly url: string;
+  /** The file that says when which blob was verified. */
+  readonly verified: string;
+  /** The artifacts, in the shelf's order. @throws `ERR_REPOSITORY_DAMAGED` */
+  list(signal?: AbortSignal): Promise<readonly Named[]>;
+  /**
+   * A small blob or a manifest, whole, and what its digest says.
+   * @throws `ERR_REPOSITORY_DAMAGED`: missing, another size, another digest
+   */
+  read(blob: BlobDescriptor, signal?: AbortSignal): Promise<Buffer>;
+  /** Fills `into` with bytes of a blob from `start` on. What they are is not checked. @throws `ERR_REPOSITORY_DAMAGED` */
+  readRange(blob: BlobDescriptor, start: number, into: Buffer, signal?: AbortSignal): Promise<void>;
+  /** Whether a blob is there, and as large as it should be; as far as it is known without reading it. */
+  present(blob: BlobDescriptor, signal?: AbortSignal): Promise<boolean>;
+  /** Nobody prunes until this is disposed of. @throws `ERR_REPOSITORY_BUSY` */
+  share(work?: WorkOptions): Promise<AsyncDisposable>;
+  /** Nobody else uses it until this is disposed of, where the shelf can tell. @throws `ERR_REPOSITORY_BUSY` */
+  alone(work?: WorkOptions): Promise<AsyncDisposable>;
+  /** Where something new is made. */
+  stage(): Promise<Staging>;
+  /** Takes artifacts off the shelf. Their blobs stay until somebody prunes. */
+  remove(artifacts: readonly Named[], signal?: AbortSignal): Promise<void>;
+  /** For temporary files of readers. */
+  scratch(): Promise<Scratch>;
+}
+
+export interface Scratch extends AsyncDisposable {
+  readonly path: string;
+}
+
+export interface Staging extends AsyncDisposable {
+  /** For files that become blobs. */
+  readonly path: string;
+  /** Takes the file over: it may be sent, or waits. @returns when there is room for another */
+  add(file: StagedFile): Promise<void>;
+  /** A small blob. */
+  put(mediaType: string, content: Buffer): Promise<BlobDescriptor>;
+  /** All blobs safe, then the artifacts visible, in place of others of their names. */
+  publish(artifacts: readonly NewArtifact[]): Promise<void>;
+}

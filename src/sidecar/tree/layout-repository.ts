@@ -167,6 +167,8 @@ export class LayoutRepository implements Repository {
     target: Target,
   ): Promise<Map<string, ReceivedPart>> {
     if (volumes.length === 0) return new Map();
+    const in_ = await this.#in();
+    for (const {volume} of volumes) await Volume.get(volume, in_); // mounting would make one
     const {writer, work, warnings} = target;
     const totalBytes = work.onProgress && (await this.#sizeOf(volumes, parent));
     const attempt = async (before: Snapshot | undefined) => {
@@ -192,18 +194,15 @@ export class LayoutRepository implements Repository {
           progress: bytes => work.onProgress?.({phase: 'copy', bytes, totalBytes}),
           warn: text => said.push(text),
         },
-        await this.#in(),
+        in_,
       );
       return {received, missing, said};
     };
-    let result = await attempt(parent).catch((error: unknown) => {
-      if (parent === undefined || !isDamage(error)) throw error;
-      warnings.push(`${parent.id} is damaged, so everything was read: ${(error as Error).message}`);
-      return undefined;
-    });
-    if (result !== undefined && result.missing > 0)
-      warnings.push(`${result.missing} chunks of ${parent!.id} are missing, so everything was read`);
-    if (result === undefined || result.missing > 0) result = await attempt(undefined);
+    let result = await attempt(parent);
+    if (result.missing > 0) {
+      warnings.push(`${result.missing} chunks of ${parent!.id} are missing, so everything was read again`);
+      result = await attempt(undefined);
+    }
     warnings.push(...result.said);
     return new Map(volumes.map(({name}, index) => [name, result.received[index]!]));
   }
@@ -267,8 +266,4 @@ function partOf(snapshot: Snapshot, name: string): SnapshotPart {
 
 function wrongKind(part: string, kind: SnapshotPart['kind']): CoracleError {
   return new CoracleError('ERR_INVALID_OPTION', `${part} is not the part of a ${kind}`);
-}
-
-function isDamage(error: unknown): boolean {
-  return (error as CoracleError).code === 'ERR_REPOSITORY_DAMAGED';
 }

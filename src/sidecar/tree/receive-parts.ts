@@ -64,7 +64,11 @@ export async function receiveParts(
   const said = lastOf(container);
   const asking = new AbortController();
   const asked = ask(container, parts, directories, receiver, asking.signal);
-  asked.catch(() => {}); // the sidecar's own end says more
+  let notAsked: unknown;
+  asked.catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') notAsked = error; // else the sidecar's own end says more
+    container.stdin!.destroy();
+  });
   try {
     const received = await receive(readFrames(container.stdout!), receiver);
     await expectEnd(container, await said, signal);
@@ -76,6 +80,7 @@ export async function receiveParts(
     );
   } catch (error) {
     signal?.throwIfAborted();
+    if (notAsked !== undefined) throw notAsked;
     if (!(error instanceof RangeError)) throw error;
     await expectEnd(container, await said, signal); // which cut its output short
     throw new CoracleError('ERR_SIDECAR_FAILED', `the sidecar sent what is no frame: ${error.message}`, {

@@ -87,15 +87,27 @@ static int write_content(int file, const char *bytes, size_t count)
         return 0;
 }
 
+/* What the new file has already by its making costs nothing: each change is one of the inode on disk. */
+static int own_and_permit(int file, const struct ct_new_entry *entry)
+{
+        struct stat made;
+        mode_t mode = entry->mode & 07777;
+        if (fstat(file, &made) < 0)
+                return -1;
+        int owned = entry->uid == UINT32_MAX || (entry->uid == made.st_uid && entry->gid == made.st_gid);
+        if (!owned && fchown(file, entry->uid, entry->gid) < 0)
+                return -1;
+        return (made.st_mode & 07777) == mode ? 0 : fchmod(file, mode);
+}
+
 static int make_file(int parent, const char *name, const struct ct_new_entry *entry, const char *content)
 {
-        CLOSED int file = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+        CLOSED int file = openat(parent, name, flags, entry->mode & 0777); /* set-id bits: when the owner is right */
         struct timespec times[2] = {{entry->mtime_s, entry->mtime_ns}, {entry->mtime_s, entry->mtime_ns}};
         if (file < 0 || write_content(file, content, entry->content_bytes) < 0)
                 return -1;
-        if (entry->uid != UINT32_MAX && fchown(file, entry->uid, entry->gid) < 0)
-                return -1;
-        return fchmod(file, entry->mode & 07777) < 0 ? -1 : futimens(file, times);
+        return own_and_permit(file, entry) < 0 ? -1 : futimens(file, times);
 }
 
 static int make_symlink(int parent, const char *name, const struct ct_new_entry *entry, const char *target)

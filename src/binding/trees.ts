@@ -98,6 +98,8 @@ export interface FoundEntry {
 export interface ReadEntriesOptions {
   /** Bytes; larger files come without their content, at 0 every file. @default 65536, which is the most */
   readonly contentMost?: number;
+  /** Memory to be used again: what was found is in it, and good only until the next is asked for. @default fresh memory */
+  readonly spare?: Buffer[] | undefined;
 }
 
 /**
@@ -107,13 +109,13 @@ export interface ReadEntriesOptions {
 export async function* readEntries(
   directory: number,
   names: readonly Buffer[],
-  {contentMost = CONTENT_BYTES}: ReadEntriesOptions = {},
+  {contentMost = CONTENT_BYTES, spare}: ReadEntriesOptions = {},
 ): AsyncGenerator<FoundEntry> {
   const given = Buffer.concat(names.flatMap(name => [name, NUL]));
   const read = Buffer.alloc(8);
   let size = names.length > FEW_NAMES ? RECORDS_BYTES : FEW_BYTES;
   for (let index = 0, from = 0; from < given.length; ) {
-    const records = Buffer.allocUnsafeSlow(size);
+    const records = (size === RECORDS_BYTES ? spare?.pop() : undefined) ?? Buffer.allocUnsafeSlow(size);
     const rest = given.subarray(from);
     const result = await ct_read_entries.async(
       directory,
@@ -135,6 +137,7 @@ export async function* readEntries(
       if (entry.status.mode !== 0) yield entry;
       at += records.readUInt32LE(at + STATUS_BYTES);
     }
+    if (size === RECORDS_BYTES) spare?.push(records);
   }
 }
 

@@ -1,5 +1,5 @@
 import {randomBytes} from 'node:crypto';
-import {open, rename, rm} from 'node:fs/promises';
+import {type FileHandle, open, rename, rm} from 'node:fs/promises';
 import type {Output} from './command.js';
 
 /** Waits where the reader is slow. */
@@ -14,7 +14,7 @@ export async function writeFileWhole(path: string, source: AsyncIterable<Uint8Ar
   try {
     const file = await open(temporary, 'wx', 0o600);
     try {
-      for await (const bytes of source) await file.writeFile(bytes);
+      await writeAll(file, source);
       await file.sync();
     } finally {
       await file.close();
@@ -25,3 +25,22 @@ export async function writeFileWhole(path: string, source: AsyncIterable<Uint8Ar
     throw error;
   }
 }
+
+/** What is written goes to the disk meanwhile, so that little is left for the end to wait for. */
+async function writeAll(file: FileHandle, source: AsyncIterable<Uint8Array>): Promise<void> {
+  let pending = 0;
+  let flushing: Promise<void> | undefined;
+  for await (const bytes of source) {
+    await file.writeFile(bytes);
+    pending += bytes.length;
+    if (pending < FLUSH_BYTES || flushing !== undefined) continue;
+    pending = 0;
+    flushing = file.datasync().then(() => {
+      flushing = undefined;
+    });
+    flushing.catch(() => {}); // the kernel tells it once: whoever awaits it at the end is told
+  }
+  await flushing;
+}
+
+const FLUSH_BYTES = 32 * 1024 * 1024;

@@ -47,6 +47,7 @@ export {
   openedStatus,
   plainArchive,
   replaceFile,
+  type SecretFile,
   sparseMap,
   TAR_END,
   type TarNode,
@@ -57,6 +58,7 @@ export {
   type WalkedEntry,
   Workspace,
   walkTree,
+  writeSecret,
 } from '../store/index.js';
 export {announceBuild} from './announce-build.js';
 export {Attachment, type AttachOptions} from './attachment.js';

@@ -3,10 +3,14 @@ import {read} from 'node:fs';
 import {basename} from 'node:path';
 import {promisify} from 'node:util';
 import {dataRanges} from '../binding/index.js';
+import {ReusedBuffers} from './reused-buffers.js';
 import {type WalkedEntry, type WalkOptions, walkTree} from './walk-tree.js';
 import {type DataRange, sparseMap, TAR_END, type TarNode, tarHeader, tarPadding} from './write-tar.js';
 
-export type ArchiveTreeOptions = Pick<WalkOptions, 'name' | 'ids' | 'kind' | 'signal'>;
+export interface ArchiveTreeOptions extends Pick<WalkOptions, 'name' | 'ids' | 'kind' | 'signal'> {
+  /** Use memory again: a chunk is good until two more were asked for. For those who keep none. @default false */
+  readonly reuse?: boolean;
+}
 
 /**
  * @param directory an open directory, and `entry` a name in it, or '' for itself
@@ -17,13 +21,15 @@ export async function* archiveTree(
   entry: Buffer,
   options: ArchiveTreeOptions,
 ): AsyncGenerator<Buffer, void, void> {
-  yield* gathered(archive(walkTree(directory, entry, options), options));
+  if (!options.reuse) yield* gathered(archive(walkTree(directory, entry, options), options));
+  else yield* copied(archive(walkTree(directory, entry, {...options, spare: []}), options));
 }
 
 async function* archive(
   entries: AsyncIterable<WalkedEntry>,
-  {kind, signal}: ArchiveTreeOptions,
+  {kind, reuse, signal}: ArchiveTreeOptions,
 ): AsyncGenerator<Buffer> {
+  const reading = {signal, memory: reuse ? Buffer.allocUnsafeSlow(CHUNK_BYTES) : undefined};
   for await (const {node, status, content, file} of entries) {
     if (content !== undefined) {
       yield tarHeader({...node, size: content.length});
@@ -31,12 +37,12 @@ async function* archive(
       yield tarPadding(content.length);
     } else if (file === undefined) yield tarHeader(node);
     else if (kind === 'volume' && status!.blocks * 512 < status!.size)
-      yield* sparseContent(file, node, status!.size, signal);
+      yield* sparseContent(file, node, status!.size, reading);
     else {
       const {size} = status!;
       yield tarHeader({...node, size});
       // As many bytes as the header says, whatever happens to the file meanwhile.
-      yield* readRange(file, {start: 0, end: size}, signal);
+      yield* readRange(file, {start: 0, end: size}, reading);
       yield tarPadding(size);
     }
   }
@@ -58,12 +64,37 @@ async function* gathered(parts: AsyncIterable<Buffer>): AsyncGenerator<Buffer, v
   if (bytes > 0) yield Buffer.concat(waiting, bytes);
 }
 
+/** As `gathered`, into memory that is used again; so can be what the parts lie in. */
+async function* copied(parts: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, void> {
+  const buffers = new ReusedBuffers();
+  let buffer = buffers.next();
+  let used = 0;
+  for await (const part of parts) {
+    for (let at = 0; at < part.length; ) {
+      const bytes = part.copy(buffer, used, at);
+      at += bytes;
+      used += bytes;
+      if (used < buffer.length) continue;
+      yield buffer;
+      buffer = buffers.next();
+      used = 0;
+    }
+  }
+  if (used > 0) yield buffer.subarray(0, used);
+}
+
+interface Reading {
+  /** A chunk of its own that everything is read into, where it is copied from there. */
+  readonly memory: Buffer | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
 /** What the file has when it is looked at; what is put into holes meanwhile is left out. */
 async function* sparseContent(
   file: number,
   node: TarNode,
   realSize: number,
-  signal: AbortSignal | undefined,
+  reading: Reading,
 ): AsyncGenerator<Buffer> {
   const ranges: DataRange[] = [];
   for (const {start, end} of dataRanges(file))
@@ -74,17 +105,18 @@ async function* sparseContent(
   const size = ranges.reduce((sum, {start, end}) => sum + end - start, map.length);
   yield tarHeader({...node, size, realSize});
   yield map;
-  for (const range of ranges) yield* readRange(file, range, signal);
+  for (const range of ranges) yield* readRange(file, range, reading);
   yield tarPadding(size);
 }
 
 async function* readRange(
   file: number,
   {start, end}: DataRange,
-  signal: AbortSignal | undefined,
+  {signal, memory}: Reading,
 ): AsyncGenerator<Buffer> {
   for (let at = start; at < end; ) {
-    const chunk = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, end - at));
+    const wanted = Math.min(CHUNK_BYTES, end - at);
+    const chunk = memory?.subarray(0, wanted) ?? Buffer.allocUnsafe(wanted);
     const {bytesRead} = await readAsync(file, chunk, 0, chunk.length, at);
     if (bytesRead === 0) chunk.fill(0);
     const bytes = bytesRead === 0 ? chunk : chunk.subarray(0, bytesRead);

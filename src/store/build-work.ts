@@ -141,7 +141,7 @@ export class BuildWork implements AsyncDisposable {
   async commit(tree: string, signal?: AbortSignal): Promise<BuiltLayer | null> {
     const {images, layers, blobs} = this.#shelves;
     using upper = openDirectory(join(tree, 'fs'));
-    const archive = archiveTree(upper.fd, Buffer.alloc(0), {name: '', kind: 'layer', signal});
+    const archive = archiveTree(upper.fd, Buffer.alloc(0), {name: '', kind: 'layer', reuse: true, signal});
     const staged = await stageBlob(archive, this.newPath(), {signal});
     if (staged.size === TAR_END.length) return null;
     const {digest, size} = staged;

@@ -9,6 +9,11 @@ export class ByteReader {
     this.#source = source[Symbol.asyncIterator]();
   }
 
+  /** As `take`, if that many bytes are here without waiting. */
+  tryTake(count: number): Buffer | undefined {
+    return this.#chunk.length >= count ? this.#cut(count) : undefined;
+  }
+
   /** Exactly `count` bytes, fewer only at the end of the stream. The caller bounds `count`. */
   async take(count: number): Promise<Buffer> {
     if (this.#chunk.length === 0) await this.#next();

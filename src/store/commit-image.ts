@@ -97,7 +97,13 @@ async function stageLayer(
 ): Promise<StagedLayer | undefined> {
   if (upper === undefined) return undefined;
   using directory = openDirectory(upper);
-  const archive = archiveTree(directory.fd, Buffer.alloc(0), {name: '', kind: 'layer', ids, signal});
+  const archive = archiveTree(directory.fd, Buffer.alloc(0), {
+    name: '',
+    kind: 'layer',
+    ids,
+    reuse: true,
+    signal,
+  });
   const staged = await intake.stageLayer(archive, {signal});
   return staged.size === TAR_END.length ? undefined : staged;
 }

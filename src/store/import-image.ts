@@ -27,7 +27,7 @@ export async function importImage(
 ): Promise<StoredImage> {
   const {signal, reference} = options;
   await using intake = new Intake(shelves);
-  const layer = await intake.stageLayer(openSource(source), {signal});
+  const layer = await intake.stageLayer(openSource(source, {reuse: true}), {signal});
   const config = imageDocument(layer.diffId, options);
   return await intake.addImage({config, layers: [layer]}, reference ? [reference] : [], {
     signal,

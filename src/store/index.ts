@@ -33,6 +33,7 @@ export {readRecord, replaceFile, type WriteOptions, writeRecord} from './records
 export type {ImageUse} from './remove-image.js';
 export {type Roots, resolveRoots, rootNotWritable} from './roots.js';
 export type {SaveOptions} from './save-archive.js';
+export {type SecretFile, writeSecret} from './secret-file.js';
 export type {StagedLayer} from './stage-layer.js';
 export {probeStorageDriver, type StorageDriver} from './storage-driver.js';
 export {type RemoveImageOptions, Store} from './store.js';

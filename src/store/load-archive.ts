@@ -53,7 +53,7 @@ export async function loadArchive(
   {reference, platform, onLoaded, signal}: LoadOptions = {},
 ): Promise<StoredImage[]> {
   await using intake = new Intake(shelves);
-  const files = await stageFiles(openSource(source), intake, signal);
+  const files = await stageFiles(openSource(source, {reuse: true}), intake, signal);
   const images = readArchivedImages(files, platform);
   if (reference !== undefined && images.length !== 1) {
     throw new CoracleError(

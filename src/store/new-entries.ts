@@ -57,11 +57,7 @@ export class NewEntries {
     const begin = newEntryContent(used, made);
     if (typeof content !== 'number') content.copy(records, begin);
     else if (made.type === 'file') {
-      let at = begin;
-      for await (const chunk of entry.content()) {
-        records.set(chunk, at);
-        at += chunk.length;
-      }
+      await readInto(records, begin, entry);
     }
     entries.push({at: used, entry, path: made.path as Buffer, content: length});
     this.#filling.used = encodeNewEntry(records, used, made, made.type === 'directory' ? 0 : length);
@@ -100,6 +96,16 @@ export class NewEntries {
     batch.used = 0;
     entries.length = 0;
     this.#spare = batch;
+  }
+}
+
+async function readInto(records: Buffer, begin: number, entry: TarEntry): Promise<void> {
+  const whole = entry.tryContent();
+  if (whole !== undefined) return void records.set(whole, begin);
+  let at = begin;
+  for await (const chunk of entry.content()) {
+    records.set(chunk, at);
+    at += chunk.length;
   }
 }
 

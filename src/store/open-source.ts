@@ -1,11 +1,18 @@
 /** Archives come as a path or as a stream. */
 import {open} from 'node:fs/promises';
 import {CoracleError} from '../errors.js';
+import {readReused} from './reused-buffers.js';
 
 export type ArchiveSource = string | AsyncIterable<Uint8Array>;
 
-/** @throws `ERR_FILE_NOT_FOUND`, `ERR_FILE_UNREADABLE` */
-export async function* openSource(source: ArchiveSource): AsyncGenerator<Uint8Array> {
+/**
+ * @param reuse reads a file as `readReused` does: for those who keep no chunk
+ * @throws `ERR_FILE_NOT_FOUND`, `ERR_FILE_UNREADABLE`
+ */
+export async function* openSource(
+  source: ArchiveSource,
+  {reuse = false}: {readonly reuse?: boolean} = {},
+): AsyncGenerator<Uint8Array> {
   if (typeof source !== 'string') {
     yield* source;
     return;
@@ -19,5 +26,5 @@ export async function* openSource(source: ArchiveSource): AsyncGenerator<Uint8Ar
       {cause},
     );
   });
-  yield* file.createReadStream({highWaterMark: 262_144, autoClose: false});
+  yield* reuse ? readReused(file) : file.createReadStream({highWaterMark: 262_144, autoClose: false});
 }

@@ -39,6 +39,8 @@ export interface TarEntry {
   readonly sparse?: {readonly size: number; readonly ranges: readonly DataRange[]};
   /** To be read before the next entry is asked for; what is left is skipped. */
   content(): AsyncGenerator<Buffer>;
+  /** All of `content`, if it is here without waiting; then it is read. */
+  tryContent(): Buffer | undefined;
 }
 
 export interface ReadTarOptions {
@@ -63,10 +65,10 @@ async function* readEntries(reader: ByteReader, takesSparse: boolean): AsyncGene
   const globals: Pax = new Map();
   let extended: Pax = new Map();
   for (;;) {
-    const header = await reader.take(BLOCK);
+    const header = reader.tryTake(BLOCK) ?? (await reader.take(BLOCK));
     if (header.length === 0) return; // without the two empty blocks: other readers accept it too
     if (header.length < BLOCK) throw invalidLayer('the archive is cut short');
-    if (header.every(byte => byte === 0)) return reader.drain();
+    if (header[0] === 0 && header.every(byte => byte === 0)) return reader.drain();
     checkSum(header);
     const flag = String.fromCharCode(header[156]!);
     const size = number(header, 124, 12, 'size');
@@ -81,7 +83,7 @@ async function* readEntries(reader: ByteReader, takesSparse: boolean): AsyncGene
       const entry = await readEntry(reader, header, flag, pax, takesSparse);
       extended = new Map();
       yield entry;
-      await entry.skipRest();
+      if (!entry.trySkipRest()) await entry.skipRest();
     }
   }
 }
@@ -112,7 +114,7 @@ async function readEntry(
   flag: string,
   pax: Pax,
   takesSparse: boolean,
-): Promise<TarEntry & {skipRest(): Promise<void>}> {
+): Promise<TarEntry & {trySkipRest(): boolean; skipRest(): Promise<void>}> {
   const type = TYPES[flag];
   if (type === undefined)
     throw invalidLayer(`the archive has an entry of unsupported type ${JSON.stringify(flag)}`);
@@ -150,6 +152,12 @@ async function readEntry(
     xattrs: xattrsOf(pax),
     ...(sparse && {sparse: {size: sparse.size, ranges: sparse.ranges}}),
     content,
+    tryContent() {
+      const whole = reader.tryTake(left);
+      if (whole !== undefined) left = 0;
+      return whole;
+    },
+    trySkipRest: () => left === 0 && reader.tryTake(padding) !== undefined,
     async skipRest() {
       for await (const _ of content());
       await reader.skip(padding);
@@ -260,11 +268,23 @@ function paxTime(value: Buffer | undefined): bigint | undefined {
 function number(header: Buffer, offset: number, length: number, what: string): number {
   const field = header.subarray(offset, offset + length);
   if (field[0]! & 0x80) return base256(field, what);
+  const digits = octalDigits(field);
+  if (digits !== undefined) return digits;
   const text = field.toString('latin1').replace(/\0.*$/s, '').trim();
   if (text === '') return 0;
   const value = /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : Number.NaN;
   if (!Number.isSafeInteger(value)) throw invalidLayer(`the archive has a damaged ${what}`);
   return value;
+}
+
+/** What nearly every field is: digits up to its last byte or two, which are no digits. */
+function octalDigits(field: Buffer): number | undefined {
+  let value = 0;
+  let at = 0;
+  for (; at < field.length && field[at]! >= 0x30 && field[at]! <= 0x37; at++)
+    value = value * 8 + field[at]! - 0x30;
+  const isEnd = at > 0 && (at === field.length || field[at] === 0);
+  return isEnd && Number.isSafeInteger(value) ? value : undefined;
 }
 
 function base256(field: Buffer, what: string): number {

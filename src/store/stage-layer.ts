@@ -6,11 +6,13 @@ import {createHash} from 'node:crypto';
 import {constants, mkdirSync} from 'node:fs';
 import {type FileHandle, open} from 'node:fs/promises';
 import {join} from 'node:path';
-import {isHostRoot, openDirectory} from '../binding/index.js';
+import {isHostRoot, openDirectory, syncFileSystem} from '../binding/index.js';
 import {type Digest, finishDigest} from '../oci/index.js';
-import {readBlob, type StagedBlob} from './blobs.js';
+import type {StagedBlob} from './blobs.js';
 import {decompress, isCompressed, MAGIC_BYTES, peek} from './decompress.js';
 import {LAYER_LIMITS, type LayerLimits, overLimit} from './layer-limits.js';
+import {openSource} from './open-source.js';
+import {readReused} from './reused-buffers.js';
 import {unpackLayer} from './unpack-layer.js';
 
 /** A layer unpacked, which is not yet one of the store's. */
@@ -67,7 +69,8 @@ export async function resumeLayer(
   await using file = await open(places.archive, flags, 0o600);
   const {size} = await file.stat();
   async function* whole() {
-    if (size > 0) yield* readBlob(places.archive, size);
+    await using present = await open(places.archive);
+    yield* readReused(present, size);
     yield* source(size);
   }
   return await keepAndUnpack(whole(), file, places, {...options, present: size});
@@ -83,6 +86,17 @@ async function keepAndUnpack(
   const hash = createHash('sha256');
   let size = 0;
   let writing: Promise<void> = Promise.resolve();
+  let unflushed = 0;
+  let flushing: Promise<void> | undefined;
+  /** All of it has to be on disk before it is of use: most of it goes there while the rest is unpacked. */
+  const flushSome = () => {
+    if (unflushed < FLUSH_BYTES || flushing !== undefined) return;
+    unflushed = 0;
+    flushing = syncFileSystem(file.fd).then(() => {
+      flushing = undefined;
+    });
+    flushing.catch(() => {}); // whoever awaits it at the end is told
+  };
   async function* kept() {
     for await (const chunk of source) {
       options.signal?.throwIfAborted();
@@ -92,6 +106,8 @@ async function keepAndUnpack(
       await writing; // one chunk is written while the one before is unpacked
       writing = size - chunk.length < present ? writing : file.writeFile(chunk);
       writing.catch(() => {}); // whoever awaits it next is told
+      unflushed += chunk.length;
+      flushSome();
       yield chunk;
     }
   }
@@ -105,21 +121,27 @@ async function keepAndUnpack(
     const {bytes, plainDigest} = await unpackTo(places.tree, all, digesting);
     for await (const _ of chunks); // what follows the end of the archive belongs to the blob all the same
     await writing;
+    await flushing;
     const digest = finishDigest(hash);
     const tree = {path: places.tree, bytes};
     return {path: places.archive, digest, size, diffId: plainDigest ?? digest, tree};
   } finally {
     await chunks.return(undefined);
-    await writing.catch(() => {});
+    await Promise.allSettled([writing, flushing]);
   }
 }
+
+const FLUSH_BYTES = 64 * 1024 * 1024;
 
 /** Unpacks an archive that is whole. */
 export async function unpackStaged(
   {archive, tree}: Places,
   options: StageOptions = {},
 ): Promise<{readonly diffId: Digest; readonly tree: UnpackedTree}> {
-  const {plainDigest, bytes} = await unpackTo(tree, readBlob(archive), {...options, digest: true});
+  const {plainDigest, bytes} = await unpackTo(tree, openSource(archive, {reuse: true}), {
+    ...options,
+    digest: true,
+  });
   return {diffId: plainDigest!, tree: {path: tree, bytes}};
 }
 

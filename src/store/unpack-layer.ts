@@ -49,7 +49,9 @@ export async function unpackLayer(
 ): Promise<{bytes: number; entries: number}> {
   const layer: Layer = {root, limits: LAYER_LIMITS, directories: new Map(), ...options};
   const plain = new NewEntries(root, (entry, path, content) =>
-    explained(entry, () => unpackOther(layer, {...entry, content: () => once(content)}, path)),
+    explained(entry, () =>
+      unpackOther(layer, {...entry, content: () => once(content), tryContent: () => undefined}, path),
+    ),
   );
   let read = 0;
   let bytes = 0;

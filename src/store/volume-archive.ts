@@ -31,7 +31,7 @@ const VOLUME_LIMITS: LayerLimits = {
  */
 export async function unpackVolume(source: ArchiveSource, data: number, signal?: AbortSignal): Promise<void> {
   try {
-    const plain = decompress(openSource(source), VOLUME_LIMITS);
+    const plain = decompress(openSource(source, {reuse: true}), VOLUME_LIMITS);
     const options = {
       kind: 'volume',
       limits: VOLUME_LIMITS,

@@ -41,6 +41,8 @@ export interface WalkOptions {
   readonly isKnown?: ((path: Buffer, status: FileStatus) => boolean | Promise<boolean>) | undefined;
   /** Told of what is there and does not come. */
   readonly leftOut?: ((path: Buffer, why: 'socket' | 'mount' | 'vanished') => void) | undefined;
+  /** Memory to be used again: the content of an entry is good only until the next is asked for. @default fresh memory */
+  readonly spare?: Buffer[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -51,7 +53,7 @@ export interface WalkedEntry {
   readonly status?: FileStatus;
   /** What `isKnown` said. */
   readonly known?: boolean;
-  /** All of a small file: the caller's own. */
+  /** All of a small file: the caller's own, unless memory is used again. */
   readonly content?: Buffer;
   /** A larger one or one with holes, open until the next entry is asked for. Its size may be another one by now. */
   readonly file?: number;
@@ -80,7 +82,7 @@ export async function* walkTree(
 
 const UNCHANGED = {uid: (uid: number) => uid, gid: (gid: number) => gid};
 
-interface Walk extends Pick<WalkOptions, 'isKnown' | 'leftOut' | 'signal'> {
+interface Walk extends Pick<WalkOptions, 'isKnown' | 'leftOut' | 'spare' | 'signal'> {
   /** Where a file with several names was put first. */
   readonly links: Map<string, Buffer>;
   readonly ids: ArchivedIds;
@@ -163,7 +165,7 @@ async function* entriesOf(
   below: (name: Buffer) => Buffer,
 ): AsyncGenerator<LookedAt> {
   if (walk.isKnown === undefined) {
-    yield* readEntries(directory, names);
+    yield* readEntries(directory, names, {spare: walk.spare});
     return;
   }
   const run: LookedAt[] = [];

@@ -20,6 +20,18 @@ export interface ChunkPlace {
   readonly bytes: number;
 }
 
+/** Of a chunk that is on its way into a pack. */
+export const NOWHERE: ChunkPlace = {
+  pack: 0xffff_ffff,
+  chunk: 0,
+  frame: 0,
+  frameOffset: 0,
+  storedBytes: 0,
+  plainBytes: 0,
+  offset: 0,
+  bytes: 0,
+};
+
 export class ChunkTable implements Disposable {
   readonly #records: Records;
   /** Pairs: a part of the id, the record's number and one. */

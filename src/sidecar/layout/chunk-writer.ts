@@ -3,6 +3,7 @@ import {type BlobDescriptor, encodeArtifact} from './artifact.js';
 import type {Catalogue} from './catalogue.js';
 import {ChunkSink} from './chunk-sink.js';
 import {type ChunkWriter, ID_BYTES} from './chunk-store.js';
+import {NOWHERE} from './chunk-table.js';
 import {collectIndexes} from './gather-indexes.js';
 import {release} from './held.js';
 import {snapshotName} from './media-types.js';
@@ -20,9 +21,6 @@ export interface WriterParts {
   /** Released with the writer, the last first. */
   readonly held: readonly (AsyncDisposable | Disposable)[];
 }
-
-/** Of a chunk that is on its way into a pack. */
-const NOWHERE = 0xffff_ffff;
 
 export class SnapshotWriter implements ChunkWriter {
   readonly #parts: WriterParts;
@@ -47,7 +45,7 @@ export class SnapshotWriter implements ChunkWriter {
   has(id: Buffer): boolean {
     const place = this.#parts.catalogue.table.find(id);
     if (place === undefined) return false;
-    if (place.pack !== NOWHERE) this.#use(place.pack, place.chunk);
+    if (place.pack !== NOWHERE.pack) this.#use(place.pack, place.chunk);
     return true;
   }
 
@@ -57,7 +55,7 @@ export class SnapshotWriter implements ChunkWriter {
       throw new RangeError(`a chunk of ${bytes.length} bytes, or an id of ${id.length}`);
     }
     if (this.has(id)) return;
-    this.#parts.catalogue.table.add(id, {...UNPLACED, bytes: bytes.length});
+    this.#parts.catalogue.table.add(id, NOWHERE);
     await this.#sink.add(id, bytes);
   }
 
@@ -121,16 +119,6 @@ export class SnapshotWriter implements ChunkWriter {
     return [...kept, ...indexes, usesBlob, ...packs.map(({blob}) => blob)];
   }
 }
-
-const UNPLACED = {
-  pack: NOWHERE,
-  chunk: 0,
-  frame: 0,
-  frameOffset: 0,
-  storedBytes: 0,
-  plainBytes: 0,
-  offset: 0,
-};
 
 /** What a snapshot's manifest says to everybody. */
 export function annotationsOf(

@@ -2,7 +2,7 @@
 import {readFileSync} from 'node:fs';
 import {type Digest, isDigest, MEDIA_TYPES, readJson} from '../../sdk/index.js';
 import type {ArtifactKind} from './artifact.js';
-import {ARTIFACTS} from './media-types.js';
+import {ARTIFACTS, kindOf} from './media-types.js';
 import {damaged} from './repository-errors.js';
 import type {Named} from './shelf.js';
 
@@ -50,24 +50,53 @@ export function encodeLayoutIndex({artifacts, foreign}: LayoutIndex): Buffer {
 
 function entriesOf(bytes: Buffer, path: string): readonly unknown[] {
   if (bytes.length > INDEX_BYTES) throw damaged(path, 'is too large');
-  let json: {schemaVersion?: unknown; manifests?: unknown};
+  let json: {schemaVersion?: unknown; mediaType?: unknown; manifests?: unknown};
   try {
     json = readJson.object(JSON.parse(bytes.toString('utf8')), path);
   } catch (cause) {
     throw damaged(path, 'is not JSON', cause);
   }
-  if (json.schemaVersion !== 2 || !Array.isArray(json.manifests)) throw damaged(path, 'is no index');
-  return json.manifests;
+  const {schemaVersion, mediaType = MEDIA_TYPES.ociIndex, manifests} = json;
+  if (schemaVersion !== 2 || mediaType !== MEDIA_TYPES.ociIndex || !Array.isArray(manifests))
+    throw damaged(path, 'is no index');
+  return manifests;
 }
 
-/** Undefined for what is not ours. */
+/** Undefined for what is not ours. Some tools that copy an artifact leave its type away. */
 function ownEntry(value: unknown): LayoutEntry | undefined {
   const entry = (value ?? {}) as Record<string, unknown>;
   const {mediaType, digest, size, artifactType} = entry;
   const name = (entry['annotations'] as Record<string, unknown> | undefined)?.[NAME_ANNOTATION];
-  const kind = Object.entries(ARTIFACTS).find(([, type]) => type === artifactType)?.[0];
-  if (kind === undefined || mediaType !== MEDIA_TYPES.ociManifest || !isDigest(digest)) return undefined;
-  if (typeof name !== 'string' || !Number.isSafeInteger(size)) return undefined;
-  const manifest = {mediaType, digest: digest as Digest, size: size as number};
-  return {name, kind: kind as ArtifactKind, manifest};
+  if (typeof name !== 'string' || mediaType !== MEDIA_TYPES.ociManifest || !isDigest(digest))
+    return undefined;
+  const kind = kindOf(name);
+  if (kind === undefined || !Number.isSafeInteger(size)) return undefined;
+  if (artifactType !== undefined && artifactType !== ARTIFACTS[kind]) return undefined;
+  return {name, kind, manifest: {mediaType, digest: digest as Digest, size: size as number}};
+}
+
+/**
+ * What is not as any tool writes it, in words: a reader of the index would not see it.
+ * @throws `ERR_REPOSITORY_DAMAGED`
+ */
+export function strangenessOf(bytes: Buffer, path: string): string | undefined {
+  const index = parseLayoutIndex(bytes, path);
+  const entries = entriesOf(bytes, path) as Record<string, unknown>[];
+  const own = entries.filter(entry => ownEntry(entry) !== undefined);
+  if (own.length !== index.artifacts.size) return 'has a name twice';
+  const known = [
+    ...onlyKeys(JSON.parse(bytes.toString('utf8')), [
+      'schemaVersion',
+      'mediaType',
+      'manifests',
+      'annotations',
+    ]),
+    ...own.flatMap(entry => onlyKeys(entry, ['mediaType', 'digest', 'size', 'artifactType', 'annotations'])),
+    ...own.flatMap(entry => onlyKeys(entry['annotations'], [NAME_ANNOTATION])),
+  ];
+  return known[0] && `has a key that nobody knows: ${known[0]}`;
+}
+
+function onlyKeys(value: unknown, known: readonly string[]): string[] {
+  return Object.keys(value as object).filter(key => !known.includes(key));
 }

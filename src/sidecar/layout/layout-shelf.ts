@@ -6,13 +6,14 @@ import {join, resolve} from 'node:path';
 import {type Digest, digestOf, hexOf, replaceFile, Workspace} from '../../sdk/index.js';
 import type {WorkOptions} from '../repository.js';
 import type {BlobDescriptor} from './artifact.js';
+import {checkLayout} from './check-layout.js';
 import {encodeLayoutIndex, type LayoutIndex, readLayoutIndex} from './layout-index.js';
 import {LayoutStaging} from './layout-staging.js';
 import {sweepLeftovers} from './leftovers.js';
 import {removeUnneeded} from './needed-blobs.js';
 import {damaged, noRepository, writing} from './repository-errors.js';
 import {lockAlone, lockShared, tryLockAlone} from './repository-lock.js';
-import type {Named, Scratch, Shelf} from './shelf.js';
+import type {Named, Scratch, Shelf, ShelfProblem} from './shelf.js';
 
 /** Where what lies in the directory. */
 export class LayoutPlaces {
@@ -50,12 +51,14 @@ export class LayoutShelf implements Shelf {
   readonly kind = 'layout';
   readonly url: string;
   readonly places: LayoutPlaces;
+  readonly index: string;
   readonly verified: string;
   readonly #files = new Map<Digest, Promise<FileHandle>>();
 
   private constructor(places: LayoutPlaces) {
     this.url = places.root;
     this.places = places;
+    this.index = places.index;
     this.verified = places.verified;
   }
 
@@ -79,6 +82,11 @@ export class LayoutShelf implements Shelf {
 
   async list(): Promise<readonly Named[]> {
     return [...this.readIndex().artifacts.values()];
+  }
+
+  async others(): Promise<readonly string[]> {
+    const {artifacts, foreign} = this.readIndex();
+    return [...artifacts.keys(), ...foreign.map(() => 'an entry of another tool')];
   }
 
   readIndex(): LayoutIndex {
@@ -119,6 +127,10 @@ export class LayoutShelf implements Shelf {
 
   async present({digest, size}: BlobDescriptor): Promise<boolean> {
     return statSync(this.places.blob(digest), {throwIfNoEntry: false})?.size === size;
+  }
+
+  async check(): Promise<readonly ShelfProblem[]> {
+    return await checkLayout(this);
   }
 
   async share({signal}: WorkOptions = {}): Promise<AsyncDisposable> {
@@ -191,7 +203,8 @@ export class LayoutShelf implements Shelf {
   async #tidy(): Promise<void> {
     const {work, lock} = this.places;
     try {
-      if (existsSync(work) && readdirSync(work).length === 0) return;
+      mkdirSync(work, {recursive: true, mode: 0o700}); // another tool that copied the layout left it behind
+      if (readdirSync(work).length === 0) return;
       using alone = tryLockAlone(lock);
       await sweepLeftovers(work, {
         alone: alone !== undefined,

@@ -40,6 +40,12 @@ export function resultName(id: string): string {
   return `result-${digits(id)}`;
 }
 
+/** Of what a name is; undefined for names of others. */
+export function kindOf(name: string): keyof typeof ARTIFACTS | undefined {
+  if (name === REPOSITORY_NAME) return 'repository';
+  return name.startsWith('snapshot-') ? 'snapshot' : name.startsWith('result-') ? 'result' : undefined;
+}
+
 function digits(id: string): string {
   return id.slice('sha256:'.length, 'sha256:'.length + NAME_DIGITS);
 }

@@ -1,16 +1,13 @@
 /** Opens a repository, or makes one. */
 import {CoracleError} from '../../errors.js';
-import {encodeArtifact, parseArtifact} from './artifact.js';
 import type {ChunkStore, OpenOptions} from './chunk-store.js';
 import {readSecret} from './key-source.js';
 import {LayoutShelf} from './layout-shelf.js';
-import {BLOBS, EMPTY, REPOSITORY_NAME} from './media-types.js';
+import {readRepository, writeRepository} from './repository-artifact.js';
 import {
-  encodeRepository,
   newMasterKey,
   newRepository,
   openMasterKey,
-  parseRepository,
   type RepositoryDocument,
   withKey,
 } from './repository-document.js';
@@ -30,6 +27,7 @@ export async function openChunkStore(url: string, options: OpenOptions = {}): Pr
   const shelf = await openShelf(url, options);
   try {
     const found = await readRepository(shelf, signal);
+    if (found === undefined) await expectNothing(shelf, signal);
     if (found === undefined && !create) throw noRepository(shelf.url, 'nobody has made a backup there');
     const document = found ?? (await makeRepository(shelf, secret, signal));
     const opened = await openMasterKey(shelf.url, document, secret);
@@ -52,18 +50,10 @@ async function openShelf(url: string, {create = false}: OpenOptions): Promise<Sh
   return await LayoutShelf.open(url, {create});
 }
 
-/** Undefined when there is none. */
-export async function readRepository(
-  shelf: Shelf,
-  signal?: AbortSignal,
-): Promise<RepositoryDocument | undefined> {
-  const named = (await shelf.list(signal)).find(({name}) => name === REPOSITORY_NAME);
-  if (named === undefined) return undefined;
-  const {digest} = named.manifest;
-  const {config} = parseArtifact(await shelf.read(named.manifest, signal), 'repository', digest);
-  if (config.mediaType !== BLOBS.repository)
-    throw damaged(digest, `has a config that is ${config.mediaType}`);
-  return parseRepository(await shelf.read(config, signal), config.digest);
+/** Where other things are and no repository, what says so may be damaged: one must not be made over it. */
+async function expectNothing(shelf: Shelf, signal: AbortSignal | undefined): Promise<void> {
+  const [first] = await shelf.others(signal);
+  if (first !== undefined) throw damaged(shelf.index, `names no repository, though it has ${first}`);
 }
 
 /** Whoever comes first makes it. */
@@ -81,15 +71,6 @@ async function makeRepository(
   if (found !== undefined) return found;
   await writeRepository(shelf, made);
   return made;
-}
-
-export async function writeRepository(shelf: Shelf, document: RepositoryDocument): Promise<void> {
-  await using staging = await shelf.stage();
-  const config = await staging.put(BLOBS.repository, encodeRepository(document));
-  const annotations = {'coracle.backup.repository': document.id};
-  const manifest = encodeArtifact({kind: 'repository', config, layers: [], annotations});
-  await staging.put(EMPTY.mediaType, EMPTY.content);
-  await staging.publish([{name: REPOSITORY_NAME, kind: 'repository', manifest}]);
 }
 
 function now(): string {

@@ -72,13 +72,25 @@ export function newMasterKey(): Buffer {
 /** The document with one more key. */
 export async function withKey(
   document: RepositoryDocument,
-  {master, secret, note, time}: {master: Buffer; secret: Buffer; note: string; time: string},
+  {
+    master,
+    secret,
+    note,
+    time,
+    strength = STRENGTH,
+  }: {
+    readonly master: Buffer;
+    readonly secret: Buffer;
+    readonly note: string;
+    readonly time: string;
+    readonly strength?: Omit<ScryptParameters, 'salt'>;
+  },
 ): Promise<{document: RepositoryDocument; key: KeySlot}> {
   const {keys = []} = document;
   if (keys.length >= MOST_KEYS) throw keyError(`the repository has ${MOST_KEYS} keys, and takes no more`);
   const salt = randomBytes(32);
   const nonce = randomBytes(NONCE_BYTES);
-  const parameters = {...STRENGTH, salt: salt.toString('base64')};
+  const parameters = {...strength, salt: salt.toString('base64')};
   const wrapping = await stretch(secret, parameters);
   const cipher = createCipheriv('aes-256-gcm', wrapping, nonce).setAAD(authenticated(document));
   const sealed = Buffer.concat([nonce, cipher.update(master), cipher.final(), cipher.getAuthTag()]);

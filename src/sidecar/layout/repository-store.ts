@@ -1,5 +1,5 @@
 import type {Snapshot, SnapshotResult, VerifyReport, VerifyWork, WorkOptions} from '../repository.js';
-import {encodeArtifact} from './artifact.js';
+import {type BlobDescriptor, encodeArtifact} from './artifact.js';
 import {Catalogue} from './catalogue.js';
 import {SnapshotReader} from './chunk-reader.js';
 import type {ChunkStore, Cutting} from './chunk-store.js';
@@ -44,12 +44,8 @@ export class RepositoryStore implements ChunkStore {
       held.push(staging);
       held.push(await shelf.share({signal}));
       const {good} = await this.stored.snapshots(signal);
-      const verified = new VerifiedBlobs(shelf.verified);
-      const catalogue = await Catalogue.load(repository, good, staging.path, {
-        // What is not there as it should be is written once more.
-        trusts: async pack => !verified.isDamaged(pack.digest) && (await shelf.present(pack, signal)),
-        signal,
-      });
+      // What is not there as it should be is written once more.
+      const catalogue = await Catalogue.load(repository, good, staging.path, this.#trusts(signal));
       held.push(catalogue);
       const {maxBytes} = this.cutting;
       return new SnapshotWriter({repository, catalogue, staging, maxChunkBytes: maxBytes, signal, held});
@@ -64,9 +60,7 @@ export class RepositoryStore implements ChunkStore {
       held.push(scratch);
       held.push(await shelf.share({signal}));
       const {good} = await this.stored.snapshots(signal);
-      const verified = new VerifiedBlobs(shelf.verified);
-      const trusts = async ({digest}: {digest: `sha256:${string}`}) => !verified.isDamaged(digest);
-      const catalogue = await Catalogue.load(repository, good, scratch.path, {trusts, signal});
+      const catalogue = await Catalogue.load(repository, good, scratch.path, this.#trusts(signal));
       held.push(catalogue);
       catalogue.addDoubtful();
       return new SnapshotReader({repository, catalogue, snapshots: good, signal, held});
@@ -74,7 +68,7 @@ export class RepositoryStore implements ChunkStore {
   }
 
   async verify(work: VerifyWork = {}): Promise<VerifyReport> {
-    return await (await import('./verify.js')).verifyRepository(this, work);
+    return await (await import('./verify.js')).verifyRepository(this.repository, work);
   }
 
   async forget(ids: readonly string[], {signal}: WorkOptions = {}): Promise<void> {
@@ -113,6 +107,17 @@ export class RepositoryStore implements ChunkStore {
     const {good, damaged: bad} = await this.stored.results();
     if (bad.length > 0) throw damaged(bad[0]!.named.name, bad[0]!.error.message, bad[0]!.error);
     return good.map(({result}) => result);
+  }
+
+  /** An index outlives packs that it tells of: a prune has put their chunks elsewhere. */
+  #trusts(signal: AbortSignal | undefined) {
+    const {shelf} = this.repository;
+    const verified = new VerifiedBlobs(shelf.verified);
+    return {
+      trusts: async (pack: BlobDescriptor) =>
+        !verified.isDamaged(pack.digest) && (await shelf.present(pack, signal)),
+      signal,
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

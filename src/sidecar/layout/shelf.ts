@@ -24,10 +24,14 @@ export interface StagedFile extends BlobDescriptor {
 export interface Shelf extends AsyncDisposable {
   readonly kind: 'layout' | 'registry';
   readonly url: string;
+  /** What says which artifacts there are, as it is called in errors. */
+  readonly index: string;
   /** The file that says when which blob was verified. */
   readonly verified: string;
   /** The artifacts, in the shelf's order. @throws `ERR_REPOSITORY_DAMAGED` */
   list(signal?: AbortSignal): Promise<readonly Named[]>;
+  /** What else there is, in words. */
+  others(signal?: AbortSignal): Promise<readonly string[]>;
   /**
    * A small blob or a manifest, whole, and what its digest says.
    * @throws `ERR_REPOSITORY_DAMAGED`: missing, another size, another digest
@@ -37,6 +41,8 @@ export interface Shelf extends AsyncDisposable {
   readRange(blob: BlobDescriptor, start: number, into: Buffer, signal?: AbortSignal): Promise<void>;
   /** Whether a blob is there, and as large as it should be; as far as it is known without reading it. */
   present(blob: BlobDescriptor, signal?: AbortSignal): Promise<boolean>;
+  /** What is wrong with its own documents, which no snapshot is. */
+  check(): Promise<readonly ShelfProblem[]>;
   /** Nobody prunes until this is disposed of. @throws `ERR_REPOSITORY_BUSY` */
   share(work?: WorkOptions): Promise<AsyncDisposable>;
   /** Nobody else uses it until this is disposed of, where the shelf can tell. @throws `ERR_REPOSITORY_BUSY` */
@@ -47,6 +53,11 @@ export interface Shelf extends AsyncDisposable {
   remove(artifacts: readonly Named[], signal?: AbortSignal): Promise<void>;
   /** For temporary files of readers. */
   scratch(): Promise<Scratch>;
+}
+
+export interface ShelfProblem {
+  readonly subject: string;
+  readonly what: string;
 }
 
 export interface Scratch extends AsyncDisposable {

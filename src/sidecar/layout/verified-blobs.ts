@@ -27,8 +27,8 @@ export class VerifiedBlobs {
   }
 
   /** Of blobs that are no more nothing is kept. */
-  save(isThere: (hex: string) => boolean): void {
-    const left = [...this.#times].filter(([hex]) => isThere(hex));
+  save(isThere: (digest: Digest) => boolean): void {
+    const left = [...this.#times].filter(([hex]) => isThere(`sha256:${hex}`));
     replaceFile(this.#path, `${JSON.stringify(Object.fromEntries(left))}\n`, {durable: false});
   }
 }

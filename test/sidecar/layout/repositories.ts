@@ -4,7 +4,10 @@ import {existsSync, mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import type {ChunkStore, ChunkWriter, OpenOptions} from '../../../src/sidecar/layout/chunk-store.js';
+import {LayoutShelf} from '../../../src/sidecar/layout/layout-shelf.js';
 import {openChunkStore} from '../../../src/sidecar/layout/open-chunk-store.js';
+import {writeRepository} from '../../../src/sidecar/layout/repository-artifact.js';
+import {newMasterKey, newRepository, withKey} from '../../../src/sidecar/layout/repository-document.js';
 import type {Snapshot} from '../../../src/sidecar/repository.js';
 
 export const KiB = 1024;
@@ -76,7 +79,23 @@ export async function restore(store: ChunkStore, snapshot: Snapshot): Promise<Bu
   return chunks;
 }
 
+export const SECRET = 'correct horse battery staple';
+export const keyed: OpenOptions = {key: {secret: SECRET}};
+
+/** Made if there is none; with a key that is stretched little, for the sake of time. */
 export async function open(path: string, options: OpenOptions = {}): Promise<ChunkStore> {
+  const isNew = options.create !== false && !existsSync(join(path, 'oci-layout'));
+  if (isNew && options.key !== undefined) {
+    await using shelf = await LayoutShelf.open(path, {create: true});
+    const {document} = await withKey(newRepository(), {
+      master: newMasterKey(),
+      secret: Buffer.from(SECRET),
+      note: '',
+      time: '2026-11-29T12:00:00.000Z',
+      strength: {cost: 16, blockSize: 1, parallelization: 1},
+    });
+    await writeRepository(shelf, document);
+  }
   return await openChunkStore(path, {create: true, ...options});
 }
 

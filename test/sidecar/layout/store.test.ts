@@ -2,9 +2,8 @@ import {execFileSync} from 'node:child_process';
 import {readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
-import {backUp, Folder, KiB, noise, open, restore, same} from './repositories.js';
-
-const keyed = {key: {secret: 'correct horse battery staple'}};
+import {requires} from '../../helpers/requires.js';
+import {backUp, Folder, KiB, keyed, noise, open, restore, same} from './repositories.js';
 
 for (const [title, options] of [
   ['without a key', {}],
@@ -49,7 +48,7 @@ for (const [title, options] of [
   });
 }
 
-test('a layout of packs without a key is zstd through and through', async t => {
+requires('zstd', 'zstd')('a pack without a key is a file of zstd', async t => {
   using folder = new Folder();
   await using store = await open(folder.path);
   const chunks = [Buffer.from('one chunk '), Buffer.from('and another')];

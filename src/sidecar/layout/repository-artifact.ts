@@ -1,0 +1,29 @@
+/** The artifact that says how a repository is to be read. */
+import {encodeArtifact, parseArtifact} from './artifact.js';
+import {BLOBS, EMPTY, REPOSITORY_NAME} from './media-types.js';
+import {encodeRepository, parseRepository, type RepositoryDocument} from './repository-document.js';
+import {damaged} from './repository-errors.js';
+import type {Shelf} from './shelf.js';
+
+/** Undefined when there is none. */
+export async function readRepository(
+  shelf: Shelf,
+  signal?: AbortSignal,
+): Promise<RepositoryDocument | undefined> {
+  const named = (await shelf.list(signal)).find(({name}) => name === REPOSITORY_NAME);
+  if (named === undefined) return undefined;
+  const {digest} = named.manifest;
+  const {config} = parseArtifact(await shelf.read(named.manifest, signal), 'repository', digest);
+  if (config.mediaType !== BLOBS.repository)
+    throw damaged(digest, `has a config that is ${config.mediaType}`);
+  return parseRepository(await shelf.read(config, signal), config.digest);
+}
+
+export async function writeRepository(shelf: Shelf, document: RepositoryDocument): Promise<void> {
+  await using staging = await shelf.stage();
+  const config = await staging.put(BLOBS.repository, encodeRepository(document));
+  const annotations = {'coracle.backup.repository': document.id};
+  const manifest = encodeArtifact({kind: 'repository', config, layers: [], annotations});
+  await staging.put(EMPTY.mediaType, EMPTY.content);
+  await staging.publish([{name: REPOSITORY_NAME, kind: 'repository', manifest}]);
+}

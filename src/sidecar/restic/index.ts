@@ -1,0 +1,2 @@
+/** Repositories of restic's. */
+export {type OpenResticOptions, openRestic} from './restic-repository.js';

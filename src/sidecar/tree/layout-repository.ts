@@ -62,7 +62,6 @@ export class LayoutRepository implements Repository {
     const warnings: string[] = [];
     const volumes = sources.filter(source => source.kind === 'volume');
     const read = await this.#readVolumes(volumes, parent, {writer, work, warnings});
-    await work.released();
     const parts: SnapshotPart[] = [];
     const trees = new Map<string, readonly Buffer[]>();
     for (const source of sources) {
@@ -166,7 +165,10 @@ export class LayoutRepository implements Repository {
     parent: Snapshot | undefined,
     target: Target,
   ): Promise<Map<string, ReceivedPart>> {
-    if (volumes.length === 0) return new Map();
+    if (volumes.length === 0) {
+      await target.work.released();
+      return new Map();
+    }
     const in_ = await this.#in();
     for (const {volume} of volumes) await Volume.get(volume, in_); // mounting would make one
     const {writer, work, warnings} = target;
@@ -193,6 +195,9 @@ export class LayoutRepository implements Repository {
           },
           progress: bytes => work.onProgress?.({phase: 'copy', bytes, totalBytes}),
           warn: text => said.push(text),
+          read: async () => {
+            if (missing === 0) await work.released();
+          },
         },
         in_,
       );

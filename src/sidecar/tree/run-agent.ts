@@ -51,6 +51,7 @@ export async function runAgent(
       capabilities: {drop: ['ALL'], add: CAPABILITIES[task]},
       limits: {processes: 64, ...limits},
       whenUnavailable: 'warn',
+      startDeadlineMs: START_MS, // backups run when others do
       labels: {'coracle.sidecar': task},
       stdin: 'pipe',
       stdout: 'pipe',
@@ -76,6 +77,7 @@ async function ensureImage(in_: InRuntime): Promise<void> {
 }
 
 const IMAGE = 'coracle-reader';
+const START_MS = 60_000;
 const HOME = '/coracle';
 const PROGRAM = `${HOME}/dist/sidecar-agent.cjs`;
 /** The work is in buffers outside of the heap; what is young there dies soon. */

@@ -8,11 +8,26 @@ export type SelectedRecords = AsyncIterable<TreeRecord>;
  * @param paths undefined: all
  * @throws `ERR_FILE_NOT_FOUND` at the end, when there is nothing at one of the paths
  */
-export async function* selectRecords(
+export function selectRecords(
   records: AsyncIterable<Buffer>,
   paths: readonly string[] | undefined,
+): SelectedRecords {
+  return select(
+    records,
+    paths?.map(path => ({path, bytes: normalized(path), isFound: false})),
+  );
+}
+
+interface WantedPath {
+  readonly path: string;
+  readonly bytes: Buffer;
+  isFound: boolean;
+}
+
+async function* select(
+  records: AsyncIterable<Buffer>,
+  wanted: readonly WantedPath[] | undefined,
 ): AsyncGenerator<TreeRecord, void, void> {
-  const wanted = paths?.map(path => ({path, bytes: normalized(path), isFound: false}));
   /** Files with several names that are not wanted under their first: another of them becomes it. */
   const elsewhere = new Map<string, Buffer>();
   const moved = new Map<string, Buffer>();
@@ -48,7 +63,7 @@ export async function* selectRecords(
   }
 }
 
-function isWanted(wanted: {readonly bytes: Buffer; isFound: boolean}[], path: Buffer): boolean {
+function isWanted(wanted: readonly WantedPath[], path: Buffer): boolean {
   let isOnTheWay = false;
   for (const each of wanted) {
     if (isBelow(path, each.bytes)) {

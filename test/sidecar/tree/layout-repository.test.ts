@@ -40,8 +40,8 @@ async function volumeOf(name: string): Promise<Volume> {
 const KEY = {secret: 'open sesame'};
 
 interface Seen {
-  /** Told how long each chunk is that is handed to the store. */
-  readonly see?: (bytes: number) => void;
+  /** Told how long each chunk is that is handed to the store, which waits for it. */
+  readonly see?: (bytes: number) => unknown;
   /** What is said instead of what the store has. */
   readonly has?: () => boolean;
 }
@@ -61,11 +61,14 @@ function watched(store: ChunkStore, {see, has}: Seen): ChunkStore {
             get(writer, verb) {
               const act: unknown = Reflect.get(writer, verb);
               if (typeof act !== 'function') return act;
-              return (...words: unknown[]) => {
-                if (verb === 'add') see?.((words[1] as Buffer).length);
-                if (verb === 'has' && has?.() === false) return false;
-                return act.apply(writer, words);
-              };
+              if (verb === 'add') {
+                return async (id: Buffer, bytes: Buffer) => {
+                  await see?.(bytes.length);
+                  await writer.add(id, bytes);
+                };
+              }
+              if (verb === 'has') return (id: Buffer) => has?.() !== false && writer.has(id);
+              return act.bind(writer);
             },
           });
       }
@@ -292,15 +295,16 @@ async function sidecarsOf(name: string): Promise<ContainerInspect[]> {
 }
 
 asRoot('the sidecar has the volume read-only, no network and next to no capabilities', async t => {
-  await using repository = await open(folder());
+  let facts: ContainerInspect | undefined;
+  await using repository = await open(folder(), {
+    see: async () => {
+      facts ??= (await sidecarsOf('confined'))[0];
+    },
+  });
   const {mountpoint} = await volumeOf('confined');
-  writeFileSync(join(mountpoint, 'file'), noise(5 * 1024 ** 2, 'confined'));
-  let seen: Promise<ContainerInspect> | undefined;
-  const onProgress = () => {
-    seen ??= sidecarsOf('confined').then(([first]) => first!);
-  };
-  await repository.backup([volumeSource('confined')], work({onProgress}));
-  const {HostConfig, Mounts, Config} = (await seen)!;
+  writeFileSync(join(mountpoint, 'file'), noise(5 * 1024 ** 2, 'confined')); // more than pipes hold
+  await repository.backup([volumeSource('confined')], work());
+  const {HostConfig, Mounts, Config} = facts!;
   t.like(HostConfig, {
     NetworkMode: 'none',
     ReadonlyRootfs: true,

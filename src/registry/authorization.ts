@@ -18,7 +18,7 @@ export type Credentials =
 /** `repository:library/alpine:pull` */
 export type Scope = string;
 
-export function repositoryScope(repository: string, ...actions: ('pull' | 'push')[]): Scope {
+export function repositoryScope(repository: string, ...actions: ('pull' | 'push' | 'delete')[]): Scope {
   return `repository:${repository}:${actions.join(',')}`;
 }
 

@@ -10,6 +10,8 @@ import {isTransient, pauseAfter} from './retry.js';
 export interface DownloadOptions {
   /** Bytes that are here already. @default 0 */
   readonly from?: number;
+  /** The first byte that need not be sent, where the registry can leave it away. @default the blob's size */
+  readonly to?: number;
   /** How many bytes of the blob are here, those that were before included; called for each chunk. */
   readonly onProgress?: (bytes: number) => void;
   readonly signal?: AbortSignal | undefined;
@@ -24,13 +26,13 @@ export async function* downloadBlob(
   registry: Registry,
   repository: string,
   {digest, size}: Pick<ContentDescriptor, 'digest' | 'size'>,
-  {from = 0, onProgress, signal}: DownloadOptions = {},
+  {from = 0, to, onProgress, signal}: DownloadOptions = {},
 ): AsyncGenerator<Buffer, void, void> {
   let offset = from;
-  for (let failures = 0; offset < size; ) {
+  for (let failures = 0; offset < (to ?? size); ) {
     const before = offset;
     try {
-      for await (const chunk of transfer(registry, repository, {digest, size}, offset, signal)) {
+      for await (const chunk of transfer(registry, repository, {digest, size}, {from: offset, to}, signal)) {
         offset += chunk.length;
         onProgress?.(offset);
         yield chunk;
@@ -65,6 +67,33 @@ export async function downloadDocument(
   return bytes;
 }
 
+/**
+ * Fills `into` with bytes of a blob from `start` on. Nothing says what they are: whoever asks has to know by other means.
+ * @throws `ERR_REGISTRY_RESPONSE` for other bytes than were asked for, and as `Registry.request`
+ */
+export async function readBlobRange(
+  registry: Registry,
+  repository: string,
+  {digest, size}: Pick<ContentDescriptor, 'digest' | 'size'>,
+  start: number,
+  into: Buffer,
+  {signal}: {readonly signal?: AbortSignal | undefined} = {},
+): Promise<void> {
+  let at = 0;
+  for await (const chunk of downloadBlob(
+    registry,
+    repository,
+    {digest, size},
+    {from: start, signal, to: start + into.length},
+  )) {
+    const part = chunk.subarray(0, into.length - at);
+    part.copy(into, at);
+    at += part.length;
+    if (at === into.length) return;
+  }
+  if (at < into.length) throw badResponse(registry.name, `sent ${at} of ${into.length} bytes of ${digest}`);
+}
+
 /** @throws `ERR_DIGEST_MISMATCH` */
 export function checkDigest(registry: Registry, digest: Digest, expected: Digest): void {
   if (digest === expected) return;
@@ -74,15 +103,21 @@ export function checkDigest(registry: Registry, digest: Digest, expected: Digest
   });
 }
 
+/** As `DownloadOptions` has them. */
+interface Stretch {
+  readonly from: number;
+  readonly to?: number | undefined;
+}
+
 /** One connection's worth. */
 async function* transfer(
   registry: Registry,
   repository: string,
   {digest, size}: Pick<ContentDescriptor, 'digest' | 'size'>,
-  from: number,
+  {from, to}: Stretch,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Buffer, void, void> {
-  const answer = await ask(registry, repository, digest, from, signal);
+  const answer = await ask(registry, repository, digest, {from, to}, signal);
   const continues = answer.status === 206;
   if (continues) checkRange(registry, answer, from, size);
   let position = continues ? from : 0;
@@ -100,14 +135,14 @@ async function* transfer(
       ? unreachable('GET', answer.url, error)
       : error;
   }
-  if (position < size) throw unreachable('GET', answer.url, cutShort(position, size));
+  if (position < Math.min(size, to ?? size)) throw unreachable('GET', answer.url, cutShort(position, size));
 }
 
 async function ask(
   registry: Registry,
   repository: string,
   digest: Digest,
-  from: number,
+  {from, to}: Stretch,
   signal: AbortSignal | undefined,
 ): Promise<HttpAnswer> {
   const request = {
@@ -118,10 +153,14 @@ async function ask(
     retries: false, // whoever reads on does it
     signal,
   } as const;
-  if (from === 0) return await registry.request(request);
+  if (from === 0 && to === undefined) return await registry.request(request);
   try {
     // No If-Range: the name is the content, and the digest is compared at the end whatever the server says of it.
-    return await registry.request({...request, headers: {range: `bytes=${from}-`}, accepts: [200, 206]});
+    return await registry.request({
+      ...request,
+      headers: {range: `bytes=${from}-${to === undefined ? '' : to - 1}`},
+      accepts: [200, 206],
+    });
   } catch (error) {
     if (error instanceof RegistryRefusal && error.status === 416) return await registry.request(request);
     throw error;

@@ -34,8 +34,19 @@ export async function fetchManifest(
   registry: Registry,
   repository: string,
   reference: string,
-  {signal}: Asked = {},
+  asked: Asked = {},
 ): Promise<FetchedManifest> {
+  const {digest, bytes, mediaType} = await fetchDocument(registry, repository, reference, asked);
+  return {digest, bytes, document: parseManifest(bytes, mediaType)};
+}
+
+/** As `fetchManifest`, of whatever the manifest is: an artifact's may have more layers than an image has. */
+export async function fetchDocument(
+  registry: Registry,
+  repository: string,
+  reference: string,
+  {signal}: Asked = {},
+): Promise<Pick<FetchedManifest, 'digest' | 'bytes'> & {readonly mediaType: string}> {
   const {answer, bytes} = await registry.read(
     {
       method: 'GET',
@@ -56,7 +67,7 @@ export async function fetchManifest(
       {details: {registry: registry.name, digest: claimed}},
     );
   }
-  return {digest, bytes, document: parseManifest(bytes, mediaTypeOf(registry, answer))};
+  return {digest, bytes, mediaType: mediaTypeOf(registry, answer)};
 }
 
 /** Which digest a tag has, without its manifest where the registry tells; undefined where it does not. */
@@ -103,6 +114,35 @@ export async function putManifest(
   const digest = digestOf(bytes);
   if (stored !== undefined && stored !== digest) {
     throw badResponse(registry.name, `stored the manifest as ${stored}, it is ${digest}`);
+  }
+}
+
+/**
+ * Takes a manifest away, with all tags that lead to it. Its blobs the registry collects when it will.
+ * @throws `ERR_REGISTRY_NO_DELETE` where the registry does not let anybody, `ERR_NOT_IN_REGISTRY`, and as `Registry.request`
+ */
+export async function deleteManifest(
+  registry: Registry,
+  repository: string,
+  digest: Digest,
+  {signal}: Asked = {},
+): Promise<void> {
+  try {
+    const answer = await registry.request({
+      method: 'DELETE',
+      url: manifestPath(repository, digest),
+      scopes: [repositoryScope(repository, 'pull', 'push', 'delete')],
+      signal,
+    });
+    answer.body.resume();
+  } catch (error) {
+    if (!(error instanceof RegistryRefusal) || (error.status !== 405 && !error.has('UNSUPPORTED')))
+      throw error;
+    throw new CoracleError('ERR_REGISTRY_NO_DELETE', `${registry.name} does not let manifests be removed`, {
+      cause: error,
+      hint: "Docker's registry has to be started with storage.delete.enabled: true.",
+      details: {registry: registry.name},
+    });
   }
 }
 

@@ -33,6 +33,7 @@ export {
   type Digest,
   DOCUMENT_BYTES,
   digestOf,
+  finishDigest,
   hexOf,
   isDigest,
   MEDIA_TYPES,
@@ -61,6 +62,7 @@ export {
   writeSecret,
 } from '../store/index.js';
 export {announceBuild} from './announce-build.js';
+export type {ArtifactPlace} from './artifact-place.js';
 export {Attachment, type AttachOptions} from './attachment.js';
 export {CAPABILITIES, type Capability, DOCKER_CAPABILITIES} from './capabilities.js';
 export type {OutputChunk} from './captured-output.js';
@@ -151,6 +153,7 @@ export type {ContainerInspect} from './inspect-record.js';
 export {type Link, parseLink} from './links.js';
 export {fitsReference, type ImageListOptions} from './list-images.js';
 export type {LoggedIn, LoginOptions} from './login.js';
+export {mapLimited} from './map-limited.js';
 export type {UpdatableLimits, UpdateOptions} from './merge-update.js';
 export {checkNameServer, checkSearchDomain, parseExtraHost} from './name-resolution.js';
 export {nearestName} from './nearest-name.js';
@@ -192,6 +195,7 @@ export {
   login,
   loginOf,
   logout,
+  openArtifactPlace,
   readManifest,
   searchImages,
   signImage,

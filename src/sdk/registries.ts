@@ -4,6 +4,7 @@
  */
 
 import type {FoundImage} from '../registry/index.js';
+import type {ArtifactPlace} from './artifact-place.js';
 import type {InRuntime} from './image.js';
 import type {KnownLogin, LoggedIn, LoginOptions} from './login.js';
 import type {CopyOptions, RemoteManifest, SearchOptions} from './remote-images.js';
@@ -112,6 +113,12 @@ export async function verifyImage(
   {runtime}: InRuntime = {},
 ): Promise<VerifiedImage> {
   return (await import('./sign-image.js')).verifyRemote(reference, options, Runtime.configurationOf(runtime));
+}
+
+/** A repository of a registry for artifacts that are no images. @param name `HOST[:PORT]/NAME` @throws `ERR_INVALID_REFERENCE` */
+export async function openArtifactPlace(name: string, {runtime}: InRuntime = {}): Promise<ArtifactPlace> {
+  const {ArtifactPlace: Place} = await import('./artifact-place.js');
+  return new Place(name, Runtime.configurationOf(runtime));
 }
 
 /** Asks a registry that can be asked so; most cannot. @param term with a registry before it, or of Docker Hub */

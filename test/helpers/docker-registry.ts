@@ -10,6 +10,8 @@ import {createInterface} from 'node:readline';
 export interface RegistryOptions {
   /** Whoever asks has to be `user` with the password `secret`. */
   readonly htpasswd?: boolean;
+  /** Nobody may remove manifests: its own default. */
+  readonly keepsAll?: boolean;
 }
 
 export class DockerRegistry implements AsyncDisposable {
@@ -60,11 +62,11 @@ export class DockerRegistry implements AsyncDisposable {
   }
 }
 
-function configuration(folder: string, {htpasswd}: RegistryOptions): string {
+function configuration(folder: string, {htpasswd, keepsAll = false}: RegistryOptions): string {
   return JSON.stringify({
     version: 0.1,
     log: {level: 'info', accesslog: {disabled: true}},
-    storage: {filesystem: {rootdirectory: join(folder, 'data')}, delete: {enabled: true}},
+    storage: {filesystem: {rootdirectory: join(folder, 'data')}, delete: {enabled: !keepsAll}},
     http: {addr: '127.0.0.1:0'}, // a port that is free
     ...(htpasswd && {auth: {htpasswd: {realm: 'test', path: join(folder, 'htpasswd')}}}),
   });

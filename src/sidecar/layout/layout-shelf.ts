@@ -1,9 +1,10 @@
 /** A repository in a directory, which is an OCI image layout: blobs by their digests, `index.json`, and `.coracle` for locks and what is half done. */
+import {createHash} from 'node:crypto';
 import {existsSync, mkdirSync, readdirSync, readFileSync, statSync} from 'node:fs';
 import {type FileHandle, mkdtemp, open, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join, resolve} from 'node:path';
-import {type Digest, digestOf, hexOf, replaceFile, Workspace} from '../../sdk/index.js';
+import {type Digest, digestOf, finishDigest, hexOf, replaceFile, Workspace} from '../../sdk/index.js';
 import type {WorkOptions} from '../repository.js';
 import type {BlobDescriptor} from './artifact.js';
 import {checkLayout} from './check-layout.js';
@@ -129,6 +130,27 @@ export class LayoutShelf implements Shelf {
     return statSync(this.places.blob(digest), {throwIfNoEntry: false})?.size === size;
   }
 
+  async fetchTo(blob: BlobDescriptor, path: string, signal?: AbortSignal): Promise<void> {
+    const hash = createHash('sha256');
+    const part = Buffer.allocUnsafe(PART_BYTES);
+    await writing(path, async () => {
+      await using file = await open(path, 'w', 0o600);
+      for (let at = 0; at < blob.size; at += part.length) {
+        signal?.throwIfAborted();
+        const bytes = part.subarray(0, Math.min(part.length, blob.size - at));
+        await this.readRange(blob, at, bytes);
+        hash.update(bytes);
+        await file.writeFile(bytes);
+      }
+    });
+    if (finishDigest(hash) !== blob.digest)
+      throw damaged(blob.digest, 'has another content than its digest says');
+  }
+
+  fresh(): LayoutShelf {
+    return this;
+  }
+
   async check(): Promise<readonly ShelfProblem[]> {
     return await checkLayout(this);
   }
@@ -218,6 +240,7 @@ export class LayoutShelf implements Shelf {
 }
 
 const OPEN_FILES = 16;
+const PART_BYTES = 1024 * 1024;
 
 function makeLayout(places: LayoutPlaces): void {
   for (const directory of [places.blobs, places.work]) mkdirSync(directory, {recursive: true, mode: 0o700});

@@ -3,6 +3,7 @@ import {CoracleError} from '../../errors.js';
 import type {ChunkStore, OpenOptions} from './chunk-store.js';
 import {readSecret} from './key-source.js';
 import {LayoutShelf} from './layout-shelf.js';
+import {isRegistryUrl, RegistryShelf} from './registry-shelf.js';
 import {readRepository, writeRepository} from './repository-artifact.js';
 import {
   newMasterKey,
@@ -41,13 +42,15 @@ export async function openChunkStore(url: string, options: OpenOptions = {}): Pr
   }
 }
 
-async function openShelf(url: string, {create = false}: OpenOptions): Promise<Shelf> {
-  if (/^[a-z+]+:/.test(url)) {
-    throw new CoracleError('ERR_REPOSITORY_NOT_FOUND', `${url} is no repository of a kind that is known`, {
-      hint: 'A repository is a directory, registry://HOST/NAME, or restic:…',
-    });
-  }
-  return await LayoutShelf.open(url, {create});
+export async function openShelf(
+  url: string,
+  {create = false, runtime}: Pick<OpenOptions, 'create' | 'runtime'>,
+): Promise<Shelf> {
+  if (isRegistryUrl(url)) return await RegistryShelf.open(url, {runtime});
+  if (!/^[a-z+]+:/.test(url)) return await LayoutShelf.open(url, {create});
+  throw new CoracleError('ERR_REPOSITORY_NOT_FOUND', `${url} is no repository of a kind that is known`, {
+    hint: 'A repository is a directory, registry://HOST/NAME, or restic:…',
+  });
 }
 
 /** Where other things are and no repository, what says so may be damaged: one must not be made over it. */
@@ -70,7 +73,8 @@ async function makeRepository(
   const found = await readRepository(shelf, signal);
   if (found !== undefined) return found;
   await writeRepository(shelf, made);
-  return made;
+  // A registry has no locks: should somebody else have come between, his is the one.
+  return (await readRepository(shelf, signal)) ?? made;
 }
 
 function now(): string {

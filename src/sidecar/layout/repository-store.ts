@@ -40,7 +40,7 @@ export class RepositoryStore implements ChunkStore {
     const {repository} = this;
     const {shelf} = repository;
     return await taking(async held => {
-      const staging = await shelf.stage();
+      const staging = await shelf.stage({signal});
       held.push(staging);
       held.push(await shelf.share({signal}));
       const {good} = await this.stored.snapshots(signal);

@@ -39,6 +39,10 @@ export interface Shelf extends AsyncDisposable {
   read(blob: BlobDescriptor, signal?: AbortSignal): Promise<Buffer>;
   /** Fills `into` with bytes of a blob from `start` on. What they are is not checked. @throws `ERR_REPOSITORY_DAMAGED` */
   readRange(blob: BlobDescriptor, start: number, into: Buffer, signal?: AbortSignal): Promise<void>;
+  /** Writes a whole blob to a file, and compares it with its digest. @throws `ERR_REPOSITORY_DAMAGED`, `ERR_REPOSITORY_WRITE` */
+  fetchTo(blob: BlobDescriptor, path: string, signal?: AbortSignal): Promise<void>;
+  /** The same, which believes nothing that it knows from before; to be disposed of before this. */
+  fresh(): Shelf;
   /** Whether a blob is there, and as large as it should be; as far as it is known without reading it. */
   present(blob: BlobDescriptor, signal?: AbortSignal): Promise<boolean>;
   /** What is wrong with its own documents, which no snapshot is. */
@@ -48,7 +52,7 @@ export interface Shelf extends AsyncDisposable {
   /** Nobody else uses it until this is disposed of, where the shelf can tell. @throws `ERR_REPOSITORY_BUSY` */
   alone(work?: WorkOptions): Promise<AsyncDisposable>;
   /** Where something new is made. */
-  stage(): Promise<Staging>;
+  stage(work?: WorkOptions): Promise<Staging>;
   /** Takes artifacts off the shelf. Their blobs stay until somebody prunes. */
   remove(artifacts: readonly Named[], signal?: AbortSignal): Promise<void>;
   /** For temporary files of readers. */

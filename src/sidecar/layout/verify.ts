@@ -21,7 +21,8 @@ import {checkPack} from './verify-pack.js';
 
 export async function verifyRepository(repository: Repository, work: VerifyWork): Promise<VerifyReport> {
   await using _shared = await repository.shelf.share(work);
-  const run = new Verification(repository, work);
+  await using shelf = repository.shelf.fresh();
+  const run = new Verification({...repository, shelf}, work);
   return await run.report();
 }
 

@@ -4,8 +4,7 @@ import {existsSync, mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import type {ChunkStore, ChunkWriter, OpenOptions} from '../../../src/sidecar/layout/chunk-store.js';
-import {LayoutShelf} from '../../../src/sidecar/layout/layout-shelf.js';
-import {openChunkStore} from '../../../src/sidecar/layout/open-chunk-store.js';
+import {openChunkStore, openShelf} from '../../../src/sidecar/layout/open-chunk-store.js';
 import {writeRepository} from '../../../src/sidecar/layout/repository-artifact.js';
 import {newMasterKey, newRepository, withKey} from '../../../src/sidecar/layout/repository-document.js';
 import type {Snapshot} from '../../../src/sidecar/repository.js';
@@ -84,9 +83,10 @@ export const keyed: OpenOptions = {key: {secret: SECRET}};
 
 /** Made if there is none; with a key that is stretched little, for the sake of time. */
 export async function open(path: string, options: OpenOptions = {}): Promise<ChunkStore> {
-  const isNew = options.create !== false && !existsSync(join(path, 'oci-layout'));
-  if (isNew && options.key !== undefined) {
-    await using shelf = await LayoutShelf.open(path, {create: true});
+  const {create = true, key, runtime} = options;
+  if (create && key !== undefined) {
+    await using shelf = await openShelf(path, {create, runtime});
+    if ((await shelf.others()).length > 0) return await openChunkStore(path, options);
     const {document} = await withKey(newRepository(), {
       master: newMasterKey(),
       secret: Buffer.from(SECRET),

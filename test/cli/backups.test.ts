@@ -130,8 +130,8 @@ test('snapshots are a table for people, and templates or JSON for scripts', asyn
   const of = async (...words: string[]) => (await command(['snapshots', ...words], answers, {env})).stdout;
   t.is(
     await of(),
-    'SNAPSHOT       AGE           HOST      VOLUMES     TAGS      SIZE      ADDED     CONSISTENCY   VERIFIED\n' +
-      '5f0c3a1d9e42   2 hours ago   web       data,logs   nightly   2.5kB     1.5kB     pause         FAILED\n',
+    'SNAPSHOT       AGE           HOST      VOLUMES     TAGS      SIZE      ADDED     CONSISTENCY   VERIFIED   DRILLED\n' +
+      '5f0c3a1d9e42   2 hours ago   web       data,logs   nightly   2.5kB     1.5kB     pause         FAILED     never\n',
   );
   t.is(
     await of('--format', '{{.ID}} {{.Time}} {{.Drilled}}', 'logs'),

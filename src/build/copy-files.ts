@@ -16,10 +16,10 @@ import {
   unpackArchive,
 } from '../store/index.js';
 import {sourceError, unsupported} from './build-error.js';
-import {download, httpUrl, isGitUrl} from './download.js';
 import {asLatin1, findSources, isDirectory, nameOf} from './find-sources.js';
 import {parseChmod, parseChown} from './owners.js';
 import {compileRules} from './path-patterns.js';
+import {download, httpUrl, isGitUrl} from './source-urls.js';
 
 type Copying = Of<'copy'> | Of<'add'>;
 

@@ -6,8 +6,8 @@ import {DOCKERFILE_BYTES} from '../sdk/index.js';
 import {type BuildWork, ContextTree, contentOf, decompressedStart, unpackArchive} from '../store/index.js';
 import {contextError, unsupported} from './build-error.js';
 import type {BuildContext, BuildOptions} from './build-options.js';
-import {download, httpUrl, isGitUrl} from './download.js';
 import {ignoreRules, type RuleMatches} from './path-patterns.js';
+import {download, httpUrl, isGitUrl} from './source-urls.js';
 
 export interface OpenContext extends Disposable {
   readonly tree: ContextTree;

@@ -1,51 +1,152 @@
-import {byteProgress} from './byte-progress.js';
-import {ClientError} from './cli-error.js';
+import {parseDuration} from '../sdk/index.js';
+import type {QuietOptions, SavedSet} from '../sidecar/index.js';
+import {backupExitCode, DONE, NOT_PROVEN, WITH_WARNINGS} from './backup-exit-codes.js';
+import {type ByteProgress, byteProgress} from './byte-progress.js';
+import {ClientError, UsageError} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
+import {checkOptionsOf, DRILL_FLAGS} from './drill-flags.js';
 import {humanSize} from './human-size.js';
+import {REPOSITORY_FLAGS, repositoryOf} from './repository-flags.js';
+import {shortId} from './snapshots.js';
 import {whileInterruptible} from './while-interruptible.js';
 
 export const command: Command = {
   name: 'backup',
-  usage: '[OPTIONS] VOLUME FILE.tar[.gz|.zst]',
-  summary: 'Save a volume in a file, by a sidecar container, and read it back',
+  usage: '[OPTIONS] VOLUME... | VOLUME FILE.tar[.gz|.zst]',
+  summary: 'Save volumes as one snapshot, or one in a file, by a sidecar container',
   flags: [
+    ...REPOSITORY_FLAGS,
+    ...DRILL_FLAGS,
+    {name: 'after', type: 'command', summary: 'With hook: run this in those containers after'},
+    {name: 'before', type: 'command', summary: 'With hook: run this in the containers before'},
     {
       name: 'consistency',
       type: 'string',
-      summary: "'pause' what uses the volume while it is copied (default), or 'none'",
+      summary: "Of what uses the volumes: 'pause' (default), 'stop', 'hook', 'snapshot', 'none'",
     },
+    {name: 'drill', summary: 'Done once it was restored and compared; see coracle drill'},
+    {name: 'fallback', type: 'string', summary: "'pause' where the file system has no snapshots"},
+    {name: 'hook-timeout', type: 'duration', summary: 'Time for each of these commands (default 60s)'},
+    {name: 'host', type: 'string', summary: "Say that it is of this host (default this one's name)"},
     {name: 'json', summary: 'Print what was done as JSON'},
+    {name: 'label', type: 'list', summary: 'Save all volumes that have these labels'},
     {name: 'quiet', short: 'q', summary: 'Print nothing but errors'},
+    {name: 'stop-timeout', type: 'duration', summary: 'With stop: time for each container to end'},
+    {name: 'tag', type: 'list', summary: 'Give the snapshot a tag'},
+    {name: 'volumes-from', type: 'list', summary: 'Save all volumes of a container'},
   ],
-  least: 2,
-  most: 2,
+  least: 0,
+  most: Number.POSITIVE_INFINITY,
   examples: [
-    'coracle backup data /backups/data.tar.zst',
-    'coracle backup --json data "/backups/data-$(date +%F).tar.gz"',
-    'coracle backup --consistency none cache cache.tar',
+    'coracle backup data --repo /backups/repo',
+    'coracle backup --volumes-from app --repo registry://backups.lan/app --key-file key',
+    "coracle backup data --repo /backups/repo --drill --check 'test -s /data/index'",
+    'coracle backup data /backups/data.tar.zst   # a plain archive',
   ],
+  exitCodeOf: backupExitCode,
   run,
 };
 
 async function run(call: Call, context: Context): Promise<number> {
-  const [volume = '', file = ''] = call.words;
+  const file = call.has('repo') || call.words.length < 2 ? undefined : call.words.at(-1)!;
+  return file !== undefined && ARCHIVE.test(file)
+    ? await toFile(call, context, file)
+    : await toRepository(call, context);
+}
+
+const ARCHIVE = /\.(tar|tar\.gz|tgz|tar\.zst|tzst)$/;
+
+async function toRepository(call: Call, context: Context): Promise<number> {
+  const set = {volumes: call.words, volumesFrom: call.values('volumes-from'), labels: call.values('label')};
+  if (Object.values(set).every(list => list.length === 0))
+    throw new UsageError('what is to be saved? Name volumes, or say --volumes-from or --label', 1);
+  const from = repositoryOf(call, context);
+  const check = checkOptionsOf(call);
+  const progress = progressOf(call, context, call.words.join(' '));
+  const sdk = await context.sdk();
+  const saved = await whileInterruptible(context, 'the backup', signal =>
+    sdk.backup(set, {
+      ...from,
+      ...quietOptions(call),
+      tags: call.values('tag'),
+      host: call.value('host'),
+      ...((call.has('drill') || check.check !== undefined) && {drill: check}),
+      onProgress: progress.onProgress,
+      signal,
+    }),
+  ).finally(progress.end);
+  return reportSaved(saved, call, context);
+}
+
+function quietOptions(call: Call): QuietOptions {
+  const value = (name: string) => call.value(name);
+  const fallback = value('fallback');
+  if (fallback !== undefined && fallback !== 'pause')
+    throw new ClientError(`invalid argument "${fallback}" for "--fallback": must be pause`);
+  const duration = (name: string) => (value(name) === undefined ? undefined : parseDuration(value(name)!));
+  return {
+    ...definedOnly({
+      consistency: value('consistency') as QuietOptions['consistency'],
+      before: value('before'),
+      after: value('after'),
+      fallback,
+      hookTimeoutMs: duration('hook-timeout'),
+      stopTimeoutMs: duration('stop-timeout'),
+    }),
+  };
+}
+
+function definedOnly<T extends object>(options: T): {[K in keyof T]: Exclude<T[K], undefined>} {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
+}
+
+function reportSaved(saved: SavedSet, call: Call, {stdout, stderr}: Context): number {
+  const {snapshot, warnings, drill} = saved;
+  if (call.has('json')) stdout.write(`${JSON.stringify(saved)}\n`);
+  else {
+    for (const warning of warnings) stderr.write(`WARNING: ${warning}\n`);
+    if (drill?.passed === false) stderr.write(`the drill failed: ${drill.notes.at(-1)}\n`);
+    if (!call.has('quiet')) {
+      const {parts, addedBytes, paused, pausedMs} = snapshot;
+      const entries = parts.reduce((sum, part) => sum + part.entries, 0);
+      const bytes = parts.reduce((sum, part) => sum + part.bytes, 0);
+      const held = paused.length > 0 ? `, ${paused.join(', ')} held for ${pausedMs} ms` : '';
+      const proven = drill?.passed ? ', restored and compared' : '';
+      stdout.write(
+        `${shortId(snapshot.id)}: ${parts.map(({name}) => name).join(', ')}: ${entries} entries, ` +
+          `${humanSize(bytes)}, ${humanSize(addedBytes)} added${held}${proven}\n`,
+      );
+    }
+  }
+  if (drill?.passed === false) return NOT_PROVEN;
+  return warnings.length > 0 ? WITH_WARNINGS : DONE;
+}
+
+async function toFile(call: Call, context: Context, file: string): Promise<number> {
+  const [volume = '', ...rest] = call.words;
+  if (rest.length > 1)
+    throw new UsageError('a file is of one volume; several go into a repository: --repo', 1);
   const consistency = call.value('consistency') ?? 'pause';
   if (consistency !== 'pause' && consistency !== 'none')
     throw new ClientError(`invalid argument "${consistency}" for "--consistency": must be pause or none`);
-  const quiet = call.has('quiet');
-  const {onProgress, end} = byteProgress(`backup ${volume}`, context, {quiet: quiet || call.has('json')});
+  const {onProgress, end} = progressOf(call, context, volume);
   const sdk = await context.sdk();
   const result = await whileInterruptible(context, 'the backup', signal =>
     sdk.backupVolume(volume, file, {consistency, signal, ...(onProgress && {onProgress})}),
   ).finally(end);
   if (call.has('json')) context.stdout.write(`${JSON.stringify(result)}\n`);
-  else if (!quiet) {
+  else {
     for (const warning of result.warnings) context.stderr.write(`WARNING: ${warning}\n`);
     const paused =
       result.paused.length > 0 ? `, paused ${result.paused.join(', ')} for ${result.pausedMs} ms` : '';
-    context.stdout.write(
-      `${result.file}: ${result.entries} entries, ${humanSize(result.fileBytes)}, verified${paused}\n`,
-    );
+    if (!call.has('quiet'))
+      context.stdout.write(
+        `${result.file}: ${result.entries} entries, ${humanSize(result.fileBytes)}, verified${paused}\n`,
+      );
   }
-  return 0;
+  return result.warnings.length > 0 ? WITH_WARNINGS : DONE;
+}
+
+function progressOf(call: Call, context: Context, what: string): ByteProgress {
+  return byteProgress(`backup ${what}`, context, {quiet: call.has('quiet') || call.has('json')});
 }

@@ -50,8 +50,18 @@ const OF_THE_CLIENT = new Set([
   // Of commands that Docker has not.
   'ERR_BACKUP_DAMAGED',
   'ERR_BACKUP_FILE',
+  'ERR_BACKUP_RUNNING',
+  'ERR_HOOK_FAILED',
   'ERR_INVALID_ARCHIVE',
+  'ERR_NOT_RELEASED',
+  'ERR_REPOSITORY_BUSY',
+  'ERR_REPOSITORY_DAMAGED',
+  'ERR_REPOSITORY_KEY',
+  'ERR_REPOSITORY_NOT_FOUND',
+  'ERR_SCHEDULE_INVALID',
   'ERR_SIDECAR_FAILED',
+  'ERR_SNAPSHOT_NOT_FOUND',
+  'ERR_SNAPSHOT_UNVERIFIED',
 ]);
 /** What `docker run` ends with when the program inside never ran; every other failure is 125. */
 const EXIT_CODES: Readonly<Record<string, number>> = {
@@ -75,13 +85,15 @@ const OF_THE_HOST = new Set([
 export function reportError(error: unknown, command: Command | undefined, stderr: Output): number {
   if (error instanceof UsageError) {
     stderr.write(`${error.message}\n`);
-    return error.exitCode;
+    return command?.exitCodeOf?.(error) ?? error.exitCode;
   }
   const runs = command?.name === 'run';
   const prefix = runs || isOfTheHost(error) ? `${PROGRAM}: ` : '';
   stderr.write(`${prefix}${errorLine(error)}\n`);
   if (runs) stderr.write(`\nRun '${PROGRAM} run --help' for more information\n`);
   printHint(error, stderr);
+  const own = command?.exitCodeOf?.(error);
+  if (own !== undefined) return own;
   const isInterrupted = error instanceof CoracleError && error.code === 'ERR_INTERRUPTED';
   const isFailedBuild = error instanceof CoracleError && error.code === 'ERR_BUILD_FAILED';
   if (!runs && !isInterrupted && !isFailedBuild) return 1;

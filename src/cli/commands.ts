@@ -136,13 +136,25 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   'network prune': {summary: 'Remove all unused networks', load: () => import('./network-prune.js')},
   'network rm': {summary: 'Remove one or more networks', load: () => import('./network-rm.js')},
   backup: {
-    summary: 'Save a volume in a file, by a sidecar container',
+    summary: 'Save volumes as one snapshot, or one in a file',
     load: () => import('./backup.js'),
   },
   restore: {summary: 'Bring back what backup saved', load: () => import('./restore.js')},
+  snapshots: {summary: 'List the snapshots of a backup repository', load: () => import('./snapshots.js')},
+  verify: {summary: 'Read a backup repository again', load: () => import('./verify.js')},
+  drill: {
+    summary: 'Prove a snapshot: restore it and start its application',
+    load: () => import('./drill.js'),
+  },
+  forget: {summary: 'Remove snapshots of a backup repository', load: () => import('./forget.js')},
+  schedule: {summary: 'Run backups when they are due', load: () => import('./schedule.js')},
   'volume clone': {
     summary: 'Make a volume with the content of another one',
     load: () => import('./volume-clone.js'),
+  },
+  'volume copy': {
+    summary: 'Copy a volume to another root, or under another name',
+    load: () => import('./volume-copy.js'),
   },
   'volume create': {summary: 'Create a volume', load: () => import('./volume-create.js')},
   'volume export': {

@@ -1,5 +1,4 @@
 import type {Call, Command, Context} from './command.js';
-import {download, isUrl, withoutPassword} from './download.js';
 import {inputFrom} from './input-from.js';
 
 export const command: Command = {
@@ -24,10 +23,9 @@ export const command: Command = {
 
 async function run(call: Call, context: Context): Promise<number> {
   const [path = '-', reference] = call.words;
-  const message =
-    call.value('message') ?? (isUrl(path) ? `Imported from ${withoutPassword(path)}` : undefined);
+  const message = call.value('message');
   const platform = call.value('platform');
-  const source = isUrl(path) ? await download(path) : await inputFrom(path, context);
+  const source = /^https?:\/\//.test(path) ? new URL(path) : await inputFrom(path, context);
   const id = await (await context.sdk()).importImage(source, {
     changes: call.values('change'),
     ...(reference !== undefined && {reference}),

@@ -24,6 +24,7 @@ import {
 import {backupVolume, restoreVolume} from '../sidecar/index.js';
 import type {ListedPort} from './displayable-ports.js';
 import {examineHost} from './examine-host.js';
+import {backupsSdk} from './open-backups-sdk.js';
 import {registrySdk} from './open-registry-sdk.js';
 import type {AttachedStreams, ContainerSummary, ImageSummary, RunningContainer, Sdk} from './sdk.js';
 
@@ -140,6 +141,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     removeImage: (name, options) => Image.remove(name, options, here),
 
     ...registrySdk(runtime),
+    ...backupsSdk(runtime),
 
     createNetwork: async (name, options) => (await Network.create(name, options, here)).id,
     connectNetwork: async (name, target, options) => (await Network.get(name, here)).connect(target, options),

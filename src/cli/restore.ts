@@ -1,40 +1,112 @@
-import {byteProgress} from './byte-progress.js';
+import {backupExitCode, DONE, WITH_WARNINGS} from './backup-exit-codes.js';
+import {type ByteProgress, byteProgress} from './byte-progress.js';
+import {UsageError} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
 import {checkLabel} from './flag-checks.js';
 import {humanSize} from './human-size.js';
 import {keyValues} from './key-values.js';
+import {REPOSITORY_FLAGS, repositoryOf} from './repository-flags.js';
+import {shortId} from './snapshots.js';
 import {whileInterruptible} from './while-interruptible.js';
 
 export const command: Command = {
   name: 'restore',
-  usage: '[OPTIONS] VOLUME FILE',
+  usage: '[OPTIONS] VOLUME [SNAPSHOT|FILE.tar[.gz|.zst]]',
   summary: 'Bring back what backup saved, into a new or an empty volume',
   flags: [
-    {name: 'force', short: 'f', summary: 'Replace what the volume has'},
+    ...REPOSITORY_FLAGS,
+    {name: 'dry-run', short: 'n', summary: 'Say what would be restored'},
+    {name: 'force', short: 'f', summary: 'The same as --replace'},
+    {
+      name: 'from',
+      type: 'string',
+      summary: "The snapshot's volume that it becomes (default of the same name, or the only one)",
+    },
+    {name: 'host', type: 'string', summary: 'The latest is the one that this host made'},
     {name: 'json', summary: 'Print what was done as JSON'},
     {name: 'label', type: 'list', summary: 'Set metadata for a new volume', check: checkLabel},
+    {name: 'path', type: 'list', summary: 'Restore only this path of the volume, into a new one'},
     {name: 'quiet', short: 'q', summary: 'Print nothing but errors'},
+    {name: 'replace', summary: 'Replace what the volume has'},
   ],
-  least: 2,
+  least: 1,
   most: 2,
-  examples: ['coracle restore data /backups/data.tar.zst', 'coracle restore --force data data.tar.gz'],
+  examples: [
+    'coracle restore data --repo /backups/repo   # the latest that has it',
+    'coracle restore data 5f0c3a1d9e42 --repo /backups/repo --replace',
+    'coracle restore found latest --from data --path etc/passwd --repo /backups/repo',
+    'coracle restore data /backups/data.tar.zst',
+  ],
+  exitCodeOf: backupExitCode,
   run,
 };
 
 async function run(call: Call, context: Context): Promise<number> {
+  const [, source] = call.words;
+  if (source !== undefined && !call.has('repo') && isFile(source)) return await fromFile(call, context);
+  return await fromRepository(call, context);
+}
+
+/** Neither an id nor `latest`. */
+function isFile(source: string): boolean {
+  return source !== 'latest' && !/^(sha256:)?[\da-f]{4,64}$/.test(source);
+}
+
+async function fromRepository(call: Call, context: Context): Promise<number> {
+  const [volume = '', snapshot] = call.words;
+  const from = repositoryOf(call, context);
+  const paths = call.values('path');
+  const {onProgress, end} = progressOf(call, context, volume);
+  const sdk = await context.sdk();
+  const result = await whileInterruptible(context, 'the restore', signal =>
+    sdk.restore(volume, {
+      ...from,
+      snapshot,
+      part: call.value('from'),
+      host: call.value('host'),
+      replace: call.has('replace') || call.has('force'),
+      ...(paths.length > 0 && {paths}),
+      labels: keyValues(call.values('label')),
+      dryRun: call.has('dry-run'),
+      onProgress,
+      signal,
+    }),
+  ).finally(end);
+  const {entries, bytes, time, replaced, dryRun, warnings} = result;
+  if (call.has('json')) context.stdout.write(`${JSON.stringify(result)}\n`);
+  else {
+    for (const warning of warnings) context.stderr.write(`WARNING: ${warning}\n`);
+    const would = dryRun ? 'would restore ' : '';
+    const over = replaced ? `, in place of what ${dryRun ? 'it has' : 'it had'}` : '';
+    if (!call.has('quiet'))
+      context.stdout.write(
+        `${volume}: ${would}${entries} entries, ${humanSize(bytes)}, of ${time} (${shortId(result.snapshot)})${over}\n`,
+      );
+  }
+  return warnings.length > 0 ? WITH_WARNINGS : DONE;
+}
+
+async function fromFile(call: Call, context: Context): Promise<number> {
   const [volume = '', file = ''] = call.words;
-  const quiet = call.has('quiet');
-  const {onProgress, end} = byteProgress(`restore ${volume}`, context, {quiet: quiet || call.has('json')});
+  for (const flag of ['dry-run', 'host', 'path'])
+    if (call.has(flag)) throw new UsageError(`--${flag} is for snapshots of a repository, not for files`, 1);
+  const {onProgress, end} = progressOf(call, context, volume);
   const sdk = await context.sdk();
   const labels = keyValues(call.values('label'));
-  const options = {force: call.has('force'), labels, ...(onProgress && {onProgress})};
+  const force = call.has('force') || call.has('replace');
+  const options = {force, labels, ...(onProgress && {onProgress})};
   const result = await whileInterruptible(context, 'the restore', signal =>
     sdk.restoreVolume(volume, file, {...options, signal}),
   ).finally(end);
   if (call.has('json')) context.stdout.write(`${JSON.stringify(result)}\n`);
-  else if (!quiet) {
+  else {
     for (const warning of result.warnings) context.stderr.write(`WARNING: ${warning}\n`);
-    context.stdout.write(`${volume}: ${result.entries} entries, ${humanSize(result.bytes)}\n`);
+    if (!call.has('quiet'))
+      context.stdout.write(`${volume}: ${result.entries} entries, ${humanSize(result.bytes)}\n`);
   }
-  return 0;
+  return result.warnings.length > 0 ? WITH_WARNINGS : DONE;
+}
+
+function progressOf(call: Call, context: Context, volume: string): ByteProgress {
+  return byteProgress(`restore ${volume}`, context, {quiet: call.has('quiet') || call.has('json')});
 }

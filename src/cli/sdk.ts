@@ -35,6 +35,7 @@ import type {
   watching,
 } from '../sdk/index.js';
 import type {BackupOptions, BackupResult, RestoreOptions, RestoreResult} from '../sidecar/index.js';
+import type {BackupsSdk} from './backups-sdk.js';
 import type {ListedPort} from './displayable-ports.js';
 import type {RegistrySdk} from './registry-sdk.js';
 
@@ -45,7 +46,7 @@ export type {DiskUsage, ImageHistoryEntry, ImageListOptions, LogEntry};
  * records. Names are ids, unambiguous prefixes of ids, or names. Each call rejects with a CoracleError whose message is
  * what dockerd would say after "Error response from daemon: ".
  */
-export interface Sdk extends RegistrySdk {
+export interface Sdk extends RegistrySdk, BackupsSdk {
   /**
    * Resolves once the program inside was executed. `explain` makes it report the plan's steps. One with a health check is
    * run as by `runAttached`: that takes a monitor.
@@ -113,7 +114,7 @@ export interface Sdk extends RegistrySdk {
   pruneBuilds(options: {readonly unusedMs: number}): Promise<{readonly reclaimedBytes: number}>;
   build(context: BuildContext, options: BuildOptions): Promise<{readonly id: string}>;
   /** From a root file system's tar; `changes` are Dockerfile instructions (CMD, ENV, …). @returns the image's id */
-  importImage(source: Readable, options: ImportOptions): Promise<string>;
+  importImage(source: Readable | URL, options: ImportOptions): Promise<string>;
   /** From `docker save` or an OCI archive; `onLoaded` is told of each. */
   loadImages(source: AsyncIterable<Uint8Array>, options: ImageLoadOptions): Promise<unknown>;
   /** As `docker save` writes them; fails at the first read. */

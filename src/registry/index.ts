@@ -7,6 +7,7 @@ export {
   downloadDocument,
   readBlobRange,
 } from './download-blob.js';
+export {type DownloadedFile, downloadFile, isHttp, shownUrl} from './download-file.js';
 export type {TlsMaterial} from './http.js';
 export {listTags} from './list-tags.js';
 export {

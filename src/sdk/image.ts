@@ -87,17 +87,21 @@ export class Image {
   }
 
   /**
-   * Makes an image of one archive of a file system: tar, plain or compressed by gzip or zstd, as a stream or a file's path.
-   * @throws `ERR_INVALID_IMAGE`, `ERR_LAYER_TOO_LARGE`, `ERR_INVALID_REFERENCE`
+   * Makes an image of one archive of a file system: tar, plain or compressed by gzip or zstd, as a stream, a file's path or its
+   * address on a web server (http, https, file). Without a message its history names that server and path.
+   * @throws `ERR_INVALID_IMAGE`, `ERR_LAYER_TOO_LARGE`, `ERR_INVALID_REFERENCE`, `ERR_DOWNLOAD_FAILED`
    */
   static async import(
-    source: ArchiveSource,
+    source: ArchiveSource | URL,
     options: ImageImportOptions = {},
     in_: InRuntime = {},
   ): Promise<Image> {
-    const {reference, changes = [], message, platform, signal} = options;
+    const {reference, changes = [], platform, signal} = options;
     const runtime = in_.runtime ?? (await Runtime.default());
-    const stored = await runtime.store.importImage(source, {
+    const opened: {source: ArchiveSource; message?: string} =
+      source instanceof URL ? await (await import('./open-url.js')).openUrl(source, signal) : {source};
+    const message = options.message ?? opened.message;
+    const stored = await runtime.store.importImage(opened.source, {
       ...(reference !== undefined && {reference: parseReference(reference)}),
       config: applyChanges({}, changes),
       ...(message !== undefined && {message}),

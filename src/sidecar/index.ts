@@ -1,6 +1,8 @@
 /** Sidecar containers that save volumes and bring them back. */
 export {type BackupOptions, type BackupResult, backupVolume} from './backup-volume.js';
+export {type BackupSet, type BackupSetOptions, backup, type SavedSet} from './jobs/backup-set.js';
 export type {CheckOptions} from './jobs/check-application.js';
+export {type CopyVolumeOptions, copyVolume} from './jobs/copy-volume.js';
 export {type DrillOptions, type DrillReport, drill} from './jobs/drill.js';
 export {findSnapshot, type Wanted} from './jobs/find-snapshot.js';
 export {type ForgetOptions, type ForgetReport, type ForgottenGroup, forget} from './jobs/forget.js';
@@ -12,8 +14,20 @@ export {
   openRepository,
 } from './jobs/open-repository.js';
 export {type RestoredVolume, type RestoreSnapshotOptions, restore} from './jobs/restore-snapshot.js';
+export type {Outcome, RunResult} from './jobs/schedule/run-result.js';
+export {runSchedule, type ScheduleEvent, type ScheduleOptions} from './jobs/schedule/run-schedule.js';
+export {plannedRuns, runScheduled} from './jobs/schedule/run-scheduled.js';
+export {
+  type ContainerDefaults,
+  type Job,
+  type Notice,
+  parseScheduleConfig,
+  type ScheduleConfig,
+  type Webhook,
+} from './jobs/schedule/schedule-config.js';
 export {verify} from './jobs/verify.js';
 export type {Progress} from './progress.js';
+export type {QuietOptions, VolumeSet} from './quiesce/index.js';
 export type {
   Application,
   Consistency,

@@ -14,11 +14,21 @@ import {asRoot, requires} from '../helpers/requires.js';
 const own = ownRuntime();
 const project = fileURLToPath(new URL('../../', import.meta.url));
 
-requires('systemd-analyze', 'systemd')('systemd has nothing to say against the unit', async t => {
-  const path = join(own.folder, 'coracle.service');
-  writeFileSync(path, await unit());
-  const {status, stdout, stderr} = spawnSync('systemd-analyze', ['verify', path], {encoding: 'utf8'});
-  t.deepEqual({status, stdout, stderr}, {status: 0, stdout: '', stderr: ''});
+for (const [name, words] of [
+  ['coracle', []],
+  ['coracle-backups', ['--schedule', "/etc/$odd 50% name's.json"]],
+] as const)
+  requires('systemd-analyze', 'systemd')(`systemd has nothing to say against ${name}.service`, async t => {
+    const path = join(own.folder, `${name}.service`);
+    writeFileSync(path, await unit(...words));
+    const {status, stdout, stderr} = spawnSync('systemd-analyze', ['verify', path], {encoding: 'utf8'});
+    t.deepEqual({status, stdout, stderr}, {status: 0, stdout: '', stderr: ''});
+  });
+
+asRoot('the unit of a schedule says where its configuration is, whatever that is called', async t => {
+  const text = await unit('--schedule', "/etc/$odd 50% name's.json");
+  t.regex(text, /^ExecStart=.* schedule --config "\/etc\/\$\$odd 50%% name's\.json"$/m);
+  t.regex(text, /^RestartPreventExitStatus=2 75$/m);
 });
 
 asRoot('what should run is started again when its monitor dies, what was stopped is not', async t => {
@@ -56,11 +66,15 @@ asRoot('what should run is started again when its monitor dies, what was stopped
   t.is((await stopped!.state()).status, 'exited');
 });
 
-async function unit(): Promise<string> {
-  const child = spawn(process.execPath, [join(project, 'bin/coracle.cjs'), 'generate', 'systemd'], {
-    env: environment(),
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+async function unit(...options: readonly string[]): Promise<string> {
+  const child = spawn(
+    process.execPath,
+    [join(project, 'bin/coracle.cjs'), 'generate', 'systemd', ...options],
+    {
+      env: environment(),
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
   const [stdout] = await Promise.all([text(child.stdout), once(child, 'close')]);
   return stdout;
 }

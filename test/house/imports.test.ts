@@ -31,6 +31,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {binding: ['index.js'
 const KNOWS_PACKAGE: Readonly<Record<string, readonly string[]>> = {
   koffi: ['binding'],
   commander: ['cli'],
+  croner: ['sidecar'],
   handlebars: ['cli'],
   'jsonpath-plus': ['cli'],
   pino: ['cli'],

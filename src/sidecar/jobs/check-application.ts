@@ -11,7 +11,7 @@ import {
   type RunOptions,
   type Runtime,
 } from '../../sdk/index.js';
-import type {Application, Snapshot} from '../repository.js';
+import type {Application, Snapshot, SnapshotPart} from '../repository.js';
 
 export interface CheckOptions {
   /**
@@ -47,7 +47,12 @@ export interface CheckPlan {
 
 /** @throws `ERR_INVALID_OPTION` when nobody knows the image or the places, `ERR_IMAGE_NOT_FOUND` */
 export async function planCheck(
-  {applications, parts}: Snapshot,
+  {
+    applications,
+    parts,
+  }: Pick<Snapshot, 'applications'> & {
+    readonly parts: readonly Pick<SnapshotPart, 'kind' | 'name'>[];
+  },
   options: CheckOptions,
   runtime: Runtime,
 ): Promise<CheckPlan | undefined> {
@@ -145,7 +150,8 @@ async function succeedsIn(
         note(`check ended with code 0${said(stdout)}`);
         return true;
       }
-      last = `check ended with code ${exitCode}${said(stderr || stdout)}`;
+      // What is killed at the end of the time says nothing.
+      if (!signal.aborted) last = `check ended with code ${exitCode}${said(stderr || stdout)}`;
     } catch (error) {
       if (!isOver && !signal.aborted) last = `check: ${(error as Error).message}`;
     }

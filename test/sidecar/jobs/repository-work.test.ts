@@ -229,7 +229,7 @@ asRoot.serial(
       t.false(passed);
       return notes.at(-1);
     };
-    t.is(await failed({check: 'exit 3'}), 'no success in time');
+    t.is(await failed({check: 'exit 3', timeoutMs: 2_000}), 'no success in time');
     t.regex((await repository.results())[0]!.notes[1]!, /^check ended with code 3$/);
     const alone = {checkAlone: true, timeoutMs: 60_000};
     t.is(

@@ -1,0 +1,56 @@
+import type {
+  BackupSet,
+  BackupSetOptions,
+  CopyVolumeOptions,
+  DrillOptions,
+  DrillReport,
+  ForgetOptions,
+  ForgetReport,
+  InRepository,
+  RestoredVolume,
+  RestoreSnapshotOptions,
+  RunResult,
+  SavedSet,
+  ScheduleConfig,
+  ScheduleOptions,
+  Snapshot,
+  SnapshotResult,
+  VerifyReport,
+  VerifyWork,
+} from '../sidecar/index.js';
+
+/** What the commands need of repositories of backups: a part of `Sdk`. See `coracle/sidecar`. */
+export interface BackupsSdk {
+  backup(set: BackupSet, options: BackupSetOptions): Promise<SavedSet>;
+  restore(volume: string, options: RestoreSnapshotOptions): Promise<RestoredVolume>;
+  /** The oldest first, and what verifications and drills said of them. */
+  snapshots(from: InRepository): Promise<{
+    readonly snapshots: readonly Snapshot[];
+    readonly results: readonly SnapshotResult[];
+  }>;
+  verifyRepository(from: InRepository, options: VerifyWork): Promise<VerifyReport>;
+  drill(options: DrillOptions): Promise<DrillReport>;
+  forget(from: InRepository, options: ForgetOptions): Promise<ForgetReport>;
+  /** @param root another one than this command's */
+  copyVolume(
+    from: string,
+    to: string,
+    options: Omit<CopyVolumeOptions, 'target'> & {readonly root?: string | undefined},
+  ): Promise<RestoredVolume>;
+  /** Until the signal; state is in the root unless it is said. */
+  runSchedule(options: Omit<ScheduleOptions, 'state'> & ScheduleState): Promise<void>;
+  /** One job now, as if it were due. @throws `ERR_SCHEDULE_INVALID` when there is no such job */
+  runScheduled(
+    job: string,
+    options: Pick<ScheduleOptions, 'config' | 'signal'> & ScheduleState,
+  ): Promise<RunResult>;
+  /** When each job is due next, and what is wrong with labels. */
+  plannedRuns(config: ScheduleConfig): Promise<{
+    readonly next: ReadonlyMap<string, Date | undefined>;
+    readonly problems: readonly string[];
+  }>;
+}
+
+interface ScheduleState {
+  readonly state: string | undefined;
+}

@@ -1,0 +1,55 @@
+import {join} from 'node:path';
+import {Runtime} from '../sdk/index.js';
+import {
+  backup,
+  copyVolume,
+  drill,
+  forget,
+  openRepository,
+  plannedRuns,
+  restore,
+  runSchedule,
+  runScheduled,
+  verify,
+} from '../sidecar/index.js';
+import type {BackupsSdk} from './backups-sdk.js';
+
+export function backupsSdk(runtime: Runtime): BackupsSdk {
+  const here = {runtime};
+  const open = async ({repository, ...options}: Parameters<BackupsSdk['snapshots']>[0]) =>
+    typeof repository === 'string' ? openRepository(repository, options, here) : repository;
+  return {
+    backup: (set, options) => backup(set, options, here),
+    restore: (volume, options) => restore(volume, options, here),
+    snapshots: async from => {
+      await using repository = await open(from);
+      return {snapshots: await repository.snapshots(), results: await repository.results()};
+    },
+    verifyRepository: async (from, options) => {
+      await using repository = await open(from);
+      return await verify(repository, options);
+    },
+    drill: options => drill(options, here),
+    forget: async (from, options) => {
+      await using repository = await open(from);
+      return await forget(repository, options);
+    },
+    runSchedule: ({state = stateOf(runtime), ...options}) => runSchedule({...options, state}, here),
+    runScheduled: (job, {state = stateOf(runtime), ...options}) =>
+      runScheduled(job, {...options, state}, here),
+    plannedRuns: config => plannedRuns(config, here),
+    copyVolume: async (from, to, {root, ...options}) => {
+      if (root === undefined) return await copyVolume(from, to, options, here);
+      const target = await Runtime.open({root, waiting: 0});
+      try {
+        return await copyVolume(from, to, {...options, target}, here);
+      } finally {
+        await target.close();
+      }
+    },
+  };
+}
+
+function stateOf({store}: Runtime): string {
+  return join(store.root, 'schedule');
+}

@@ -6,6 +6,7 @@ import {basename, delimiter, dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const FILE_URL = "'use strict';const fileUrl = require('node:url').pathToFileURL(__filename).href;";
 
 /** What programs import: ECMAScript modules. Code that two of them share goes into chunks beside them. */
 const modules = {index: 'src/index.ts', inspect: 'src/inspect/index.ts', sidecar: 'src/sidecar/index.ts'};
@@ -21,6 +22,9 @@ const parts = [
   {imported: './inspect-report.js', name: 'inspect-report', entry: 'src/cli/inspect-report.ts'},
   {imported: './open-sdk.js', by: 'ts-inspect-main.ts', name: 'ts-inspect-sdk', entry: 'src/cli/open-sdk.ts'},
 ];
+
+/** What a sidecar container runs, by Node as it is: no more of the package than it calls. */
+const agents = {'sidecar-agent': 'src/sidecar/tree/agent.ts'};
 
 refuseOldNode();
 if (!process.argv.includes('--js')) buildCore();
@@ -116,7 +120,16 @@ async function buildBundles() {
       sourcemap: 'external', // bin/start.cjs reads it when a stack is printed
       sourcesContent: false,
       define: {...define, 'import.meta.url': 'fileUrl'},
-      banner: {js: "'use strict';const fileUrl = require('node:url').pathToFileURL(__filename).href;"},
+      banner: {js: FILE_URL},
+    }),
+    build({
+      ...shared,
+      entryPoints: agents,
+      plugins: [withoutWhatIsNotCalled()],
+      format: 'cjs',
+      outExtension: {'.js': '.cjs'},
+      define: {...define, 'import.meta.url': 'fileUrl'},
+      banner: {js: FILE_URL},
     }),
   ]);
   const outputFiles = bundled.flatMap(({outputFiles}) => outputFiles);
@@ -137,6 +150,10 @@ async function buildBundles() {
       write(name, withRequire(text));
       continue;
     }
+    if (name === 'sidecar-agent.cjs') {
+      write(name, text);
+      continue;
+    }
     if (name.endsWith('.map')) {
       write(name, asProgramMap(text));
       continue;
@@ -153,6 +170,19 @@ async function buildBundles() {
   for (const name of readdirSync(dist)) {
     if (/\.(?:c?js|map|cache)$/.test(name) && !written.has(name)) rmSync(join(dist, name));
   }
+}
+
+/** Modules of ours do nothing when they are loaded but define what others call. */
+function withoutWhatIsNotCalled() {
+  return {
+    name: 'without-what-is-not-called',
+    setup: build =>
+      build.onResolve({filter: /^\./}, async ({path, pluginData, ...where}) => {
+        if (pluginData === 'resolved') return undefined;
+        const resolved = await build.resolve(path, {...where, pluginData: 'resolved'});
+        return resolved.path.startsWith(join(root, 'src')) ? {...resolved, sideEffects: false} : resolved;
+      }),
+  };
 }
 
 /** `await import(…)` of a part asks bin/start.cjs for its file. */

@@ -89,6 +89,7 @@ export {
   declare,
   declareIn,
   errnoName,
+  koffiAddon,
   type NativeFunction,
   packageRoot,
   requireCore,

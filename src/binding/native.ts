@@ -210,13 +210,30 @@ function loadSystemLibrary({soname, debianPackage, neededTo}: SystemLibrary): Ko
 /** The platform's addon alone loads in 1-2 ms, koffi with its JavaScript in 6-10 ms: the addon first. */
 function loadKoffi(): Koffi {
   if (koffi !== undefined) return koffi;
-  const addon = `@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`;
   koffi =
-    koffiFrom(() => require(addon)) ??
+    koffiFrom(() => require(ADDON)) ??
     // From koffi's own place: strict package managers show its platform packages to nobody else.
-    koffiFrom(() => createRequire(require.resolve('koffi'))(addon)) ??
+    koffiFrom(() => createRequire(require.resolve('koffi'))(ADDON)) ??
     (require('koffi') as Koffi); // musl, an own build of koffi, another layout: koffi knows the ways
   return koffi;
+}
+
+const ADDON = `@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`;
+
+/** Where the addon is, for a Node elsewhere that is to find it by this name. @throws `ERR_CORE_MISSING` */
+export function koffiAddon(): {readonly name: string; readonly path: string} {
+  for (const from of [() => require, () => createRequire(require.resolve('koffi'))]) {
+    try {
+      return {name: ADDON, path: from().resolve(ADDON)};
+    } catch {
+      // The other place, or none.
+    }
+  }
+  throw new CoracleError('ERR_CORE_MISSING', `there is no ${ADDON} on this host`, {
+    hint: libcIsMusl()
+      ? MUSL_HINT
+      : 'Install it with `npm install koffi`; npm leaves it out with --omit=optional.',
+  });
 }
 
 function koffiFrom(load: () => unknown): Koffi | undefined {

@@ -16,6 +16,7 @@ export type {Claim, Downloads} from './downloads.js';
 export {JOURNAL_BYTES, type JournalPlaces} from './event-journal.js';
 export {encodeEventToCome, type JournalEvent} from './event-line.js';
 export {extractTree, pathForbidden} from './extract-tree.js';
+export {findLibraries} from './find-libraries.js';
 export {HOST_SHELL_BINARIES, type HostImageOptions, hostShell} from './host-image.js';
 export type {RemovedImage, StoredImage} from './images.js';
 export type {ImportOptions} from './import-image.js';
@@ -27,6 +28,7 @@ export {type LockOptions, tryAcquire, withLock} from './lock.js';
 export type {Found} from './merged-layers.js';
 export {type MountStubs, mountStubs} from './mount-stubs.js';
 export type {ArchiveSource} from './open-source.js';
+export type {TarType} from './read-tar.js';
 export {readRecord, replaceFile, type WriteOptions, writeRecord} from './records.js';
 export type {ImageUse} from './remove-image.js';
 export {type Roots, resolveRoots, rootNotWritable} from './roots.js';
@@ -36,14 +38,23 @@ export type {StagedLayer} from './stage-layer.js';
 export {probeStorageDriver, type StorageDriver} from './storage-driver.js';
 export {type RemoveImageOptions, Store} from './store.js';
 export {contentOf, decompressedStart, isArchive, unpackArchive} from './unpack-context.js';
-export {archiveVolume, checkArchive, copyVolume, plainArchive, unpackVolume} from './volume-archive.js';
+export {
+  archiveVolume,
+  checkArchive,
+  copyVolume,
+  plainArchive,
+  unpackPlainVolume,
+  unpackVolume,
+} from './volume-archive.js';
 export {MS_BIND, MS_RDONLY, type VolumeDriverOptions, type VolumeFileSystem} from './volume-options.js';
 export type {CreateVolumeOptions, VolumeOwner, VolumeRecord, Volumes} from './volumes.js';
 export {
   type ArchivedIds,
   KERNEL_FILE_SYSTEMS,
+  openedStatus,
   type WalkedEntry,
   type WalkOptions,
   walkTree,
 } from './walk-tree.js';
 export {sweepWorkspaces, Workspace} from './workspace.js';
+export {type DataRange, sparseMap, TAR_END, type TarNode, tarHeader, tarPadding} from './write-tar.js';

@@ -44,6 +44,22 @@ export async function unpackVolume(source: ArchiveSource, data: number, signal?:
   }
 }
 
+/**
+ * As `unpackVolume`, of a plain archive and for whoever may do what root may: ownership that cannot be set is an error.
+ * @param directory an empty one, whatever is in its path
+ */
+export async function unpackPlainVolume(
+  archive: AsyncIterable<Uint8Array>,
+  directory: string,
+): Promise<void> {
+  using data = openDirectory(directory);
+  try {
+    await unpackLayer(archive, data.fd, {kind: 'volume', limits: VOLUME_LIMITS, asRoot: true});
+  } catch (error) {
+    throw asArchiveError(error);
+  }
+}
+
 /** The plain bytes of a volume's archive. @throws `ERR_INVALID_ARCHIVE`, `ERR_LIBRARY_MISSING` */
 export async function* plainArchive(source: ArchiveSource): AsyncGenerator<Uint8Array> {
   try {

@@ -51,14 +51,15 @@ const KINDS: Record<
   Kind,
   (url: string, options: OpenRepositoryOptions, runtime: Runtime) => Promise<Repository>
 > = {
-  layout: notThere,
-  registry: notThere,
+  layout: openOwn,
+  registry: openOwn,
   restic: async (url, options, runtime) =>
     (await import('../restic/index.js')).openRestic(url, options, runtime),
 };
 
-async function notThere(url: string): Promise<never> {
-  throw new CoracleError('ERR_UNSUPPORTED_OPTION', `${url}: this release cannot open such repositories`);
+async function openOwn(url: string, options: OpenRepositoryOptions, runtime: Runtime): Promise<Repository> {
+  const {openLayoutRepository} = await import('../tree/open-layout-repository.js');
+  return await openLayoutRepository(url, options, runtime);
 }
 
 /** One that was opened by this is closed after the work. */

@@ -1,0 +1,163 @@
+/**
+ * The program in the sidecar container: it reads volumes for a backup, or unpacks one for a restore. What it is to do comes over
+ * stdin, keys as well, and what it reads goes to stdout as frames; what goes wrong, to stderr.
+ */
+import {read, write} from 'node:fs';
+import {promisify} from 'node:util';
+import {unpackPlainVolume} from '../../sdk/index.js';
+import type {Cutting} from '../layout/chunk-store.js';
+import {ContentChunks} from './content-chunks.js';
+import {
+  CHUNK,
+  type Frame,
+  frameHead,
+  KEEP,
+  KEYS,
+  PARENT,
+  PARENT_END,
+  PART_END,
+  PROGRESS,
+  READ,
+  REQUEST,
+  type ReadRequest,
+  readFrames,
+  TREE,
+  WARNING,
+} from './frames.js';
+import {Outlet} from './outlet.js';
+import {ParentTree} from './parent-tree.js';
+import {readVolume} from './read-volume.js';
+import {treeCutting} from './tree-cutting.js';
+
+/** Of a pipe, as it comes. */
+async function* bytesOf(file: number): AsyncGenerator<Buffer, void, void> {
+  for (;;) {
+    const buffer = Buffer.allocUnsafeSlow(PIPE_BYTES);
+    const {bytesRead} = await readAsync(file, buffer, 0, PIPE_BYTES, null);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
+async function readAll(): Promise<void> {
+  const frames = readFrames(bytesOf(STDIN));
+  const request = JSON.parse((await nextFrame(frames, REQUEST)).toString()) as ReadRequest;
+  const keys = Buffer.from(await nextFrame(frames, KEYS));
+  const {minBytes, averageBytes, maxBytes} = request;
+  const idKey = keys.length > GEAR_BYTES ? {idKey: keys.subarray(GEAR_BYTES)} : {};
+  const cutting = {minBytes, averageBytes, maxBytes, table: keys.subarray(0, GEAR_BYTES), ...idKey};
+  const out = new FrameOutlet();
+  const progress = new ProgressFrames(out);
+  for (const part of request.parts) await readPart(part, {request, cutting, out, frames, progress});
+  await out.put(READ);
+  await out.flush();
+}
+
+interface Work {
+  readonly request: ReadRequest;
+  readonly cutting: Cutting;
+  readonly out: FrameOutlet;
+  readonly frames: AsyncGenerator<Frame, void, void>;
+  readonly progress: ProgressFrames;
+}
+
+async function readPart(
+  {directory, hasParent}: ReadRequest['parts'][number],
+  {request, cutting, out, frames, progress}: Work,
+): Promise<void> {
+  const sends = !request.digestOnly;
+  const chunk = (id: Buffer, bytes: Buffer) => (sends ? out.put(CHUNK, id, bytes) : undefined);
+  const tree = new ContentChunks(treeCutting(cutting), chunk);
+  let position = 0;
+  const begin = progress.bytes;
+  const summary = await readVolume({
+    directory,
+    cutting,
+    parent: hasParent ? new ParentTree(parentTree(frames)) : undefined,
+    settledNs: BigInt(request.settled),
+    chunk,
+    keep: ids => out.put(KEEP, ids),
+    async record(record) {
+      if (!sends) return;
+      await tree.append(record, position);
+      position += record.length;
+    },
+    warn: (path, what) => void out.put(WARNING, Buffer.from(`${printable(path)} ${what}`)),
+    progress: bytes => progress.reach(begin + bytes),
+  });
+  const {chunks} = await tree.end(position);
+  if (sends) await out.put(TREE, chunks);
+  await out.put(PART_END, Buffer.from(JSON.stringify(summary)));
+}
+
+async function nextFrame(frames: Work['frames'], type: number): Promise<Buffer> {
+  const {value} = await frames.next();
+  if (value?.type !== type) throw new RangeError(`a frame of the type ${value?.type} instead of ${type}`);
+  return value.body;
+}
+
+async function* parentTree(frames: Work['frames']): AsyncGenerator<Buffer> {
+  for (;;) {
+    const {value} = await frames.next();
+    if (value?.type === PARENT_END) return;
+    if (value?.type !== PARENT) throw new RangeError(`a frame of the type ${value?.type} in a tree`);
+    yield Buffer.from(value.body); // its records are kept while the walk goes on
+  }
+}
+
+class FrameOutlet {
+  readonly #out = new Outlet(async bytes => {
+    for (let at = 0; at < bytes.length; )
+      at += (await writeAsync(STDOUT, bytes, at, bytes.length - at)).bytesWritten;
+  });
+
+  put(type: number, ...parts: readonly Uint8Array[]): Promise<void> | undefined {
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    return this.#out.put(frameHead(type, length), ...parts);
+  }
+
+  flush(): Promise<void> {
+    return this.#out.flush();
+  }
+}
+
+class ProgressFrames {
+  bytes = 0;
+  #told = 0;
+  readonly #out: FrameOutlet;
+
+  constructor(out: FrameOutlet) {
+    this.#out = out;
+  }
+
+  reach(bytes: number): Promise<void> | undefined {
+    this.bytes = bytes;
+    if (bytes - this.#told < PROGRESS_BYTES) return undefined;
+    this.#told = bytes;
+    const body = Buffer.alloc(8);
+    body.writeBigUInt64LE(BigInt(bytes));
+    return this.#out.put(PROGRESS, body);
+  }
+}
+
+function printable(path: Buffer): string {
+  return path.length === 0 ? '.' : path.toString().replaceAll('\n', '\\n');
+}
+
+const STDIN = 0;
+const STDOUT = 1;
+const GEAR_BYTES = 256 * 8;
+const PIPE_BYTES = 64 * 1024;
+const PROGRESS_BYTES = 4 * 1024 * 1024;
+const readAsync = promisify(read);
+const writeAsync = promisify(write);
+
+async function main([task, directory]: readonly string[]): Promise<void> {
+  if (task === 'restore') await unpackPlainVolume(bytesOf(STDIN), directory!);
+  else await readAll();
+}
+
+main(process.argv.slice(2)).catch((error: Error) => {
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+});

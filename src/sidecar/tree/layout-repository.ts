@@ -1,0 +1,274 @@
+/**
+ * Repositories of Coracle's own kinds, an OCI layout or a registry: a sidecar reads what changed, its chunks go into the store of
+ * chunks, and another sidecar unpacks what is joined of them.
+ */
+import {CoracleError} from '../../errors.js';
+import {type InRuntime, type Limits, type Mount, Runtime, Volume} from '../../sdk/index.js';
+import type {ChunkReader, ChunkStore, ChunkWriter} from '../layout/chunk-store.js';
+import type {
+  BackupWork,
+  DumpSource,
+  Repository,
+  Restored,
+  RestoreWork,
+  SavedSnapshot,
+  Snapshot,
+  SnapshotPart,
+  SnapshotResult,
+  Source,
+  VerifyReport,
+  VerifyWork,
+  VolumeSource,
+  WorkOptions,
+} from '../repository.js';
+import {readDump} from './dump-part.js';
+import {type PartToRead, type ReceivedPart, receiveParts} from './receive-parts.js';
+import {restoreArchive} from './restore-archive.js';
+import {selectRecords} from './selected-records.js';
+import {decodeRecord, readRecords} from './tree-record.js';
+import {contentOf} from './volume-archive.js';
+
+export interface LayoutRepositoryOptions extends InRuntime {
+  /** Of the sidecars. */
+  readonly limits?: Partial<Limits>;
+}
+
+export class LayoutRepository implements Repository {
+  readonly #store: ChunkStore;
+  readonly #options: LayoutRepositoryOptions;
+
+  /** @param store belongs to the repository from here on */
+  constructor(store: ChunkStore, options: LayoutRepositoryOptions = {}) {
+    this.#store = store;
+    this.#options = options;
+  }
+
+  get kind(): 'layout' | 'registry' {
+    return this.#store.kind;
+  }
+
+  get url(): string {
+    return this.#store.url;
+  }
+
+  snapshots(): Promise<readonly Snapshot[]> {
+    return this.#store.snapshots();
+  }
+
+  async backup(sources: readonly Source[], work: BackupWork): Promise<SavedSnapshot> {
+    const {signal} = work;
+    const parent = newestLike(sources, await this.#store.snapshots());
+    await using writer = await this.#store.begin({signal});
+    const warnings: string[] = [];
+    const volumes = sources.filter(source => source.kind === 'volume');
+    const read = await this.#readVolumes(volumes, parent, {writer, work, warnings});
+    const parts: SnapshotPart[] = [];
+    const trees = new Map<string, readonly Buffer[]>();
+    for (const source of sources) {
+      const {entries, bytes, digest, tree} =
+        source.kind === 'dump' ? await this.#readDump(source, writer, work) : read.get(source.name)!;
+      parts.push({kind: source.kind, name: source.name, entries, bytes, digest});
+      trees.set(source.name, tree);
+    }
+    signal?.throwIfAborted();
+    const facts = {...work.facts(), ...(parent && {parent: parent.id}), parts};
+    return {snapshot: await writer.finish(facts, trees), warnings};
+  }
+
+  async restore(
+    snapshot: Snapshot,
+    part: string,
+    directory: string,
+    {paths, onProgress, signal}: RestoreWork = {},
+  ): Promise<Restored> {
+    const {kind, bytes: totalBytes} = partOf(snapshot, part);
+    if (kind !== 'volume') throw wrongKind(part, 'volume');
+    await using reader = await this.#store.reader({signal});
+    const records = selectRecords(await treeOf(reader, snapshot, part), paths);
+    return await restoreArchive({
+      records,
+      reader,
+      directory,
+      tell: bytes => onProgress?.({phase: 'copy', bytes, totalBytes: paths ? undefined : totalBytes}),
+      limits: this.#options.limits,
+      signal,
+      in_: await this.#in(),
+    });
+  }
+
+  async *openDump(
+    snapshot: Snapshot,
+    part: string,
+    {onProgress, signal}: WorkOptions = {},
+  ): AsyncGenerator<Uint8Array, void, void> {
+    const {kind, bytes: totalBytes} = partOf(snapshot, part);
+    if (kind !== 'dump') throw wrongKind(part, 'dump');
+    await using reader = await this.#store.reader({signal});
+    let bytes = 0;
+    for await (const record of await treeOf(reader, snapshot, part)) {
+      for await (const content of contentOf(decodeRecord(record), reader)) {
+        signal?.throwIfAborted();
+        yield content;
+        bytes += content.length;
+        onProgress?.({phase: 'copy', bytes, totalBytes});
+      }
+    }
+  }
+
+  async digestOf(directory: string, {onProgress, signal}: WorkOptions = {}): Promise<string> {
+    const mount = (target: string): Mount => ({type: 'bind', source: directory, target, readOnly: true});
+    const [part] = await receiveParts(
+      [{mount, parent: undefined}],
+      {
+        cutting: this.#store.cutting,
+        digestOnly: true,
+        limits: this.#options.limits,
+        signal,
+        progress: bytes => onProgress?.({phase: 'verify', bytes, totalBytes: undefined}),
+      },
+      await this.#in(),
+    );
+    return part!.digest;
+  }
+
+  verify(work?: VerifyWork): Promise<VerifyReport> {
+    return this.#store.verify(work);
+  }
+
+  forget(ids: readonly string[], work?: WorkOptions): Promise<void> {
+    return this.#store.forget(ids, work);
+  }
+
+  prune(work?: WorkOptions): Promise<{readonly freedBytes: number}> {
+    return this.#store.prune(work);
+  }
+
+  record(result: SnapshotResult): Promise<void> {
+    return this.#store.record(result);
+  }
+
+  results(): Promise<readonly SnapshotResult[]> {
+    return this.#store.results();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#store[Symbol.asyncDispose]();
+  }
+
+  async #in(): Promise<{runtime: Runtime}> {
+    return {runtime: this.#options.runtime ?? (await Runtime.default())};
+  }
+
+  /** By the names of their parts. */
+  async #readVolumes(
+    volumes: readonly VolumeSource[],
+    parent: Snapshot | undefined,
+    target: Target,
+  ): Promise<Map<string, ReceivedPart>> {
+    if (volumes.length === 0) {
+      await target.work.released();
+      return new Map();
+    }
+    const in_ = await this.#in();
+    for (const {volume} of volumes) await Volume.get(volume, in_); // mounting would make one
+    const {writer, work, warnings} = target;
+    const totalBytes = work.onProgress && (await this.#sizeOf(volumes, parent));
+    const attempt = async (before: Snapshot | undefined) => {
+      await using reader = before && (await this.#store.reader({signal: work.signal}));
+      const said: string[] = [];
+      let missing = 0;
+      const parts = volumes.map(
+        ({name, volume}): PartToRead => ({
+          mount: at => ({type: 'volume', name: volume, target: at, readOnly: true, nocopy: true}),
+          parent: before && reader && lazily(() => treeOf(reader, before, name)),
+        }),
+      );
+      const received = await receiveParts(
+        parts,
+        {
+          cutting: this.#store.cutting,
+          limits: this.#options.limits,
+          signal: work.signal,
+          chunk: (id, bytes) => writer.add(id, bytes),
+          keep: id => {
+            if (!writer.has(id)) missing++;
+          },
+          progress: bytes => work.onProgress?.({phase: 'copy', bytes, totalBytes}),
+          warn: text => said.push(text),
+          read: async () => {
+            if (missing === 0) await work.released();
+          },
+        },
+        in_,
+      );
+      return {received, missing, said};
+    };
+    let result = await attempt(parent);
+    if (result.missing > 0) {
+      warnings.push(`${result.missing} chunks of ${parent!.id} are missing, so everything was read again`);
+      result = await attempt(undefined);
+    }
+    warnings.push(...result.said);
+    return new Map(volumes.map(({name}, index) => [name, result.received[index]!]));
+  }
+
+  #readDump(
+    source: DumpSource,
+    writer: ChunkWriter,
+    {signal, onProgress}: BackupWork,
+  ): Promise<ReceivedPart> {
+    return readDump(source.open(signal), {
+      cutting: this.#store.cutting,
+      add: (id, bytes) => writer.add(id, bytes),
+      tell: bytes => onProgress?.({phase: 'copy', bytes, totalBytes: undefined}),
+      signal,
+    });
+  }
+
+  /** About what it was before; else what there is. */
+  async #sizeOf(volumes: readonly VolumeSource[], parent: Snapshot | undefined): Promise<number> {
+    if (parent !== undefined) return parent.parts.reduce((sum, {bytes}) => sum + bytes, 0);
+    const in_ = await this.#in();
+    const sizes = volumes.map(async ({volume}) => (await Volume.get(volume, in_)).size());
+    return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
+  }
+}
+
+interface Target {
+  readonly writer: ChunkWriter;
+  readonly work: BackupWork;
+  readonly warnings: string[];
+}
+
+/** The latest of the same parts: what did not change since is in it. */
+function newestLike(sources: readonly Source[], snapshots: readonly Snapshot[]): Snapshot | undefined {
+  const nameOf = (parts: readonly Pick<SnapshotPart, 'kind' | 'name'>[]) =>
+    JSON.stringify(parts.map(({kind, name}) => `${kind} ${name}`).sort());
+  const wanted = nameOf(sources);
+  return snapshots.findLast(({parts}) => nameOf(parts) === wanted);
+}
+
+async function treeOf(reader: ChunkReader, snapshot: Snapshot, part: string): Promise<AsyncIterable<Buffer>> {
+  const ids = await reader.tree(snapshot, part);
+  return readRecords(chunksOf(reader, ids));
+}
+
+async function* chunksOf(reader: ChunkReader, ids: readonly Buffer[]): AsyncGenerator<Buffer, void, void> {
+  for (const id of ids) yield await reader.get(id);
+}
+
+async function* lazily(open: () => Promise<AsyncIterable<Buffer>>): AsyncGenerator<Buffer, void, void> {
+  yield* await open();
+}
+
+function partOf(snapshot: Snapshot, name: string): SnapshotPart {
+  const part = snapshot.parts.find(each => each.name === name);
+  if (part !== undefined) return part;
+  throw new CoracleError('ERR_SNAPSHOT_NOT_FOUND', `${name}: the snapshot ${snapshot.id} has no such part`, {
+    details: {part: name, parts: snapshot.parts.map(each => each.name)},
+  });
+}
+
+function wrongKind(part: string, kind: SnapshotPart['kind']): CoracleError {
+  return new CoracleError('ERR_INVALID_OPTION', `${part} is not the part of a ${kind}`);
+}

@@ -1,0 +1,215 @@
+/** One volume as it is now: a record for each entry, and the content of what is not as in the tree that it is compared with. */
+import {createHash} from 'node:crypto';
+import {read} from 'node:fs';
+import {promisify} from 'node:util';
+import {dataRanges, openDirectory, openedStatus, type WalkedEntry, walkTree} from '../../sdk/index.js';
+import type {Cutting} from '../layout/chunk-store.js';
+import {BLOCK_BYTES, ContentChunks, type CutContent} from './content-chunks.js';
+import type {PartSummary} from './frames.js';
+import type {ParentTree} from './parent-tree.js';
+import {
+  addToDigest,
+  encodeRecord,
+  type Identity,
+  isUnchanged,
+  recordChunks,
+  recordSize,
+  type TreeRecord,
+} from './tree-record.js';
+
+export interface VolumeReader {
+  readonly directory: string;
+  readonly cutting: Cutting;
+  readonly parent: ParentTree | undefined;
+  /** Nanoseconds since 1970: what changed later may change again without anybody seeing it by its times. */
+  readonly settledNs: bigint;
+  /** What was read. Only to be used until what it returns has settled. */
+  chunk(id: Buffer, bytes: Buffer): Promise<void> | undefined;
+  /** 32 bytes of each id of chunks that the parent has. */
+  keep(ids: Buffer): Promise<void> | undefined;
+  record(record: Buffer): Promise<void>;
+  /** What is not kept as it was. */
+  warn(path: Buffer, what: string): void;
+  progress(bytes: number): Promise<void> | undefined;
+}
+
+export async function readVolume(reader: VolumeReader): Promise<PartSummary> {
+  using root = openDirectory(reader.directory);
+  const reading = new Reading(reader);
+  const entries = walkTree(root.fd, NOTHING, {
+    name: '.',
+    kind: 'volume',
+    ...(reader.parent && {isKnown: (path, status) => reading.isKnown(within(path), status)}),
+    leftOut: (path, why) => reader.warn(within(path), LEFT_OUT[why]),
+  });
+  for await (const entry of entries) await reading.take(entry);
+  await reader.parent?.drain();
+  return reading.summary();
+}
+
+const LEFT_OUT = {
+  socket: 'is a socket, which is not kept',
+  mount: 'is a mount point: what is mounted there is not kept',
+  vanished: 'vanished while it was read',
+} as const;
+
+class Reading {
+  readonly #reader: VolumeReader;
+  readonly #content: ContentChunks;
+  /** What the parent has at the paths that the walk is at, by latin1, which keeps every byte. */
+  readonly #before = new Map<string, Buffer>();
+  /** Chunks that the parent has in the file that is read. */
+  #known: ReadonlySet<string> = NONE;
+  readonly #digest = createHash('sha256');
+  #entries = 0;
+  #bytes = 0;
+  #readBytes = 0;
+
+  constructor(reader: VolumeReader) {
+    this.#reader = reader;
+    this.#content = new ContentChunks(reader.cutting, (id, bytes) =>
+      this.#known.has(id.toString('latin1')) ? reader.keep(id) : reader.chunk(id, bytes),
+    );
+  }
+
+  async isKnown(path: Buffer, status: Parameters<typeof isUnchanged>[1]): Promise<boolean> {
+    const record = await this.#reader.parent!.find(path);
+    if (record === undefined) return false;
+    this.#before.set(path.toString('latin1'), record);
+    return isUnchanged(record, status);
+  }
+
+  async take(entry: WalkedEntry): Promise<void> {
+    const path = within(entry.node.path as Buffer);
+    const key = path.toString('latin1');
+    const before = this.#before.get(key);
+    this.#before.delete(key);
+    if (entry.known) await this.#keep(before!);
+    else await this.#read(entry, path, before);
+    const told = this.#reader.progress(this.#bytes);
+    if (told !== undefined) await told;
+  }
+
+  summary(): PartSummary {
+    return {
+      entries: this.#entries,
+      bytes: this.#bytes,
+      readBytes: this.#readBytes,
+      digest: `sha256:${this.#digest.digest('hex')}`,
+    };
+  }
+
+  async #keep(record: Buffer): Promise<void> {
+    const ids = recordChunks(record);
+    if (ids.length > 0) await this.#reader.keep(ids);
+    this.#bytes += recordSize(record);
+    await this.#record(record);
+  }
+
+  async #read(entry: WalkedEntry, path: Buffer, before: Buffer | undefined): Promise<void> {
+    const {node, status} = entry;
+    this.#known = before === undefined ? NONE : idsOf(recordChunks(before));
+    const {ranges, chunks, size} = await this.#contentOf(entry, path);
+    const target = node.type === 'link' ? within(node.target as Buffer) : node.target;
+    await this.#record(
+      encodeRecord({
+        node: {...node, path, ...(target !== undefined && {target})},
+        size,
+        ranges,
+        chunks,
+        identity: status && this.#identityOf(status),
+        severalNames: status !== undefined && node.type !== 'directory' && status.links > 1,
+      }),
+    );
+    this.#bytes += size;
+  }
+
+  async #contentOf(
+    {content, file, status, changed}: WalkedEntry,
+    path: Buffer,
+  ): Promise<Pick<TreeRecord, 'ranges' | 'chunks' | 'size'>> {
+    if (changed) this.#reader.warn(path, CHANGED);
+    if (content !== undefined) {
+      this.#readBytes += content.length;
+      return {...(await this.#content.whole(content)), size: content.length};
+    }
+    if (file === undefined) return {...EMPTY, size: 0};
+    const {size} = status!;
+    for (const {start, end} of blocksOf(file, size)) await this.#readRange(file, start, end);
+    const cut = await this.#content.end(size);
+    const now = openedStatus(file);
+    if (now.size !== size || now.ctimeNs !== status!.ctimeNs) this.#reader.warn(path, CHANGED);
+    return {...cut, size};
+  }
+
+  /** While one part is cut, the next is read. What is not there any more is zeros. */
+  async #readRange(file: number, start: number, end: number): Promise<void> {
+    const next = (at: number, into: Buffer) =>
+      readAsync(file, into, 0, Math.min(into.length, end - at), at).then(({bytesRead}) =>
+        into.subarray(0, bytesRead),
+      );
+    let [here, there] = BUFFERS;
+    let reading = next(start, here);
+    for (let at = start; at < end; ) {
+      let bytes = await reading;
+      const until = at + bytes.length;
+      const isLast = bytes.length === 0 || until >= end;
+      // A read that ends within a block: the rest of it has to come with it.
+      if (!isLast && bytes.length % BLOCK_BYTES !== 0) {
+        bytes = bytes.subarray(0, bytes.length - (bytes.length % BLOCK_BYTES));
+        if (bytes.length === 0) return; // cut short within its last block
+      }
+      at += bytes.length;
+      if (!isLast) reading = next(at, there);
+      if (bytes.length === 0) return;
+      this.#readBytes += bytes.length;
+      await this.#content.add(bytes, at - bytes.length);
+      [here, there] = [there, here];
+    }
+  }
+
+  async #record(record: Buffer): Promise<void> {
+    this.#entries++;
+    addToDigest(this.#digest, record);
+    await this.#reader.record(record);
+  }
+
+  #identityOf({inode, ctimeNs}: Identity): Identity | undefined {
+    return ctimeNs < this.#reader.settledNs ? {inode, ctimeNs} : undefined;
+  }
+}
+
+/** Where the file system has something, in whole blocks. */
+function* blocksOf(file: number, size: number): Generator<{start: number; end: number}> {
+  let reached = 0;
+  for (const range of dataRanges(file)) {
+    const start = Math.max(reached, range.start - (range.start % BLOCK_BYTES));
+    const end = Math.min(size, Math.ceil(range.end / BLOCK_BYTES) * BLOCK_BYTES);
+    if (start >= end) continue;
+    yield {start, end};
+    reached = end;
+  }
+}
+
+function idsOf(chunks: Buffer): ReadonlySet<string> {
+  const ids = new Set<string>();
+  for (let at = 0; at < chunks.length; at += 32) ids.add(chunks.toString('latin1', at, at + 32));
+  return ids;
+}
+
+/** "./a/" is "a", "./" is "". */
+function within(path: Buffer): Buffer {
+  return path.subarray(Math.min(2, path.length), path.at(-1) === SLASH ? -1 : undefined);
+}
+
+const SLASH = 0x2f;
+const CHANGED = 'changed while it was read';
+const NOTHING = Buffer.alloc(0);
+const NONE: ReadonlySet<string> = new Set();
+const EMPTY: CutContent = {ranges: undefined, chunks: NOTHING};
+const READ_BYTES = 512 * 1024;
+const BUFFERS: readonly [Buffer, Buffer] = [
+  Buffer.allocUnsafeSlow(READ_BYTES),
+  Buffer.allocUnsafeSlow(READ_BYTES),
+];
+const readAsync = promisify(read);

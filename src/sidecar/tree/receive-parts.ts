@@ -1,0 +1,194 @@
+/** Drives the reader in the sidecar, and hands what it reads to a repository. */
+import {CoracleError} from '../../errors.js';
+import type {InRuntime, Limits, Mount, RunningContainer} from '../../sdk/index.js';
+import {type Cutting, ID_BYTES} from '../layout/chunk-store.js';
+import {
+  CHUNK,
+  type Frame,
+  frame,
+  KEEP,
+  KEYS,
+  PARENT,
+  PARENT_END,
+  PART_END,
+  type PartSummary,
+  PROGRESS,
+  READ,
+  REQUEST,
+  type ReadRequest,
+  readFrames,
+  TREE,
+  WARNING,
+} from './frames.js';
+import {runAgent} from './run-agent.js';
+
+export interface PartToRead {
+  /** What is mounted for the sidecar; its target is chosen here. */
+  readonly mount: (target: string) => Mount;
+  /** What the tree is compared with. */
+  readonly parent: AsyncIterable<Buffer> | undefined;
+}
+
+export interface ReceivedPart extends PartSummary {
+  /** Ids of the chunks that the tree is joined of. */
+  readonly tree: readonly Buffer[];
+}
+
+export interface Receiver {
+  readonly cutting: Cutting;
+  readonly limits?: Partial<Limits> | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Only what the parts' summaries say is wanted. */
+  readonly digestOnly?: boolean;
+  /** The bytes are only to be used until what it returns has settled. */
+  chunk?(id: Buffer, bytes: Buffer): Promise<void>;
+  /** A chunk of the parent that belongs to the new tree as well. */
+  keep?(id: Buffer): void;
+  progress?(bytes: number): void;
+  warn?(text: string): void;
+  /** Nothing is read any more. */
+  read?(): Promise<void>;
+}
+
+/** @throws `ERR_SIDECAR_FAILED`, the signal's reason, and whatever `receiver` throws: the sidecar is gone by then */
+export async function receiveParts(
+  parts: readonly PartToRead[],
+  receiver: Receiver,
+  in_: InRuntime,
+): Promise<ReceivedPart[]> {
+  const {limits, signal} = receiver;
+  const directories = parts.map((_, index) => `/volumes/${index}`);
+  const mounts = parts.map(({mount}, index) => mount(directories[index]!));
+  const container = await runAgent({task: 'backup', mounts, limits, signal}, in_);
+  await using _container = container;
+  const said = lastOf(container);
+  const asking = new AbortController();
+  const asked = ask(container, parts, directories, receiver, asking.signal);
+  let notAsked: unknown;
+  asked.catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') notAsked = error; // else the sidecar's own end says more
+    container.stdin!.destroy();
+  });
+  try {
+    const received = await receive(readFrames(container.stdout!), receiver);
+    await expectEnd(container, await said, signal);
+    await asked;
+    if (received.length === parts.length) return received;
+    throw new CoracleError(
+      'ERR_SIDECAR_FAILED',
+      `the sidecar read ${received.length} of ${parts.length} parts`,
+    );
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (notAsked !== undefined) throw notAsked;
+    if (!(error instanceof RangeError)) throw error;
+    await expectEnd(container, await said, signal); // which cut its output short
+    throw new CoracleError('ERR_SIDECAR_FAILED', `the sidecar sent what is no frame: ${error.message}`, {
+      cause: error,
+    });
+  } finally {
+    asking.abort();
+  }
+}
+
+async function ask(
+  container: RunningContainer,
+  parts: readonly PartToRead[],
+  directories: readonly string[],
+  {cutting, digestOnly = false}: Receiver,
+  signal: AbortSignal,
+): Promise<void> {
+  const {minBytes, averageBytes, maxBytes, table, idKey} = cutting;
+  const settled = BigInt(Date.now() - UNSETTLED_MS) * 1_000_000n;
+  const request: ReadRequest = {
+    minBytes,
+    averageBytes,
+    maxBytes,
+    settled: String(settled),
+    parts: parts.map(({parent}, index) => ({
+      directory: directories[index]!,
+      hasParent: parent !== undefined,
+    })),
+    digestOnly,
+  };
+  const stdin = container.stdin!;
+  const put = async (type: number, body: Buffer) => {
+    signal.throwIfAborted();
+    await new Promise<void>((done, failed) => {
+      stdin.write(frame(type, body), error => (error ? failed(error) : done()));
+    });
+  };
+  stdin.on('error', () => {}); // told to whoever writes
+  await put(REQUEST, Buffer.from(JSON.stringify(request)));
+  await put(KEYS, Buffer.concat([table, ...(idKey ? [idKey] : [])]));
+  for (const {parent} of parts) {
+    if (parent === undefined) continue;
+    for await (const bytes of parent) await put(PARENT, bytes);
+    await put(PARENT_END, Buffer.alloc(0));
+  }
+  stdin.end();
+}
+
+/** More than the coarsest clock of a file system: what changed since may change again without its times showing it. */
+const UNSETTLED_MS = 2500;
+
+async function receive(frames: AsyncIterable<Frame>, receiver: Receiver): Promise<ReceivedPart[]> {
+  const parts: ReceivedPart[] = [];
+  let tree: readonly Buffer[] = [];
+  for await (const {type, body} of frames) {
+    switch (type) {
+      case CHUNK:
+        await receiver.chunk?.(Buffer.from(body.subarray(0, ID_BYTES)), body.subarray(ID_BYTES));
+        break;
+      case KEEP:
+        for (const id of idsOf(body)) receiver.keep?.(id);
+        break;
+      case TREE:
+        tree = idsOf(Buffer.from(body));
+        break;
+      case PART_END:
+        parts.push({...(JSON.parse(body.toString()) as PartSummary), tree});
+        break;
+      case WARNING:
+        receiver.warn?.(body.toString());
+        break;
+      case PROGRESS:
+        receiver.progress?.(Number(body.readBigUInt64LE()));
+        break;
+      case READ:
+        await receiver.read?.();
+        break;
+      default:
+        throw new RangeError(`a frame of the type ${type}`);
+    }
+  }
+  return parts;
+}
+
+function idsOf(bytes: Buffer): Buffer[] {
+  const ids: Buffer[] = [];
+  for (let at = 0; at < bytes.length; at += ID_BYTES) ids.push(bytes.subarray(at, at + ID_BYTES));
+  return ids;
+}
+
+/** The end of what it has to say. */
+export async function lastOf({stderr}: RunningContainer): Promise<string> {
+  let said = '';
+  for await (const bytes of stderr!) said = (said + String(bytes)).slice(-SAID_CHARACTERS);
+  return said.trim();
+}
+
+const SAID_CHARACTERS = 2000;
+
+/** @throws `ERR_SIDECAR_FAILED` unless it did all of it */
+export async function expectEnd(
+  container: RunningContainer,
+  said: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const exit = await container.exit;
+  signal?.throwIfAborted();
+  if (exit.kind === 'code' && exit.code === 0) return;
+  const how = exit.kind === 'code' ? `it ended with code ${exit.code}` : `it ended by ${exit.cause.kind}`;
+  throw new CoracleError('ERR_SIDECAR_FAILED', `the sidecar: ${said || how}`, {details: {exit, said}});
+}

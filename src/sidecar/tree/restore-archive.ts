@@ -1,0 +1,57 @@
+/** Hands the archive of a part to a sidecar that unpacks it. */
+import type {InRuntime, Limits} from '../../sdk/index.js';
+import type {ChunkReader} from '../layout/chunk-store.js';
+import type {Restored} from '../repository.js';
+import {Outlet} from './outlet.js';
+import {expectEnd, lastOf} from './receive-parts.js';
+import {runAgent} from './run-agent.js';
+import type {SelectedRecords} from './selected-records.js';
+import {writeVolumeArchive} from './volume-archive.js';
+
+export interface RestoreArchive {
+  readonly records: SelectedRecords;
+  readonly reader: ChunkReader;
+  /** Of the host, empty. */
+  readonly directory: string;
+  readonly tell: (bytes: number) => void;
+  readonly limits: Partial<Limits> | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly in_: InRuntime;
+}
+
+/** @throws `ERR_SIDECAR_FAILED`, `ERR_REPOSITORY_DAMAGED`, the signal's reason */
+export async function restoreArchive({
+  records,
+  reader,
+  directory,
+  tell,
+  limits,
+  signal,
+  in_,
+}: RestoreArchive): Promise<Restored> {
+  const mounts = [{type: 'bind', source: directory, target: PLACE}] as const;
+  const container = await runAgent({task: 'restore', arguments: [PLACE], mounts, limits, signal}, in_);
+  await using _container = container;
+  const said = lastOf(container);
+  const stdin = container.stdin!;
+  stdin.on('error', () => {}); // told to whoever writes
+  const outlet = new Outlet(
+    bytes =>
+      new Promise((done, failed) => {
+        stdin.write(bytes, error => (error ? failed(error) : done()));
+      }),
+  );
+  try {
+    const done = await writeVolumeArchive(records, reader, bytes => outlet.put(bytes), tell);
+    await outlet.flush();
+    stdin.end();
+    await expectEnd(container, await said, signal);
+    return {...done, warnings: []};
+  } catch (error) {
+    signal?.throwIfAborted();
+    if ((error as NodeJS.ErrnoException).code === 'EPIPE') await expectEnd(container, await said, signal);
+    throw error;
+  }
+}
+
+const PLACE = '/volume';

@@ -1,0 +1,95 @@
+import {createHash, createHmac} from 'node:crypto';
+import test from 'ava';
+import {ContentChunks, type CutContent} from '../../../src/sidecar/tree/content-chunks.js';
+import {noise} from '../layout/repositories.js';
+
+const KiB = 1024;
+const BLOCK = 4 * KiB;
+const table = noise(2048, 'table');
+const cutting = {minBytes: 8 * KiB, averageBytes: 32 * KiB, maxBytes: 128 * KiB, table};
+
+interface Cut extends CutContent {
+  readonly joined: Buffer;
+  readonly sizes: readonly number[];
+}
+
+async function cut(
+  parts: readonly (readonly [number, Buffer])[],
+  size: number,
+  idKey?: Buffer,
+): Promise<Cut> {
+  const taken: Buffer[] = [];
+  const content = new ContentChunks({...cutting, ...(idKey && {idKey})}, (id, bytes) => {
+    const hash = idKey === undefined ? createHash('sha256') : createHmac('sha256', idKey);
+    if (!hash.update(bytes).digest().equals(id)) throw new Error('the id is another one');
+    taken.push(Buffer.from(bytes));
+    return undefined;
+  });
+  for (const [position, bytes] of parts) await content.add(bytes, position);
+  const done = await content.end(size);
+  return {...done, joined: Buffer.concat(taken), sizes: taken.map(({length}) => length)};
+}
+
+test('content in parts of any size is cut into the same chunks, which joined are the content', async t => {
+  const bytes = noise(512 * KiB + 100, 'content');
+  const whole = await cut([[0, bytes]], bytes.length);
+  t.deepEqual(whole.joined, bytes);
+  t.is(whole.ranges, undefined);
+  t.true(whole.sizes.every(size => size <= cutting.maxBytes));
+  t.true(whole.sizes.slice(0, -1).every(size => size >= cutting.minBytes));
+  const parts: [number, Buffer][] = [];
+  for (let at = 0; at < bytes.length; at += 3 * BLOCK) parts.push([at, bytes.subarray(at, at + 3 * BLOCK)]);
+  t.deepEqual((await cut(parts, bytes.length)).chunks, whole.chunks);
+});
+
+test('an id is keyed where there is a key', async t => {
+  const bytes = noise(100, 'keyed');
+  t.notDeepEqual(
+    (await cut([[0, bytes]], 100, Buffer.from('key'))).chunks,
+    (await cut([[0, bytes]], 100)).chunks,
+  );
+});
+
+test('zeros are left out, whether the file has holes there or not', async t => {
+  const [first, last] = [noise(BLOCK, 'first'), noise(100, 'last')];
+  const size = 1024 ** 4 + 100;
+  const holes = await cut(
+    [
+      [0, first],
+      [1024 ** 4, last],
+    ],
+    size,
+  );
+  t.deepEqual(holes.ranges, [
+    {start: 0, end: BLOCK},
+    {start: 1024 ** 4, end: size},
+  ]);
+  t.deepEqual(holes.joined, Buffer.concat([first, last]));
+  const zeros = Buffer.concat([first, Buffer.alloc(3 * BLOCK), last, Buffer.alloc(BLOCK - 100)]);
+  const written = await cut([[0, zeros]], zeros.length);
+  t.deepEqual(written.ranges, [
+    {start: 0, end: BLOCK},
+    {start: 4 * BLOCK, end: 5 * BLOCK},
+  ]);
+  t.deepEqual((await cut([[0, Buffer.alloc(10 * BLOCK + 7)]], 10 * BLOCK + 7)).ranges, []);
+});
+
+test('a small file is one chunk, an empty one none', async t => {
+  const content = new ContentChunks(cutting, () => undefined);
+  const small = noise(5000, 'small');
+  t.deepEqual(await content.whole(small), {
+    ranges: undefined,
+    chunks: createHash('sha256').update(small).digest(),
+  });
+  t.deepEqual(await content.whole(Buffer.alloc(0)), {ranges: undefined, chunks: Buffer.alloc(0)});
+  t.deepEqual((await content.whole(Buffer.alloc(5000))).ranges, []);
+});
+
+test('what is appended keeps its zeros', async t => {
+  const taken: Buffer[] = [];
+  const content = new ContentChunks(cutting, (_, bytes) => void taken.push(Buffer.from(bytes)));
+  const bytes = Buffer.alloc(300 * KiB + 1);
+  await content.append(bytes, 0);
+  await content.end(bytes.length);
+  t.deepEqual(Buffer.concat(taken), bytes);
+});

@@ -109,6 +109,6 @@ export {
   newEntryContent,
   readEntries,
 } from './trees.js';
-export {cloneContent, type WalkedEntry, walkTree} from './walk.js';
+export {cloneContent, type WalkChange, type WalkedEntry, WalkedTree} from './walk.js';
 export {compressZstd, decompressZstd} from './zstd.js';
 export {FrameCompressor, FrameDecompressor, zstdBound} from './zstd-frames.js';

@@ -9,34 +9,106 @@ export interface WalkedEntry {
   readonly mode: number;
   readonly inode: bigint;
   readonly ctimeNs: bigint;
+  /** Its place in the walk. */
+  readonly at: number;
 }
 
-/** All entries below an open directory, on a thread of the pool; those of a directory come after it. Mount points are not looked into. */
-export async function walkTree(root: number): Promise<WalkedEntry[]> {
-  for (let size = FIRST_BYTES; ; size *= 4) {
-    const entries = Buffer.allocUnsafeSlow(size);
-    const used = await ct_walk.async(root, entries, size);
-    if (used < 0 && errnoName(used) === 'ENOBUFS') continue;
-    return decode(entries, checked(used, 'walk', ''));
+export interface WalkChange {
+  readonly entry: WalkedEntry;
+  /** Undefined: there was none of its path. */
+  readonly before: WalkedEntry | undefined;
+}
+
+/**
+ * All entries below an open directory, as they were when the walk came by; those of a directory come after it. What is mounted
+ * there is told of and not looked into.
+ */
+export class WalkedTree {
+  readonly #records: Buffer;
+  readonly #used: number;
+
+  private constructor(records: Buffer, used: number) {
+    this.#records = records;
+    this.#used = used;
   }
+
+  /** On a thread of the pool. */
+  static async of(root: number): Promise<WalkedTree> {
+    for (let size = FIRST_BYTES; ; size *= 4) {
+      const records = Buffer.allocUnsafeSlow(size);
+      const used = await ct_walk.async(root, records, size);
+      if (used < 0 && errnoName(used) === 'ENOBUFS') continue;
+      return new WalkedTree(records, checked(used, 'walk', ''));
+    }
+  }
+
+  *entries(from = 0): Generator<WalkedEntry> {
+    for (let at = from; at < this.#used; at = this.#next(at)) yield this.#entry(at);
+  }
+
+  /** It counts as changed the next time. */
+  expire({at}: WalkedEntry): void {
+    this.#records.writeUInt32LE(NEVER, at + CTIME_NS_AT);
+  }
+
+  /** It counts as never seen. */
+  forget({at}: WalkedEntry): void {
+    this.#records.writeUInt32LE(0, at + MODE_AT);
+  }
+
+  /**
+   * What is not as it was, and what is gone. File systems list a directory in an order of their own, and in the same one the next
+   * time: records are compared one by one, as bytes, and only where they differ it takes more than that.
+   */
+  changesSince(before: WalkedTree): {readonly changed: WalkChange[]; readonly gone: WalkedEntry[]} {
+    const changed: WalkChange[] = [];
+    let [was, is] = [0, 0];
+    while (was < before.#used && is < this.#used) {
+      const [wasNext, isNext] = [before.#next(was), this.#next(is)];
+      if (this.#records.compare(before.#records, was, wasNext, is, isNext) !== 0) {
+        const change = {entry: this.#entry(is), before: before.#entry(was)};
+        if (change.entry.path !== change.before.path) break;
+        changed.push(change);
+      }
+      [was, is] = [wasNext, isNext];
+    }
+    const rest = new Map<string, WalkedEntry>();
+    for (const entry of before.entries(was)) rest.set(entry.path, entry);
+    for (const entry of this.entries(is)) {
+      const same = rest.get(entry.path);
+      rest.delete(entry.path);
+      if (same === undefined || !isSame(entry, same)) changed.push({entry, before: same});
+    }
+    return {changed, gone: [...rest.values()]};
+  }
+
+  #next(at: number): number {
+    return at + this.#records.readUInt32LE(at);
+  }
+
+  #entry(at: number): WalkedEntry {
+    const records = this.#records;
+    const path = at + RECORD_BYTES;
+    return {
+      path: records.toString('latin1', path, path + records.readUInt32LE(at + 32)),
+      mode: records.readUInt32LE(at + MODE_AT),
+      inode: records.readBigUInt64LE(at + 8),
+      ctimeNs:
+        records.readBigInt64LE(at + 16) * 1_000_000_000n + BigInt(records.readUInt32LE(at + CTIME_NS_AT)),
+      at,
+    };
+  }
+}
+
+function isSame(a: WalkedEntry, b: WalkedEntry): boolean {
+  return a.mode === b.mode && a.inode === b.inode && a.ctimeNs === b.ctimeNs;
 }
 
 const FIRST_BYTES = 1024 * 1024;
 const RECORD_BYTES = 40;
-
-function decode(entries: Buffer, used: number): WalkedEntry[] {
-  const walked: WalkedEntry[] = [];
-  for (let at = 0; at < used; at += entries.readUInt32LE(at)) {
-    const path = at + RECORD_BYTES;
-    walked.push({
-      path: entries.toString('latin1', path, path + entries.readUInt32LE(at + 32)),
-      mode: entries.readUInt32LE(at + 4),
-      inode: entries.readBigUInt64LE(at + 8),
-      ctimeNs: entries.readBigInt64LE(at + 16) * 1_000_000_000n + BigInt(entries.readUInt32LE(at + 24)),
-    });
-  }
-  return walked;
-}
+const MODE_AT = 4;
+const CTIME_NS_AT = 24;
+const NEVER = 0xffff_ffff;
 
 /** Makes an empty file one that shares the blocks of another. @throws NativeFailure where the file system cannot */
 export async function cloneContent(from: number, to: number, subject: Path): Promise<void> {

@@ -20,8 +20,9 @@ import {
   removeXattrBelow,
   statBelow,
   symlinkBelow,
+  type WalkChange,
   type WalkedEntry,
-  walkTree,
+  WalkedTree,
 } from '../binding/index.js';
 import {CoracleError, NativeFailure} from '../errors.js';
 import {copyAttributes} from './copy-tree.js';
@@ -29,8 +30,8 @@ import {copyAttributes} from './copy-tree.js';
 export class TreeMirror implements Disposable {
   readonly #source;
   readonly #target: number;
-  /** Entries of the copy, as they were at the source when they were looked at. */
-  #known = new Map<string, WalkedEntry>();
+  /** What the source was when the copy was made of it. */
+  #known: WalkedTree | undefined;
   readonly #asRoot = isHostRoot();
 
   /** @param target descriptor of an empty directory on the same file system */
@@ -46,42 +47,31 @@ export class TreeMirror implements Disposable {
    */
   async update(): Promise<number> {
     const from = BigInt(Date.now()) * 1_000_000n - CTIME_NS;
-    const found = await walkTree(this.#source.fd);
-    const now = new Map(found.map(entry => [entry.path, entry]));
-    const isKept = ({path, mode, inode, ctimeNs}: WalkedEntry) => {
-      const before = this.#known.get(path);
-      if (before?.inode !== inode || (before.mode ^ mode) & constants.S_IFMT) return false;
-      return isDirectory(mode) || before.ctimeNs === ctimeNs;
-    };
+    const now = await WalkedTree.of(this.#source.fd);
+    const {changed, gone} =
+      this.#known === undefined
+        ? {changed: [...now.entries()].map(entry => ({entry, before: undefined})), gone: []}
+        : now.changesSince(this.#known);
     const touched = new Set(['']);
-    for (const {path} of this.#known.values()) {
-      const entry = now.get(path);
-      if (entry !== undefined && isKept(entry)) continue;
+    const missing = changed.filter(change => !isKept(change)).map(({entry}) => entry);
+    const replaced = changed.flatMap(change => (isKept(change) ? [] : (change.before ?? [])));
+    for (const {path} of [...gone, ...replaced]) {
       removeTreeSync(this.#target, bytes(path));
       touched.add(parentOf(path));
     }
-    // With a directory that became another one went what was below it.
-    const anew = new Set<string>();
-    const missing = found.filter(entry => {
-      const isMissing = !isKept(entry) || anew.has(parentOf(entry.path));
-      if (isMissing && isDirectory(entry.mode)) anew.add(entry.path);
-      return isMissing;
-    });
+    if (replaced.some(({mode}) => isDirectory(mode))) addAllBelow(missing, now);
     await this.#make(missing, now);
-    for (const {path, mode, ctimeNs} of found) {
-      if (isDirectory(mode) && this.#known.get(path)?.ctimeNs !== ctimeNs) touched.add(path);
-    }
     for (const {path} of missing) touched.add(parentOf(path));
-    this.#finishDirectories([...touched].filter(path => path === '' || now.has(path)));
+    for (const {entry} of changed) if (isDirectory(entry.mode)) touched.add(entry.path);
+    for (const entry of missing) if (isDirectory(entry.mode)) touched.add(entry.path);
+    this.#finishDirectories([...touched]);
     // A tick of the clock may hide a second change: what is young counts as changed the next time.
-    for (const entry of found)
-      if (entry.ctimeNs >= from && now.has(entry.path)) now.set(entry.path, {...entry, ctimeNs: -1n});
+    for (const {entry} of changed) if (entry.ctimeNs >= from) now.expire(entry);
     this.#known = now;
     return missing.length;
   }
 
-  /** @param now loses those that are gone by now */
-  async #make(missing: readonly WalkedEntry[], now: Map<string, WalkedEntry>): Promise<void> {
+  async #make(missing: readonly WalkedEntry[], now: WalkedTree): Promise<void> {
     const links = new Map<bigint, string>();
     const make = async (entry: WalkedEntry) => {
       try {
@@ -90,10 +80,11 @@ export class TreeMirror implements Disposable {
         // It is gone, or is another by now: the next look shows it.
         if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO', 'EEXIST')) throw error;
         removeTreeSync(this.#target, bytes(entry.path));
-        now.delete(entry.path);
+        now.forget(entry);
       }
     };
-    for (const entry of missing) if (isDirectory(entry.mode)) await make(entry);
+    const directories = missing.filter(({mode}) => isDirectory(mode));
+    for (const entry of directories.sort((a, b) => (a.path < b.path ? -1 : 1))) await make(entry);
     const others = missing.filter(({mode}) => !isDirectory(mode));
     for (let at = 0; at < others.length; at += AT_ONCE)
       await Promise.all(others.slice(at, at + AT_ONCE).map(make));
@@ -189,6 +180,23 @@ function isInherent(name: string): boolean {
 
 function isDirectory(mode: number): boolean {
   return (mode & constants.S_IFMT) === constants.S_IFDIR;
+}
+
+/** Is still there in the copy; a directory may have other attributes. */
+function isKept({entry, before}: WalkChange): boolean {
+  if (before === undefined || before.inode !== entry.inode) return false;
+  return isDirectory(entry.mode) && isDirectory(before.mode);
+}
+
+/** With a directory that became another one went what was below it, also what is the same. */
+function addAllBelow(missing: WalkedEntry[], now: WalkedTree): void {
+  const known = new Set(missing.map(({path}) => path));
+  const anew = new Set(missing.flatMap(({path, mode}) => (isDirectory(mode) ? [path] : [])));
+  for (const entry of now.entries()) {
+    if (!anew.has(parentOf(entry.path))) continue;
+    if (isDirectory(entry.mode)) anew.add(entry.path);
+    if (!known.has(entry.path)) missing.push(entry);
+  }
 }
 
 function parentOf(path: string): string {

@@ -73,6 +73,16 @@ for (const [type, debianPackage] of [
         writeFileSync(join(source, 'plain-moved'), 'x');
         renameSync(join(source, 'plain-moved'), join(source, 'acl/without'));
       },
+      'a directory is replaced by another with what was in it': () => {
+        mkdirSync(join(source, 'outer/inner'), {recursive: true});
+        writeFileSync(join(source, 'outer/inner/file'), 'x');
+      },
+      'and that again': () => {
+        renameSync(join(source, 'outer'), join(source, 'outer2'));
+        mkdirSync(join(source, 'outer'));
+        renameSync(join(source, 'outer2/inner'), join(source, 'outer/inner'));
+        rmSync(join(source, 'outer2'), {recursive: true});
+      },
       'all of it goes': () => execFileSync('find', [source, '-mindepth', '1', '-delete']),
     };
     for (const [what, step] of Object.entries(steps)) {

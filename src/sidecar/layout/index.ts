@@ -38,7 +38,10 @@ export async function copySnapshots(
 }
 
 /** The keys that open a repository. @throws `ERR_REPOSITORY_KEY`, `ERR_REPOSITORY_NOT_FOUND`, `ERR_REPOSITORY_DAMAGED` */
-export async function listRepositoryKeys(url: string, options: KeyOptions): Promise<readonly RepositoryKey[]> {
+export async function listRepositoryKeys(
+  url: string,
+  options: KeyOptions,
+): Promise<readonly RepositoryKey[]> {
   return await (await import('./repository-keys.js')).listRepositoryKeys(url, options);
 }
 

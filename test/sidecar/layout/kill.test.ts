@@ -25,7 +25,11 @@ class Writer implements AsyncDisposable {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const lines = createInterface({input: this.#child.stdout!});
-    this.begun = once(lines, 'line');
+    const ended = once(this.#child, 'close').then(([code]) => {
+      if (code !== null) throw new Error(`the writer ended with ${code}`);
+    });
+    ended.catch(() => {}); // told where somebody waits for it
+    this.begun = Promise.race([once(lines, 'line'), ended]);
     lines.on('line', line => {
       const [what, id] = line.split(' ');
       if (what === 'made') this.made.add(id!);

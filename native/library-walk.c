@@ -51,6 +51,7 @@ static int record(struct walk *walk, int directory, const char *path, size_t pat
                 .foreign = found.st_dev != walk->device,
         };
         char *text = (char *)(entry + 1);
+        memset((uint8_t *)entry + bytes - 8, 0, 8); /* records are compared as bytes */
         memcpy(text, path, path_bytes);
         memcpy(text + path_bytes, "/", between);
         memcpy(text + path_bytes + between, name, name_bytes);

@@ -74,6 +74,7 @@ export {
   tryStatBelow,
   unlinkBelow,
   utimesBelow,
+  widenPipe,
   writeWhole,
 } from './files.js';
 export {isHostRoot} from './host-root.js';

@@ -341,6 +341,14 @@ int64_t ct_setxattr(int32_t root, const char *path, const char *name, const void
         return node < 0 ? -errno : ct_result(setxattr(link, name, value, (size_t)size, 0));
 }
 
+int64_t ct_removexattr(int32_t root, const char *path, const char *name)
+{
+        char link[PROC_FD_BYTES];
+        CLOSED int node = open_node(root, path);
+        proc_path(link, node);
+        return node < 0 ? -errno : ct_result(removexattr(link, name));
+}
+
 /* Names, each ending in a NUL. Size 0 asks for the bytes needed. */
 int64_t ct_listxattr(int32_t root, const char *path, char *names, int64_t size)
 {

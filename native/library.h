@@ -10,7 +10,7 @@
 
 /* The version of this library's exports; CORE_ABI of src/binding/native.ts mirrors it: change both in one commit. The
  * launcher's protocol has a version of its own (abi.h): launchers and monitors outlive the library that started them. */
-#define CT_LIBRARY_ABI 6
+#define CT_LIBRARY_ABI 7
 
 #define CT_EXPORT __attribute__((visibility("default")))
 
@@ -50,6 +50,7 @@ CT_EXPORT int64_t ct_chmod(int32_t root, const char *path, uint32_t mode);
 CT_EXPORT int64_t ct_utimens(int32_t root, const char *path, int64_t atime_s, int64_t atime_ns, int64_t mtime_s, int64_t mtime_ns);
 CT_EXPORT int64_t ct_getxattr(int32_t root, const char *path, const char *name, void *value, int64_t size);
 CT_EXPORT int64_t ct_setxattr(int32_t root, const char *path, const char *name, const void *value, int64_t size);
+CT_EXPORT int64_t ct_removexattr(int32_t root, const char *path, const char *name);
 CT_EXPORT int64_t ct_listxattr(int32_t root, const char *path, char *names, int64_t size);
 CT_EXPORT int64_t ct_stat(int32_t root, const char *path, struct ct_file *file);
 CT_EXPORT int64_t ct_readlink(int32_t root, const char *path, char *target, int64_t size);
@@ -97,6 +98,24 @@ struct ct_found_entry {
 _Static_assert(sizeof(struct ct_found_entry) == 112, "src/binding/trees.ts decodes 112 bytes");
 
 CT_EXPORT int64_t ct_read_entries(int32_t directory, const char *names, int64_t names_bytes, int64_t content_most, uint8_t *entries, int64_t size, int64_t *read);
+
+/* ct_walk (library-walk.c) tells of all entries below root, those of a directory after it; what is mounted there is told of and not
+ * looked into. The number of bytes used; -ENOBUFS when they do not fit. */
+struct ct_walked {
+        uint32_t bytes;                        /* of the record: this, the path and its NUL */
+        uint32_t mode;
+        uint64_t inode;
+        int64_t ctime_s;
+        uint32_t ctime_ns;
+        uint32_t foreign;                      /* 1: of another file system */
+        uint32_t path_bytes;                   /* without the NUL; relative */
+        uint32_t unused;
+};
+_Static_assert(sizeof(struct ct_walked) == 40, "src/binding/walk.ts decodes 40 bytes");
+
+CT_EXPORT int64_t ct_walk(int32_t root, uint8_t *entries, int64_t size);
+/* Shares a regular file's blocks with an empty one, or fails. */
+CT_EXPORT int64_t ct_clone(int32_t from, int32_t to);
 
 /* Content-defined chunks (library-cut.c): ct_cut goes over the next bytes of some content and fills cuts with the offsets in
  * them at which a chunk ends; how many. What comes after the last belongs to a chunk that goes on: hash and length keep its

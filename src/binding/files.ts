@@ -140,6 +140,11 @@ export function setXattrBelow(root: number, path: Path, name: string, value: Uin
   checked(result, `setxattr ${name}`, path);
 }
 
+export function removeXattrBelow(root: number, path: Path, name: string): void {
+  const result = ct_removexattr(root, terminated('removexattr', path), terminated('removexattr', name));
+  checked(result, `removexattr ${name}`, path);
+}
+
 /** Empty where the file system has no attributes. */
 export function listXattrsBelow(root: number, path: Path): string[] {
   const names = Buffer.allocUnsafe(XATTR_BYTES);
@@ -337,6 +342,9 @@ const ct_utimens = declare<[Root, Bytes, bigint, bigint, bigint, bigint]>(
 );
 const ct_getxattr = declare<[Root, Bytes, Bytes, Bytes, number]>(
   'int64_t ct_getxattr(int32_t root, const void *path, const void *name, void *value, int64_t size)',
+);
+const ct_removexattr = declare<[Root, Bytes, Bytes]>(
+  'int64_t ct_removexattr(int32_t root, const void *path, const void *name)',
 );
 const ct_setxattr = declare<[Root, Bytes, Bytes, Bytes, number]>(
   'int64_t ct_setxattr(int32_t root, const void *path, const void *name, const void *value, int64_t size)',

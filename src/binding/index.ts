@@ -64,6 +64,7 @@ export {
   readlinkBelow,
   removeTree,
   removeTreeSync,
+  removeXattrBelow,
   renameBelow,
   rmdirBelow,
   setXattrBelow,
@@ -109,5 +110,6 @@ export {
   newEntryContent,
   readEntries,
 } from './trees.js';
+export {cloneContent, type WalkedEntry, walkTree} from './walk.js';
 export {compressZstd, decompressZstd} from './zstd.js';
 export {FrameCompressor, FrameDecompressor, zstdBound} from './zstd-frames.js';

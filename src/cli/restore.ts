@@ -20,7 +20,8 @@ export const command: Command = {
     {
       name: 'from',
       type: 'string',
-      summary: "The snapshot's volume that it becomes (default of the same name, or the only one)",
+      summary:
+        "The snapshot's volume that it becomes (default of the same name, or the only one); of a file, the directory",
     },
     {name: 'host', type: 'string', summary: 'The latest is the one that this host made'},
     {name: 'json', summary: 'Print what was done as JSON'},
@@ -94,7 +95,13 @@ async function fromFile(call: Call, context: Context): Promise<number> {
   const sdk = await context.sdk();
   const labels = keyValues(call.values('label'));
   const force = call.has('force') || call.has('replace');
-  const options = {force, labels, ...(onProgress && {onProgress})};
+  const directory = call.value('from');
+  const options = {
+    force,
+    labels,
+    ...(directory !== undefined && {directory}),
+    ...(onProgress && {onProgress}),
+  };
   const result = await whileInterruptible(context, 'the restore', signal =>
     sdk.restoreVolume(volume, file, {...options, signal}),
   ).finally(end);
@@ -102,7 +109,9 @@ async function fromFile(call: Call, context: Context): Promise<number> {
   else {
     for (const warning of result.warnings) context.stderr.write(`WARNING: ${warning}\n`);
     if (!call.has('quiet'))
-      context.stdout.write(`${volume}: ${result.entries} entries, ${humanSize(result.bytes)}\n`);
+      context.stdout.write(
+        `${volume}: ${result.entries} entries, ${humanSize(result.bytes)}${result.directory === '' ? '' : `, of ${result.directory}/ in the archive`}\n`,
+      );
   }
   return result.warnings.length > 0 ? WITH_WARNINGS : DONE;
 }

@@ -219,7 +219,7 @@ export const LISTS: Readonly<Record<ListKind, ListDescription>> = {
       Drilled: 'DRILLED',
     },
     table:
-      'table {{.ID}}\t{{.Age}}\t{{.Host}}\t{{.Volumes}}\t{{.Tags}}\t{{.Size}}\t{{.Added}}\t{{.Consistency}}\t{{.Verified}}',
+      'table {{.ID}}\t{{.Age}}\t{{.Host}}\t{{.Volumes}}\t{{.Tags}}\t{{.Size}}\t{{.Added}}\t{{.Consistency}}\t{{.Verified}}\t{{.Drilled}}',
     quiet: '{{.ID}}',
   },
 };

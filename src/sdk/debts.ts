@@ -32,10 +32,12 @@ export interface Debts {
 /** Debts of this process. */
 export class DebtRecord {
   readonly #path: string;
+  readonly #work: string;
   #debts: readonly Debt[] = [];
 
   constructor({store}: Pick<Runtime, 'store'>) {
     const directory = directoryOf(store.root);
+    this.#work = store.work;
     mkdirSync(directory, {recursive: true, mode: 0o700});
     this.#path = join(directory, `${randomBytes(8).toString('hex')}.json`);
   }
@@ -56,7 +58,10 @@ export class DebtRecord {
     const owner = identifyProcess(process.pid) ?? {pid: process.pid, startTime: 0};
     // A power cut ends pauses and what commands have begun, but not that a container was stopped.
     const durable = this.#debts.some(({kind}) => kind === 'start');
-    writeRecord(this.#path, {owner, boot: bootId(), debts: this.#debts} satisfies Debts, {durable});
+    writeRecord(this.#path, {owner, boot: bootId(), debts: this.#debts} satisfies Debts, {
+      durable,
+      work: this.#work,
+    });
   }
 }
 

@@ -38,7 +38,7 @@ async function payEach(runtime: Runtime, paths: readonly string[]): Promise<void
       }
     }
     if (unpaid.length === 0) rmSync(path, {force: true});
-    else writeRecord(path, {...record, debts: unpaid} satisfies Debts);
+    else writeRecord(path, {...record, debts: unpaid} satisfies Debts, {work: runtime.store.work});
   }
 }
 

@@ -1,5 +1,6 @@
 /** Sidecar containers that save volumes and bring them back. */
 export {type BackupOptions, type BackupResult, backupVolume} from './backup-volume.js';
+export {type DumpSidecar, dumpSource, restoreDump} from './dump.js';
 export {type BackupSet, type BackupSetOptions, backup, type SavedSet} from './jobs/backup-set.js';
 export type {CheckOptions} from './jobs/check-application.js';
 export {type CopyVolumeOptions, copyVolume} from './jobs/copy-volume.js';

@@ -11,9 +11,15 @@ import {
   replaceVolume,
 } from '../sdk/index.js';
 import {expectDone, LISTED, PLACE, readListing, runArchiver, WHOLE} from './archiver.js';
+import {LeadingDirectory} from './leading-directory.js';
 import {counted, hashed, type Progress} from './progress.js';
 
 export interface RestoreOptions extends ReplaceVolumeOptions {
+  /**
+   * The directory of the archive that becomes the volume's root: `data` of one that `tar czf backup.tar.gz /data` made. Other
+   * entries are left out. '' = the archive's own root. @default the one that comes first and has all the others in it
+   */
+  readonly directory?: string;
   readonly onProgress?: (progress: Progress) => void;
   /** Ends it; the volume is as it was then. */
   readonly signal?: AbortSignal;
@@ -23,6 +29,8 @@ export interface RestoreResult {
   readonly volume: string;
   /** Absolute. */
   readonly file: string;
+  /** Of the archive, which became the volume's root; '' = its own. */
+  readonly directory: string;
   readonly entries: number;
   /** Of the plain archive. */
   readonly bytes: number;
@@ -31,8 +39,8 @@ export interface RestoreResult {
 }
 
 /**
- * Brings back what `backupVolume` saved, or another tar archive, plain or compressed by gzip or zstd: into a new volume, an
- * empty one, or with `force` in place of what there is. The archive is read first and checked as a whole; a sidecar container
+ * Brings back what `backupVolume` saved, or another tar archive, plain or compressed by gzip or zstd, such as those of
+ * `docker run --volumes-from app … tar czf backup.tar.gz /data`: into a new volume, an empty one, or with `force` in place of what there is. The archive is read first and checked as a whole; a sidecar container
  * unpacks it beside the volume, and all of it takes the volume's place at once.
  * @throws `ERR_INVALID_ARCHIVE`, `ERR_FILE_NOT_FOUND`, `ERR_VOLUME_NOT_EMPTY`, `ERR_VOLUME_IN_USE`, `ERR_SIDECAR_FAILED`,
  * `ERR_BINARY_NOT_FOUND` (package tar)
@@ -40,7 +48,7 @@ export interface RestoreResult {
 export async function restoreVolume(
   name: string,
   file: string,
-  {onProgress, signal, ...options}: RestoreOptions = {},
+  {onProgress, signal, directory: wanted, ...options}: RestoreOptions = {},
   in_: InRuntime = {},
 ): Promise<RestoreResult> {
   const runtime = in_.runtime ?? (await Runtime.default());
@@ -52,13 +60,14 @@ export async function restoreVolume(
     bytes = count;
     onProgress?.({phase: 'check', bytes, totalBytes: undefined});
   });
-  const entries = await checkArchive(checking);
+  const leading = new LeadingDirectory(wanted);
+  await checkArchive(checking, entry => leading.see(entry));
   const sha256 = digest.digest('hex');
-  if (entries === 0) throw new CoracleError('ERR_INVALID_ARCHIVE', `${path} has no entries`);
+  const {directory, entries, members} = leading.found(path);
   let warnings: readonly string[] = [];
-  await replaceVolume(runtime, name, options, async directory => {
+  await replaceVolume(runtime, name, options, async target => {
     const tell = (count: number) => onProgress?.({phase: 'copy', bytes: count, totalBytes: bytes});
-    const done = await unpack(runtime, path, directory, tell, signal);
+    const done = await unpack({runtime, path, target, members, tell, signal});
     signal?.throwIfAborted();
     warnings = done.said;
     if (done.sha256 === sha256 && done.entries === entries) return;
@@ -66,28 +75,38 @@ export async function restoreVolume(
       details: {entries, unpacked: done.entries},
     });
   });
-  return {volume: name, file: path, entries, bytes, sha256, warnings};
+  return {volume: name, file: path, directory, entries, bytes, sha256, warnings};
 }
 
-async function unpack(
-  runtime: Runtime,
-  path: string,
-  directory: string,
-  tell: (bytes: number) => void,
-  signal: AbortSignal | undefined,
-) {
+async function unpack({
+  runtime,
+  path,
+  target,
+  members,
+  tell,
+  signal,
+}: {
+  readonly runtime: Runtime;
+  readonly path: string;
+  readonly target: string;
+  readonly members: readonly string[];
+  readonly tell: (bytes: number) => void;
+  readonly signal: AbortSignal | undefined;
+}) {
   const container = await runArchiver(
     {
       purpose: 'restore',
-      mount: {type: 'bind', source: directory, target: PLACE},
+      mount: {type: 'bind', source: target, target: PLACE},
       arguments: [
         '--extract',
         '--file=-',
         '--preserve-permissions',
         '--same-owner',
+        '--warning=no-timestamp', // a file from before 1970 is as it was
         ...WHOLE,
         ...LISTED,
         `--directory=${PLACE}`,
+        ...members,
       ],
       // Files of any owner, set-id bits, device nodes, capabilities of files.
       capabilities: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'SETFCAP'],

@@ -71,9 +71,14 @@ export async function* plainArchive(source: ArchiveSource): AsyncGenerator<Uint8
 
 /**
  * Whether a tar archive can be unpacked into a directory without leading out of it: as `unpackVolume` sees it, without
- * unpacking. @returns the number of entries, the root's included @throws as `unpackVolume`
+ * unpacking.
+ * @param see is shown each entry: its path as it is written, and the components of that, both as Latin-1
+ * @returns the number of entries, the root's included @throws as `unpackVolume`
  */
-export async function checkArchive(plain: AsyncIterable<Uint8Array>): Promise<number> {
+export async function checkArchive(
+  plain: AsyncIterable<Uint8Array>,
+  see?: (entry: {readonly path: string; readonly place: readonly string[]; readonly type: string}) => void,
+): Promise<number> {
   const symlinks = new Set<string>();
   const files = new Set<string>();
   let entries = 0;
@@ -82,6 +87,7 @@ export async function checkArchive(plain: AsyncIterable<Uint8Array>): Promise<nu
       entries++;
       const place = componentsOf(path, 'path');
       const name = place.join('/');
+      see?.({path: path.toString('latin1'), place, type});
       if (place.length === 0 && type !== 'directory') throw invalidLayer(`the archive's root is a ${type}`);
       refuseThrough(symlinks, place);
       if ([...xattrs.keys()].some(each => /^(trusted|user)\.overlay\./.test(each)))

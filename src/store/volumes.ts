@@ -132,11 +132,12 @@ export class Volumes {
 
   /**
    * Makes a new volume with content: it is there when that is complete, or not at all.
+   * With an owner it goes with that, and need not outlive a power cut.
    * @param fill writes below a descriptor of the empty directory, and makes its owner, mode and times
    * @throws `ERR_VOLUME_EXISTS`, and as `create`
    */
   async createFilled(
-    {name, labels}: Pick<CreateVolumeOptions, 'labels'> & {readonly name: string},
+    {name, labels, owner}: Pick<CreateVolumeOptions, 'labels' | 'owner'> & {readonly name: string},
     fill: (data: number, path: string) => Promise<void>,
   ): Promise<VolumeRecord> {
     checkName(name);
@@ -146,7 +147,8 @@ export class Volumes {
     {
       using data = openDirectory(join(made, '_data'));
       await fill(data.fd, join(made, '_data'));
-      await syncFileSystem(data.fd);
+      if (owner === undefined) await syncFileSystem(data.fd);
+      else writeRecord(join(made, 'owner.json'), owner, {durable: false});
     }
     try {
       renameSync(made, join(this.#directory, name));

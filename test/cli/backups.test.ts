@@ -130,8 +130,8 @@ test('snapshots are a table for people, and templates or JSON for scripts', asyn
   const of = async (...words: string[]) => (await command(['snapshots', ...words], answers, {env})).stdout;
   t.is(
     await of(),
-    'SNAPSHOT       AGE           HOST      VOLUMES     TAGS      SIZE      ADDED     CONSISTENCY   VERIFIED\n' +
-      '5f0c3a1d9e42   2 hours ago   web       data,logs   nightly   2.5kB     1.5kB     pause         FAILED\n',
+    'SNAPSHOT       AGE           HOST      VOLUMES     TAGS      SIZE      ADDED     CONSISTENCY   VERIFIED   DRILLED\n' +
+      '5f0c3a1d9e42   2 hours ago   web       data,logs   nightly   2.5kB     1.5kB     pause         FAILED     never\n',
   );
   t.is(
     await of('--format', '{{.ID}} {{.Time}} {{.Drilled}}', 'logs'),
@@ -178,13 +178,22 @@ test('restore takes an id or latest from a repository, and a path from the disk'
     {env},
   );
   t.regex(dry.stdout, /^data: would restore 3 entries, .*, in place of what it has\n$/);
-  const file = {volume: 'data', file: '/x', entries: 1, bytes: 1, sha256: '', warnings: []};
+  const file = {
+    volume: 'data',
+    file: '/x',
+    directory: 'data',
+    entries: 1,
+    bytes: 1,
+    sha256: '',
+    warnings: [],
+  };
   const plain = await command(
     ['restore', 'data', './backup.tar.gz'],
     {restoreVolume: async () => file},
     {env},
   );
   t.deepEqual(plain.asked[0]!.slice(0, 3), ['restoreVolume', 'data', './backup.tar.gz']);
+  t.is(plain.stdout, 'data: 1 entries, 1B, of data/ in the archive\n');
 });
 
 test('forget says what stays and why', async t => {

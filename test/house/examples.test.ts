@@ -48,6 +48,11 @@ asRoot('backup-volume.mjs saves a volume that is written to, and reads what it r
   t.is(stdout, '2 entries saved and read back, 1 container stood still\nkept\n');
 });
 
+asRoot('backup-repository.mjs proves what it saved, and brings it back', async t => {
+  const {stdout} = await example(t, 'backup-repository.mjs');
+  t.is(stdout, 'the drill passed: 2 steps\n2 entries came back\nsecond\n1 older snapshot was forgotten\n');
+});
+
 asRoot('command-in-container.mjs runs two commands in one container', async t => {
   const {stdout} = await example(t, 'command-in-container.mjs');
   t.is(stdout, "{ exitCode: 0, stdout: 'file\\n' }\na\nb\n{ kind: 'exit' }\n");
@@ -69,6 +74,7 @@ test('each example has a test here', t => {
       .filter(name => name.endsWith('.mjs'))
       .sort(),
     [
+      'backup-repository.mjs',
       'backup-volume.mjs',
       'build-image.mjs',
       'command-in-container.mjs',

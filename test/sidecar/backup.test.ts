@@ -1,6 +1,15 @@
 import {execFileSync, spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import {join} from 'node:path';
 import {Container, type ContainerInspect, Runtime, Volume} from '../../src/index.js';
 import {backupVolume, restoreVolume} from '../../src/sidecar/index.js';
@@ -285,5 +294,67 @@ withTar('an archive with a bit that is flipped or an end that is missing is not 
   }
   await t.throwsAsync(restoreVolume('never', join(place, 'missing.tar'), {}, {runtime}), {
     code: 'ERR_FILE_NOT_FOUND',
+  });
+});
+
+/** As `docker run --rm --volumes-from app -v "$PWD":/backup debian tar czf /backup/x.tar.gz /data` makes them, and its like. */
+for (const [how, words, directory] of [
+  ['with a leading directory', ['data'], 'data'],
+  ['with a leading directory behind "./"', ['./data'], 'data'],
+  ['with an absolute one', ['-P', 'PLACE/data'], 'PLACE/data'],
+  ['without any', ['-C', 'data', '.'], ''],
+  ['without any, and without "./"', ['-C', 'data', '--transform=s,^[.]/,,', '.'], ''],
+] as const)
+  withTar(`an archive of the usual tar one-liner ${how} becomes a volume`, async t => {
+    const runtime = await own.runtime;
+    const place = folder();
+    const data = join(place, 'data');
+    mkdirSync(data);
+    writeCorpus(data);
+    const facts = treeFacts(data);
+    const file = join(place, 'one-liner.tar.gz');
+    const spelled = words.map(word => word.replace('PLACE', place));
+    execFileSync('tar', [
+      '--sparse',
+      '-czf',
+      file,
+      '--xattrs',
+      '--xattrs-include=*',
+      '--format=posix',
+      '-C',
+      place,
+      ...spelled,
+    ]);
+    const name = `one-liner-${how.replaceAll(/[^a-z]+/g, '-')}`.slice(0, 60);
+    const restored = await restoreVolume(name, file, {}, {runtime});
+    t.like(restored, {
+      entries: facts.length,
+      directory: directory.replace('PLACE', place.slice(1)),
+      warnings: [],
+    });
+    t.deepEqual(treeFacts((await Volume.get(name, {runtime})).mountpoint), facts);
+  });
+
+withTar('of an archive with several directories one is chosen', async t => {
+  const runtime = await own.runtime;
+  const place = folder();
+  for (const name of ['data', 'data-2', 'con,f[i]g']) {
+    mkdirSync(join(place, name));
+    writeFileSync(join(place, name, 'file'), name);
+    linkSync(join(place, name, 'file'), join(place, name, 'link'));
+  }
+  const file = join(place, 'both.tar');
+  execFileSync('tar', ['-cf', file, '-C', place, './data', './data-2', './con,f[i]g']);
+  for (const directory of ['data', 'con,f[i]g']) {
+    const name = `chosen-${directory.length}`;
+    t.like(await restoreVolume(name, file, {directory}, {runtime}), {entries: 3, directory});
+    const {mountpoint} = await Volume.get(name, {runtime});
+    t.deepEqual(readdirSync(mountpoint), ['file', 'link']);
+    t.is(readFileSync(join(mountpoint, 'link'), 'utf8'), directory);
+  }
+  t.like(await restoreVolume('all-of-them', file, {}, {runtime}), {entries: 9, directory: ''});
+  await t.throwsAsync(restoreVolume('nothing', file, {directory: 'nowhere'}, {runtime}), {
+    code: 'ERR_INVALID_ARCHIVE',
+    message: `${file} has nothing below "nowhere"`,
   });
 });

@@ -1,6 +1,6 @@
 /** A repository in a directory, which is an OCI image layout: blobs by their digests, `index.json`, and `.coracle` for locks and what is half done. */
 import {createHash} from 'node:crypto';
-import {existsSync, mkdirSync, readdirSync, readFileSync, statSync} from 'node:fs';
+import {existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync} from 'node:fs';
 import {type FileHandle, mkdtemp, open, rm} from 'node:fs/promises';
 import {tmpdir} from 'node:os';
 import {join, resolve} from 'node:path';
@@ -26,6 +26,7 @@ export class LayoutPlaces {
   readonly work: string;
   readonly lock: string;
   readonly indexLock: string;
+  readonly keysLock: string;
   readonly verified: string;
 
   constructor(root: string) {
@@ -37,6 +38,7 @@ export class LayoutPlaces {
     this.work = join(this.own, 'work');
     this.lock = join(this.own, 'lock');
     this.indexLock = join(this.own, 'index.lock');
+    this.keysLock = join(this.own, 'keys.lock');
     this.verified = join(this.own, 'verified.json');
   }
 
@@ -168,6 +170,15 @@ export class LayoutShelf implements Shelf {
   async alone({signal}: WorkOptions = {}): Promise<AsyncDisposable> {
     const held = await writing(this.url, () => lockAlone(this.places.lock, {signal}));
     return {[Symbol.asyncDispose]: async () => held.close()};
+  }
+
+  async changing({signal}: WorkOptions = {}): Promise<AsyncDisposable> {
+    const held = await writing(this.url, () => lockAlone(this.places.keysLock, {signal}));
+    return {[Symbol.asyncDispose]: async () => held.close()};
+  }
+
+  async discard(blobs: readonly BlobDescriptor[]): Promise<void> {
+    for (const {digest} of blobs) rmSync(this.places.blob(digest), {force: true});
   }
 
   async scratch(): Promise<Scratch> {

@@ -47,7 +47,7 @@ export async function openShelf(
   {create = false, runtime}: Pick<OpenOptions, 'create' | 'runtime'>,
 ): Promise<Shelf> {
   if (isRegistryUrl(url)) return await RegistryShelf.open(url, {runtime});
-  if (!/^[a-z+]+:/.test(url)) return await LayoutShelf.open(url, {create});
+  if (!/^([a-z][a-z\d+.-]*:\/\/|restic:)/i.test(url)) return await LayoutShelf.open(url, {create});
   throw new CoracleError('ERR_REPOSITORY_NOT_FOUND', `${url} is no repository of a kind that is known`, {
     hint: 'A repository is a directory, registry://HOST/NAME, or restic:…',
   });
@@ -69,7 +69,7 @@ async function makeRepository(
     secret === undefined
       ? newRepository()
       : (await withKey(newRepository(), {master: newMasterKey(), secret, note: '', time: now()})).document;
-  await using _alone = await shelf.alone({signal});
+  await using _changing = await shelf.changing({signal});
   const found = await readRepository(shelf, signal);
   if (found !== undefined) return found;
   await writeRepository(shelf, made);

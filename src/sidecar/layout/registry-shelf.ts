@@ -145,6 +145,19 @@ export class RegistryShelf implements Shelf {
     return NOTHING;
   }
 
+  async changing(): Promise<AsyncDisposable> {
+    return NOTHING;
+  }
+
+  async discard(blobs: readonly BlobDescriptor[]): Promise<void> {
+    for (const {digest, mediaType} of blobs) {
+      if (mediaType !== MEDIA_TYPES.ociManifest) continue; // of blobs nobody can be rid
+      await this.place.deleteManifest(digest).catch(error => {
+        if (error.code !== 'ERR_REGISTRY_NO_DELETE') throw error;
+      });
+    }
+  }
+
   async stage({signal}: {signal?: AbortSignal | undefined} = {}): Promise<RegistryStaging> {
     await this.#tidy();
     return new RegistryStaging(this, Workspace.open(this.cache.work), signal);

@@ -1,22 +1,36 @@
 /** The artifact that says how a repository is to be read. */
-import {encodeArtifact, parseArtifact} from './artifact.js';
+import {type BlobDescriptor, encodeArtifact, parseArtifact} from './artifact.js';
 import {BLOBS, EMPTY, REPOSITORY_NAME} from './media-types.js';
 import {encodeRepository, parseRepository, type RepositoryDocument} from './repository-document.js';
 import {damaged} from './repository-errors.js';
 import type {Shelf} from './shelf.js';
 
-/** Undefined when there is none. */
+export interface FoundRepository {
+  readonly document: RepositoryDocument;
+  readonly manifest: BlobDescriptor;
+  readonly config: BlobDescriptor;
+}
+
+/** Undefined when there is none. @throws `ERR_REPOSITORY_DAMAGED` */
+export async function findRepository(
+  shelf: Shelf,
+  signal?: AbortSignal,
+): Promise<FoundRepository | undefined> {
+  const named = (await shelf.list(signal)).find(({name}) => name === REPOSITORY_NAME);
+  if (named === undefined) return undefined;
+  const {manifest} = named;
+  const {config} = parseArtifact(await shelf.read(manifest, signal), 'repository', manifest.digest);
+  if (config.mediaType !== BLOBS.repository)
+    throw damaged(manifest.digest, `has a config that is ${config.mediaType}`);
+  const document = parseRepository(await shelf.read(config, signal), config.digest);
+  return {document, manifest, config};
+}
+
 export async function readRepository(
   shelf: Shelf,
   signal?: AbortSignal,
 ): Promise<RepositoryDocument | undefined> {
-  const named = (await shelf.list(signal)).find(({name}) => name === REPOSITORY_NAME);
-  if (named === undefined) return undefined;
-  const {digest} = named.manifest;
-  const {config} = parseArtifact(await shelf.read(named.manifest, signal), 'repository', digest);
-  if (config.mediaType !== BLOBS.repository)
-    throw damaged(digest, `has a config that is ${config.mediaType}`);
-  return parseRepository(await shelf.read(config, signal), config.digest);
+  return (await findRepository(shelf, signal))?.document;
 }
 
 export async function writeRepository(shelf: Shelf, document: RepositoryDocument): Promise<void> {

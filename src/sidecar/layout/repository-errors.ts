@@ -20,7 +20,7 @@ export async function writing<T>(place: string, work: () => T | Promise<T>): Pro
 }
 
 export function writeFailure(place: string, error: unknown): unknown {
-  const code = error instanceof NativeFailure ? error.errno : (error as NodeJS.ErrnoException).code;
+  const code = [error, (error as Error).cause].map(errnoOf).find(errno => WHY[errno ?? ''] !== undefined);
   const why = WHY[code ?? ''];
   if (why === undefined) return error;
   return new CoracleError('ERR_REPOSITORY_WRITE', `${place} cannot be written: ${why}`, {
@@ -28,6 +28,10 @@ export function writeFailure(place: string, error: unknown): unknown {
     hint: 'All snapshots that it had are as they were.',
     details: {place, errno: code},
   });
+}
+
+function errnoOf(error: unknown): string | undefined {
+  return error instanceof NativeFailure ? error.errno : (error as NodeJS.ErrnoException | undefined)?.code;
 }
 
 const WHY: Readonly<Record<string, string>> = {

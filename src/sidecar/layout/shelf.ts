@@ -51,6 +51,10 @@ export interface Shelf extends AsyncDisposable {
   share(work?: WorkOptions): Promise<AsyncDisposable>;
   /** Nobody else uses it until this is disposed of, where the shelf can tell. @throws `ERR_REPOSITORY_BUSY` */
   alone(work?: WorkOptions): Promise<AsyncDisposable>;
+  /** Nobody else changes the repository's own document until this is disposed of, where the shelf can tell. */
+  changing(work?: WorkOptions): Promise<AsyncDisposable>;
+  /** Blobs that no artifact names any more, and nobody may find: gone at once, where the shelf can. */
+  discard(blobs: readonly BlobDescriptor[]): Promise<void>;
   /** Where something new is made. */
   stage(work?: WorkOptions): Promise<Staging>;
   /** Takes artifacts off the shelf. Their blobs stay until somebody prunes. */

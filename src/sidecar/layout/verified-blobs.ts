@@ -26,10 +26,17 @@ export class VerifiedBlobs {
     this.#times.set(hexOf(digest), found === 'good' ? seconds : 0);
   }
 
-  /** Of blobs that are no more nothing is kept. */
+  /** Of blobs that are no more nothing is kept; where nobody can write nothing is remembered. */
   save(isThere: (digest: Digest) => boolean): void {
     const left = [...this.#times].filter(([hex]) => isThere(`sha256:${hex}`));
-    replaceFile(this.#path, `${JSON.stringify(Object.fromEntries(left))}\n`, {durable: false});
+    try {
+      replaceFile(this.#path, `${JSON.stringify(Object.fromEntries(left))}\n`, {durable: false});
+    } catch (error) {
+      if (
+        !['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT'].includes(String((error as {code?: unknown}).code))
+      )
+        throw error;
+    }
   }
 }
 

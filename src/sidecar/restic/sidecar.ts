@@ -17,6 +17,7 @@ import {
   type Runtime,
   writeSecret,
 } from '../../sdk/index.js';
+import {endOf, feed} from '../sidecar-streams.js';
 import {environmentFile, passedVariables} from './environment.js';
 import {resticFailure} from './failures.js';
 import {REPOSITORY_PLACE, type ResticLocation} from './location.js';
@@ -83,7 +84,7 @@ export async function* streamRestic(
 interface Started extends AsyncDisposable {
   readonly container: RunningContainer;
   /** Rejects with what went wrong with the input. */
-  readonly fed: Promise<void>;
+  readonly fed: Promise<unknown>;
 }
 
 async function startRestic(place: ResticPlace, run: ResticRun): Promise<Started> {
@@ -201,25 +202,6 @@ export function lockPrefix({store}: Pick<Runtime, 'store'>): string {
   return `coracle-${createHash('sha256').update(store.live).digest('hex').slice(0, 12)}-`;
 }
 
-async function feed(container: RunningContainer, source: AsyncIterable<Uint8Array>): Promise<void> {
-  const stdin = container.stdin!;
-  let failure: Error | undefined;
-  stdin.on('error', error => {
-    failure = error; // it has ended, and says why
-  });
-  try {
-    for await (const chunk of source) {
-      if (failure !== undefined) return;
-      if (!stdin.write(chunk))
-        await Promise.race([new Promise(resolve => stdin.once('drain', resolve)), container.exit]);
-    }
-    stdin.end();
-  } catch (error) {
-    await container[Symbol.asyncDispose]();
-    throw error;
-  }
-}
-
 async function eachLine(stream: AsyncIterable<Uint8Array>, tell: (line: string) => void): Promise<void> {
   let pending = '';
   const decoder = new TextDecoder();
@@ -230,15 +212,6 @@ async function eachLine(stream: AsyncIterable<Uint8Array>, tell: (line: string) 
   }
   if (pending !== '') tell(pending);
 }
-
-/** The last of it, as text. */
-async function endOf(stream: AsyncIterable<Uint8Array>): Promise<string> {
-  let text = '';
-  for await (const chunk of stream) text = (text + Buffer.from(chunk).toString()).slice(-STDERR_BYTES);
-  return text;
-}
-
-const STDERR_BYTES = 256 * 1024;
 
 async function ended(
   {location}: ResticPlace,

@@ -1,0 +1,87 @@
+/** Copies of volumes that share their blocks and are all of one moment, for as long as they are read. */
+import {randomBytes} from 'node:crypto';
+import {identifyProcess} from '../binding/index.js';
+import {CoracleError} from '../errors.js';
+import {TreeMirror} from '../store/index.js';
+import {volumeEvent} from './record-events.js';
+import type {Runtime} from './runtime.js';
+
+/** Disposed of, the copies are removed; after the end of this process by the next opening of the store. */
+export interface VolumeSnapshots extends AsyncDisposable {
+  /** Names of the copies, which are volumes, in the order of the originals. */
+  readonly volumes: readonly string[];
+}
+
+/**
+ * Copies first while everybody writes, until there is little left to do, and the rest of it in one moment.
+ * @param whileStill keeps everybody from writing while the function that it is given runs
+ * @throws `ERR_SNAPSHOT_UNSUPPORTED` where the file system shares no blocks between files, or a volume is a file system of its own
+ */
+export async function snapshotVolumes(
+  runtime: Runtime,
+  names: readonly string[],
+  whileStill: (copy: () => Promise<void>) => Promise<void>,
+): Promise<VolumeSnapshots> {
+  const {volumes} = runtime.store;
+  const owner = {
+    id: runtime.store.containers.newId(),
+    ...(identifyProcess(process.pid) ?? {pid: 0, startTime: 0}),
+  };
+  const copies = names.map(name => ({name, copy: `coracle-snapshot-${randomBytes(8).toString('hex')}`}));
+  const made: string[] = [];
+  const remove = async () => {
+    for (const copy of made.splice(0)) {
+      await volumes.remove(copy, () => runtime.volumeUsers(copy));
+      runtime.tell([volumeEvent(copy, 'destroy')]);
+    }
+  };
+  const mirrors: TreeMirror[] = [];
+  const fillFrom = async (index: number): Promise<void> => {
+    const next = copies[index];
+    if (next === undefined) return updateAll(mirrors, whileStill);
+    const {name, copy} = next;
+    if (volumes.fileSystem(name) !== undefined) throw ownFileSystem(name);
+    const labels = {'coracle.sidecar': 'snapshot', 'coracle.snapshot.of': name};
+    await volumes.createFilled({name: copy, labels, owner}, async data => {
+      using mirror = new TreeMirror(volumes.get(name).Mountpoint, data);
+      mirrors.push(mirror);
+      await fillFrom(index + 1);
+    });
+    made.push(copy);
+    runtime.tell([volumeEvent(copy, 'create')]);
+  };
+  try {
+    await fillFrom(0);
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+  return {volumes: copies.map(({copy}) => copy), [Symbol.asyncDispose]: remove};
+}
+
+async function updateAll(
+  mirrors: readonly TreeMirror[],
+  whileStill: (copy: () => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const update = async () => {
+    for (const mirror of mirrors) await mirror.update();
+  };
+  // Each time there is less to do, unless they write faster than that.
+  for (let round = 0; round < MOST_ROUNDS; round++) {
+    const from = performance.now();
+    await update();
+    if (round > 0 && performance.now() - from < SHORT_MS) break;
+  }
+  await whileStill(update);
+}
+
+const MOST_ROUNDS = 4;
+const SHORT_MS = 50;
+
+function ownFileSystem(name: string): CoracleError {
+  return new CoracleError(
+    'ERR_SNAPSHOT_UNSUPPORTED',
+    `no copy that shares blocks can be made of the volume ${name}: it is a file system of its own`,
+    {hint: 'With the fallback pause, containers stand still for longer.', details: {name}},
+  );
+}

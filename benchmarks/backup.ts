@@ -25,7 +25,7 @@ import {
 } from 'node:fs';
 import {join} from 'node:path';
 import {fileURLToPath} from 'node:url';
-import {Volume} from './built-sdk.js';
+import {Image, Volume} from './built-sdk.js';
 import {DockerDaemon} from './docker-daemon.js';
 import {type Contender, interleave} from './interleave.js';
 import {numberOptions} from './options.js';
@@ -135,15 +135,11 @@ function restic(): Tool {
 async function docker(): Promise<Tool> {
   const daemon = opened.use(await DockerDaemon.start(place.folder));
   const repository = repositoryOf('docker');
-  const image = spawn(
-    'sh',
-    ['-c', 'tar -c -C / bin lib lib64 usr/bin usr/lib/x86_64-linux-gnu 2>/dev/null | docker import - tar:1'],
-    {
-      env: {...process.env, ...daemon.env},
-      stdio: 'ignore',
-    },
-  );
-  await once(image, 'exit');
+  const archive = join(place.folder, 'tar.tar');
+  await Image.fromHost({name: 'tar:1', binaries: ['tar', 'gzip', 'sh']}, {runtime: place.runtime});
+  const env = {...process.env, CORACLE_ROOT: place.root, CORACLE_RUN: place.run};
+  expectSuccess(spawnSync(process.execPath, [CORACLE, 'save', '--output', archive, 'tar:1'], {env}));
+  daemon.docker('load', '--input', archive);
   const run = ['docker', 'run', '--rm', '-v', `${content}:/data:ro`, '-v', `${repository}:/backup`];
   return {
     name: 'docker',

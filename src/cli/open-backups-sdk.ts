@@ -7,7 +7,9 @@ import {
   forget,
   openRepository,
   plannedRuns,
+  readDump,
   restore,
+  restoreDump,
   runSchedule,
   runScheduled,
   verify,
@@ -21,6 +23,8 @@ export function backupsSdk(runtime: Runtime): BackupsSdk {
   return {
     backup: (set, options) => backup(set, options, here),
     restore: (volume, options) => restore(volume, options, here),
+    restoreDump: (name, sidecar, options) => restoreDump(name, sidecar, options, here),
+    readDump: (name, options) => readDump(name, options, here),
     snapshots: async from => {
       await using repository = await open(from);
       return {snapshots: await repository.snapshots(), results: await repository.results()};

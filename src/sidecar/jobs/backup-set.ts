@@ -1,16 +1,22 @@
 import {CoracleError} from '../../errors.js';
 import {type InRuntime, Runtime, tryExclusive} from '../../sdk/index.js';
+import {type DumpSidecar, dumpedApplication, dumpSource} from '../dump.js';
 import type {Progress} from '../progress.js';
 import {type QuietOptions, type VolumeSet, volumesOfSet, withQuiet} from '../quiesce/index.js';
 import {applicationsOf} from '../quiesce/users.js';
-import type {DumpSource, Repository, Snapshot} from '../repository.js';
+import type {Application, DumpSource, Repository, Snapshot} from '../repository.js';
 import {type CheckOptions, planCheck} from './check-application.js';
 import {type DrillReport, drillSnapshot} from './drill.js';
 import {type InRepository, withRepository} from './open-repository.js';
 
 /** What is saved under one snapshot: volumes, and what dumps print. */
 export interface BackupSet extends VolumeSet {
-  readonly dumps?: readonly DumpSource[] | undefined;
+  readonly dumps?: readonly (DumpSource | NamedDump)[] | undefined;
+}
+
+/** What a command in a sidecar prints: `{name: 'app.sql', container: 'db', image: 'postgres:15', command: 'pg_dump …'}`. */
+export interface NamedDump extends DumpSidecar {
+  readonly name: string;
 }
 
 export interface BackupSetOptions extends Omit<InRepository, 'signal'>, QuietOptions {
@@ -44,7 +50,8 @@ export async function backup(
   in_: InRuntime = {},
 ): Promise<SavedSet> {
   const runtime = in_.runtime ?? (await Runtime.default());
-  const {dumps = [], ...volumeSet} = set;
+  const {dumps: asked = [], ...volumeSet} = set;
+  const dumps = asked.map(dump => ('open' in dump ? dump : dumpSource(dump.name, dump, {runtime})));
   const from = performance.now();
   options.signal?.throwIfAborted();
   const wantsVolumes = [set.volumes, set.volumesFrom, set.labels].some(list => (list ?? []).length > 0);
@@ -68,7 +75,11 @@ export async function backup(
   if (options.drill)
     await planCheck({applications: applicationsOf(runtime, volumes), parts}, options.drill, runtime);
   return await withRepository({create: true, ...options}, runtime, async opened => {
-    const {snapshot, warnings} = await save(opened, {volumes, dumps}, options, runtime);
+    const dumped = await Promise.all(
+      asked.map(dump => ('open' in dump ? [] : dumpedApplication(dump, {runtime}))),
+    );
+    const parts = {volumes, dumps, dumped: dumped.flat()};
+    const {snapshot, warnings} = await save(opened, parts, options, runtime);
     const drill =
       options.drill && (await drillSnapshot(opened, snapshot, {...options, ...options.drill}, runtime));
     return {snapshot, warnings, ...(drill && {drill}), durationMs: Math.round(performance.now() - from)};
@@ -77,7 +88,15 @@ export async function backup(
 
 async function save(
   repository: Repository,
-  {volumes, dumps}: {readonly volumes: readonly string[]; readonly dumps: readonly DumpSource[]},
+  {
+    volumes,
+    dumps,
+    dumped,
+  }: {
+    readonly volumes: readonly string[];
+    readonly dumps: readonly DumpSource[];
+    readonly dumped: readonly Application[];
+  },
   options: BackupSetOptions,
   runtime: Runtime,
 ) {
@@ -86,7 +105,8 @@ async function save(
     const saved = await repository.backup([...quiet.sources, ...dumps], {
       facts: () => {
         const facts = quiet.facts({host, tags});
-        return volumes.length === 0 ? {...facts, consistency: 'dump'} : facts;
+        const applications = [...facts.applications, ...dumped];
+        return {...facts, applications, ...(volumes.length === 0 && {consistency: 'dump' as const})};
       },
       released: quiet.released,
       onProgress,

@@ -4,12 +4,12 @@ import {
   backup,
   copyVolume,
   drill,
+  feedDump,
   forget,
   openRepository,
   plannedRuns,
   readDump,
   restore,
-  restoreDump,
   runSchedule,
   runScheduled,
   verify,
@@ -23,7 +23,7 @@ export function backupsSdk(runtime: Runtime): BackupsSdk {
   return {
     backup: (set, options) => backup(set, options, here),
     restore: (volume, options) => restore(volume, options, here),
-    restoreDump: (name, sidecar, options) => restoreDump(name, sidecar, options, here),
+    restoreDump: (name, sidecar, options) => feedDump(name, sidecar, options, here),
     readDump: (name, options) => readDump(name, options, here),
     snapshots: async from => {
       await using repository = await open(from);

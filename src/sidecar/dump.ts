@@ -10,9 +10,8 @@ import {
   type NetworkMode,
   type RunningContainer,
   type RunOptions,
-  Runtime,
 } from '../sdk/index.js';
-import type {Application, DumpSource} from './repository.js';
+import type {DumpSource} from './repository.js';
 import {endOf, feed} from './sidecar-streams.js';
 
 /** The sidecar that talks to an application. */
@@ -136,17 +135,6 @@ async function networkOf(
     );
   }
   return {network: `container:${(await Container.get(container, runtime && {runtime})).id}`};
-}
-
-/** The application that a dump is of. @throws `ERR_CONTAINER_NOT_FOUND` */
-export async function dumpedApplication(
-  {container}: DumpSidecar,
-  in_: InRuntime = {},
-): Promise<Application[]> {
-  if (container === undefined) return [];
-  const runtime = in_.runtime ?? (await Runtime.default());
-  const {name, image, argv} = runtime.readContainer(container);
-  return [{name, image: image.reference, argv, targets: {}}];
 }
 
 async function expectDone(

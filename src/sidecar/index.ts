@@ -1,6 +1,6 @@
 /** Sidecar containers that save volumes and bring them back. */
 export {type BackupOptions, type BackupResult, backupVolume} from './backup-volume.js';
-export {type DumpSidecar, dumpSource} from './dump.js';
+export {type DumpSidecar, dumpSource, restoreDump} from './dump.js';
 export {
   type BackupSet,
   type BackupSetOptions,
@@ -20,7 +20,7 @@ export {
   type OpenRepositoryOptions,
   openRepository,
 } from './jobs/open-repository.js';
-export {type DumpOptions, type RestoredDump, readDump, restoreDump} from './jobs/restore-dump.js';
+export {type DumpOptions, feedDump, type RestoredDump, readDump} from './jobs/restore-dump.js';
 export {type RestoredVolume, type RestoreSnapshotOptions, restore} from './jobs/restore-snapshot.js';
 export type {Outcome, RunResult} from './jobs/schedule/run-result.js';
 export {runSchedule, type ScheduleEvent, type ScheduleOptions} from './jobs/schedule/run-schedule.js';

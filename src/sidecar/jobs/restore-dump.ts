@@ -1,6 +1,6 @@
 import {CoracleError} from '../../errors.js';
 import {type InRuntime, Runtime} from '../../sdk/index.js';
-import {type DumpSidecar, restoreDump as feedDump} from '../dump.js';
+import {type DumpSidecar, restoreDump} from '../dump.js';
 import type {Repository, Snapshot} from '../repository.js';
 import {findPart, findSnapshot, shortId} from './find-snapshot.js';
 import {type InRepository, openRepository, withRepository} from './open-repository.js';
@@ -25,7 +25,7 @@ export interface RestoredDump {
  * Feeds a dump of a snapshot to the command that reads it, in a sidecar.
  * @throws `ERR_SNAPSHOT_NOT_FOUND`, `ERR_DUMP_FAILED` when the command does not succeed
  */
-export async function restoreDump(
+export async function feedDump(
   name: string,
   sidecar: DumpSidecar,
   options: DumpOptions,
@@ -36,7 +36,7 @@ export async function restoreDump(
   return await withRepository(options, runtime, async repository => {
     const snapshot = await snapshotWith(repository, name, options);
     const content = repository.openDump(snapshot, name, {signal});
-    const {bytes} = await feedDump(name, content, sidecar, {runtime, signal});
+    const {bytes} = await restoreDump(name, content, sidecar, {runtime, signal});
     return {dump: name, snapshot: snapshot.id, time: snapshot.time, bytes};
   });
 }

@@ -23,6 +23,7 @@ import type {
   VolumeSource,
   WorkOptions,
 } from '../repository.js';
+import {FIND_SOCKETS, lostOf, Summary, socketsOf} from './backup-output.js';
 import {countTree} from './count-tree.js';
 import {EntryCounter} from './counting.js';
 import {
@@ -42,6 +43,7 @@ import {
 import {noRepository} from './failures.js';
 import {parseResticUrl} from './location.js';
 import {hasLiveLock} from './locks.js';
+import {bytesIn, escapePattern} from './notation.js';
 import {passwordOf} from './password.js';
 import {type ResticPlace, type ResticResult, type ResticRun, runRestic, streamRestic} from './sidecar.js';
 import {verifyRestic} from './verify.js';
@@ -390,68 +392,4 @@ function labels(set: string, work: BackupWork): string[] {
 
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
-}
-
-/** What `restic backup --json` tells, line by line. */
-class Summary {
-  readonly errors: string[] = [];
-  readonly #work: WorkOptions;
-  #summary:
-    | {readonly snapshot_id?: string; readonly data_added: number; readonly data_added_packed?: number}
-    | undefined;
-
-  constructor(work: WorkOptions) {
-    this.#work = work;
-  }
-
-  readonly add = (line: string): void => {
-    if (!line.startsWith('{')) return;
-    const said = JSON.parse(line);
-    if (said.message_type === 'summary') this.#summary = said;
-    if (said.message_type === 'error')
-      this.errors.push(`${said.item}: ${said.error?.message ?? said.error?.Err ?? ''}`);
-    if (said.message_type === 'status')
-      this.#work.onProgress?.({phase: 'copy', bytes: said.bytes_done ?? 0, totalBytes: said.total_bytes});
-  };
-
-  /** @throws `ERR_SIDECAR_FAILED` when it told of no snapshot */
-  made(what: string): {readonly id: string; readonly addedBytes: number} {
-    const {snapshot_id: id, data_added: added, data_added_packed: packed} = this.#summary ?? {};
-    if (id !== undefined) return {id, addedBytes: packed ?? added ?? 0};
-    throw new CoracleError('ERR_SIDECAR_FAILED', `${what}: restic made no snapshot`);
-  }
-}
-
-/** Files that could not be read: told as JSON by some versions, as text by others. */
-function lostOf(errors: readonly string[], stderr: string): string[] {
-  return [...errors, ...stderr.split('\n').filter(line => /^error: /i.test(line))];
-}
-
-/** It leaves them out without a word. */
-const FIND_SOCKETS = "find /volumes -mindepth 1 -type s -printf 'socket: %P\\n' >&2";
-
-function socketsOf(stderr: string): string[] {
-  return stderr
-    .split('\n')
-    .flatMap(line =>
-      line.startsWith('socket: ') ? [`${line.slice(8)}: a socket, which restic leaves out`] : [],
-    );
-}
-
-/** filepath.Match of Go's: what has a meaning there means itself. */
-function escapePattern(path: string): string {
-  return path.replace(/^\.?\/+|\/+$/g, '').replace(/[\\*?[\]]/g, '\\$&');
-}
-
-const UNITS: Readonly<Record<string, number>> = {
-  B: 1,
-  KiB: 2 ** 10,
-  MiB: 2 ** 20,
-  GiB: 2 ** 30,
-  TiB: 2 ** 40,
-};
-
-function bytesIn(text: string): number {
-  const [number = '0', unit = 'B'] = text.trim().split(' ');
-  return Math.round(Number(number) * (UNITS[unit] ?? 1));
 }

@@ -1,13 +1,14 @@
+import {resolve} from 'node:path';
 import {CoracleError} from '../../errors.js';
 import {type InRuntime, Runtime, tryExclusive} from '../../sdk/index.js';
-import {type DumpSidecar, dumpedApplication, dumpSource} from '../dump.js';
+import {type DumpSidecar, dumpSource} from '../dump.js';
 import type {Progress} from '../progress.js';
 import {type QuietOptions, type VolumeSet, volumesOfSet, withQuiet} from '../quiesce/index.js';
 import {applicationsOf} from '../quiesce/users.js';
-import type {Application, DumpSource, Repository, Snapshot} from '../repository.js';
+import type {DumpSource, Repository, Snapshot} from '../repository.js';
 import {type CheckOptions, planCheck} from './check-application.js';
 import {type DrillReport, drillSnapshot} from './drill.js';
-import {type InRepository, withRepository} from './open-repository.js';
+import {type InRepository, kindOf, withRepository} from './open-repository.js';
 
 /** What is saved under one snapshot: volumes, and what dumps print. */
 export interface BackupSet extends VolumeSet {
@@ -60,7 +61,8 @@ export async function backup(
   if (new Set(names).size < names.length)
     throw new CoracleError('ERR_INVALID_OPTION', `two parts have one name: ${names.join(', ')}`);
   const {repository} = options;
-  const url = typeof repository === 'string' ? repository : repository.url;
+  const named = typeof repository === 'string' ? repository : repository.url;
+  const url = kindOf(named) === 'layout' ? resolve(named) : named;
   using running = tryExclusive(runtime, `backup ${url} ${[...names].sort().join(' ')}`);
   if (running === undefined)
     throw new CoracleError(
@@ -75,11 +77,7 @@ export async function backup(
   if (options.drill)
     await planCheck({applications: applicationsOf(runtime, volumes), parts}, options.drill, runtime);
   return await withRepository({create: true, ...options}, runtime, async opened => {
-    const dumped = await Promise.all(
-      asked.map(dump => ('open' in dump ? [] : dumpedApplication(dump, {runtime}))),
-    );
-    const parts = {volumes, dumps, dumped: dumped.flat()};
-    const {snapshot, warnings} = await save(opened, parts, options, runtime);
+    const {snapshot, warnings} = await save(opened, {volumes, dumps}, options, runtime);
     const drill =
       options.drill && (await drillSnapshot(opened, snapshot, {...options, ...options.drill}, runtime));
     return {snapshot, warnings, ...(drill && {drill}), durationMs: Math.round(performance.now() - from)};
@@ -88,15 +86,7 @@ export async function backup(
 
 async function save(
   repository: Repository,
-  {
-    volumes,
-    dumps,
-    dumped,
-  }: {
-    readonly volumes: readonly string[];
-    readonly dumps: readonly DumpSource[];
-    readonly dumped: readonly Application[];
-  },
+  {volumes, dumps}: {readonly volumes: readonly string[]; readonly dumps: readonly DumpSource[]},
   options: BackupSetOptions,
   runtime: Runtime,
 ) {
@@ -105,8 +95,7 @@ async function save(
     const saved = await repository.backup([...quiet.sources, ...dumps], {
       facts: () => {
         const facts = quiet.facts({host, tags});
-        const applications = [...facts.applications, ...dumped];
-        return {...facts, applications, ...(volumes.length === 0 && {consistency: 'dump' as const})};
+        return volumes.length === 0 ? {...facts, consistency: 'dump'} : facts;
       },
       released: quiet.released,
       onProgress,

@@ -1,7 +1,7 @@
 import {mkdtempSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {Runtime, Volume} from '../../../src/index.js';
-import {backup, copyVolume, readDump, restore, restoreDump} from '../../../src/sidecar/index.js';
+import {backup, copyVolume, feedDump, readDump, restore} from '../../../src/sidecar/index.js';
 import type {DumpSource, Repository} from '../../../src/sidecar/repository.js';
 import {ownRuntime} from '../../helpers/own-runtime.js';
 import {plainRepository} from '../../helpers/plain-repository.js';
@@ -144,18 +144,15 @@ asRoot(
       {name: 'dumped', image: 'host-shell', argv: ['sleep', '1000'], targets: {}},
     ]);
     const command = 'test "$(cat)" = "one\ntwo"'.replace('\\n', '\n');
-    const restored = await restoreDump('app.sql', {...sidecar, command}, {repository}, {runtime});
+    const restored = await feedDump('app.sql', {...sidecar, command}, {repository}, {runtime});
     t.like(restored, {dump: 'app.sql', snapshot: snapshot.id, bytes: 8});
-    await t.throwsAsync(
-      restoreDump('app.sql', {...sidecar, command: 'cat; exit 3'}, {repository}, {runtime}),
-      {
-        code: 'ERR_DUMP_FAILED',
-      },
-    );
+    await t.throwsAsync(feedDump('app.sql', {...sidecar, command: 'cat; exit 3'}, {repository}, {runtime}), {
+      code: 'ERR_DUMP_FAILED',
+    });
     const chunks: Uint8Array[] = [];
     for await (const chunk of readDump('app.sql', {repository}, {runtime})) chunks.push(chunk);
     t.is(Buffer.concat(chunks).toString(), 'one\ntwo\n');
-    await t.throwsAsync(restoreDump('beside', {...sidecar, command}, {repository}, {runtime}), {
+    await t.throwsAsync(feedDump('beside', {...sidecar, command}, {repository}, {runtime}), {
       code: 'ERR_SNAPSHOT_NOT_FOUND',
       message: /is a volume, and no dump$/,
     });

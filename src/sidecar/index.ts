@@ -34,6 +34,16 @@ export {
   type Webhook,
 } from './jobs/schedule/schedule-config.js';
 export {verify} from './jobs/verify.js';
+export {
+  addRepositoryKey,
+  type CopiedSnapshots,
+  type CopyOptions,
+  copySnapshots,
+  type KeyOptions,
+  listRepositoryKeys,
+  type RepositoryKey,
+  removeRepositoryKey,
+} from './layout/index.js';
 export type {Progress} from './progress.js';
 export type {QuietOptions, VolumeSet} from './quiesce/index.js';
 export type {

@@ -66,7 +66,10 @@ export interface SnapshotPart {
 }
 
 export interface Snapshot extends SnapshotFacts {
-  /** Of an OCI layout or a registry: of its manifest, `sha256:…`. Of restic: 64 hexadecimal digits. */
+  /**
+   * Of an OCI layout or a registry: digest of its config, `sha256:…`, which stays when a prune writes packs and manifest anew. Of
+   * restic: 64 hexadecimal digits.
+   */
   readonly id: string;
   /** The one before it that it was compared with. */
   readonly parent?: string;

@@ -69,13 +69,12 @@ export class LayoutShelf implements Shelf {
   static async open(directory: string, {create = false}: {create?: boolean} = {}): Promise<LayoutShelf> {
     const places = new LayoutPlaces(resolve(directory));
     if (!existsSync(places.layout)) {
-      const names = existsSync(places.root) ? readdirSync(places.root) : undefined;
+      const names = namesIn(places.root);
       if (!create)
         throw noRepository(places.root, names ? 'it has no oci-layout' : 'there is no such directory');
-      const others = (names ?? []).filter(
-        name => name !== '.coracle' && name !== 'lost+found' && name !== 'blobs' && name !== 'index.json',
-      );
-      if (others.length > 0) throw noRepository(places.root, `it has ${others[0]}, and no oci-layout`);
+      // Who was killed while making one has left a part of it.
+      const other = names?.find(name => !['.coracle', 'blobs', 'index.json', 'lost+found'].includes(name));
+      if (other !== undefined) throw noRepository(places.root, `it has ${other}, and no oci-layout`);
       await writing(places.root, () => makeLayout(places));
     }
     const shelf = new LayoutShelf(places);
@@ -252,6 +251,17 @@ export class LayoutShelf implements Shelf {
 
 const OPEN_FILES = 16;
 const PART_BYTES = 1024 * 1024;
+
+/** Undefined: there is nothing. @throws `ERR_REPOSITORY_NOT_FOUND` */
+function namesIn(directory: string): readonly string[] | undefined {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    const {code} = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') return undefined;
+    throw noRepository(directory, `it cannot be read: ${code}`, error);
+  }
+}
 
 function makeLayout(places: LayoutPlaces): void {
   for (const directory of [places.blobs, places.work]) mkdirSync(directory, {recursive: true, mode: 0o700});

@@ -69,6 +69,7 @@ async function makeRepository(
     secret === undefined
       ? newRepository()
       : (await withKey(newRepository(), {master: newMasterKey(), secret, note: '', time: now()})).document;
+  await using _shared = await shelf.share({signal});
   await using _changing = await shelf.changing({signal});
   const found = await readRepository(shelf, signal);
   if (found !== undefined) return found;

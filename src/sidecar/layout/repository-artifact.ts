@@ -3,7 +3,7 @@ import {type BlobDescriptor, encodeArtifact, parseArtifact} from './artifact.js'
 import {BLOBS, EMPTY, REPOSITORY_NAME} from './media-types.js';
 import {encodeRepository, parseRepository, type RepositoryDocument} from './repository-document.js';
 import {damaged} from './repository-errors.js';
-import type {Shelf} from './shelf.js';
+import type {Named, Shelf} from './shelf.js';
 
 export interface FoundRepository {
   readonly document: RepositoryDocument;
@@ -16,9 +16,27 @@ export async function findRepository(
   shelf: Shelf,
   signal?: AbortSignal,
 ): Promise<FoundRepository | undefined> {
-  const named = (await shelf.list(signal)).find(({name}) => name === REPOSITORY_NAME);
+  const named = await repositoryOf(shelf, signal);
   if (named === undefined) return undefined;
-  const {manifest} = named;
+  try {
+    return await read(shelf, named.manifest, signal);
+  } catch (error) {
+    // Whoever changes keys removes the document of before: it may have gone between the two.
+    const now = await repositoryOf(shelf, signal);
+    if (now === undefined || now.manifest.digest === named.manifest.digest) throw error;
+    return await read(shelf, now.manifest, signal);
+  }
+}
+
+async function repositoryOf(shelf: Shelf, signal: AbortSignal | undefined): Promise<Named | undefined> {
+  return (await shelf.list(signal)).find(({name}) => name === REPOSITORY_NAME);
+}
+
+async function read(
+  shelf: Shelf,
+  manifest: BlobDescriptor,
+  signal: AbortSignal | undefined,
+): Promise<FoundRepository> {
   const {config} = parseArtifact(await shelf.read(manifest, signal), 'repository', manifest.digest);
   if (config.mediaType !== BLOBS.repository)
     throw damaged(manifest.digest, `has a config that is ${config.mediaType}`);

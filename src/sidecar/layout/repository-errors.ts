@@ -45,8 +45,9 @@ const WHY: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of its path is no directory',
 };
 
-export function noRepository(url: string, why: string): CoracleError {
+export function noRepository(url: string, why: string, cause?: unknown): CoracleError {
   return new CoracleError('ERR_REPOSITORY_NOT_FOUND', `${url} is no repository of backups: ${why}`, {
+    cause,
     hint: 'The first backup makes one, in a directory that is empty or not there yet.',
     details: {url},
   });

@@ -77,6 +77,7 @@ async function opened<T>(
 ): Promise<T> {
   const secret = await readSecret(key, signal);
   await using shelf = await openShelf(url, {runtime});
+  await using _shared = await shelf.share({signal}); // a prune would not know of the new document's blobs
   await using _changing = await shelf.changing({signal});
   const found = await findRepository(shelf, signal);
   if (found === undefined) throw noRepository(shelf.url, 'nobody has made a backup there');

@@ -163,4 +163,4 @@ function inPlace(cipher: {update(bytes: Buffer): Buffer}, bytes: Buffer): void {
   }
 }
 
-const SLICE_BYTES = 65_536;
+const SLICE_BYTES = 32_768;

@@ -73,5 +73,8 @@ test('what is no repository is not made one', async t => {
     code: 'ERR_REPOSITORY_NOT_FOUND',
     message: /of a kind that is known/,
   });
-  await t.throwsAsync(open(`${folder.path}/full/of/${'x'.repeat(300)}`), {message: /ENAMETOOLONG/});
+  await t.throwsAsync(open(`${folder.path}/full/of/${'x'.repeat(300)}`), {
+    code: 'ERR_REPOSITORY_NOT_FOUND',
+    message: /it cannot be read: ENAMETOOLONG/,
+  });
 });

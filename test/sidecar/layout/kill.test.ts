@@ -13,7 +13,7 @@ import {requiresAsRoot} from '../../helpers/requires.js';
 import {backUp, Folder, KiB, noise, open, restore} from './repositories.js';
 
 const program = fileURLToPath(new URL('writing-program.ts', import.meta.url));
-const ROUNDS = process.env['CORACLE_TEST_LONG'] === undefined ? 2 : 60;
+const ROUNDS = process.env['CORACLE_TEST_LONG'] === undefined ? 1 : 60;
 const WRITERS = process.env['CORACLE_TEST_LONG'] === undefined ? 2 : 3;
 
 /** A writer, and what it has said of snapshots: that they are there, or may not be any more. */

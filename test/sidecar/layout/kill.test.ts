@@ -85,7 +85,7 @@ test('whoever writes, forgets and prunes may be killed at any moment: each snaps
     const next = await backUp(store, [noise(10 * KiB, `round ${round}`)], {time: new Date().toISOString()});
     expected.add(next.id);
   }
-  t.true(expected.size > ROUNDS);
+  t.true(expected.size >= ROUNDS);
 });
 
 const long = process.env['CORACLE_TEST_LONG'] !== undefined;

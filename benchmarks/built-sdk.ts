@@ -4,5 +4,7 @@ import {existsSync} from 'node:fs';
 const bundle = new URL('../dist/index.js', import.meta.url);
 if (!existsSync(bundle)) throw new Error('dist/index.js is missing: npm run build');
 
-export const {Container, Image, Runtime} = (await import(bundle.href)) as typeof import('../src/index.js');
+export const {Container, Image, Runtime, Volume} = (await import(
+  bundle.href
+)) as typeof import('../src/index.js');
 export type {RunOptions, Runtime as OpenRuntime} from '../src/index.js';

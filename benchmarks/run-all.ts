@@ -20,6 +20,7 @@ for (const name of [
   'detached',
   'network',
   'images',
+  'backup',
   'inspect',
 ]) {
   console.log(`\n== ${name}`);

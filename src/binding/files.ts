@@ -260,6 +260,16 @@ export function openPipe(flags = 0): {readEnd: Descriptor; writeEnd: Descriptor}
   return {readEnd: new Descriptor(ends[0]!), writeEnd: new Descriptor(ends[1]!)};
 }
 
+/**
+ * fcntl(2), F_SETPIPE_SZ: how much a pipe holds before its writer waits. Without privileges at most what
+ * /proc/sys/fs/pipe-max-size says, and nothing more for users who have many.
+ */
+export function widenPipe(pipe: number, bytes: number): boolean {
+  return fcntl(pipe, F_SETPIPE_SZ, bytes) >= 0;
+}
+
+const F_SETPIPE_SZ = 1031;
+
 /** Both ends of a connected socket, close-on-exec: unix(7). @param type SOCK_SEQPACKET keeps messages apart */
 export function openSocketPair(type: 'messages' | 'stream' = 'messages'): readonly [Descriptor, Descriptor] {
   const ends = new Int32Array(2);
@@ -363,6 +373,7 @@ const ct_write_whole = declare<[string, Bytes, number]>(
   'int64_t ct_write_whole(const char *path, void *bytes, int64_t size)',
 );
 const ct_socket_pair = declare<[Bytes, number]>('int64_t ct_socket_pair(void *ends, int32_t stream)');
+const fcntl = declare<[number, number, number]>('int fcntl(int file, int command, int value)');
 const ct_pipe = declare<[Bytes, number]>('int64_t ct_pipe(void *ends, int32_t flags)');
 
 /** struct ct_file */

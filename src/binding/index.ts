@@ -75,6 +75,7 @@ export {
   tryStatBelow,
   unlinkBelow,
   utimesBelow,
+  widenPipe,
   writeWhole,
 } from './files.js';
 export {isHostRoot} from './host-root.js';

@@ -5,6 +5,7 @@ import {type ByteProgress, byteProgress} from './byte-progress.js';
 import {ClientError, UsageError} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
 import {checkOptionsOf, DRILL_FLAGS} from './drill-flags.js';
+import {DUMP_FLAGS, dumpSidecarOf} from './dump-flags.js';
 import {humanSize} from './human-size.js';
 import {REPOSITORY_FLAGS, repositoryOf} from './repository-flags.js';
 import {shortId} from './snapshots.js';
@@ -17,6 +18,8 @@ export const command: Command = {
   flags: [
     ...REPOSITORY_FLAGS,
     ...DRILL_FLAGS,
+    {name: 'dump', type: 'name', summary: 'Save what a sidecar prints, by this name: app.sql'},
+    ...DUMP_FLAGS,
     {name: 'after', type: 'command', summary: 'With hook: run this in those containers after'},
     {name: 'before', type: 'command', summary: 'With hook: run this in the containers before'},
     {
@@ -41,6 +44,7 @@ export const command: Command = {
     'coracle backup data --repo /backups/repo',
     'coracle backup --volumes-from app --repo registry://backups.lan/app --key-file key',
     "coracle backup data --repo /backups/repo --drill --check 'test -s /data/index'",
+    'coracle backup --dump app.sql --dump-container db --dump-image postgres:15 \\\n    --dump-command "pg_dump -h 127.0.0.1 -U app app" --repo /backups/repo',
     'coracle backup data /backups/data.tar.zst   # a plain archive',
   ],
   exitCodeOf: backupExitCode,
@@ -58,22 +62,29 @@ const ARCHIVE = /\.(tar|tar\.gz|tgz|tar\.zst|tzst)$/;
 
 async function toRepository(call: Call, context: Context): Promise<number> {
   const set = {volumes: call.words, volumesFrom: call.values('volumes-from'), labels: call.values('label')};
-  if (Object.values(set).every(list => list.length === 0))
-    throw new UsageError('what is to be saved? Name volumes, or say --volumes-from or --label', 1);
+  const [name, sidecar] = [call.value('dump'), dumpSidecarOf(call)];
+  if ((name === undefined) !== (sidecar === undefined))
+    throw new UsageError('a dump takes --dump NAME, --dump-image and --dump-command', 1);
+  const dumps = name === undefined ? [] : [{name, ...sidecar!}];
+  if (dumps.length === 0 && Object.values(set).every(list => list.length === 0))
+    throw new UsageError('what is to be saved? Name volumes, or say --volumes-from, --label or --dump', 1);
   const from = repositoryOf(call, context);
   const check = checkOptionsOf(call);
   const progress = progressOf(call, context, call.words.join(' '));
   const sdk = await context.sdk();
   const saved = await whileInterruptible(context, 'the backup', signal =>
-    sdk.backup(set, {
-      ...from,
-      ...quietOptions(call),
-      tags: call.values('tag'),
-      host: call.value('host'),
-      ...((call.has('drill') || check.check !== undefined) && {drill: check}),
-      onProgress: progress.onProgress,
-      signal,
-    }),
+    sdk.backup(
+      {...set, dumps},
+      {
+        ...from,
+        ...quietOptions(call),
+        tags: call.values('tag'),
+        host: call.value('host'),
+        ...((call.has('drill') || check.check !== undefined) && {drill: check}),
+        onProgress: progress.onProgress,
+        signal,
+      },
+    ),
   ).finally(progress.end);
   return reportSaved(saved, call, context);
 }

@@ -4,9 +4,12 @@ import type {
   CopyVolumeOptions,
   DrillOptions,
   DrillReport,
+  DumpOptions,
+  DumpSidecar,
   ForgetOptions,
   ForgetReport,
   InRepository,
+  RestoredDump,
   RestoredVolume,
   RestoreSnapshotOptions,
   RunResult,
@@ -23,6 +26,9 @@ import type {
 export interface BackupsSdk {
   backup(set: BackupSet, options: BackupSetOptions): Promise<SavedSet>;
   restore(volume: string, options: RestoreSnapshotOptions): Promise<RestoredVolume>;
+  restoreDump(name: string, sidecar: DumpSidecar, options: DumpOptions): Promise<RestoredDump>;
+  /** Fails at the first read. */
+  readDump(name: string, options: DumpOptions): AsyncIterable<Uint8Array>;
   /** The oldest first, and what verifications and drills said of them. */
   snapshots(from: InRepository): Promise<{
     readonly snapshots: readonly Snapshot[];

@@ -4,9 +4,11 @@ import {
   backup,
   copyVolume,
   drill,
+  feedDump,
   forget,
   openRepository,
   plannedRuns,
+  readDump,
   restore,
   runSchedule,
   runScheduled,
@@ -21,6 +23,8 @@ export function backupsSdk(runtime: Runtime): BackupsSdk {
   return {
     backup: (set, options) => backup(set, options, here),
     restore: (volume, options) => restore(volume, options, here),
+    restoreDump: (name, sidecar, options) => feedDump(name, sidecar, options, here),
+    readDump: (name, options) => readDump(name, options, here),
     snapshots: async from => {
       await using repository = await open(from);
       return {snapshots: await repository.snapshots(), results: await repository.results()};

@@ -1,20 +1,24 @@
+import type {DumpSidecar} from '../sidecar/index.js';
 import {backupExitCode, DONE, WITH_WARNINGS} from './backup-exit-codes.js';
 import {type ByteProgress, byteProgress} from './byte-progress.js';
 import {UsageError} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
+import {DUMP_FLAGS, dumpSidecarOf} from './dump-flags.js';
 import {checkLabel} from './flag-checks.js';
 import {humanSize} from './human-size.js';
 import {keyValues} from './key-values.js';
 import {REPOSITORY_FLAGS, repositoryOf} from './repository-flags.js';
 import {shortId} from './snapshots.js';
 import {whileInterruptible} from './while-interruptible.js';
+import {writeBytes} from './write-bytes.js';
 
 export const command: Command = {
   name: 'restore',
-  usage: '[OPTIONS] VOLUME [SNAPSHOT|FILE.tar[.gz|.zst]]',
+  usage: '[OPTIONS] VOLUME|DUMP [SNAPSHOT|FILE.tar[.gz|.zst]]',
   summary: 'Bring back what backup saved, into a new or an empty volume',
   flags: [
     ...REPOSITORY_FLAGS,
+    ...DUMP_FLAGS,
     {name: 'dry-run', short: 'n', summary: 'Say what would be restored'},
     {name: 'force', short: 'f', summary: 'The same as --replace'},
     {
@@ -29,6 +33,7 @@ export const command: Command = {
     {name: 'path', type: 'list', summary: 'Restore only this path of the volume, into a new one'},
     {name: 'quiet', short: 'q', summary: 'Print nothing but errors'},
     {name: 'replace', summary: 'Replace what the volume has'},
+    {name: 'stdout', summary: 'Write a dump to stdout'},
   ],
   least: 1,
   most: 2,
@@ -36,6 +41,8 @@ export const command: Command = {
     'coracle restore data --repo /backups/repo   # the latest that has it',
     'coracle restore data 5f0c3a1d9e42 --repo /backups/repo --replace',
     'coracle restore found latest --from data --path etc/passwd --repo /backups/repo',
+    'coracle restore app.sql --dump-container db --dump-image postgres:15 \\\n    --dump-command "psql -h 127.0.0.1 -U app app" --repo /backups/repo',
+    'coracle restore app.sql --stdout --repo /backups/repo >app.sql',
     'coracle restore data /backups/data.tar.zst',
   ],
   exitCodeOf: backupExitCode,
@@ -43,6 +50,8 @@ export const command: Command = {
 };
 
 async function run(call: Call, context: Context): Promise<number> {
+  const sidecar = dumpSidecarOf(call);
+  if (sidecar !== undefined || call.has('stdout')) return await fromDump(sidecar, call, context);
   const [, source] = call.words;
   if (source !== undefined && !call.has('repo') && isFile(source)) return await fromFile(call, context);
   return await fromRepository(call, context);
@@ -114,6 +123,28 @@ async function fromFile(call: Call, context: Context): Promise<number> {
       );
   }
   return result.warnings.length > 0 ? WITH_WARNINGS : DONE;
+}
+
+async function fromDump(sidecar: DumpSidecar | undefined, call: Call, context: Context): Promise<number> {
+  const [name = '', snapshot] = call.words;
+  const from = {...repositoryOf(call, context), snapshot, host: call.value('host')};
+  const sdk = await context.sdk();
+  if (sidecar === undefined) {
+    await whileInterruptible(context, 'the restore', async signal => {
+      for await (const bytes of sdk.readDump(name, {...from, signal}))
+        await writeBytes(context.stdout, bytes);
+    });
+    return DONE;
+  }
+  const result = await whileInterruptible(context, 'the restore', signal =>
+    sdk.restoreDump(name, sidecar, {...from, signal}),
+  );
+  if (call.has('json')) context.stdout.write(`${JSON.stringify(result)}\n`);
+  else if (!call.has('quiet'))
+    context.stdout.write(
+      `${name}: ${humanSize(result.bytes)}, of ${result.time} (${shortId(result.snapshot)})\n`,
+    );
+  return DONE;
 }
 
 function progressOf(call: Call, context: Context, volume: string): ByteProgress {

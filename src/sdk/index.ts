@@ -11,11 +11,13 @@ export {
   LOCK_EXCLUSIVE,
   LOCK_SHARED,
   makeRaw,
+  mknodBelow,
   openDirectory,
   packageRoot,
   syncFileSystem,
   type TerminalSize,
   tryLock,
+  widenPipe,
   zstdBound,
 } from '../binding/index.js';
 export type {Limits} from '../cgroup/index.js';
@@ -47,6 +49,7 @@ export {
   findLibraries,
   openedStatus,
   plainArchive,
+  ReusedBuffers,
   replaceFile,
   type SecretFile,
   sparseMap,

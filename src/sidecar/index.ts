@@ -1,7 +1,13 @@
 /** Sidecar containers that save volumes and bring them back. */
 export {type BackupOptions, type BackupResult, backupVolume} from './backup-volume.js';
 export {type DumpSidecar, dumpSource, restoreDump} from './dump.js';
-export {type BackupSet, type BackupSetOptions, backup, type SavedSet} from './jobs/backup-set.js';
+export {
+  type BackupSet,
+  type BackupSetOptions,
+  backup,
+  type NamedDump,
+  type SavedSet,
+} from './jobs/backup-set.js';
 export type {CheckOptions} from './jobs/check-application.js';
 export {type CopyVolumeOptions, copyVolume} from './jobs/copy-volume.js';
 export {type DrillOptions, type DrillReport, drill} from './jobs/drill.js';
@@ -14,6 +20,7 @@ export {
   type OpenRepositoryOptions,
   openRepository,
 } from './jobs/open-repository.js';
+export {type DumpOptions, feedDump, type RestoredDump, readDump} from './jobs/restore-dump.js';
 export {type RestoredVolume, type RestoreSnapshotOptions, restore} from './jobs/restore-snapshot.js';
 export type {Outcome, RunResult} from './jobs/schedule/run-result.js';
 export {runSchedule, type ScheduleEvent, type ScheduleOptions} from './jobs/schedule/run-schedule.js';
@@ -42,6 +49,7 @@ export type {QuietOptions, VolumeSet} from './quiesce/index.js';
 export type {
   Application,
   Consistency,
+  DumpSource,
   Repository,
   Snapshot,
   SnapshotFacts,

@@ -31,6 +31,7 @@ export type {ArchiveSource} from './open-source.js';
 export type {TarType} from './read-tar.js';
 export {readRecord, replaceFile, type WriteOptions, writeRecord} from './records.js';
 export type {ImageUse} from './remove-image.js';
+export {ReusedBuffers} from './reused-buffers.js';
 export {type Roots, resolveRoots, rootNotWritable} from './roots.js';
 export type {SaveOptions} from './save-archive.js';
 export {type SecretFile, writeSecret} from './secret-file.js';

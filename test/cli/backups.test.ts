@@ -35,7 +35,7 @@ test('backup names volumes, a repository and what opens it', async t => {
   t.is(stdout, '5f0c3a1d9e42: data, logs: 5 entries, 2.5kB, 1.5kB added, app held for 12 ms\n');
   const [[name, set, options]] = asked as [[string, unknown, object]];
   t.is(name, 'backup');
-  t.deepEqual(set, {volumes: ['data', 'logs'], volumesFrom: [], labels: []});
+  t.deepEqual(set, {volumes: ['data', 'logs'], volumesFrom: [], labels: [], dumps: []});
   t.like(options, {
     repository: '/r',
     key: {file: '/key'},
@@ -54,7 +54,7 @@ test('the repository and its key come from the environment as well', async t => 
     {env: {CORACLE_REPO: 'registry://r/x', CORACLE_REPO_KEY: 'secret'}},
   );
   const [[, set, options]] = asked as [[string, unknown, object]];
-  t.deepEqual(set, {volumes: [], volumesFrom: ['app'], labels: ['backup=daily']});
+  t.deepEqual(set, {volumes: [], volumesFrom: ['app'], labels: ['backup=daily'], dumps: []});
   t.like(options, {repository: 'registry://r/x', key: {environment: 'CORACLE_REPO_KEY'}});
 });
 
@@ -350,4 +350,27 @@ test('schedule takes containers by their labels, and what they have in common fr
       containers: {repository: '/repo', key: {environment: 'CORACLE_REPO_KEY'}, keep: {daily: 7, tags: []}},
     },
   });
+});
+
+test('a dump is made, and read, by a sidecar that the flags describe', async t => {
+  const flags = ['--dump-container', 'db', '--dump-image', 'postgres:15', '--dump-command', 'pg_dump app'];
+  const sidecar = {container: 'db', image: 'postgres:15', command: 'pg_dump app'};
+  const made = await command(['backup', '--dump', 'app.sql', ...flags], {backup: async () => saved}, {env});
+  t.deepEqual((made.asked[0]![1] as {dumps: unknown}).dumps, [{name: 'app.sql', ...sidecar}]);
+  const dump = {dump: 'app.sql', snapshot: snapshot.id, time: snapshot.time, bytes: 8};
+  const read = await command(
+    ['restore', 'app.sql', '5f0c', ...flags],
+    {restoreDump: async () => dump},
+    {env},
+  );
+  t.deepEqual(read.asked[0]!.slice(0, 3), ['restoreDump', 'app.sql', sidecar]);
+  t.is(read.stdout, 'app.sql: 8B, of 2025-12-31T22:00:00.000Z (5f0c3a1d9e42)\n');
+  async function* bytes() {
+    yield Buffer.from('one\n');
+    yield Buffer.from('two\n');
+  }
+  const plain = await command(['restore', 'app.sql', '--stdout'], {readDump: () => bytes()}, {env});
+  t.like(plain, {exitCode: 0, stdout: 'one\ntwo\n'});
+  t.is((await command(['backup', '--dump', 'app.sql'], {}, {env})).exitCode, 2);
+  t.is((await command(['backup', ...flags], {}, {env})).exitCode, 2);
 });

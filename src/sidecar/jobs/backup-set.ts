@@ -1,16 +1,23 @@
+import {resolve} from 'node:path';
 import {CoracleError} from '../../errors.js';
 import {type InRuntime, Runtime, tryExclusive} from '../../sdk/index.js';
+import {type DumpSidecar, dumpSource} from '../dump.js';
 import type {Progress} from '../progress.js';
 import {type QuietOptions, type VolumeSet, volumesOfSet, withQuiet} from '../quiesce/index.js';
 import {applicationsOf} from '../quiesce/users.js';
 import type {DumpSource, Repository, Snapshot} from '../repository.js';
 import {type CheckOptions, planCheck} from './check-application.js';
 import {type DrillReport, drillSnapshot} from './drill.js';
-import {type InRepository, withRepository} from './open-repository.js';
+import {type InRepository, kindOf, withRepository} from './open-repository.js';
 
 /** What is saved under one snapshot: volumes, and what dumps print. */
 export interface BackupSet extends VolumeSet {
-  readonly dumps?: readonly DumpSource[] | undefined;
+  readonly dumps?: readonly (DumpSource | NamedDump)[] | undefined;
+}
+
+/** What a command in a sidecar prints: `{name: 'app.sql', container: 'db', image: 'postgres:15', command: 'pg_dump …'}`. */
+export interface NamedDump extends DumpSidecar {
+  readonly name: string;
 }
 
 export interface BackupSetOptions extends Omit<InRepository, 'signal'>, QuietOptions {
@@ -44,7 +51,8 @@ export async function backup(
   in_: InRuntime = {},
 ): Promise<SavedSet> {
   const runtime = in_.runtime ?? (await Runtime.default());
-  const {dumps = [], ...volumeSet} = set;
+  const {dumps: asked = [], ...volumeSet} = set;
+  const dumps = asked.map(dump => ('open' in dump ? dump : dumpSource(dump.name, dump, {runtime})));
   const from = performance.now();
   options.signal?.throwIfAborted();
   const wantsVolumes = [set.volumes, set.volumesFrom, set.labels].some(list => (list ?? []).length > 0);
@@ -53,7 +61,8 @@ export async function backup(
   if (new Set(names).size < names.length)
     throw new CoracleError('ERR_INVALID_OPTION', `two parts have one name: ${names.join(', ')}`);
   const {repository} = options;
-  const url = typeof repository === 'string' ? repository : repository.url;
+  const named = typeof repository === 'string' ? repository : repository.url;
+  const url = kindOf(named) === 'layout' ? resolve(named) : named;
   using running = tryExclusive(runtime, `backup ${url} ${[...names].sort().join(' ')}`);
   if (running === undefined)
     throw new CoracleError(

@@ -67,7 +67,11 @@ export async function planCheck(
     });
   const targets = {...application?.targets, ...options.targets};
   const volumes = parts.filter(({kind}) => kind === 'volume').map(({name}) => name);
-  if (volumes.length > 0 && !volumes.some(name => targets[name] !== undefined))
+  if (volumes.length === 0)
+    throw new CoracleError('ERR_INVALID_OPTION', 'a check is of volumes: a dump is read and compared', {
+      hint: 'To try a dump, restore it into a database of its own.',
+    });
+  if (!volumes.some(name => targets[name] !== undefined))
     throw new CoracleError('ERR_INVALID_OPTION', `nobody knows where the check wants ${volumes.join(', ')}`, {
       hint: 'Say it with targets (--target VOLUME=/PATH).',
     });

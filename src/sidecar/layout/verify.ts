@@ -74,7 +74,8 @@ class Verification {
   async #checkDocuments({snapshot, artifact, named}: StoredSnapshot): Promise<void> {
     const {sealing, shelf, id} = this.#repository;
     const concerned = [snapshot.id];
-    const manifest = await shelf.read(named.manifest);
+    const manifest = await this.#guard(concerned, () => shelf.read(named.manifest, this.#work.signal));
+    if (manifest === undefined) return;
     const expected = encodeArtifact({
       kind: 'snapshot',
       config: artifact.config,

@@ -1,10 +1,10 @@
 /**
  * The program in the sidecar container: it reads volumes for a backup, or unpacks one for a restore. What it is to do comes over
- * stdin, keys as well, and what it reads goes to stdout as frames; what goes wrong, to stderr.
+ * stdin, keys as well, and what it reads goes as frames into a pipe that is mounted; what goes wrong, to stderr.
  */
-import {read, write} from 'node:fs';
+import {openSync, read, write} from 'node:fs';
 import {promisify} from 'node:util';
-import {unpackPlainVolume} from '../../sdk/index.js';
+import {ReusedBuffers, unpackPlainVolume, widenPipe} from '../../sdk/index.js';
 import type {Cutting} from '../layout/chunk-store.js';
 import {ContentChunks} from './content-chunks.js';
 import {
@@ -29,24 +29,31 @@ import {ParentTree} from './parent-tree.js';
 import {readVolume} from './read-volume.js';
 import {treeCutting} from './tree-cutting.js';
 
-/** Of a pipe, as it comes. */
-async function* bytesOf(file: number): AsyncGenerator<Buffer, void, void> {
+/** Of stdin. A part is good until two more were asked for; only the last is not full, whatever the pipe has. */
+async function* wholeBuffers(): AsyncGenerator<Buffer, void, void> {
+  const buffers = new ReusedBuffers();
   for (;;) {
-    const buffer = Buffer.allocUnsafeSlow(PIPE_BYTES);
-    const {bytesRead} = await readAsync(file, buffer, 0, PIPE_BYTES, null);
-    if (bytesRead === 0) return;
-    yield buffer.subarray(0, bytesRead);
+    const buffer = buffers.next();
+    let filled = 0;
+    for (let count = 1; count > 0 && filled < buffer.length; filled += count)
+      count = await readInput(buffer.subarray(filled));
+    if (filled > 0) yield buffer.subarray(0, filled);
+    if (filled < buffer.length) return;
   }
 }
 
-async function readAll(): Promise<void> {
-  const frames = readFrames(bytesOf(STDIN));
+async function readInput(into: Buffer): Promise<number> {
+  return (await readAsync(STDIN, into, 0, into.length, null)).bytesRead;
+}
+
+async function readAll(output: number): Promise<void> {
+  const frames = readFrames(readInput);
   const request = JSON.parse((await nextFrame(frames, REQUEST)).toString()) as ReadRequest;
   const keys = Buffer.from(await nextFrame(frames, KEYS));
   const {minBytes, averageBytes, maxBytes} = request;
   const idKey = keys.length > GEAR_BYTES ? {idKey: keys.subarray(GEAR_BYTES)} : {};
   const cutting = {minBytes, averageBytes, maxBytes, table: keys.subarray(0, GEAR_BYTES), ...idKey};
-  const out = new FrameOutlet();
+  const out = new FrameOutlet(output);
   const progress = new ProgressFrames(out);
   for (const part of request.parts) await readPart(part, {request, cutting, out, frames, progress});
   await out.put(READ);
@@ -106,10 +113,14 @@ async function* parentTree(frames: Work['frames']): AsyncGenerator<Buffer> {
 }
 
 class FrameOutlet {
-  readonly #out = new Outlet(async bytes => {
-    for (let at = 0; at < bytes.length; )
-      at += (await writeAsync(STDOUT, bytes, at, bytes.length - at)).bytesWritten;
-  });
+  readonly #out: Outlet;
+
+  constructor(file: number) {
+    this.#out = new Outlet(async bytes => {
+      for (let at = 0; at < bytes.length; )
+        at += (await writeAsync(file, bytes, at, bytes.length - at)).bytesWritten;
+    });
+  }
 
   put(type: number, ...parts: readonly Uint8Array[]): Promise<void> | undefined {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
@@ -145,16 +156,16 @@ function printable(path: Buffer): string {
 }
 
 const STDIN = 0;
-const STDOUT = 1;
 const GEAR_BYTES = 256 * 8;
-const PIPE_BYTES = 64 * 1024;
+const PIPE_BYTES = 1024 * 1024;
 const PROGRESS_BYTES = 4 * 1024 * 1024;
 const readAsync = promisify(read);
 const writeAsync = promisify(write);
 
-async function main([task, directory]: readonly string[]): Promise<void> {
-  if (task === 'restore') await unpackPlainVolume(bytesOf(STDIN), directory!);
-  else await readAll();
+async function main([task, path]: readonly string[]): Promise<void> {
+  widenPipe(STDIN, PIPE_BYTES); // of what comes through it; a smaller one is slower
+  if (task === 'restore') await unpackPlainVolume(wholeBuffers(), path!);
+  else await readAll(openSync(path!, 'w'));
 }
 
 main(process.argv.slice(2)).catch((error: Error) => {

@@ -54,38 +54,42 @@ export interface Frame {
   readonly body: Buffer;
 }
 
+/** Reads into a buffer; 0 at the end. */
+export type ReadInto = (buffer: Buffer) => Promise<number>;
+
 /** @throws RangeError for what are no frames */
-export async function* readFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Frame, void, void> {
-  /** Of a frame that comes in several parts; used again for the next. */
-  let gathered = Buffer.allocUnsafeSlow(0);
-  let filled = 0;
-  for await (const each of source) {
-    const part = Buffer.from(each.buffer, each.byteOffset, each.length);
-    for (let at = 0; at < part.length; ) {
-      if (filled === 0 && part.length - at >= FRAME_HEAD_BYTES) {
-        const end = at + FRAME_HEAD_BYTES + bodyLength(part, at);
-        if (end <= part.length) {
-          yield {type: part.readUInt32LE(at), body: part.subarray(at + FRAME_HEAD_BYTES, end)};
-          at = end;
-          continue;
-        }
-      }
-      const wanted =
-        filled < FRAME_HEAD_BYTES ? FRAME_HEAD_BYTES : FRAME_HEAD_BYTES + bodyLength(gathered, 0);
-      if (gathered.length < wanted) gathered = grown(gathered, filled, wanted);
-      const taken = part.copy(gathered, filled, at, at + wanted - filled);
-      filled += taken;
-      at += taken;
-      if (filled < FRAME_HEAD_BYTES) continue;
-      const whole = FRAME_HEAD_BYTES + bodyLength(gathered, 0);
-      if (filled < whole) continue;
-      yield {type: gathered.readUInt32LE(0), body: gathered.subarray(FRAME_HEAD_BYTES, whole)};
-      filled = 0;
+export async function* readFrames(read: ReadInto): AsyncGenerator<Frame, void, void> {
+  /** Used again and again: a fresh page costs more than what is copied into it. */
+  let buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  let from = 0;
+  let to = 0;
+  for (;;) {
+    let wanted = FRAME_HEAD_BYTES;
+    while (to - from >= FRAME_HEAD_BYTES) {
+      const body = from + FRAME_HEAD_BYTES;
+      const end = body + bodyLength(buffer, from);
+      wanted = end - from;
+      if (end > to) break;
+      yield {type: buffer.readUInt32LE(from), body: buffer.subarray(body, end)};
+      from = end;
+      wanted = FRAME_HEAD_BYTES;
     }
+    if (from === to) from = to = 0;
+    if (from + wanted > buffer.length) {
+      const larger = wanted > buffer.length ? Buffer.allocUnsafeSlow(2 * wanted) : buffer;
+      buffer.copy(larger, 0, from, to);
+      buffer = larger;
+      to -= from;
+      from = 0;
+    }
+    const count = await read(buffer.subarray(to));
+    if (count === 0) break;
+    to += count;
   }
-  if (filled > 0) throw new RangeError('the last frame is cut short');
+  if (to > from) throw new RangeError('the last frame is cut short');
 }
 
+const BUFFER_BYTES = 2 * 1024 * 1024;
 /** More than the longest chunk and its id. */
 const FRAME_BYTES = 64 * 1024 * 1024;
 
@@ -93,10 +97,4 @@ function bodyLength(bytes: Buffer, at: number): number {
   const length = bytes.readUInt32LE(at + 4);
   if (length > FRAME_BYTES) throw new RangeError(`a frame of ${length} bytes`);
   return length;
-}
-
-function grown(old: Buffer, filled: number, wanted: number): Buffer<ArrayBuffer> {
-  const larger = Buffer.allocUnsafeSlow(Math.max(wanted, 64 * 1024));
-  old.copy(larger, 0, 0, filled);
-  return larger;
 }

@@ -1,7 +1,8 @@
 /** Drives the reader in the sidecar, and hands what it reads to a repository. */
 import {CoracleError} from '../../errors.js';
-import type {InRuntime, Limits, Mount, RunningContainer} from '../../sdk/index.js';
+import {type InRuntime, type Limits, type Mount, type RunningContainer, Runtime} from '../../sdk/index.js';
 import {type Cutting, ID_BYTES} from '../layout/chunk-store.js';
+import {FramePipe} from './frame-pipe.js';
 import {
   CHUNK,
   type Frame,
@@ -59,8 +60,13 @@ export async function receiveParts(
   const {limits, signal} = receiver;
   const directories = parts.map((_, index) => `/volumes/${index}`);
   const mounts = parts.map(({mount}, index) => mount(directories[index]!));
-  const container = await runAgent({task: 'backup', mounts, limits, signal}, in_);
-  await using _container = container;
+  const runtime = in_.runtime ?? (await Runtime.default());
+  await using output = FramePipe.make(runtime.store.work);
+  const container = await runAgent(
+    {task: 'backup', arguments: [OUTPUT], mounts: [...mounts, output.mount(OUTPUT)], limits, signal},
+    {runtime},
+  );
+  const ended = container.exit.then(() => output.end());
   const said = lastOf(container);
   const asking = new AbortController();
   const asked = ask(container, parts, directories, receiver, asking.signal);
@@ -70,7 +76,10 @@ export async function receiveParts(
     container.stdin!.destroy();
   });
   try {
-    const received = await receive(readFrames(container.stdout!), receiver);
+    const received = await receive(
+      readFrames(into => output.read(into)),
+      receiver,
+    );
     await expectEnd(container, await said, signal);
     await asked;
     if (received.length === parts.length) return received;
@@ -88,8 +97,12 @@ export async function receiveParts(
     });
   } finally {
     asking.abort();
+    await container[Symbol.asyncDispose]();
+    await ended;
   }
 }
+
+const OUTPUT = '/coracle/output';
 
 async function ask(
   container: RunningContainer,

@@ -54,7 +54,7 @@ export async function runAgent(
       startDeadlineMs: START_MS, // backups run when others do
       labels: {'coracle.sidecar': task},
       stdin: 'pipe',
-      stdout: 'pipe',
+      stdout: 'ignore',
       stderr: 'pipe',
       ...(signal && {signal}),
     },

@@ -1,7 +1,7 @@
 import {mkdtempSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {Runtime, Volume} from '../../../src/index.js';
-import {backup, copyVolume, restore} from '../../../src/sidecar/index.js';
+import {backup, copyVolume, feedDump, readDump, restore} from '../../../src/sidecar/index.js';
 import type {DumpSource, Repository} from '../../../src/sidecar/repository.js';
 import {ownRuntime} from '../../helpers/own-runtime.js';
 import {plainRepository} from '../../helpers/plain-repository.js';
@@ -119,6 +119,45 @@ asRoot('what a dump prints is a snapshot without any volume', async t => {
     message: /is a dump, and no volume/,
   });
 });
+
+asRoot(
+  'a dump is what a sidecar in the network of the application prints, and is fed to another',
+  async t => {
+    const runtime = await own.runtime;
+    const repository = await aRepository();
+    const db = await own.create({name: 'dumped', command: ['sleep', '1000']});
+    await db.startDetached();
+    t.teardown(() => db.remove({force: true}));
+    await aVolume('beside');
+    const sidecar = {container: 'dumped', image: 'host-shell'};
+    const dumps = [{name: 'app.sql', ...sidecar, command: 'echo one; echo two'}];
+    const {snapshot} = await backup({volumes: ['beside'], dumps}, {repository}, {runtime});
+    t.deepEqual(
+      snapshot.parts.map(({kind, name, bytes}) => [kind, name, bytes]),
+      [
+        ['volume', 'beside', 6],
+        ['dump', 'app.sql', 8],
+      ],
+    );
+    t.is(snapshot.consistency, 'pause');
+    const command = 'test "$(cat)" = "one\ntwo"'.replace('\\n', '\n');
+    const restored = await feedDump('app.sql', {...sidecar, command}, {repository}, {runtime});
+    t.like(restored, {dump: 'app.sql', snapshot: snapshot.id, bytes: 8});
+    await t.throwsAsync(feedDump('app.sql', {...sidecar, command: 'cat; exit 3'}, {repository}, {runtime}), {
+      code: 'ERR_DUMP_FAILED',
+    });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of readDump('app.sql', {repository}, {runtime})) chunks.push(chunk);
+    t.is(Buffer.concat(chunks).toString(), 'one\ntwo\n');
+    await t.throwsAsync(feedDump('beside', {...sidecar, command}, {repository}, {runtime}), {
+      code: 'ERR_SNAPSHOT_NOT_FOUND',
+      message: /is a volume, and no dump$/,
+    });
+    const failing = [{name: 'bad.sql', ...sidecar, command: 'echo half; exit 1'}];
+    await t.throwsAsync(backup({dumps: failing}, {repository}, {runtime}), {code: 'ERR_DUMP_FAILED'});
+    t.is((await repository.snapshots()).length, 1);
+  },
+);
 
 asRoot('a volume is copied to another root through a repository', async t => {
   const runtime = await own.runtime;

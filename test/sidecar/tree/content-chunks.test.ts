@@ -33,7 +33,7 @@ async function cut(
 test('content in parts of any size is cut into the same chunks, which joined are the content', async t => {
   const bytes = noise(512 * KiB + 100, 'content');
   const whole = await cut([[0, bytes]], bytes.length);
-  t.deepEqual(whole.joined, bytes);
+  t.true(whole.joined.equals(bytes));
   t.is(whole.ranges, undefined);
   t.true(whole.sizes.every(size => size <= cutting.maxBytes));
   t.true(whole.sizes.slice(0, -1).every(size => size >= cutting.minBytes));
@@ -91,5 +91,5 @@ test('what is appended keeps its zeros', async t => {
   const bytes = Buffer.alloc(300 * KiB + 1);
   await content.append(bytes, 0);
   await content.end(bytes.length);
-  t.deepEqual(Buffer.concat(taken), bytes);
+  t.true(Buffer.concat(taken).equals(bytes));
 });

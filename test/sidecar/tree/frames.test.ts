@@ -1,23 +1,37 @@
+import {createHash} from 'node:crypto';
 import test from 'ava';
 import {frame, readFrames} from '../../../src/sidecar/tree/frames.js';
 import {noise} from '../layout/repositories.js';
 
-async function read(bytes: Buffer, partBytes: number): Promise<[number, Buffer][]> {
-  async function* parts() {
-    for (let at = 0; at < bytes.length; at += partBytes) yield bytes.subarray(at, at + partBytes);
-  }
-  const found: [number, Buffer][] = [];
-  for await (const {type, body} of readFrames(parts())) found.push([type, Buffer.from(body)]);
+/** Type, length and digest of each. */
+async function read(bytes: Buffer, partBytes: number): Promise<string[]> {
+  let at = 0;
+  const readInto = async (buffer: Buffer) => {
+    const count = bytes.copy(buffer, 0, at, Math.min(at + partBytes, at + buffer.length));
+    at += count;
+    return count;
+  };
+  const found: string[] = [];
+  for await (const {type, body} of readFrames(readInto)) found.push(described(type, body));
   return found;
 }
 
+function described(type: number, body: Buffer): string {
+  return `${type} ${body.length} ${createHash('sha256').update(body).digest('hex')}`;
+}
+
 test('frames are found in parts of any size', async t => {
-  const frames = [0, 1, 8, 100, 5000, 0, 70_000].map((length, type): [number, Buffer] => [
+  const frames = [0, 1, 8, 100, 5000, 0, 3_000_000, 9].map((length, type): [number, Buffer] => [
     type,
     noise(length, String(type)),
   ]);
   const bytes = Buffer.concat(frames.map(([type, body]) => frame(type, body)));
-  for (const partBytes of [1, 3, 8, 9, 4096, bytes.length]) t.deepEqual(await read(bytes, partBytes), frames);
+  for (const partBytes of [1009, 65_536, bytes.length]) {
+    t.deepEqual(
+      await read(bytes, partBytes),
+      frames.map(([type, body]) => described(type, body)),
+    );
+  }
 });
 
 test('what is cut short or too long is refused', async t => {

@@ -1,13 +1,14 @@
 /** What a schedule is: a configuration file's jobs, and those that labels of containers ask for. Pure. */
 import {CoracleError} from '../../../errors.js';
-import type {QuietOptions, VolumeSet} from '../../quiesce/index.js';
+import type {QuietOptions} from '../../quiesce/index.js';
+import type {BackupSet} from '../backup-set.js';
 import type {CheckOptions} from '../check-application.js';
 import {checkKeepRules, type KeepRules} from '../keep-rules.js';
 import {type KeySource, kindOf} from '../open-repository.js';
 import {checkCron} from './cron.js';
 
 /** How one volume set is saved again and again. */
-export interface Job extends VolumeSet, Omit<QuietOptions, 'signal'> {
+export interface Job extends BackupSet, Omit<QuietOptions, 'signal'> {
   readonly name: string;
   /** Five fields as crontab(5) has them, six with seconds before, or `@daily` and the like. */
   readonly schedule: string;
@@ -93,9 +94,11 @@ export function parseJob(name: string, fields: Readonly<Record<string, unknown>>
   checkFields(what, fields);
   for (const field of ['schedule', 'repository'])
     if (typeof fields[field] !== 'string') throw invalid(`${what} has no ${field}`);
-  const sets = ['volumes', 'volumesFrom', 'labels'].map(field => fields[field] as unknown[] | undefined);
+  const sets = ['volumes', 'volumesFrom', 'labels', 'dumps'].map(
+    field => fields[field] as unknown[] | undefined,
+  );
   if (!sets.some(list => list !== undefined && list.length > 0))
-    throw invalid(`${what} names nothing to save: volumes, volumesFrom or labels`);
+    throw invalid(`${what} names nothing to save: volumes, volumesFrom, labels or dumps`);
   return {...fields, name} as unknown as Job;
 }
 
@@ -121,12 +124,32 @@ const isCommand: Check = (value, what) => {
   if ((value as unknown[]).length === 0) throw invalid(`${what} is empty`);
 };
 
+const DUMP_FIELDS: Readonly<Record<string, Check>> = {
+  name: isString,
+  image: isString,
+  command: isCommand,
+  container: isString,
+  links: isList,
+  network: isString,
+  user: isString,
+  env: (value, what) => void objectOf(value, what),
+};
+
 const JOB_FIELDS: Readonly<Record<string, Check>> = {
   schedule: isString,
   timezone: isString,
   volumes: isList,
   volumesFrom: isList,
   labels: isList,
+  dumps: (value, what) => {
+    if (!Array.isArray(value)) throw invalid(`${what} must be a list`);
+    for (const dump of value) {
+      const fields = objectOf(dump, what);
+      checkWith(DUMP_FIELDS, fields, what);
+      for (const field of ['name', 'image', 'command'])
+        if (fields[field] === undefined) throw invalid(`${what}: a dump has no ${field}`);
+    }
+  },
   repository: (value, what) => {
     isString(value, what);
     guarded(what, () => kindOf(value as string));

@@ -49,6 +49,13 @@ export class SnapshotReader implements ChunkReader {
     });
   }
 
+  expect(id: Buffer): void {
+    const {catalogue} = this.#parts;
+    const place = catalogue.table.find(id);
+    const pack = place && catalogue.packs[place.pack];
+    if (pack !== undefined) this.#cache.expect(pack.blob, place!);
+  }
+
   async tree(snapshot: Snapshot, part: string): Promise<readonly Buffer[]> {
     const {snapshots, repository} = this.#parts;
     const stored = snapshots.find(each => each.snapshot.id === snapshot.id);

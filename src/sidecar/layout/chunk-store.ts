@@ -65,6 +65,8 @@ export interface ChunkReader extends AsyncDisposable {
   get(id: Buffer): Promise<Buffer>;
   /** As `get`, without a copy: the bytes are only to be used until what `work` returns has settled. */
   use<T>(id: Buffer, work: (bytes: Buffer) => T | Promise<T>): Promise<T>;
+  /** That the chunk will be asked for soon: what it lies in is read meanwhile. Nobody hears of a failure but whoever asks. */
+  expect(id: Buffer): void;
   /** Ids of the chunks of a part's tree. @throws `ERR_SNAPSHOT_NOT_FOUND` */
   tree(snapshot: Snapshot, part: string): Promise<readonly Buffer[]>;
 }

@@ -47,7 +47,7 @@ export class FrameCache {
     place: FramePlace,
     work: (content: Buffer) => T | Promise<T>,
   ): Promise<T> {
-    const key = `${blob.digest} ${place.frame}`;
+    const key = keyOf(blob, place);
     const frame = this.#frames.get(key) ?? this.#load(blob, place);
     this.#frames.delete(key);
     this.#frames.set(key, frame);
@@ -61,6 +61,12 @@ export class FrameCache {
       frame.readers--;
       this.#evict();
     }
+  }
+
+  /** Reads a frame that will be used, if it is not there. */
+  expect(blob: BlobDescriptor, place: FramePlace): void {
+    if (this.#frames.has(keyOf(blob, place))) return;
+    this.use(blob, place, () => {}).catch(() => {}); // whoever uses it is told
   }
 
   async dispose(): Promise<void> {
@@ -141,6 +147,10 @@ export class FrameCache {
       if (this.#free.length < BENCHES) this.#free.push(frame.memory);
     }
   }
+}
+
+function keyOf({digest}: BlobDescriptor, {frame}: FramePlace): string {
+  return `${digest} ${frame}`;
 }
 
 class Bench {

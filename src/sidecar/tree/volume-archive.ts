@@ -17,7 +17,7 @@ export async function writeVolumeArchive(
 ): Promise<Omit<Restored, 'warnings'>> {
   let entries = 0;
   let bytes = 0;
-  for await (const record of records) {
+  for await (const record of expecting(records, reader)) {
     await writeEntry(record, reader, put);
     entries++;
     bytes += record.size;
@@ -26,6 +26,31 @@ export async function writeVolumeArchive(
   await put(TAR_END);
   return {entries, bytes};
 }
+
+/** Says of chunks that they will be wanted, some megabytes ahead. */
+async function* expecting(
+  records: SelectedRecords,
+  reader: ChunkReader,
+): AsyncGenerator<TreeRecord, void, void> {
+  const waiting: TreeRecord[] = [];
+  let bytes = 0;
+  for await (const record of records) {
+    waiting.push(record);
+    bytes += record.size;
+    // Of a larger file the rest is expected while it is written.
+    for (const id of idsIn(record.chunks.subarray(0, ID_BYTES * AHEAD_CHUNKS))) reader.expect(id);
+    while (bytes > AHEAD_BYTES && waiting.length > 0) {
+      const first = waiting.shift()!;
+      bytes -= first.size;
+      yield first;
+    }
+  }
+  yield* waiting;
+}
+
+const AHEAD_BYTES = 4 * 1024 * 1024;
+/** About a megabyte each. */
+const AHEAD_CHUNKS = 3;
 
 async function writeEntry(record: TreeRecord, reader: ChunkReader, put: Put): Promise<void> {
   const {size, ranges} = record;
@@ -58,7 +83,10 @@ async function writeChunks(
   put: Put,
 ): Promise<void> {
   let bytes = 0;
-  for (const id of idsIn(chunks)) {
+  const ids = idsIn(chunks);
+  for (const [index, id] of ids.entries()) {
+    const later = ids[index + AHEAD_CHUNKS];
+    if (later !== undefined) reader.expect(later);
     await reader.use(id, chunk => {
       bytes += chunk.length;
       if (bytes > wanted) throw wrongContent(node, wanted);

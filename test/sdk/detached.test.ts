@@ -22,6 +22,7 @@ asRoot('a detached container runs on, and any process sees how it ends', async t
 });
 
 asRoot('it outlives the program that started it, and is stopped by another', async t => {
+  await own.runtime; // which has the image
   const program = spawn(
     process.execPath,
     [fileURLToPath(new URL('../../bin/coracle.cjs', import.meta.url)), '--root', own.root].concat([
@@ -36,7 +37,6 @@ asRoot('it outlives the program that started it, and is stopped by another', asy
     {env: {...process.env, CORACLE_RUN: own.runDirectory}, stdio: ['ignore', 'pipe', 'inherit']},
   );
   const exited = once(program, 'exit');
-  await own.runtime;
   const [id] = await once(program.stdout, 'data');
   const [code] = await exited;
   t.is(code, 0);

@@ -1,4 +1,4 @@
-import type {ListKind, ListOptions, ListRow} from '../inspect/index.js';
+import type {ListDescription, ListKind, ListOptions, ListRow} from '../inspect/index.js';
 import type {Output} from './command.js';
 
 /** A row's values, and its labels for `.Label "name"`. */
@@ -12,7 +12,7 @@ export interface ListedRow {
  * @throws TemplateError with the docker client's words
  */
 export async function printList(
-  kind: ListKind,
+  kind: ListKind | ListDescription,
   rows: readonly ListedRow[],
   format: string | undefined,
   stdout: Output,

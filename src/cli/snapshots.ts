@@ -1,3 +1,4 @@
+import type {ListDescription} from '../inspect/index.js';
 import type {Snapshot, SnapshotResult} from '../sidecar/index.js';
 import {backupExitCode} from './backup-exit-codes.js';
 import type {Call, Command, Context} from './command.js';
@@ -34,6 +35,27 @@ export const command: Command = {
   run,
 };
 
+const SNAPSHOTS: ListDescription = {
+  context: 'formatter.snapshotContext',
+  unexported: [],
+  headers: {
+    ID: 'SNAPSHOT',
+    Time: 'TIME',
+    Age: 'AGE',
+    Host: 'HOST',
+    Volumes: 'VOLUMES',
+    Tags: 'TAGS',
+    Size: 'SIZE',
+    Added: 'ADDED',
+    Consistency: 'CONSISTENCY',
+    Verified: 'VERIFIED',
+    Drilled: 'DRILLED',
+  },
+  table:
+    'table {{.ID}}\t{{.Age}}\t{{.Host}}\t{{.Volumes}}\t{{.Tags}}\t{{.Size}}\t{{.Added}}\t{{.Consistency}}\t{{.Verified}}\t{{.Drilled}}',
+  quiet: '{{.ID}}',
+};
+
 async function run(call: Call, context: Context): Promise<number> {
   const {stdout, now} = context;
   const {snapshots, results} = await (await context.sdk()).snapshots(repositoryOf(call, context));
@@ -52,7 +74,7 @@ async function run(call: Call, context: Context): Promise<number> {
   }
   const full = call.has('no-trunc');
   const rows = shown.map(each => ({labels: {}, values: snapshotRow(each, results, now(), full)}));
-  await printList('snapshot', rows, call.value('format'), stdout, {quiet: call.has('quiet')});
+  await printList(SNAPSHOTS, rows, call.value('format'), stdout, {quiet: call.has('quiet')});
   return 0;
 }
 

@@ -19,7 +19,7 @@ export {type JsonDecoding, JsonSyntaxError} from './json-read.js';
 export {compactJson, indentJson, splitJsonArray} from './json-text.js';
 export {completePath} from './known-fields.js';
 export {formatList, type ListOptions, type ListRow} from './list-format.js';
-export {LISTS, type ListKind} from './list-kinds.js';
+export {LISTS, type ListDescription, type ListKind} from './list-kinds.js';
 export {type GoValue, parseJson} from './parse-json.js';
 export {
   compileTemplate,

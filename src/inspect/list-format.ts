@@ -40,27 +40,28 @@ export interface ListOptions extends Pick<TemplateOptions, 'limits'> {
 
 /**
  * Prints rows as `docker ps`, `images`, `volume ls` … do.
+ * @param kind one of Docker's lists, or what there is to know of another
  * @param format `table`, `json`, `raw`, `table TEMPLATE` with a header, or a template for each row;
  *   `\t` and `\n` written as two characters are expanded. Empty: `table`.
  * @returns what goes to standard output
  * @throws TemplateError with the message Docker prints
  */
 export function formatList(
-  kind: ListKind,
+  kind: ListKind | ListDescription,
   rows: readonly ListRow[],
   format: string,
   options: ListOptions = {},
 ): string {
-  const list = LISTS[kind];
-  if (list.triesFirst !== undefined && format !== '') tryFirst(kind, list.triesFirst, format, options);
-  const chosen = chooseFormat(kind, list, format, options);
+  const list = LISTS[kind as ListKind] ?? (kind as ListDescription);
+  if (list.triesFirst !== undefined && format !== '') tryFirst(list, list.triesFirst, format, options);
+  const chosen = chooseFormat(list, format, options);
   const isTable = chosen.startsWith('table');
   const render = explained('template parsing error', () =>
     compileForValues(finalFormat(chosen, isTable), options),
   );
-  const type = rowType(kind, rows);
-  const body = shownRows(kind, rows, chosen, options).map((row, i) =>
-    explained('template parsing error', () => `${render(rowValue(kind, type, row, options.labels?.[i]))}\n`),
+  const type = rowType(list, rows);
+  const body = shownRows(list, rows, chosen, options).map((row, i) =>
+    explained('template parsing error', () => `${render(rowValue(list, type, row, options.labels?.[i]))}\n`),
   );
   if (!isTable) return body.join('');
   const text = `${renderHeader(render, {...list.headers, ...options.headers})}\n${body.join('')}`;
@@ -69,12 +70,12 @@ export function formatList(
 
 /** `docker images` shows digests only where they are asked for, by `--digests` or literally in the format. */
 function shownRows(
-  kind: ListKind,
+  list: ListDescription,
   rows: readonly ListRow[],
   format: string,
   options: ListOptions,
 ): readonly ListRow[] {
-  if (kind !== 'image' || options.digests === true || format.includes('{{.Digest}}')) return rows;
+  if (list !== LISTS.image || options.digests === true || format.includes('{{.Digest}}')) return rows;
   return rows.map(row => ({...row, Digest: '<none>'}));
 }
 
@@ -87,7 +88,7 @@ function finalFormat(format: string, isTable: boolean): string {
     .replace(/\\n/g, '\n');
 }
 
-function chooseFormat(kind: ListKind, list: ListDescription, format: string, options: ListOptions): string {
+function chooseFormat(list: ListDescription, format: string, options: ListOptions): string {
   const {quiet = false, size = false, digests = false} = options;
   const predefined = format === '' || format === 'table';
   if (predefined && quiet) return list.quiet ?? list.table;
@@ -96,7 +97,7 @@ function chooseFormat(kind: ListKind, list: ListDescription, format: string, opt
     if (digests) return list.raw.replace('image_id:', 'digest: {{.Digest}}\nimage_id:');
     return size ? `${list.raw}size: {{.Size}}\\n` : list.raw;
   }
-  if (kind === 'container') {
+  if (list === LISTS.container) {
     if (quiet) return list.quiet!;
     if (!predefined) return format;
     return size ? `${list.table}\\t{{.Size}}` : list.table;
@@ -107,9 +108,9 @@ function chooseFormat(kind: ListKind, list: ListDescription, format: string, opt
     : format;
 }
 
-function tryFirst(kind: ListKind, empty: ListRow, format: string, options: ListOptions): void {
+function tryFirst(list: ListDescription, empty: ListRow, format: string, options: ListOptions): void {
   const render = explained('failed to parse template', () => compileForValues(format, options));
-  explained('failed to execute template', () => render(rowValue(kind, rowType(kind, [empty]), empty, null)));
+  explained('failed to execute template', () => render(rowValue(list, rowType(list, [empty]), empty, null)));
 }
 
 /** Puts what failed in front of the template's error. */
@@ -149,8 +150,8 @@ type RowData = readonly [
 ];
 
 /** A pointer to a struct whose methods are the placeholders. */
-function rowType(kind: ListKind, rows: readonly ListRow[]): Type {
-  const {context, unexported, headers, hasLabels, titlesOnly = []} = LISTS[kind];
+function rowType(list: ListDescription, rows: readonly ListRow[]): Type {
+  const {context, unexported, headers, hasLabels, titlesOnly = []} = list;
   const methods: Record<string, Method> = {};
   const titles = Object.keys(headers).filter(name => !titlesOnly.includes(name));
   for (const name of new Set([...titles, ...rows.flatMap(row => Object.keys(row))])) {
@@ -164,7 +165,11 @@ function rowType(kind: ListKind, rows: readonly ListRow[]): Type {
   }
   methods['FullHeader'] = {params: [], call: () => zero(ANY)};
   methods['MarshalJSON'] = {params: [], call: self => bytesOf(marshalRow(self))};
-  const fields = [HEADER_CONTEXT, ...unexported.map(hidden), ...(kind === 'container' ? [FIELDS_USED] : [])];
+  const fields = [
+    HEADER_CONTEXT,
+    ...unexported.map(hidden),
+    ...(list === LISTS.container ? [FIELDS_USED] : []),
+  ];
   return {
     kind: 'struct',
     name: context,
@@ -213,7 +218,7 @@ const NO_PLATFORM: Value = {
 };
 
 function rowValue(
-  kind: ListKind,
+  list: ListDescription,
   type: Type,
   row: ListRow,
   labels: Readonly<Record<string, string>> | null | undefined,
@@ -221,7 +226,7 @@ function rowValue(
   const values = new Map<ByteString, Value>();
   const json = new Map<ByteString, Value>();
   for (const [name, given] of Object.entries(row)) {
-    const isMark = LISTS[kind].checkMarks?.includes(name) === true;
+    const isMark = list.checkMarks?.includes(name);
     const value = given === null ? NO_PLATFORM : fromJavaScript(isMark ? String(given) : given);
     json.set(toBytes(name), value);
     values.set(toBytes(name), isMark ? ofString(String(given) === 'true' ? '[OK]' : '') : value);

@@ -7,8 +7,7 @@ export type ListKind =
   | 'stats'
   | 'history'
   | 'search'
-  | 'diskUsage'
-  | 'snapshot';
+  | 'diskUsage';
 
 export interface ListDescription {
   /** Go's name of the type behind `.`, which errors mention. */
@@ -200,26 +199,5 @@ export const LISTS: Readonly<Record<ListKind, ListDescription>> = {
       Reclaimable: 'RECLAIMABLE',
     },
     table: 'table {{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}',
-  },
-  // Ours: of `coracle snapshots`.
-  snapshot: {
-    context: 'formatter.snapshotContext',
-    unexported: [],
-    headers: {
-      ID: 'SNAPSHOT',
-      Time: 'TIME',
-      Age: 'AGE',
-      Host: 'HOST',
-      Volumes: 'VOLUMES',
-      Tags: 'TAGS',
-      Size: 'SIZE',
-      Added: 'ADDED',
-      Consistency: 'CONSISTENCY',
-      Verified: 'VERIFIED',
-      Drilled: 'DRILLED',
-    },
-    table:
-      'table {{.ID}}\t{{.Age}}\t{{.Host}}\t{{.Volumes}}\t{{.Tags}}\t{{.Size}}\t{{.Added}}\t{{.Consistency}}\t{{.Verified}}\t{{.Drilled}}',
-    quiet: '{{.ID}}',
   },
 };

@@ -234,7 +234,7 @@ asRoot('what was half written when a start died goes with the next open', async 
   t.is((await container.state()).status, 'created');
 });
 
-const ROUNDS = process.env['CORACLE_TEST_LONG'] === undefined ? 6 : 60;
+const ROUNDS = process.env['CORACLE_TEST_LONG'] === undefined ? 4 : 60;
 
 asRoot(`a monitor that is killed at any moment of a life leaves nothing (${ROUNDS} rounds)`, async t => {
   t.timeout(300_000);

@@ -36,7 +36,7 @@ async function victim(options: RunOptions = {}): Promise<RunningContainer> {
   await Image.fromHost({name: 'tools', binaries: TOOLS}, {runtime: await own.runtime});
   return own.run({command: ['sleep', '1000'], ...options}, 'tools');
 }
-const ROUNDS = process.env['CORACLE_TEST_LONG'] === undefined ? 60 : 1000;
+const ROUNDS = process.env['CORACLE_TEST_LONG'] === undefined ? 30 : 1000;
 
 /**
  * Looks, for ever, at every process that is new: tries to open its program for writing, lists what it has open, compares

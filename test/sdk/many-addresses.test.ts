@@ -11,7 +11,7 @@ import {asRoot} from '../helpers/requires.js';
 
 ownNetwork();
 const own = ownRuntime();
-const COUNT = process.env['CORACLE_TEST_LONG'] === undefined ? 60 : 500;
+const COUNT = process.env['CORACLE_TEST_LONG'] === undefined ? 32 : 500;
 const PROCESSES = 4;
 const program = fileURLToPath(new URL('../helpers/address-program.ts', import.meta.url));
 

@@ -14,7 +14,7 @@ import {requiresAsRoot} from '../helpers/requires.js';
 ownNetwork();
 const own = ownRuntime();
 const withNft = requiresAsRoot('/usr/sbin/nft', 'nftables');
-const ROUNDS = process.env['CORACLE_TEST_LONG'] === undefined ? 5 : 40;
+const ROUNDS = process.env['CORACLE_TEST_LONG'] === undefined ? 3 : 40;
 
 for (const [who, victims] of [
   ['a program', () => []],

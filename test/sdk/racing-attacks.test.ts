@@ -24,7 +24,7 @@ import {ownRuntime} from '../helpers/own-runtime.js';
 import {asRoot} from '../helpers/requires.js';
 
 const own = ownRuntime();
-const STARTS = process.env['CORACLE_TEST_LONG'] === undefined ? 20 : 1000;
+const STARTS = process.env['CORACLE_TEST_LONG'] === undefined ? 12 : 1000;
 
 /** Exchanges each pair of paths in turn, for ever: `racer DIRECTORY ONE OTHER [ONE OTHER]…` */
 const RACER = `

@@ -98,7 +98,7 @@ async function keepAndUnpack(
     flushing.catch(() => {}); // whoever awaits it at the end is told
   };
   async function* kept() {
-    for await (const chunk of source) {
+    for await (const chunk of ahead(source)) {
       options.signal?.throwIfAborted();
       hash.update(chunk);
       size += chunk.length;
@@ -131,7 +131,29 @@ async function keepAndUnpack(
   }
 }
 
-const FLUSH_BYTES = 64 * 1024 * 1024;
+/** The next chunk is on its way while one is worked on. */
+async function* ahead(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  const chunks = source[Symbol.asyncIterator]();
+  const ask = () => {
+    const asked = chunks.next();
+    asked.catch(() => {}); // whoever awaits it is told
+    return asked;
+  };
+  let next = ask();
+  try {
+    for (;;) {
+      const {done, value} = await next;
+      if (done) return;
+      next = ask();
+      yield value;
+    }
+  } finally {
+    await next.catch(() => {});
+    await chunks.return?.();
+  }
+}
+
+const FLUSH_BYTES = 24 * 1024 * 1024;
 
 /** Unpacks an archive that is whole. */
 export async function unpackStaged(

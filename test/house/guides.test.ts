@@ -48,8 +48,9 @@ function withHereDocuments(commands: readonly {command: string; output: string}[
 /** What differs between two runs, and the width of columns with it. */
 function withoutNumbers(text: string): string {
   return text
+    .replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
     .replace(/\b[0-9a-f]{12}\b/g, 'ID')
-    .replace(/(\d+ seconds?|Less than a second) ago/g, 'NOW')
+    .replace(/(\d+ (seconds?|minutes?)|Less than a second|About a minute) ago/g, 'NOW')
     .replace(/ by [\w.-]+$/gm, ' by HOST')
     .replace(/\b\d+(\.\d+)?(B|kB)?/g, 'N')
     .replace(/NOW +\S+/g, 'NOW HOST')

@@ -23,7 +23,7 @@ import {asRoot} from '../helpers/requires.js';
 import {Dice, type Started, until, World} from '../helpers/world.js';
 
 const LONG = process.env['CORACLE_TEST_LONG'] !== undefined;
-const DEEDS = Number(process.env['CORACLE_TEST_DEEDS'] ?? (LONG ? 10_000 : 80));
+const DEEDS = Number(process.env['CORACLE_TEST_DEEDS'] ?? (LONG ? 10_000 : 50));
 const SEED = Number(process.env['CORACLE_TEST_SEED'] ?? Math.floor(Math.random() * 2 ** 32));
 const SLOTS = 8;
 const DEEDS_IN_A_BATCH = 4;

@@ -32,7 +32,7 @@ withStrace.serial(
     await own.runtime;
     const points = await recordLife(t);
     t.true(points.length > 40, `${points.length} calls`);
-    const stride = Number(process.env['CORACLE_TEST_STRIDE'] ?? (LONG ? 1 : 67));
+    const stride = Number(process.env['CORACLE_TEST_STRIDE'] ?? (LONG ? 1 : 101));
     const chosen = points.filter((_, index) => index % stride === Math.floor(stride / 2));
     const before = hostFootprint(own.folder);
     for (const {call, count} of chosen) {

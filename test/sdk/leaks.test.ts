@@ -7,9 +7,9 @@ import {asRoot} from '../helpers/requires.js';
 
 const own = ownRuntime();
 const LONG = process.env['CORACLE_TEST_LONG'] !== undefined;
-const IN_A_ROW = LONG ? 1000 : 50;
-const AT_ONCE = LONG ? 200 : 20;
-const ABORTED = LONG ? 300 : 30;
+const IN_A_ROW = LONG ? 1000 : 30;
+const AT_ONCE = LONG ? 200 : 12;
+const ABORTED = LONG ? 300 : 20;
 const LIMITS = {memoryBytes: 64 * 1024 * 1024, processes: 16};
 
 /** The launcher runs, what Node and libc open once is open, and the janitor has nothing left to do. */

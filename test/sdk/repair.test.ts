@@ -17,7 +17,7 @@ import {asRoot} from '../helpers/requires.js';
 
 const own = ownRuntime();
 const LONG = process.env['CORACLE_TEST_LONG'] !== undefined;
-const ROUNDS = LONG ? 40 : 4;
+const ROUNDS = LONG ? 40 : 3;
 const LIMITS = {memoryBytes: 64 * 1024 * 1024, processes: 16};
 
 for (const [who, victims] of [

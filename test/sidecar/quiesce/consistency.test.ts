@@ -16,7 +16,7 @@ import {scratchFileSystem} from '../../helpers/scratch-file-system.js';
 const own = ownRuntime();
 const withXfs = requiresAsRoot('/usr/sbin/mkfs.xfs', 'xfsprogs');
 const LONG = process.env['CORACLE_TEST_LONG'] !== undefined;
-const ROUNDS = LONG ? 20 : 2;
+const ROUNDS = LONG ? 20 : 1;
 
 /** Appends records, each with a hash of it and the one before, as fast as it can; goes on where the log ends. */
 const WRITER = `

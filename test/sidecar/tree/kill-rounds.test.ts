@@ -15,7 +15,7 @@ import {asRoot} from '../../helpers/requires.js';
 import {treeFacts} from '../../helpers/volume-corpus.js';
 import {noise} from '../layout/repositories.js';
 
-const ROUNDS = process.env['CORACLE_TEST_LONG'] === undefined ? 3 : 100;
+const ROUNDS = process.env['CORACLE_TEST_LONG'] === undefined ? 1 : 100;
 const own = ownRuntime();
 const SOURCES: readonly Source[] = [{kind: 'volume', name: 'killed', volume: 'killed'}];
 const WORK: BackupWork = {

@@ -3,7 +3,7 @@ import {read} from 'node:fs';
 import {basename} from 'node:path';
 import {promisify} from 'node:util';
 import {dataRanges} from '../binding/index.js';
-import {ReusedBuffers} from './reused-buffers.js';
+import {REUSED_BYTES, ReusedBuffers} from './reused-buffers.js';
 import {type WalkedEntry, type WalkOptions, walkTree} from './walk-tree.js';
 import {type DataRange, sparseMap, TAR_END, type TarNode, tarHeader, tarPadding} from './write-tar.js';
 
@@ -29,7 +29,7 @@ async function* archive(
   entries: AsyncIterable<WalkedEntry>,
   {kind, reuse, signal}: ArchiveTreeOptions,
 ): AsyncGenerator<Buffer> {
-  const reading = {signal, memory: reuse ? Buffer.allocUnsafeSlow(CHUNK_BYTES) : undefined};
+  const reading = {signal, memory: reuse ? Buffer.allocUnsafeSlow(REUSED_BYTES) : undefined};
   for await (const {node, status, content, file} of entries) {
     if (content !== undefined) {
       yield tarHeader({...node, size: content.length});
@@ -115,7 +115,7 @@ async function* readRange(
   {signal, memory}: Reading,
 ): AsyncGenerator<Buffer> {
   for (let at = start; at < end; ) {
-    const wanted = Math.min(CHUNK_BYTES, end - at);
+    const wanted = Math.min(memory?.length ?? CHUNK_BYTES, end - at);
     const chunk = memory?.subarray(0, wanted) ?? Buffer.allocUnsafe(wanted);
     const {bytesRead} = await readAsync(file, chunk, 0, chunk.length, at);
     if (bytesRead === 0) chunk.fill(0);

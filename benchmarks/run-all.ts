@@ -20,6 +20,8 @@ for (const name of [
   'detached',
   'network',
   'images',
+  'build',
+  'backup',
   'backup',
   'inspect',
 ]) {

@@ -4,8 +4,7 @@ import type {Cutting} from '../layout/chunk-store.js';
 import {BLOCK_BYTES, ContentChunks} from './content-chunks.js';
 import type {ReceivedPart} from './receive-parts.js';
 import {treeCutting} from './tree-cutting.js';
-import {encodeRecord} from './tree-record.js';
-import {idsIn} from './volume-archive.js';
+import {encodeRecord, idsIn} from './tree-record.js';
 
 export interface DumpTarget {
   readonly cutting: Cutting;

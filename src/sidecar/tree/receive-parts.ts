@@ -22,6 +22,7 @@ import {
   WARNING,
 } from './frames.js';
 import {runAgent} from './run-agent.js';
+import {idsIn} from './tree-record.js';
 
 export interface PartToRead {
   /** What is mounted for the sidecar; its target is chosen here. */
@@ -154,10 +155,10 @@ async function receive(frames: AsyncIterable<Frame>, receiver: Receiver): Promis
         await receiver.chunk?.(Buffer.from(body.subarray(0, ID_BYTES)), body.subarray(ID_BYTES));
         break;
       case KEEP:
-        for (const id of idsOf(body)) receiver.keep?.(id);
+        for (const id of idsIn(body)) receiver.keep?.(id);
         break;
       case TREE:
-        tree = idsOf(Buffer.from(body));
+        tree = idsIn(Buffer.from(body));
         break;
       case PART_END:
         parts.push({...(JSON.parse(body.toString()) as PartSummary), tree});
@@ -176,12 +177,6 @@ async function receive(frames: AsyncIterable<Frame>, receiver: Receiver): Promis
     }
   }
   return parts;
-}
-
-function idsOf(bytes: Buffer): Buffer[] {
-  const ids: Buffer[] = [];
-  for (let at = 0; at < bytes.length; at += ID_BYTES) ids.push(bytes.subarray(at, at + ID_BYTES));
-  return ids;
 }
 
 /** The end of what it has to say. */

@@ -3,7 +3,9 @@
  * says, by which an earlier walk recognises what did not change, and which chunks its content is joined of.
  * docs/backup-format.md, "Trees", has the fields.
  */
+
 import type {DataRange, FileStatus, TarNode, TarType} from '../../sdk/index.js';
+import {ID_BYTES} from '../layout/chunk-store.js';
 
 export interface TreeRecord {
   /** Its path is relative to the root, which is '', without "./" and "/" at the end. */
@@ -24,8 +26,6 @@ export interface Identity {
   readonly inode: bigint;
   readonly ctimeNs: bigint;
 }
-
-export const ID_BYTES = 32;
 
 export function encodeRecord({node, size, ranges, chunks, identity, severalNames}: TreeRecord): Buffer {
   const {type, mode = 0, uid = 0, gid = 0, mtimeNs = 0n, deviceMajor = 0, deviceMinor = 0} = node;
@@ -269,3 +269,10 @@ function joined(seconds: bigint, nanoseconds: number): bigint {
 
 const SECOND = 1_000_000_000n;
 const NOTHING = Buffer.alloc(0);
+
+/** The ids that a record's chunks are joined of. */
+export function idsIn(chunks: Buffer): Buffer[] {
+  const ids: Buffer[] = [];
+  for (let at = 0; at < chunks.length; at += ID_BYTES) ids.push(chunks.subarray(at, at + ID_BYTES));
+  return ids;
+}

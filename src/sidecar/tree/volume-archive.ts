@@ -1,10 +1,10 @@
 /** A part of a snapshot as the tar archive that it would be: what a restore unpacks. */
 import {CoracleError} from '../../errors.js';
 import {sparseMap, TAR_END, type TarNode, tarHeader, tarPadding} from '../../sdk/index.js';
-import type {ChunkReader} from '../layout/chunk-store.js';
+import {type ChunkReader, ID_BYTES} from '../layout/chunk-store.js';
 import type {Restored} from '../repository.js';
 import type {SelectedRecords} from './selected-records.js';
-import {ID_BYTES, type TreeRecord} from './tree-record.js';
+import {idsIn, type TreeRecord} from './tree-record.js';
 
 /** Takes the bytes before what it returns has settled; undefined: at once. */
 export type Put = (bytes: Buffer) => Promise<void> | undefined;
@@ -94,12 +94,6 @@ async function writeChunks(
     });
   }
   if (bytes !== wanted) throw wrongContent(node, wanted);
-}
-
-export function idsIn(chunks: Buffer): Buffer[] {
-  const ids: Buffer[] = [];
-  for (let at = 0; at < chunks.length; at += ID_BYTES) ids.push(chunks.subarray(at, at + ID_BYTES));
-  return ids;
 }
 
 /** The content of a record, with its zeros. */

@@ -856,7 +856,7 @@ export class RunningContainer extends Container {
     this.startMs = Number(process.started.executedNs - process.started.sentNs) / 1e6;
     this.exit = this.#watch(record, facts.signal);
     this.settled = this.#settle(record);
-    runtime.watches(this.settled); // whoever else awaits one of them hears of its failure
+    runtime.watches(this.settled, record.id); // whoever else awaits one of them hears of its failure
   }
 
   /** What it writes, as a stream: taken, its pace is the reader's. Null unless `stdout` was 'pipe'. */

@@ -132,7 +132,8 @@ export class Runtime implements AsyncDisposable {
   /** Pids of launchers that died before their time. */
   readonly #lost = new Set<number>();
   #closed = false;
-  readonly #runs = new Set<Promise<unknown>>();
+  /** What is watched over until its end; of a container's own run, which container's. */
+  readonly #runs = new Map<Promise<unknown>, string | undefined>();
   #starting = 0;
   /** Addresses of servers of volumes, by name. */
   readonly #servers = new Map<string, string>();
@@ -229,7 +230,7 @@ export class Runtime implements AsyncDisposable {
     this.#closed = true;
     this.pool.drop();
     await this.#launcher?.close();
-    await Promise.allSettled(this.#runs);
+    await Promise.allSettled(this.#runs.keys());
     await this.#tidyNetworks();
   }
 
@@ -249,12 +250,10 @@ export class Runtime implements AsyncDisposable {
 
   /** A v1 cgroup that stands still lets nobody die; the launcher waits for its containers. */
   #endPaused(): void {
-    if (this.#owner === undefined) return;
-    for (const record of this.listContainers()) {
-      const {directory} = this.placesOf(record);
-      const isOurs =
-        record.owner === undefined ? isSelf(readWatcher(directory)) : record.owner.pid === this.#owner.pid;
-      const init = isOurs && this.stateOf(record).status === 'paused' ? readPid(directory) : undefined;
+    for (const id of new Set(this.#runs.values())) {
+      const record = id === undefined ? undefined : this.findContainer(id);
+      if (record === undefined || this.stateOf(record).status !== 'paused') continue;
+      const init = readPid(this.placesOf(record).directory);
       if (init === undefined) continue;
       signalProcess(init, SIGKILL);
       thawNow(this.cgroupsOf(record));
@@ -277,8 +276,8 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** @internal Somebody watches over a run until it is removed or its end is written down. */
-  watches(run: Promise<unknown>): void {
-    this.#runs.add(run);
+  watches(run: Promise<unknown>, containerId?: string): void {
+    this.#runs.set(run, containerId);
     const forget = () => this.#runs.delete(run);
     run.then(forget, forget);
   }
@@ -897,10 +896,6 @@ export class Runtime implements AsyncDisposable {
 }
 
 const SIGKILL = 9;
-
-function isSelf(watcher: ProcessIdentity | undefined): boolean {
-  return watcher?.pid === process.pid && isAlive(watcher);
-}
 
 /** How many names are tried when each is taken already. */
 const MOST_NAMES = 10;

@@ -184,6 +184,18 @@ asRoot('closing the runtime ends it', async t => {
   t.false(isRunning(container.pid));
 });
 
+asRoot('closing a runtime leaves those of another one in the same program alone', async t => {
+  const container = await own.create({command: ['sleep', '1000']});
+  const running = await container.start();
+  await container.pause();
+  const other = new OwnRuntime(0, own.folder);
+  await other.sh('exit 0');
+  await (await other.runtime).close();
+  t.is((await container.state()).status, 'paused');
+  t.true(isRunning(running.pid));
+  await container.remove({force: true});
+});
+
 asRoot('it ends with the program that started it, killed by SIGKILL', async t => {
   const program = fileURLToPath(new URL('../helpers/pausing-program.ts', import.meta.url));
   const child = spawn(process.execPath, ['--import=tsx', program, own.root, own.runDirectory], {

@@ -3,6 +3,6 @@ export default {
   extensions: {ts: 'module'},
   nodeArguments: ['--import=./scripts/typescript.mjs'],
   workerThreads: false,
-  concurrency: 2,
+  concurrency: 3,
   timeout: '2m',
 };

@@ -7,6 +7,7 @@ import {DUMP_FLAGS, dumpSidecarOf} from './dump-flags.js';
 import {checkLabel} from './flag-checks.js';
 import {humanSize} from './human-size.js';
 import {keyValues} from './key-values.js';
+import {LIMIT_FLAGS, sidecarLimitsOf} from './limit-flags.js';
 import {REPOSITORY_FLAGS, repositoryOf} from './repository-flags.js';
 import {shortId} from './snapshots.js';
 import {whileInterruptible} from './while-interruptible.js';
@@ -18,6 +19,7 @@ export const command: Command = {
   summary: 'Bring back what backup saved, into a new or an empty volume',
   flags: [
     ...REPOSITORY_FLAGS,
+    ...LIMIT_FLAGS,
     ...DUMP_FLAGS,
     {name: 'dry-run', short: 'n', summary: 'Say what would be restored'},
     {name: 'force', short: 'f', summary: 'The same as --replace'},
@@ -71,6 +73,7 @@ async function fromRepository(call: Call, context: Context): Promise<number> {
   const result = await whileInterruptible(context, 'the restore', signal =>
     sdk.restore(volume, {
       ...from,
+      limits: sidecarLimitsOf(call),
       snapshot,
       part: call.value('from'),
       host: call.value('host'),
@@ -112,7 +115,7 @@ async function fromFile(call: Call, context: Context): Promise<number> {
     ...(onProgress && {onProgress}),
   };
   const result = await whileInterruptible(context, 'the restore', signal =>
-    sdk.restoreVolume(volume, file, {...options, signal}),
+    sdk.restoreVolume(volume, file, {...options, limits: sidecarLimitsOf(call), signal}),
   ).finally(end);
   if (call.has('json')) context.stdout.write(`${JSON.stringify(result)}\n`);
   else {

@@ -8,6 +8,7 @@ import {
   compress,
   holdStill,
   type InRuntime,
+  type Limits,
   plainArchive,
   Runtime,
   Volume,
@@ -22,6 +23,8 @@ export interface BackupOptions {
    */
   readonly consistency?: 'pause' | 'none';
   readonly onProgress?: (progress: Progress) => void;
+  /** Of the sidecar. @default 16 processes */
+  readonly limits?: Limits | undefined;
   /** Ends it; nothing is left of it then, and whoever was paused goes on. */
   readonly signal?: AbortSignal;
 }
@@ -55,7 +58,7 @@ export interface BackupResult {
 export async function backupVolume(
   name: string,
   file: string,
-  {consistency = 'pause', onProgress, signal}: BackupOptions = {},
+  {consistency = 'pause', limits, onProgress, signal}: BackupOptions = {},
   in_: InRuntime = {},
 ): Promise<BackupResult> {
   const compression = compressionOf(file);
@@ -70,7 +73,7 @@ export async function backupVolume(
   try {
     const copied = await withFile(temporary, path, async target => {
       const tell = (bytes: number) => onProgress?.({phase: 'copy', bytes, totalBytes});
-      const done = await copyStill({runtime, name, compression, consistency, signal}, target, tell);
+      const done = await copyStill({runtime, name, compression, consistency, limits, signal}, target, tell);
       await target.sync();
       return done;
     });
@@ -127,6 +130,7 @@ interface Copy {
   readonly compression: Compression;
   readonly consistency: 'pause' | 'none';
   readonly signal: AbortSignal | undefined;
+  readonly limits: Limits | undefined;
 }
 
 type Copied = Pick<BackupResult, 'entries' | 'bytes' | 'sha256' | 'paused' | 'pausedMs' | 'warnings'>;
@@ -148,7 +152,7 @@ async function copyStill(copy: Copy, target: FileHandle, tell: (bytes: number) =
 }
 
 async function copyVolume(
-  {runtime, name, compression, signal}: Copy,
+  {runtime, name, compression, limits, signal}: Copy,
   target: FileHandle,
   tell: (bytes: number) => void,
 ): Promise<Omit<Copied, 'paused' | 'pausedMs'>> {
@@ -160,6 +164,7 @@ async function copyVolume(
       capabilities: ['DAC_READ_SEARCH'],
       stdin: 'ignore',
       signal,
+      limits,
     },
     {runtime},
   );

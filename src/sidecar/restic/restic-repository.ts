@@ -69,14 +69,7 @@ export interface OpenResticOptions extends WorkOptions {
  */
 export async function openRestic(
   url: string,
-  {
-    create = false,
-    key,
-    network = 'bridge',
-    limits = {processes: 64},
-    busyTimeoutMs = 600_000,
-    signal,
-  }: OpenResticOptions,
+  {create = false, key, network = 'bridge', limits, busyTimeoutMs = 600_000, signal}: OpenResticOptions,
   runtime: Runtime,
 ): Promise<Repository> {
   const location = parseResticUrl(url);

@@ -30,7 +30,7 @@ import {contentOf} from './volume-archive.js';
 
 export interface LayoutRepositoryOptions extends InRuntime {
   /** Of the sidecars. */
-  readonly limits?: Partial<Limits>;
+  readonly limits?: Limits | undefined;
 }
 
 export class LayoutRepository implements Repository {

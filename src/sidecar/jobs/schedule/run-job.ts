@@ -15,8 +15,8 @@ export async function runJob(job: Job, runtime: Runtime, signal: AbortSignal): P
   const done: {-readonly [K in keyof Done]?: Done[K]} = {};
   const warnings: string[] = [];
   try {
-    const {repository, key} = job;
-    await withRepository({repository, key, create: true, signal}, runtime, async opened => {
+    const {repository, key, limits} = job;
+    await withRepository({repository, key, limits, create: true, signal}, runtime, async opened => {
       const saved = await backup(job, {...job, repository: opened, signal}, {runtime});
       const {parts, addedBytes, paused, pausedMs, host, id} = saved.snapshot;
       warnings.push(...saved.warnings);

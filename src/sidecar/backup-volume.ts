@@ -14,6 +14,7 @@ import {
   Volume,
 } from '../sdk/index.js';
 import {expectDone, LISTED, PLACE, readListing, runArchiver, WHOLE} from './archiver.js';
+import {expectVolumes} from './expect-volumes.js';
 import {counted, hashed, type Progress} from './progress.js';
 
 export interface BackupOptions {
@@ -180,6 +181,7 @@ async function copyVolume(
   const {entries, said} = await listing;
   signal?.throwIfAborted();
   await expectDone(container, `backup of ${name}`, said);
+  expectVolumes(runtime, [name]);
   return {entries, bytes, sha256: hash.digest('hex'), warnings: said};
 }
 

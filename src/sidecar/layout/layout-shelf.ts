@@ -157,13 +157,16 @@ export class LayoutShelf implements Shelf {
   }
 
   async share({signal}: WorkOptions = {}): Promise<AsyncDisposable> {
-    const held = await lockShared(this.places.lock, {signal});
+    const held = await writing(this.url, () => lockShared(this.places.lock, {signal}));
     return {[Symbol.asyncDispose]: async () => held?.close()};
   }
 
   async stage(): Promise<LayoutStaging> {
-    await this.#tidy();
-    return await writing(this.url, () => LayoutStaging.open(this));
+    return await writing(this.url, async () => {
+      statSync(this.places.layout); // else one would be made of what is left, or of what it was mounted on
+      await this.#tidy();
+      return LayoutStaging.open(this);
+    });
   }
 
   async alone({signal}: WorkOptions = {}): Promise<AsyncDisposable> {

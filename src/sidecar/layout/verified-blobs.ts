@@ -33,7 +33,9 @@ export class VerifiedBlobs {
       replaceFile(this.#path, `${JSON.stringify(Object.fromEntries(left))}\n`, {durable: false});
     } catch (error) {
       if (
-        !['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT'].includes(String((error as {code?: unknown}).code))
+        !['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT', 'ENOENT'].includes(
+          String((error as {code?: unknown}).code),
+        )
       )
         throw error;
     }

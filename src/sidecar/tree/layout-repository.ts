@@ -4,6 +4,7 @@
  */
 import {CoracleError} from '../../errors.js';
 import {type InRuntime, type Limits, type Mount, Runtime, Volume} from '../../sdk/index.js';
+import {expectVolumes} from '../expect-volumes.js';
 import type {ChunkReader, ChunkStore, ChunkWriter} from '../layout/chunk-store.js';
 import type {
   BackupWork,
@@ -222,6 +223,10 @@ export class LayoutRepository implements Repository {
       add: (id, bytes) => writer.add(id, bytes),
       tell: bytes => onProgress?.({phase: 'copy', bytes, totalBytes: undefined}),
       signal,
+            expectVolumes(
+              in_.runtime,
+              volumes.map(({volume}) => volume),
+            );
     });
   }
 

@@ -3,8 +3,14 @@ import {CoracleError} from '../../errors.js';
 import {type InRuntime, Runtime, replaceVolume, type ScratchVolume, scratchVolume} from '../../sdk/index.js';
 import type {Progress} from '../progress.js';
 import type {Repository, Snapshot, SnapshotPart} from '../repository.js';
-import {type CheckOptions, type CheckPlan, checkApplication, planCheck} from './check-application.js';
-import {findSnapshot, type Wanted} from './find-snapshot.js';
+import {
+  type CheckOptions,
+  type CheckPlan,
+  checkApplication,
+  checkDump,
+  planCheck,
+} from './check-application.js';
+import {findReadable, type Wanted} from './find-snapshot.js';
 import {type InRepository, withRepository} from './open-repository.js';
 
 export interface DrillOptions extends CheckOptions, Wanted, InRepository {
@@ -92,9 +98,22 @@ async function isProven(drill: Drill): Promise<boolean> {
   }
   if (plan === undefined) return true;
   return await checkApplication(plan, volumes, {runtime, signal: options.signal, note});
+  if (plan.readsDumps) return await areReadable(drill, plan);
 }
 
 /** @throws Error that says what is not as it was saved */
+async function areReadable(
+  {repository, snapshot, runtime, options, note}: Drill,
+  plan: CheckPlan,
+): Promise<boolean> {
+  const {signal} = options;
+  for (const {name} of snapshot.parts) {
+    const dump = repository.openDump(snapshot, name, {signal});
+    if (!(await checkDump(plan, name, dump, {runtime, signal, note}))) return false;
+  }
+  return true;
+}
+
 async function restorePart(
   {repository, snapshot, runtime, options, note}: Drill,
   part: SnapshotPart,

@@ -1,6 +1,8 @@
 import type {
   BackupSet,
   BackupSetOptions,
+  CopiedSnapshots,
+  CopyOptions,
   CopyVolumeOptions,
   DrillOptions,
   DrillReport,
@@ -9,6 +11,8 @@ import type {
   ForgetOptions,
   ForgetReport,
   InRepository,
+  KeySource,
+  RepositoryKey,
   RestoredDump,
   RestoredVolume,
   RestoreSnapshotOptions,
@@ -45,6 +49,10 @@ export interface BackupsSdk {
   ): Promise<RestoredVolume>;
   /** Until the signal; state is in the root unless it is said. */
   runSchedule(options: Omit<ScheduleOptions, 'state'> & ScheduleState): Promise<void>;
+  copySnapshots(from: string, to: string, options: CopyOptions): Promise<CopiedSnapshots>;
+  repositoryKeys(opened: OpenedRepository): Promise<readonly RepositoryKey[]>;
+  addRepositoryKey(opened: OpenedRepository, newKey: KeySource, note: string): Promise<RepositoryKey>;
+  removeRepositoryKey(opened: OpenedRepository, id: string): Promise<void>;
   /** One job now, as if it were due. @throws `ERR_SCHEDULE_INVALID` when there is no such job */
   runScheduled(
     job: string,
@@ -59,4 +67,10 @@ export interface BackupsSdk {
 
 interface ScheduleState {
   readonly state: string | undefined;
+/** Of our own kinds, and what opens it. */
+interface OpenedRepository {
+  readonly repository: string;
+  readonly key: KeySource;
+}
+
 }

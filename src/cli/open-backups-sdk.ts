@@ -1,14 +1,18 @@
 import {join} from 'node:path';
 import {Runtime} from '../sdk/index.js';
 import {
+  addRepositoryKey,
   backup,
+  copySnapshots,
   copyVolume,
   drill,
   feedDump,
   forget,
+  listRepositoryKeys,
   openRepository,
   plannedRuns,
   readDump,
+  removeRepositoryKey,
   restore,
   runSchedule,
   runScheduled,
@@ -42,6 +46,11 @@ export function backupsSdk(runtime: Runtime): BackupsSdk {
     runScheduled: (job, {state = stateOf(runtime), ...options}) =>
       runScheduled(job, {...options, state}, here),
     plannedRuns: config => plannedRuns(config, here),
+    copySnapshots: (from, to, options) => copySnapshots(from, to, options, here),
+    repositoryKeys: ({repository, key}) => listRepositoryKeys(repository, {key, runtime}),
+    addRepositoryKey: ({repository, key}, newKey, note) =>
+      addRepositoryKey(repository, newKey, {key, note, runtime}),
+    removeRepositoryKey: ({repository, key}, id) => removeRepositoryKey(repository, id, {key, runtime}),
     copyVolume: async (from, to, {root, ...options}) => {
       if (root === undefined) return await copyVolume(from, to, options, here);
       const target = await Runtime.open({root, waiting: 0});

@@ -9,6 +9,7 @@ export {
   type SavedSet,
 } from './jobs/backup-set.js';
 export type {CheckOptions} from './jobs/check-application.js';
+export {type CopiedSnapshots, type CopyOptions, copySnapshots} from './jobs/copy-snapshots.js';
 export {type CopyVolumeOptions, copyVolume} from './jobs/copy-volume.js';
 export {type DrillOptions, type DrillReport, drill} from './jobs/drill.js';
 export {findSnapshot, type Wanted} from './jobs/find-snapshot.js';
@@ -36,9 +37,6 @@ export {
 export {verify} from './jobs/verify.js';
 export {
   addRepositoryKey,
-  type CopiedSnapshots,
-  type CopyOptions,
-  copySnapshots,
   type KeyOptions,
   listRepositoryKeys,
   type RepositoryKey,

@@ -58,6 +58,109 @@ test('the repository and its key come from the environment as well', async t => 
   t.like(options, {repository: 'registry://r/x', key: {environment: 'CORACLE_REPO_KEY'}});
 });
 
+test('a key is said once: by a flag, or else by one variable', async t => {
+  const answers = {snapshots: async () => ({snapshots: [], unreadable: [], results: []})};
+  const keyOf = async (more: Record<string, string>, ...words: string[]) => {
+    const {asked, exitCode} = await command(['snapshots', ...words], answers, {env: {...env, ...more}});
+    return exitCode === 0 ? (asked[0]![1] as {key?: unknown}).key : exitCode;
+  };
+  t.is(await keyOf({}), undefined);
+  t.deepEqual(await keyOf({CORACLE_REPO_KEY_FILE: '/key'}), {file: '/key'});
+  t.deepEqual(await keyOf({CORACLE_REPO_KEY_COMMAND: 'pass x'}), {command: ['sh', '-c', 'pass x']});
+  t.deepEqual(await keyOf({CORACLE_REPO_KEY: 'x'}, '--key-file', '/other'), {file: '/other'});
+  t.is(await keyOf({CORACLE_REPO_KEY: 'x', CORACLE_REPO_KEY_FILE: '/key'}), 2);
+  t.is(await keyOf({CORACLE_REPO_KEY_COMMAND: 'x', CORACLE_REPO_KEY_FILE: '/key'}), 2);
+  t.is(await keyOf({}, '--key-file', '/key', '--key-command', 'x'), 2);
+});
+
+test('limits are those of the sidecar, by the names that run has for them', async t => {
+  const words = '--memory 256m --cpus 0.5 --blkio-weight 100 --device-read-bps /dev/sda:1mb'.split(' ');
+  const limits = {
+    memoryBytes: 256 * 1024 ** 2,
+    cpus: 0.5,
+    blkioWeight: 100,
+    deviceReadBps: [{path: '/dev/sda', rate: 1024 ** 2}],
+  };
+  for (const [commandWords, name] of [
+    [['backup', 'data'], 'backup'],
+    [['restore', 'data'], 'restore'],
+    [['drill'], 'drill'],
+    [['volume', 'copy', 'data'], 'copyVolume'],
+    [['backup', 'data', 'data.tar'], 'backupVolume'],
+    [['restore', 'data', './data.tar'], 'restoreVolume'],
+  ] as const) {
+    const fails = async () => {
+      throw new Error('enough');
+    };
+    const {asked} = await command([...commandWords, ...words], {[name]: fails} as never, {env});
+    t.is(asked[0]![0], name);
+    t.deepEqual((asked[0]!.at(-1) as {limits?: unknown}).limits, limits, name);
+  }
+  t.is((await command(['backup', 'data', '--memory', 'much'], {}, {env})).exitCode, 2);
+});
+
+test('keys of a repository are listed, added and removed', async t => {
+  const opened = {repository: '/repo', key: {file: '/key'}};
+  const flags = ['--key-file', '/key'];
+  const key = {id: '0a1b2c3d', created: '2025-12-30T00:00:00.000Z', note: 'cellar', isCurrent: true};
+  const other = {...key, id: '99887766', note: '', isCurrent: false};
+  const repositoryKeys = async () => [key, other];
+  const listed = await command(['key', 'ls', ...flags], {repositoryKeys}, {env});
+  t.deepEqual(listed.asked, [['repositoryKeys', opened]]);
+  t.is(
+    listed.stdout,
+    'KEY        CREATED      CURRENT   NOTE\n' +
+      '0a1b2c3d   2 days ago   *         cellar\n' +
+      '99887766   2 days ago             \n',
+  );
+  const of = async (...words: string[]) =>
+    (await command(['key', 'ls', ...flags, ...words], {repositoryKeys}, {env})).stdout;
+  t.is(await of('-q'), '0a1b2c3d\n99887766\n');
+  t.deepEqual(JSON.parse(await of('--json')), [key, other]);
+  t.is(await of('--format', '{{.ID}} {{.Created}}'), `0a1b2c3d ${key.created}\n99887766 ${key.created}\n`);
+
+  const added = await command(
+    ['key', 'add', ...flags, '--new-key-command', 'pass new', '--note', 'cellar'],
+    {addRepositoryKey: async () => key},
+    {env},
+  );
+  t.is(added.stdout, '0a1b2c3d\n');
+  t.deepEqual(added.asked, [['addRepositoryKey', opened, {command: ['sh', '-c', 'pass new']}, 'cellar']]);
+  t.like(await command(['key', 'add', ...flags], {}, {env}), {
+    exitCode: 2,
+    stderr: 'which key is to be added? Say --new-key-file or --new-key-command\n',
+  });
+
+  const removeRepositoryKey = async (_: unknown, id: string) => {
+    if (id === '11111111') throw new CoracleError('ERR_REPOSITORY_KEY', 'the repository has no key 11111111');
+  };
+  const removed = await command(
+    ['key', 'rm', ...flags, '99887766', '11111111'],
+    {removeRepositoryKey},
+    {env},
+  );
+  t.like(removed, {exitCode: 1, stdout: '99887766\n', stderr: 'the repository has no key 11111111\n'});
+  t.like(await command(['key', 'ls'], {}, {env}), {
+    exitCode: 2,
+    stderr: 'which key opens it? Say --key-file or --key-command, or set CORACLE_REPO_KEY\n',
+  });
+});
+
+test('snapshots are copied to another place, some or all', async t => {
+  const copied = {snapshots: [snapshot.id], blobs: 3, bytes: 1500, warnings: []};
+  const words = ['snapshot', 'copy', '--to', 'registry://r/x', '--key-file', '/key'];
+  const some = await command([...words, '5f0c'], {copySnapshots: async () => copied}, {env});
+  t.is(some.stdout, 'registry://r/x: 5f0c3a1d9e42: 3 blobs, 1.5kB copied\n');
+  const [name, from, to, options] = some.asked[0] as [string, string, string, object];
+  t.deepEqual([name, from, to], ['copySnapshots', '/repo', 'registry://r/x']);
+  t.like(options, {ids: ['5f0c'], key: {file: '/key'}});
+  const warnings = ['the snapshot x cannot be read, and is left out: …'];
+  const all = await command(words, {copySnapshots: async () => ({...copied, warnings})}, {env});
+  t.like(all, {exitCode: 3, stderr: `WARNING: ${warnings[0]}\n`});
+  t.is((all.asked[0]![3] as {ids?: unknown}).ids, undefined);
+  t.is((await command(['snapshot', 'copy'], {}, {env})).exitCode, 2);
+});
+
 test('a file instead of a repository makes a plain archive, also where CORACLE_REPO is set', async t => {
   const result = {
     volume: 'data',

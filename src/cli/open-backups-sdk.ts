@@ -31,7 +31,11 @@ export function backupsSdk(runtime: Runtime): BackupsSdk {
     readDump: (name, options) => readDump(name, options, here),
     snapshots: async from => {
       await using repository = await open(from);
-      return {snapshots: await repository.snapshots(), results: await repository.results()};
+      return {
+        snapshots: await repository.snapshots(),
+        unreadable: (await repository.unreadable?.()) ?? [],
+        results: await repository.results(),
+      };
     },
     verifyRepository: async (from, options) => {
       await using repository = await open(from);
@@ -42,15 +46,15 @@ export function backupsSdk(runtime: Runtime): BackupsSdk {
       await using repository = await open(from);
       return await forget(repository, options);
     },
-    runSchedule: ({state = stateOf(runtime), ...options}) => runSchedule({...options, state}, here),
-    runScheduled: (job, {state = stateOf(runtime), ...options}) =>
-      runScheduled(job, {...options, state}, here),
-    plannedRuns: config => plannedRuns(config, here),
     copySnapshots: (from, to, options) => copySnapshots(from, to, options, here),
     repositoryKeys: ({repository, key}) => listRepositoryKeys(repository, {key, runtime}),
     addRepositoryKey: ({repository, key}, newKey, note) =>
       addRepositoryKey(repository, newKey, {key, note, runtime}),
     removeRepositoryKey: ({repository, key}, id) => removeRepositoryKey(repository, id, {key, runtime}),
+    runSchedule: ({state = stateOf(runtime), ...options}) => runSchedule({...options, state}, here),
+    runScheduled: (job, {state = stateOf(runtime), ...options}) =>
+      runScheduled(job, {...options, state}, here),
+    plannedRuns: config => plannedRuns(config, here),
     copyVolume: async (from, to, {root, ...options}) => {
       if (root === undefined) return await copyVolume(from, to, options, here);
       const target = await Runtime.open({root, waiting: 0});

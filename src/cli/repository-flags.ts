@@ -13,7 +13,7 @@ export const REPOSITORY_FLAGS: readonly Flag[] = [
   {name: 'key-command', type: 'string', summary: 'Run a shell command that prints the key'},
 ];
 
-/** Of a call: `--repo` or `CORACLE_REPO`, with `--key-file`, `--key-command` or `CORACLE_REPO_KEY`. @throws UsageError */
+/** Of a call: `--repo` or `CORACLE_REPO`, and its key. @throws UsageError */
 export function repositoryOf(
   call: Call,
   {env}: Pick<Context, 'env'>,

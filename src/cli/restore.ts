@@ -130,14 +130,19 @@ async function fromFile(call: Call, context: Context): Promise<number> {
 
 async function fromDump(sidecar: DumpSidecar | undefined, call: Call, context: Context): Promise<number> {
   const [name = '', snapshot] = call.words;
-  const from = {...repositoryOf(call, context), snapshot, host: call.value('host')};
+  const warnings: string[] = [];
+  const onWarning = (text: string) => {
+    warnings.push(text);
+    context.stderr.write(`WARNING: ${text}\n`);
+  };
+  const from = {...repositoryOf(call, context), snapshot, host: call.value('host'), onWarning};
   const sdk = await context.sdk();
   if (sidecar === undefined) {
     await whileInterruptible(context, 'the restore', async signal => {
       for await (const bytes of sdk.readDump(name, {...from, signal}))
         await writeBytes(context.stdout, bytes);
     });
-    return DONE;
+    return warnings.length > 0 ? WITH_WARNINGS : DONE;
   }
   const result = await whileInterruptible(context, 'the restore', signal =>
     sdk.restoreDump(name, sidecar, {...from, signal}),
@@ -147,7 +152,7 @@ async function fromDump(sidecar: DumpSidecar | undefined, call: Call, context: C
     context.stdout.write(
       `${name}: ${humanSize(result.bytes)}, of ${result.time} (${shortId(result.snapshot)})\n`,
     );
-  return DONE;
+  return warnings.length > 0 ? WITH_WARNINGS : DONE;
 }
 
 function progressOf(call: Call, context: Context, volume: string): ByteProgress {

@@ -23,9 +23,9 @@ export interface BackupOptions {
    * a power cut. `none`: they go on; what they write meanwhile may be in it or not. @default 'pause'
    */
   readonly consistency?: 'pause' | 'none';
-  readonly onProgress?: (progress: Progress) => void;
   /** Of the sidecar. @default 16 processes */
   readonly limits?: Limits | undefined;
+  readonly onProgress?: (progress: Progress) => void;
   /** Ends it; nothing is left of it then, and whoever was paused goes on. */
   readonly signal?: AbortSignal;
 }
@@ -130,8 +130,8 @@ interface Copy {
   readonly name: string;
   readonly compression: Compression;
   readonly consistency: 'pause' | 'none';
-  readonly signal: AbortSignal | undefined;
   readonly limits: Limits | undefined;
+  readonly signal: AbortSignal | undefined;
 }
 
 type Copied = Pick<BackupResult, 'entries' | 'bytes' | 'sha256' | 'paused' | 'pausedMs' | 'warnings'>;
@@ -164,8 +164,8 @@ async function copyVolume(
       arguments: ['--create', '--file=-', ...FORMAT, ...WHOLE, ...LISTED, `--directory=${PLACE}`, '.'],
       capabilities: ['DAC_READ_SEARCH'],
       stdin: 'ignore',
-      signal,
       limits,
+      signal,
     },
     {runtime},
   );

@@ -229,7 +229,7 @@ test('snapshots are a table for people, and templates or JSON for scripts', asyn
     result('verify', '2026-01-01T00:00:00Z', false),
     result('verify', '2025-12-31T23:00:00Z', true),
   ];
-  const answers = {snapshots: async () => ({snapshots: [snapshot], results})};
+  const answers = {snapshots: async () => ({snapshots: [snapshot], unreadable: [], results})};
   const of = async (...words: string[]) => (await command(['snapshots', ...words], answers, {env})).stdout;
   t.is(
     await of(),
@@ -245,6 +245,35 @@ test('snapshots are a table for people, and templates or JSON for scripts', asyn
   t.is(await of('-q', '--host', 'other'), '');
   t.is(await of('-q', 'elsewhere'), '');
   t.deepEqual(JSON.parse(await of('--json')), [{...snapshot, results}]);
+});
+
+test('a snapshot that cannot be read is a warning, and not in the list', async t => {
+  const unreadable = [{id: `sha256:${'ab'.repeat(32)}`, what: 'sha256:cd is missing'}];
+  const snapshots = async () => ({snapshots: [snapshot], unreadable, results: []});
+  t.like(await command(['snapshots', '-q'], {snapshots}, {env}), {
+    exitCode: 3,
+    stdout: '5f0c3a1d9e42\n',
+    stderr: `WARNING: the snapshot ${unreadable[0]!.id} cannot be read: sha256:cd is missing\n`,
+  });
+  const verifyRepository = async () => ({snapshots: 0, read: 0, readBytes: 0, problems: []});
+  const verified = await command(['verify', 'abab'], {snapshots, verifyRepository}, {env});
+  t.deepEqual((verified.asked.at(-1)![2] as {snapshots: unknown}).snapshots, [unreadable[0]!.id]);
+  const forgotten = (removed: boolean) => ({
+    forget: async () => ({
+      groups: [],
+      verified: [],
+      dryRun: false,
+      unreadable: unreadable.map(each => ({...each, removed})),
+    }),
+  });
+  t.like(await command(['forget', 'abab'], forgotten(true), {env}), {
+    exitCode: 0,
+    stdout: 'abababababab cannot be read: removed\n',
+  });
+  t.like(await command(['forget', '--prune'], forgotten(false), {env}), {
+    exitCode: 3,
+    stderr: `WARNING: the snapshot ${unreadable[0]!.id} cannot be read, and nothing is pruned until it is forgotten: sha256:cd is missing\n`,
+  });
 });
 
 test('restore takes an id or latest from a repository, and a path from the disk', async t => {
@@ -303,7 +332,7 @@ test('forget says what stays and why', async t => {
   const kept = [{snapshot, reasons: ['last snapshot', 'daily snapshot']}];
   const removed = [{...snapshot, id: 'ab'.repeat(32), time: '2025-12-30T22:00:00.000Z'}];
   const groups = [{host: 'web', parts: ['data', 'logs'], kept, removed}];
-  const report = {groups, verified: [snapshot.id], dryRun: false, freedBytes: 1500};
+  const report = {groups, verified: [snapshot.id], dryRun: false, unreadable: [], freedBytes: 1500};
   const {asked, stdout} = await command(
     'forget --keep-last 1 --keep-daily 7 --keep-tag a,b --keep-tag c --prune --volume data'.split(' '),
     {forget: async () => report},

@@ -39,8 +39,8 @@ export interface DrillReport {
 export async function drill(options: DrillOptions, in_: InRuntime = {}): Promise<DrillReport> {
   const runtime = in_.runtime ?? (await Runtime.default());
   return await withRepository(options, runtime, async repository => {
-    const snapshot = findSnapshot(await repository.snapshots(), options);
-    return await drillSnapshot(repository, snapshot, options, runtime);
+    const found = await findReadable(repository, await repository.snapshots(), options);
+    return await drillSnapshot(repository, found.snapshot, options, runtime, found.warnings);
   });
 }
 
@@ -50,11 +50,12 @@ export async function drillSnapshot(
   snapshot: Snapshot,
   options: CheckOptions & Pick<DrillOptions, 'onProgress' | 'signal'>,
   runtime: Runtime,
+  warnings: readonly string[] = [],
 ): Promise<DrillReport> {
   const plan = await planCheck(snapshot, options, runtime);
   const time = new Date().toISOString();
   const from = performance.now();
-  const notes: string[] = [];
+  const notes: string[] = [...warnings];
   const scratch: ScratchVolume[] = [];
   let passed: boolean;
   try {
@@ -97,11 +98,10 @@ async function isProven(drill: Drill): Promise<boolean> {
     }
   }
   if (plan === undefined) return true;
-  return await checkApplication(plan, volumes, {runtime, signal: options.signal, note});
   if (plan.readsDumps) return await areReadable(drill, plan);
+  return await checkApplication(plan, volumes, {runtime, signal: options.signal, note});
 }
 
-/** @throws Error that says what is not as it was saved */
 async function areReadable(
   {repository, snapshot, runtime, options, note}: Drill,
   plan: CheckPlan,
@@ -114,6 +114,7 @@ async function areReadable(
   return true;
 }
 
+/** @throws Error that says what is not as it was saved */
 async function restorePart(
   {repository, snapshot, runtime, options, note}: Drill,
   part: SnapshotPart,

@@ -234,7 +234,7 @@ export class LayoutShelf implements Shelf {
     return await file;
   }
 
-  /** Removes what the dead left; a repository that cannot be written is left as it is. */
+  /** Removes what the dead left; it stays where nobody can write, or cannot tell for damage which blobs are needed. */
   async #tidy(): Promise<void> {
     const {work, lock} = this.places;
     try {
@@ -246,8 +246,8 @@ export class LayoutShelf implements Shelf {
         removeBlobs: hexes => removeUnneeded(this, hexes),
       });
     } catch (error) {
-      if (!['EROFS', 'EACCES', 'EPERM', 'ENOSPC'].includes((error as NodeJS.ErrnoException).code ?? ''))
-        throw error;
+      const {code = ''} = error as NodeJS.ErrnoException;
+      if (!['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'ERR_REPOSITORY_DAMAGED'].includes(code)) throw error;
     }
   }
 }

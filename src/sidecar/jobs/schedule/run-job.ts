@@ -36,7 +36,14 @@ export async function runJob(job: Job, runtime: Runtime, signal: AbortSignal): P
       if (job.keep) {
         const names = parts.map(({name}) => name);
         const {prune = true, keep} = job;
-        const {groups, freedBytes} = await forget(opened, {keep, host, parts: names, prune, signal});
+        const {groups, freedBytes, unreadable} = await forget(opened, {
+          ...{keep, host, parts: names, prune},
+          signal,
+        });
+        if (prune && unreadable.length > 0)
+          warnings.push(
+            `nothing is pruned while there is a snapshot that cannot be read: ${unreadable[0]!.id}`,
+          );
         done.forgotten = groups.reduce((sum, {removed}) => sum + removed.length, 0);
         if (freedBytes !== undefined) done.freedBytes = freedBytes;
       }

@@ -3,6 +3,6 @@ export default {
   extensions: {ts: 'module'},
   nodeArguments: ['--import=./scripts/typescript.mjs'],
   workerThreads: false,
-  concurrency: 3,
+  concurrency: 2,
   timeout: '2m',
 };

@@ -7,6 +7,7 @@ import type {Call, Command, Context} from './command.js';
 import {checkOptionsOf, DRILL_FLAGS} from './drill-flags.js';
 import {DUMP_FLAGS, dumpSidecarOf} from './dump-flags.js';
 import {humanSize} from './human-size.js';
+import {LIMIT_FLAGS, sidecarLimitsOf} from './limit-flags.js';
 import {REPOSITORY_FLAGS, repositoryOf} from './repository-flags.js';
 import {shortId} from './snapshots.js';
 import {whileInterruptible} from './while-interruptible.js';
@@ -17,6 +18,7 @@ export const command: Command = {
   summary: 'Save volumes as one snapshot, or one in a file, by a sidecar container',
   flags: [
     ...REPOSITORY_FLAGS,
+    ...LIMIT_FLAGS,
     ...DRILL_FLAGS,
     {name: 'dump', type: 'name', summary: 'Save what a sidecar prints, by this name: app.sql'},
     ...DUMP_FLAGS,
@@ -82,6 +84,7 @@ async function toRepository(call: Call, context: Context): Promise<number> {
       {...set, dumps},
       {
         ...from,
+        limits: sidecarLimitsOf(call),
         ...quietOptions(call),
         tags: call.values('tag'),
         host: call.value('host'),
@@ -149,7 +152,12 @@ async function toFile(call: Call, context: Context, file: string): Promise<numbe
   const {onProgress, end} = progressOf(call, context, volume);
   const sdk = await context.sdk();
   const result = await whileInterruptible(context, 'the backup', signal =>
-    sdk.backupVolume(volume, file, {consistency, signal, ...(onProgress && {onProgress})}),
+    sdk.backupVolume(volume, file, {
+      consistency,
+      limits: sidecarLimitsOf(call),
+      signal,
+      ...(onProgress && {onProgress}),
+    }),
   ).finally(end);
   if (call.has('json')) context.stdout.write(`${JSON.stringify(result)}\n`);
   else {

@@ -1,6 +1,8 @@
 import type {
   BackupSet,
   BackupSetOptions,
+  CopiedSnapshots,
+  CopyOptions,
   CopyVolumeOptions,
   DrillOptions,
   DrillReport,
@@ -9,6 +11,8 @@ import type {
   ForgetOptions,
   ForgetReport,
   InRepository,
+  KeySource,
+  RepositoryKey,
   RestoredDump,
   RestoredVolume,
   RestoreSnapshotOptions,
@@ -18,6 +22,7 @@ import type {
   ScheduleOptions,
   Snapshot,
   SnapshotResult,
+  UnreadableSnapshot,
   VerifyReport,
   VerifyWork,
 } from '../sidecar/index.js';
@@ -29,9 +34,10 @@ export interface BackupsSdk {
   restoreDump(name: string, sidecar: DumpSidecar, options: DumpOptions): Promise<RestoredDump>;
   /** Fails at the first read. */
   readDump(name: string, options: DumpOptions): AsyncIterable<Uint8Array>;
-  /** The oldest first, and what verifications and drills said of them. */
+  /** The oldest first, those that cannot be read, and what verifications and drills said. */
   snapshots(from: InRepository): Promise<{
     readonly snapshots: readonly Snapshot[];
+    readonly unreadable: readonly UnreadableSnapshot[];
     readonly results: readonly SnapshotResult[];
   }>;
   verifyRepository(from: InRepository, options: VerifyWork): Promise<VerifyReport>;
@@ -43,6 +49,10 @@ export interface BackupsSdk {
     to: string,
     options: Omit<CopyVolumeOptions, 'target'> & {readonly root?: string | undefined},
   ): Promise<RestoredVolume>;
+  copySnapshots(from: string, to: string, options: CopyOptions): Promise<CopiedSnapshots>;
+  repositoryKeys(opened: OpenedRepository): Promise<readonly RepositoryKey[]>;
+  addRepositoryKey(opened: OpenedRepository, newKey: KeySource, note: string): Promise<RepositoryKey>;
+  removeRepositoryKey(opened: OpenedRepository, id: string): Promise<void>;
   /** Until the signal; state is in the root unless it is said. */
   runSchedule(options: Omit<ScheduleOptions, 'state'> & ScheduleState): Promise<void>;
   /** One job now, as if it were due. @throws `ERR_SCHEDULE_INVALID` when there is no such job */
@@ -55,6 +65,12 @@ export interface BackupsSdk {
     readonly next: ReadonlyMap<string, Date | undefined>;
     readonly problems: readonly string[];
   }>;
+}
+
+/** Of our own kinds, and what opens it. */
+interface OpenedRepository {
+  readonly repository: string;
+  readonly key: KeySource;
 }
 
 interface ScheduleState {

@@ -147,6 +147,13 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
     load: () => import('./drill.js'),
   },
   forget: {summary: 'Remove snapshots of a backup repository', load: () => import('./forget.js')},
+  'snapshot copy': {
+    summary: 'Copy snapshots of a backup repository to another place',
+    load: () => import('./snapshot-copy.js'),
+  },
+  'key add': {summary: 'Let one more key open a backup repository', load: () => import('./key-add.js')},
+  'key ls': {summary: 'List the keys that open a backup repository', load: () => import('./key-ls.js')},
+  'key rm': {summary: 'Let keys open a backup repository no more', load: () => import('./key-rm.js')},
   schedule: {summary: 'Run backups when they are due', load: () => import('./schedule.js')},
   'volume clone': {
     summary: 'Make a volume with the content of another one',
@@ -203,6 +210,8 @@ export const ALIASES: Readonly<Record<string, string>> = {
   rmi: 'image rm',
   tag: 'image tag',
   'image remove': 'image rm',
+  'key list': 'key ls',
+  'key remove': 'key rm',
   'network list': 'network ls',
   'network remove': 'network rm',
   'volume list': 'volume ls',
@@ -226,8 +235,10 @@ export const GROUPS: Readonly<Record<string, string>> = {
   container: 'Manage containers',
   generate: 'Generate files for other programs',
   image: 'Manage images',
+  key: 'Manage the keys of backup repositories',
   manifest: 'Manage image manifests of registries',
   network: 'Manage networks',
+  snapshot: 'Manage snapshots of backup repositories',
   system: 'Manage Coracle',
   volume: 'Manage volumes',
 };

@@ -2,6 +2,7 @@ import {backupExitCode, DONE, NOT_PROVEN} from './backup-exit-codes.js';
 import {byteProgress} from './byte-progress.js';
 import type {Call, Command, Context} from './command.js';
 import {checkOptionsOf, DRILL_FLAGS} from './drill-flags.js';
+import {LIMIT_FLAGS, sidecarLimitsOf} from './limit-flags.js';
 import {REPOSITORY_FLAGS, repositoryOf} from './repository-flags.js';
 import {shortId} from './snapshots.js';
 import {whileInterruptible} from './while-interruptible.js';
@@ -12,6 +13,7 @@ export const command: Command = {
   summary: 'Prove a snapshot: restore it, compare it, start its application on it',
   flags: [
     ...REPOSITORY_FLAGS,
+    ...LIMIT_FLAGS,
     ...DRILL_FLAGS,
     {name: 'host', type: 'string', summary: 'The latest is the one that this host made'},
     {name: 'json', summary: 'Print what was found as JSON'},
@@ -41,6 +43,7 @@ async function run(call: Call, context: Context): Promise<number> {
   const report = await whileInterruptible(context, 'the drill', signal =>
     sdk.drill({
       ...from,
+      limits: sidecarLimitsOf(call),
       ...check,
       snapshot,
       part: call.value('volume'),

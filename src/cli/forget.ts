@@ -1,6 +1,6 @@
 import type {ForgetReport} from '../sidecar/index.js';
 import {alignColumns} from './align-columns.js';
-import {backupExitCode, DONE} from './backup-exit-codes.js';
+import {backupExitCode, DONE, WITH_WARNINGS} from './backup-exit-codes.js';
 import {byteProgress} from './byte-progress.js';
 import {UsageError} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
@@ -36,7 +36,7 @@ export const command: Command = {
 };
 
 async function run(call: Call, context: Context): Promise<number> {
-  const {stdout} = context;
+  const {stdout, stderr} = context;
   const keep = keepRulesOf(call);
   const snapshots = call.words.length > 0 ? call.words : undefined;
   if (keep === undefined && snapshots === undefined && !call.has('prune'))
@@ -61,7 +61,11 @@ async function run(call: Call, context: Context): Promise<number> {
   ).finally(end);
   if (call.has('json')) stdout.write(`${JSON.stringify(asJson(report))}\n`);
   else if (!quiet) stdout.write(asText(report));
-  return DONE;
+  const stay = report.unreadable.filter(({removed}) => !removed);
+  const unpruned = call.has('prune') ? ', and nothing is pruned until it is forgotten' : '';
+  for (const {id, what} of stay)
+    stderr.write(`WARNING: the snapshot ${id} cannot be read${unpruned}: ${what}\n`);
+  return stay.length > 0 ? WITH_WARNINGS : DONE;
 }
 
 function asJson({groups, ...report}: ForgetReport) {
@@ -76,7 +80,7 @@ function asJson({groups, ...report}: ForgetReport) {
   };
 }
 
-function asText({groups, verified, dryRun, freedBytes}: ForgetReport): string {
+function asText({groups, verified, unreadable, dryRun, freedBytes}: ForgetReport): string {
   const tables = groups.map(({host, parts, kept, removed}) => {
     const rows = [
       ...kept.map(({snapshot: {id, time}, reasons}) => [shortId(id), time, `kept: ${reasons.join(', ')}`]),
@@ -84,9 +88,12 @@ function asText({groups, verified, dryRun, freedBytes}: ForgetReport): string {
     ];
     return `${parts.join(', ')} by ${host}\n${alignColumns(rows)}\n`;
   });
+  const gone = unreadable
+    .filter(({removed}) => removed)
+    .map(({id}) => `${shortId(id)} cannot be read: ${dryRun ? 'would be removed' : 'removed'}\n`);
   const checked = verified.map(
     id => `${shortId(id)} ${dryRun ? 'would be verified' : 'was verified'} before\n`,
   );
   const freed = freedBytes === undefined ? '' : `${humanSize(freedBytes)} freed\n`;
-  return [...tables, ...checked, freed].join('');
+  return [...tables, ...gone, ...checked, freed].join('');
 }

@@ -1,14 +1,18 @@
 import {join} from 'node:path';
 import {Runtime} from '../sdk/index.js';
 import {
+  addRepositoryKey,
   backup,
+  copySnapshots,
   copyVolume,
   drill,
   feedDump,
   forget,
+  listRepositoryKeys,
   openRepository,
   plannedRuns,
   readDump,
+  removeRepositoryKey,
   restore,
   runSchedule,
   runScheduled,
@@ -27,7 +31,11 @@ export function backupsSdk(runtime: Runtime): BackupsSdk {
     readDump: (name, options) => readDump(name, options, here),
     snapshots: async from => {
       await using repository = await open(from);
-      return {snapshots: await repository.snapshots(), results: await repository.results()};
+      return {
+        snapshots: await repository.snapshots(),
+        unreadable: (await repository.unreadable?.()) ?? [],
+        results: await repository.results(),
+      };
     },
     verifyRepository: async (from, options) => {
       await using repository = await open(from);
@@ -38,6 +46,11 @@ export function backupsSdk(runtime: Runtime): BackupsSdk {
       await using repository = await open(from);
       return await forget(repository, options);
     },
+    copySnapshots: (from, to, options) => copySnapshots(from, to, options, here),
+    repositoryKeys: ({repository, key}) => listRepositoryKeys(repository, {key, runtime}),
+    addRepositoryKey: ({repository, key}, newKey, note) =>
+      addRepositoryKey(repository, newKey, {key, note, runtime}),
+    removeRepositoryKey: ({repository, key}, id) => removeRepositoryKey(repository, id, {key, runtime}),
     runSchedule: ({state = stateOf(runtime), ...options}) => runSchedule({...options, state}, here),
     runScheduled: (job, {state = stateOf(runtime), ...options}) =>
       runScheduled(job, {...options, state}, here),

@@ -13,7 +13,7 @@ export const REPOSITORY_FLAGS: readonly Flag[] = [
   {name: 'key-command', type: 'string', summary: 'Run a shell command that prints the key'},
 ];
 
-/** Of a call: `--repo` or `CORACLE_REPO`, with `--key-file`, `--key-command` or `CORACLE_REPO_KEY`. @throws UsageError */
+/** Of a call: `--repo` or `CORACLE_REPO`, and its key. @throws UsageError */
 export function repositoryOf(
   call: Call,
   {env}: Pick<Context, 'env'>,
@@ -23,12 +23,43 @@ export function repositoryOf(
   return {repository, ...keyOf(call, {env})};
 }
 
+/** As `repositoryOf`, for what takes a key. @throws UsageError */
+export function openedRepositoryOf(
+  call: Call,
+  context: Pick<Context, 'env'>,
+): {readonly repository: string; readonly key: KeySource} {
+  const {repository, key} = repositoryOf(call, context);
+  if (key !== undefined) return {repository, key};
+  throw new UsageError('which key opens it? Say --key-file or --key-command, or set CORACLE_REPO_KEY', 1);
+}
+
+/** What `--key-file` or `--key-command` say, else `CORACLE_REPO_KEY`, `…_FILE` or `…_COMMAND`. @throws UsageError */
 export function keyOf(call: Call, {env}: Pick<Context, 'env'>): {readonly key?: KeySource} {
-  const file = call.value('key-file');
-  const command = call.value('key-command');
-  if (file !== undefined && command !== undefined)
-    throw new UsageError('--key-file and --key-command: one of them, not both', 1);
-  if (file !== undefined) return {key: {file}};
-  if (command !== undefined) return {key: {command: ['sh', '-c', command]}};
-  return env['CORACLE_REPO_KEY'] ? {key: {environment: 'CORACLE_REPO_KEY'}} : {};
+  const flags = ['key-file', 'key-command'] as const;
+  const said = keySource(`--${flags.join(' and --')}`, call.value(flags[0]), call.value(flags[1]));
+  if (said !== undefined) return {key: said};
+  const [name, inFile, byCommand] = ['CORACLE_REPO_KEY', 'CORACLE_REPO_KEY_FILE', 'CORACLE_REPO_KEY_COMMAND'];
+  const elsewhere = keySource(
+    `${inFile} and ${byCommand}`,
+    env[inFile] || undefined,
+    env[byCommand] || undefined,
+  );
+  if (!env[name]) return elsewhere === undefined ? {} : {key: elsewhere};
+  if (elsewhere !== undefined) throw onlyOne(`${name}, ${inFile} and ${byCommand}`);
+  return {key: {environment: name}};
+}
+
+/** @param names as an error calls them */
+export function keySource(
+  names: string,
+  file: string | undefined,
+  command: string | undefined,
+): KeySource | undefined {
+  if (file !== undefined && command !== undefined) throw onlyOne(names);
+  if (file !== undefined) return {file};
+  return command === undefined ? undefined : {command: ['sh', '-c', command]};
+}
+
+function onlyOne(names: string): UsageError {
+  return new UsageError(`${names}: one of them, not several`, 1);
 }

@@ -7,6 +7,7 @@ import {DUMP_FLAGS, dumpSidecarOf} from './dump-flags.js';
 import {checkLabel} from './flag-checks.js';
 import {humanSize} from './human-size.js';
 import {keyValues} from './key-values.js';
+import {LIMIT_FLAGS, sidecarLimitsOf} from './limit-flags.js';
 import {REPOSITORY_FLAGS, repositoryOf} from './repository-flags.js';
 import {shortId} from './snapshots.js';
 import {whileInterruptible} from './while-interruptible.js';
@@ -18,6 +19,7 @@ export const command: Command = {
   summary: 'Bring back what backup saved, into a new or an empty volume',
   flags: [
     ...REPOSITORY_FLAGS,
+    ...LIMIT_FLAGS,
     ...DUMP_FLAGS,
     {name: 'dry-run', short: 'n', summary: 'Say what would be restored'},
     {name: 'force', short: 'f', summary: 'The same as --replace'},
@@ -71,6 +73,7 @@ async function fromRepository(call: Call, context: Context): Promise<number> {
   const result = await whileInterruptible(context, 'the restore', signal =>
     sdk.restore(volume, {
       ...from,
+      limits: sidecarLimitsOf(call),
       snapshot,
       part: call.value('from'),
       host: call.value('host'),
@@ -112,7 +115,7 @@ async function fromFile(call: Call, context: Context): Promise<number> {
     ...(onProgress && {onProgress}),
   };
   const result = await whileInterruptible(context, 'the restore', signal =>
-    sdk.restoreVolume(volume, file, {...options, signal}),
+    sdk.restoreVolume(volume, file, {...options, limits: sidecarLimitsOf(call), signal}),
   ).finally(end);
   if (call.has('json')) context.stdout.write(`${JSON.stringify(result)}\n`);
   else {
@@ -127,14 +130,19 @@ async function fromFile(call: Call, context: Context): Promise<number> {
 
 async function fromDump(sidecar: DumpSidecar | undefined, call: Call, context: Context): Promise<number> {
   const [name = '', snapshot] = call.words;
-  const from = {...repositoryOf(call, context), snapshot, host: call.value('host')};
+  const warnings: string[] = [];
+  const onWarning = (text: string) => {
+    warnings.push(text);
+    context.stderr.write(`WARNING: ${text}\n`);
+  };
+  const from = {...repositoryOf(call, context), snapshot, host: call.value('host'), onWarning};
   const sdk = await context.sdk();
   if (sidecar === undefined) {
     await whileInterruptible(context, 'the restore', async signal => {
       for await (const bytes of sdk.readDump(name, {...from, signal}))
         await writeBytes(context.stdout, bytes);
     });
-    return DONE;
+    return warnings.length > 0 ? WITH_WARNINGS : DONE;
   }
   const result = await whileInterruptible(context, 'the restore', signal =>
     sdk.restoreDump(name, sidecar, {...from, signal}),
@@ -144,7 +152,7 @@ async function fromDump(sidecar: DumpSidecar | undefined, call: Call, context: C
     context.stdout.write(
       `${name}: ${humanSize(result.bytes)}, of ${result.time} (${shortId(result.snapshot)})\n`,
     );
-  return DONE;
+  return warnings.length > 0 ? WITH_WARNINGS : DONE;
 }
 
 function progressOf(call: Call, context: Context, volume: string): ByteProgress {

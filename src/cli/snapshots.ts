@@ -1,6 +1,6 @@
 import type {ListDescription} from '../inspect/index.js';
 import type {Snapshot, SnapshotResult} from '../sidecar/index.js';
-import {backupExitCode} from './backup-exit-codes.js';
+import {backupExitCode, DONE, WITH_WARNINGS} from './backup-exit-codes.js';
 import type {Call, Command, Context} from './command.js';
 import {humanSize} from './human-size.js';
 import {humanDuration} from './human-time.js';
@@ -57,8 +57,10 @@ const SNAPSHOTS: ListDescription = {
 };
 
 async function run(call: Call, context: Context): Promise<number> {
-  const {stdout, now} = context;
-  const {snapshots, results} = await (await context.sdk()).snapshots(repositoryOf(call, context));
+  const {stdout, stderr, now} = context;
+  const {snapshots, unreadable, results} = await (await context.sdk()).snapshots(repositoryOf(call, context));
+  for (const {id, what} of unreadable) stderr.write(`WARNING: the snapshot ${id} cannot be read: ${what}\n`);
+  const exitCode = unreadable.length > 0 ? WITH_WARNINGS : DONE;
   const host = call.value('host');
   const shown = snapshots
     .filter(each => host === undefined || each.host === host)
@@ -70,12 +72,12 @@ async function run(call: Call, context: Context): Promise<number> {
       results: results.filter(({snapshot}) => snapshot === each.id),
     }));
     stdout.write(`${JSON.stringify(whole)}\n`);
-    return 0;
+    return exitCode;
   }
   const full = call.has('no-trunc');
   const rows = shown.map(each => ({labels: {}, values: snapshotRow(each, results, now(), full)}));
   await printList(SNAPSHOTS, rows, call.value('format'), stdout, {quiet: call.has('quiet')});
-  return 0;
+  return exitCode;
 }
 
 function snapshotRow(

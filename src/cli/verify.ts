@@ -57,8 +57,8 @@ async function run(call: Call, context: Context): Promise<number> {
   return report.problems.length === 0 ? DONE : NOT_PROVEN;
 
   async function idsOf(words: readonly string[]): Promise<readonly string[]> {
-    const {findSnapshot} = await import('../sidecar/index.js');
-    const all = (await sdk.snapshots(from)).snapshots;
-    return words.map(snapshot => findSnapshot(all, {snapshot}).id);
+    const {findSnapshot, unreadableById} = await import('../sidecar/index.js');
+    const {snapshots: all, unreadable} = await sdk.snapshots(from);
+    return words.map(word => (unreadableById(unreadable, word) ?? findSnapshot(all, {snapshot: word})).id);
   }
 }

@@ -2,6 +2,7 @@ import {backupExitCode, DONE, WITH_WARNINGS} from './backup-exit-codes.js';
 import {byteProgress} from './byte-progress.js';
 import type {Call, Command, Context} from './command.js';
 import {humanSize} from './human-size.js';
+import {LIMIT_FLAGS, sidecarLimitsOf} from './limit-flags.js';
 import {REPOSITORY_FLAGS, repositoryOf} from './repository-flags.js';
 import {shortId} from './snapshots.js';
 import {whileInterruptible} from './while-interruptible.js';
@@ -12,6 +13,7 @@ export const command: Command = {
   summary: 'Copy a volume to another root, or under another name, through a backup repository',
   flags: [
     ...REPOSITORY_FLAGS,
+    ...LIMIT_FLAGS,
     {name: 'json', summary: 'Print what was done as JSON'},
     {name: 'replace', summary: 'Replace what the volume has there'},
     {name: 'quiet', short: 'q', summary: 'Print nothing but errors'},
@@ -36,6 +38,7 @@ async function run(call: Call, context: Context): Promise<number> {
   const result = await whileInterruptible(context, 'the copy', signal =>
     sdk.copyVolume(from, to, {
       ...repository,
+      limits: sidecarLimitsOf(call),
       replace: call.has('replace'),
       root: call.value('to-root'),
       onProgress,

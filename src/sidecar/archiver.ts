@@ -3,7 +3,15 @@
  * read-only root and the capabilities that its work takes. What it reads or writes beside that directory is its own.
  */
 import {CoracleError} from '../errors.js';
-import {Container, Image, type InRuntime, type Mount, type RunningContainer} from '../sdk/index.js';
+import {
+  Container,
+  Image,
+  type InRuntime,
+  type Limits,
+  type Mount,
+  type RunningContainer,
+} from '../sdk/index.js';
+import {sidecarLimits} from './sidecar-limits.js';
 
 export const PLACE = '/volume';
 
@@ -14,12 +22,13 @@ export interface Archiver {
   readonly capabilities: readonly string[];
   readonly stdin: 'ignore' | 'pipe';
   readonly purpose: 'backup' | 'restore';
+  readonly limits?: Limits | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** @throws `ERR_BINARY_NOT_FOUND` where this host has no tar, and as `Container.run` */
 export async function runArchiver(
-  {mount, arguments: words, capabilities, stdin, purpose, signal}: Archiver,
+  {mount, arguments: words, capabilities, stdin, purpose, limits, signal}: Archiver,
   in_: InRuntime,
 ): Promise<RunningContainer> {
   await Image.fromHost({name: IMAGE, binaries: ['tar']}, in_);
@@ -32,8 +41,7 @@ export async function runArchiver(
       network: 'none',
       readOnly: true,
       capabilities: {drop: ['ALL'], add: capabilities},
-      limits: {processes: 16},
-      whenUnavailable: 'warn',
+      ...sidecarLimits(16, limits),
       labels: {'coracle.sidecar': purpose},
       stdin,
       stdout: 'pipe',

@@ -8,11 +8,13 @@ import {
   compress,
   holdStill,
   type InRuntime,
+  type Limits,
   plainArchive,
   Runtime,
   Volume,
 } from '../sdk/index.js';
 import {expectDone, LISTED, PLACE, readListing, runArchiver, WHOLE} from './archiver.js';
+import {expectVolumes} from './expect-volumes.js';
 import {PartFile} from './part-file.js';
 import {counted, hashed, type Progress} from './progress.js';
 
@@ -22,6 +24,8 @@ export interface BackupOptions {
    * a power cut. `none`: they go on; what they write meanwhile may be in it or not. @default 'pause'
    */
   readonly consistency?: 'pause' | 'none';
+  /** Of the sidecar. @default 16 processes */
+  readonly limits?: Limits | undefined;
   readonly onProgress?: (progress: Progress) => void;
   /** Ends it; nothing is left of it then, and whoever was paused goes on. */
   readonly signal?: AbortSignal;
@@ -56,7 +60,7 @@ export interface BackupResult {
 export async function backupVolume(
   name: string,
   file: string,
-  {consistency = 'pause', onProgress, signal}: BackupOptions = {},
+  {consistency = 'pause', limits, onProgress, signal}: BackupOptions = {},
   in_: InRuntime = {},
 ): Promise<BackupResult> {
   const compression = compressionOf(file);
@@ -70,8 +74,10 @@ export async function backupVolume(
   await using part = await PartFile.open(path).catch(cause => {
     throw refused(path, cause, 'Its directory has to be there, and to have room.');
   });
-  const copied = await copyStill({runtime, name, compression, consistency, signal}, part.file, bytes =>
-    onProgress?.({phase: 'copy', bytes, totalBytes}),
+  const copied = await copyStill(
+    {runtime, name, compression, consistency, limits, signal},
+    part.file,
+    bytes => onProgress?.({phase: 'copy', bytes, totalBytes}),
   ).catch(cause => {
     throw cause.syscall === 'write' ? refused(path, cause) : cause;
   });
@@ -106,6 +112,7 @@ interface Copy {
   readonly name: string;
   readonly compression: Compression;
   readonly consistency: 'pause' | 'none';
+  readonly limits: Limits | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -128,7 +135,7 @@ async function copyStill(copy: Copy, target: FileHandle, tell: (bytes: number) =
 }
 
 async function copyVolume(
-  {runtime, name, compression, signal}: Copy,
+  {runtime, name, compression, limits, signal}: Copy,
   target: FileHandle,
   tell: (bytes: number) => void,
 ): Promise<Omit<Copied, 'paused' | 'pausedMs'>> {
@@ -139,6 +146,7 @@ async function copyVolume(
       arguments: ['--create', '--file=-', ...FORMAT, ...WHOLE, ...LISTED, `--directory=${PLACE}`, '.'],
       capabilities: ['DAC_READ_SEARCH'],
       stdin: 'ignore',
+      limits,
       signal,
     },
     {runtime},
@@ -155,6 +163,7 @@ async function copyVolume(
   const {entries, said} = await listing;
   signal?.throwIfAborted();
   await expectDone(container, `backup of ${name}`, said);
+  expectVolumes(runtime, [name]);
   return {entries, bytes, sha256: hash.digest('hex'), warnings: said};
 }
 

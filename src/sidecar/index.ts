@@ -9,10 +9,17 @@ export {
   type SavedSet,
 } from './jobs/backup-set.js';
 export type {CheckOptions} from './jobs/check-application.js';
+export {type CopiedSnapshots, type CopyOptions, copySnapshots} from './jobs/copy-snapshots.js';
 export {type CopyVolumeOptions, copyVolume} from './jobs/copy-volume.js';
 export {type DrillOptions, type DrillReport, drill} from './jobs/drill.js';
-export {findSnapshot, type Wanted} from './jobs/find-snapshot.js';
-export {type ForgetOptions, type ForgetReport, type ForgottenGroup, forget} from './jobs/forget.js';
+export {findSnapshot, unreadableById, type Wanted} from './jobs/find-snapshot.js';
+export {
+  type ForgetOptions,
+  type ForgetReport,
+  type ForgottenGroup,
+  type ForgottenUnreadable,
+  forget,
+} from './jobs/forget.js';
 export type {Judged, KeepRules} from './jobs/keep-rules.js';
 export {
   type InRepository,
@@ -36,9 +43,6 @@ export {
 export {verify} from './jobs/verify.js';
 export {
   addRepositoryKey,
-  type CopiedSnapshots,
-  type CopyOptions,
-  copySnapshots,
   type KeyOptions,
   listRepositoryKeys,
   type RepositoryKey,
@@ -55,6 +59,7 @@ export type {
   SnapshotFacts,
   SnapshotPart,
   SnapshotResult,
+  UnreadableSnapshot,
   VerifyProblem,
   VerifyReport,
   VerifyWork,

@@ -80,6 +80,14 @@ export interface Snapshot extends SnapshotFacts {
   readonly addedBytes: number;
 }
 
+/** One that is there, and cannot be read: a blob that says what it is was changed or is lost. */
+export interface UnreadableSnapshot {
+  /** As a snapshot's, or what the repository calls it where not even that is known. */
+  readonly id: string;
+  /** Which blob, and what is wrong with it. */
+  readonly what: string;
+}
+
 export interface WorkOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -148,8 +156,10 @@ export interface Repository extends AsyncDisposable {
   readonly kind: 'layout' | 'registry' | 'restic';
   /** As it was named, without secrets. */
   readonly url: string;
-  /** All, the oldest first. @throws `ERR_REPOSITORY_KEY` (wrong or missing), `ERR_REPOSITORY_DAMAGED` */
+  /** All that can be read, the oldest first. @throws `ERR_REPOSITORY_KEY` (wrong or missing), `ERR_REPOSITORY_DAMAGED` */
   snapshots(): Promise<readonly Snapshot[]>;
+  /** Those that cannot: whatever else there is works without them, and `forget` removes them. Undefined: the kind cannot tell. */
+  unreadable?(): Promise<readonly UnreadableSnapshot[]>;
   /** Whoever reads the repository sees all of the snapshot, or nothing of it when this fails or is killed. */
   backup(sources: readonly Source[], work: BackupWork): Promise<SavedSnapshot>;
   /** @param directory of the host, empty: becomes the volume's root, with its owner, mode, times and attributes */
@@ -163,5 +173,6 @@ export interface Repository extends AsyncDisposable {
   /** Removes what no snapshot needs. @returns bytes */
   prune(work?: WorkOptions): Promise<{readonly freedBytes: number}>;
   record(result: SnapshotResult): Promise<void>;
+  /** All that can be read. */
   results(): Promise<readonly SnapshotResult[]>;
 }

@@ -5,6 +5,7 @@ import {CoracleError} from '../errors.js';
 import {
   checkArchive,
   type InRuntime,
+  type Limits,
   plainArchive,
   type ReplaceVolumeOptions,
   Runtime,
@@ -20,6 +21,8 @@ export interface RestoreOptions extends ReplaceVolumeOptions {
    * entries are left out. '' = the archive's own root. @default the one that comes first and has all the others in it
    */
   readonly directory?: string;
+  /** Of the sidecar. @default 16 processes */
+  readonly limits?: Limits | undefined;
   readonly onProgress?: (progress: Progress) => void;
   /** Ends it; the volume is as it was then. */
   readonly signal?: AbortSignal;
@@ -48,7 +51,7 @@ export interface RestoreResult {
 export async function restoreVolume(
   name: string,
   file: string,
-  {onProgress, signal, directory: wanted, ...options}: RestoreOptions = {},
+  {onProgress, signal, limits, directory: wanted, ...options}: RestoreOptions = {},
   in_: InRuntime = {},
 ): Promise<RestoreResult> {
   const runtime = in_.runtime ?? (await Runtime.default());
@@ -67,7 +70,7 @@ export async function restoreVolume(
   let warnings: readonly string[] = [];
   await replaceVolume(runtime, name, options, async target => {
     const tell = (count: number) => onProgress?.({phase: 'copy', bytes: count, totalBytes: bytes});
-    const done = await unpack({runtime, path, target, members, tell, signal});
+    const done = await unpack({runtime, path, target, members, limits, tell, signal});
     signal?.throwIfAborted();
     warnings = done.said;
     if (done.sha256 === sha256 && done.entries === entries) return;
@@ -83,6 +86,7 @@ async function unpack({
   path,
   target,
   members,
+  limits,
   tell,
   signal,
 }: {
@@ -90,6 +94,7 @@ async function unpack({
   readonly path: string;
   readonly target: string;
   readonly members: readonly string[];
+  readonly limits: Limits | undefined;
   readonly tell: (bytes: number) => void;
   readonly signal: AbortSignal | undefined;
 }) {
@@ -111,6 +116,7 @@ async function unpack({
       // Files of any owner, set-id bits, device nodes, capabilities of files.
       capabilities: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'SETFCAP'],
       stdin: 'pipe',
+      limits,
       signal,
     },
     {runtime},

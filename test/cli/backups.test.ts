@@ -58,6 +58,109 @@ test('the repository and its key come from the environment as well', async t => 
   t.like(options, {repository: 'registry://r/x', key: {environment: 'CORACLE_REPO_KEY'}});
 });
 
+test('a key is said once: by a flag, or else by one variable', async t => {
+  const answers = {snapshots: async () => ({snapshots: [], unreadable: [], results: []})};
+  const keyOf = async (more: Record<string, string>, ...words: string[]) => {
+    const {asked, exitCode} = await command(['snapshots', ...words], answers, {env: {...env, ...more}});
+    return exitCode === 0 ? (asked[0]![1] as {key?: unknown}).key : exitCode;
+  };
+  t.is(await keyOf({}), undefined);
+  t.deepEqual(await keyOf({CORACLE_REPO_KEY_FILE: '/key'}), {file: '/key'});
+  t.deepEqual(await keyOf({CORACLE_REPO_KEY_COMMAND: 'pass x'}), {command: ['sh', '-c', 'pass x']});
+  t.deepEqual(await keyOf({CORACLE_REPO_KEY: 'x'}, '--key-file', '/other'), {file: '/other'});
+  t.is(await keyOf({CORACLE_REPO_KEY: 'x', CORACLE_REPO_KEY_FILE: '/key'}), 2);
+  t.is(await keyOf({CORACLE_REPO_KEY_COMMAND: 'x', CORACLE_REPO_KEY_FILE: '/key'}), 2);
+  t.is(await keyOf({}, '--key-file', '/key', '--key-command', 'x'), 2);
+});
+
+test('limits are those of the sidecar, by the names that run has for them', async t => {
+  const words = '--memory 256m --cpus 0.5 --blkio-weight 100 --device-read-bps /dev/sda:1mb'.split(' ');
+  const limits = {
+    memoryBytes: 256 * 1024 ** 2,
+    cpus: 0.5,
+    blkioWeight: 100,
+    deviceReadBps: [{path: '/dev/sda', rate: 1024 ** 2}],
+  };
+  for (const [commandWords, name] of [
+    [['backup', 'data'], 'backup'],
+    [['restore', 'data'], 'restore'],
+    [['drill'], 'drill'],
+    [['volume', 'copy', 'data'], 'copyVolume'],
+    [['backup', 'data', 'data.tar'], 'backupVolume'],
+    [['restore', 'data', './data.tar'], 'restoreVolume'],
+  ] as const) {
+    const fails = async () => {
+      throw new Error('enough');
+    };
+    const {asked} = await command([...commandWords, ...words], {[name]: fails} as never, {env});
+    t.is(asked[0]![0], name);
+    t.deepEqual((asked[0]!.at(-1) as {limits?: unknown}).limits, limits, name);
+  }
+  t.is((await command(['backup', 'data', '--memory', 'much'], {}, {env})).exitCode, 2);
+});
+
+test('keys of a repository are listed, added and removed', async t => {
+  const opened = {repository: '/repo', key: {file: '/key'}};
+  const flags = ['--key-file', '/key'];
+  const key = {id: '0a1b2c3d', created: '2025-12-30T00:00:00.000Z', note: 'cellar', isCurrent: true};
+  const other = {...key, id: '99887766', note: '', isCurrent: false};
+  const repositoryKeys = async () => [key, other];
+  const listed = await command(['key', 'ls', ...flags], {repositoryKeys}, {env});
+  t.deepEqual(listed.asked, [['repositoryKeys', opened]]);
+  t.is(
+    listed.stdout,
+    'KEY        CREATED      CURRENT   NOTE\n' +
+      '0a1b2c3d   2 days ago   *         cellar\n' +
+      '99887766   2 days ago             \n',
+  );
+  const of = async (...words: string[]) =>
+    (await command(['key', 'ls', ...flags, ...words], {repositoryKeys}, {env})).stdout;
+  t.is(await of('-q'), '0a1b2c3d\n99887766\n');
+  t.deepEqual(JSON.parse(await of('--json')), [key, other]);
+  t.is(await of('--format', '{{.ID}} {{.Created}}'), `0a1b2c3d ${key.created}\n99887766 ${key.created}\n`);
+
+  const added = await command(
+    ['key', 'add', ...flags, '--new-key-command', 'pass new', '--note', 'cellar'],
+    {addRepositoryKey: async () => key},
+    {env},
+  );
+  t.is(added.stdout, '0a1b2c3d\n');
+  t.deepEqual(added.asked, [['addRepositoryKey', opened, {command: ['sh', '-c', 'pass new']}, 'cellar']]);
+  t.like(await command(['key', 'add', ...flags], {}, {env}), {
+    exitCode: 2,
+    stderr: 'which key is to be added? Say --new-key-file or --new-key-command\n',
+  });
+
+  const removeRepositoryKey = async (_: unknown, id: string) => {
+    if (id === '11111111') throw new CoracleError('ERR_REPOSITORY_KEY', 'the repository has no key 11111111');
+  };
+  const removed = await command(
+    ['key', 'rm', ...flags, '99887766', '11111111'],
+    {removeRepositoryKey},
+    {env},
+  );
+  t.like(removed, {exitCode: 1, stdout: '99887766\n', stderr: 'the repository has no key 11111111\n'});
+  t.like(await command(['key', 'ls'], {}, {env}), {
+    exitCode: 2,
+    stderr: 'which key opens it? Say --key-file or --key-command, or set CORACLE_REPO_KEY\n',
+  });
+});
+
+test('snapshots are copied to another place, some or all', async t => {
+  const copied = {snapshots: [snapshot.id], blobs: 3, bytes: 1500, warnings: []};
+  const words = ['snapshot', 'copy', '--to', 'registry://r/x', '--key-file', '/key'];
+  const some = await command([...words, '5f0c'], {copySnapshots: async () => copied}, {env});
+  t.is(some.stdout, 'registry://r/x: 5f0c3a1d9e42: 3 blobs, 1.5kB copied\n');
+  const [name, from, to, options] = some.asked[0] as [string, string, string, object];
+  t.deepEqual([name, from, to], ['copySnapshots', '/repo', 'registry://r/x']);
+  t.like(options, {ids: ['5f0c'], key: {file: '/key'}});
+  const warnings = ['the snapshot x cannot be read, and is left out: …'];
+  const all = await command(words, {copySnapshots: async () => ({...copied, warnings})}, {env});
+  t.like(all, {exitCode: 3, stderr: `WARNING: ${warnings[0]}\n`});
+  t.is((all.asked[0]![3] as {ids?: unknown}).ids, undefined);
+  t.is((await command(['snapshot', 'copy'], {}, {env})).exitCode, 2);
+});
+
 test('a file instead of a repository makes a plain archive, also where CORACLE_REPO is set', async t => {
   const result = {
     volume: 'data',
@@ -126,7 +229,7 @@ test('snapshots are a table for people, and templates or JSON for scripts', asyn
     result('verify', '2026-01-01T00:00:00Z', false),
     result('verify', '2025-12-31T23:00:00Z', true),
   ];
-  const answers = {snapshots: async () => ({snapshots: [snapshot], results})};
+  const answers = {snapshots: async () => ({snapshots: [snapshot], unreadable: [], results})};
   const of = async (...words: string[]) => (await command(['snapshots', ...words], answers, {env})).stdout;
   t.is(
     await of(),
@@ -142,6 +245,35 @@ test('snapshots are a table for people, and templates or JSON for scripts', asyn
   t.is(await of('-q', '--host', 'other'), '');
   t.is(await of('-q', 'elsewhere'), '');
   t.deepEqual(JSON.parse(await of('--json')), [{...snapshot, results}]);
+});
+
+test('a snapshot that cannot be read is a warning, and not in the list', async t => {
+  const unreadable = [{id: `sha256:${'ab'.repeat(32)}`, what: 'sha256:cd is missing'}];
+  const snapshots = async () => ({snapshots: [snapshot], unreadable, results: []});
+  t.like(await command(['snapshots', '-q'], {snapshots}, {env}), {
+    exitCode: 3,
+    stdout: '5f0c3a1d9e42\n',
+    stderr: `WARNING: the snapshot ${unreadable[0]!.id} cannot be read: sha256:cd is missing\n`,
+  });
+  const verifyRepository = async () => ({snapshots: 0, read: 0, readBytes: 0, problems: []});
+  const verified = await command(['verify', 'abab'], {snapshots, verifyRepository}, {env});
+  t.deepEqual((verified.asked.at(-1)![2] as {snapshots: unknown}).snapshots, [unreadable[0]!.id]);
+  const forgotten = (removed: boolean) => ({
+    forget: async () => ({
+      groups: [],
+      verified: [],
+      dryRun: false,
+      unreadable: unreadable.map(each => ({...each, removed})),
+    }),
+  });
+  t.like(await command(['forget', 'abab'], forgotten(true), {env}), {
+    exitCode: 0,
+    stdout: 'abababababab cannot be read: removed\n',
+  });
+  t.like(await command(['forget', '--prune'], forgotten(false), {env}), {
+    exitCode: 3,
+    stderr: `WARNING: the snapshot ${unreadable[0]!.id} cannot be read, and nothing is pruned until it is forgotten: sha256:cd is missing\n`,
+  });
 });
 
 test('restore takes an id or latest from a repository, and a path from the disk', async t => {
@@ -200,7 +332,7 @@ test('forget says what stays and why', async t => {
   const kept = [{snapshot, reasons: ['last snapshot', 'daily snapshot']}];
   const removed = [{...snapshot, id: 'ab'.repeat(32), time: '2025-12-30T22:00:00.000Z'}];
   const groups = [{host: 'web', parts: ['data', 'logs'], kept, removed}];
-  const report = {groups, verified: [snapshot.id], dryRun: false, freedBytes: 1500};
+  const report = {groups, verified: [snapshot.id], dryRun: false, unreadable: [], freedBytes: 1500};
   const {asked, stdout} = await command(
     'forget --keep-last 1 --keep-daily 7 --keep-tag a,b --keep-tag c --prune --volume data'.split(' '),
     {forget: async () => report},

@@ -12,11 +12,13 @@ import {
   type Runtime,
 } from '../../sdk/index.js';
 import type {Application, Snapshot, SnapshotPart} from '../repository.js';
+import {feed} from '../sidecar-streams.js';
 
 export interface CheckOptions {
   /**
    * What has to succeed in the application's container: for its shell, or a list that is executed as it is. It is tried again
-   * until it does, or the time is over. @default no container is started
+   * until it does, or the time is over. Of a snapshot of dumps alone it is all that a container of `image` runs: once for each,
+   * which it reads from stdin. @default no container is started
    */
   readonly check?: string | readonly string[] | undefined;
   /** The check is all that the container runs, once; the application is not started. @default false */
@@ -43,6 +45,8 @@ export interface CheckPlan {
   readonly checkAlone: boolean;
   readonly timeoutMs: number;
   readonly targets: Readonly<Record<string, string>>;
+  /** Dumps are what it is of: each is its stdin, once. */
+  readonly readsDumps: boolean;
 }
 
 /** @throws `ERR_INVALID_OPTION` when nobody knows the image or the places, `ERR_IMAGE_NOT_FOUND` */
@@ -59,19 +63,24 @@ export async function planCheck(
   const {checkAlone = false, timeoutMs = DEFAULT_TIMEOUT_MS} = options;
   if (options.check === undefined) return undefined;
   const check = typeof options.check === 'string' ? ['sh', '-c', options.check] : options.check;
+  const volumes = parts.filter(({kind}) => kind === 'volume').map(({name}) => name);
+  const readsDumps = volumes.length === 0;
   const application: Application | undefined = applications[0];
   const image = options.image ?? application?.image;
   if (image === undefined)
-    throw new CoracleError('ERR_INVALID_OPTION', 'no container used what the snapshot has', {
-      hint: 'Say with image (--image) what the check is to run in.',
-    });
+    throw new CoracleError(
+      'ERR_INVALID_OPTION',
+      readsDumps
+        ? 'the snapshot has dumps alone, and no container that the check could be run in'
+        : 'no container used what the snapshot has',
+      {
+        hint: readsDumps
+          ? 'Say with image (--image) what has the command that reads them: each dump comes on its stdin.'
+          : 'Say with image (--image) what the check is to run in.',
+      },
+    );
   const targets = {...application?.targets, ...options.targets};
-  const volumes = parts.filter(({kind}) => kind === 'volume').map(({name}) => name);
-  if (volumes.length === 0)
-    throw new CoracleError('ERR_INVALID_OPTION', 'a check is of volumes: a dump is read and compared', {
-      hint: 'To try a dump, restore it into a database of its own.',
-    });
-  if (!volumes.some(name => targets[name] !== undefined))
+  if (!readsDumps && !volumes.some(name => targets[name] !== undefined))
     throw new CoracleError('ERR_INVALID_OPTION', `nobody knows where the check wants ${volumes.join(', ')}`, {
       hint: 'Say it with targets (--target VOLUME=/PATH).',
     });
@@ -79,20 +88,49 @@ export async function planCheck(
   const same = image === application?.image ? application : undefined;
   const argv = options.command ?? same?.argv;
   const run: RunOptions = {
-    ...(checkAlone ? {entrypoint: [], command: check} : argv && {entrypoint: [], command: argv}),
+    ...(readsDumps && {stdin: 'pipe'}),
+    ...(checkAlone || readsDumps
+      ? {entrypoint: [], command: check}
+      : argv && {entrypoint: [], command: argv}),
     ...(same?.user !== undefined && {user: same.user}),
     ...(options.env && {env: options.env}),
     network: options.network ?? 'none',
     labels: {'coracle.sidecar': 'drill'},
     outputLimitBytes: OUTPUT_BYTES,
   };
-  return {image, run, check, checkAlone, timeoutMs, targets};
+  return {image, run, check, checkAlone, timeoutMs, targets, readsDumps};
 }
 
 interface Checked {
   readonly runtime: Runtime;
   readonly signal: AbortSignal | undefined;
   readonly note: (line: string) => void;
+}
+
+/** @param dump what the check reads; it may end before it has read all */
+export async function checkDump(
+  {image, run, timeoutMs}: CheckPlan,
+  name: string,
+  dump: AsyncIterable<Uint8Array>,
+  {runtime, signal: aborted, note}: Checked,
+): Promise<boolean> {
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const signal = aborted ? AbortSignal.any([aborted, deadline]) : deadline;
+  const noted = (line: string) => note(`${name}: ${line}`);
+  try {
+    const container = await Container.run(image, {...run, signal}, {runtime});
+    try {
+      await feed(container, dump);
+      return await endsWell(container, noted);
+    } finally {
+      await container[Symbol.asyncDispose]();
+      await container.settled.catch(() => {});
+    }
+  } catch (error) {
+    aborted?.throwIfAborted();
+    noted(deadline.aborted ? 'no success in time' : `check: ${(error as Error).message}`);
+    return false;
+  }
 }
 
 /** @param volumes by the names of the snapshot's parts */

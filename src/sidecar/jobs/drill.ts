@@ -3,8 +3,14 @@ import {CoracleError} from '../../errors.js';
 import {type InRuntime, Runtime, replaceVolume, type ScratchVolume, scratchVolume} from '../../sdk/index.js';
 import type {Progress} from '../progress.js';
 import type {Repository, Snapshot, SnapshotPart} from '../repository.js';
-import {type CheckOptions, type CheckPlan, checkApplication, planCheck} from './check-application.js';
-import {findSnapshot, type Wanted} from './find-snapshot.js';
+import {
+  type CheckOptions,
+  type CheckPlan,
+  checkApplication,
+  checkDump,
+  planCheck,
+} from './check-application.js';
+import {findReadable, type Wanted} from './find-snapshot.js';
 import {type InRepository, withRepository} from './open-repository.js';
 
 export interface DrillOptions extends CheckOptions, Wanted, InRepository {
@@ -33,8 +39,8 @@ export interface DrillReport {
 export async function drill(options: DrillOptions, in_: InRuntime = {}): Promise<DrillReport> {
   const runtime = in_.runtime ?? (await Runtime.default());
   return await withRepository(options, runtime, async repository => {
-    const snapshot = findSnapshot(await repository.snapshots(), options);
-    return await drillSnapshot(repository, snapshot, options, runtime);
+    const found = await findReadable(repository, await repository.snapshots(), options);
+    return await drillSnapshot(repository, found.snapshot, options, runtime, found.warnings);
   });
 }
 
@@ -44,11 +50,12 @@ export async function drillSnapshot(
   snapshot: Snapshot,
   options: CheckOptions & Pick<DrillOptions, 'onProgress' | 'signal'>,
   runtime: Runtime,
+  warnings: readonly string[] = [],
 ): Promise<DrillReport> {
   const plan = await planCheck(snapshot, options, runtime);
   const time = new Date().toISOString();
   const from = performance.now();
-  const notes: string[] = [];
+  const notes: string[] = [...warnings];
   const scratch: ScratchVolume[] = [];
   let passed: boolean;
   try {
@@ -91,7 +98,20 @@ async function isProven(drill: Drill): Promise<boolean> {
     }
   }
   if (plan === undefined) return true;
+  if (plan.readsDumps) return await areReadable(drill, plan);
   return await checkApplication(plan, volumes, {runtime, signal: options.signal, note});
+}
+
+async function areReadable(
+  {repository, snapshot, runtime, options, note}: Drill,
+  plan: CheckPlan,
+): Promise<boolean> {
+  const {signal} = options;
+  for (const {name} of snapshot.parts) {
+    const dump = repository.openDump(snapshot, name, {signal});
+    if (!(await checkDump(plan, name, dump, {runtime, signal, note}))) return false;
+  }
+  return true;
 }
 
 /** @throws Error that says what is not as it was saved */

@@ -1,5 +1,5 @@
 import {CoracleError} from '../../errors.js';
-import type {Snapshot, SnapshotPart} from '../repository.js';
+import type {Repository, Snapshot, SnapshotPart, UnreadableSnapshot} from '../repository.js';
 
 export interface Wanted {
   /** An id or the beginning of one, of four digits at least, or `latest`. @default 'latest' */
@@ -27,6 +27,51 @@ export function findSnapshot(
   if (latest !== undefined) return latest;
   const what = [part && `of ${part}`, host && `by ${host}`].filter(Boolean).join(' ');
   throw notFound(`the repository has no snapshot${what === '' ? '' : ` ${what}`}`);
+}
+
+/**
+ * As `findSnapshot`, and tells of those that cannot be read: one of them may be the latest.
+ * @param snapshots of the repository
+ * @throws `ERR_REPOSITORY_DAMAGED` for one that is there, and cannot be read
+ */
+export async function findReadable(
+  repository: Repository,
+  snapshots: readonly Snapshot[],
+  wanted: Wanted,
+): Promise<{readonly snapshot: Snapshot; readonly warnings: readonly string[]}> {
+  const unreadable = (await repository.unreadable?.()) ?? [];
+  const isLatest = (wanted.snapshot ?? 'latest') === 'latest';
+  const named = isLatest ? undefined : unreadableById(unreadable, wanted.snapshot!);
+  if (named !== undefined) throw unreadableError(named);
+  try {
+    const snapshot = findSnapshot(snapshots, wanted);
+    const warnings = unreadable.map(
+      ({id, what}) => `${shortId(snapshot.id)} is the latest that can be read; ${id} cannot: ${what}`,
+    );
+    return {snapshot, warnings: isLatest ? warnings : []};
+  } catch (error) {
+    throw isLatest && unreadable.length > 0 ? unreadableError(unreadable.at(-1)!, error) : error;
+  }
+}
+
+function unreadableError({id, what}: UnreadableSnapshot, cause?: unknown): CoracleError {
+  return new CoracleError('ERR_REPOSITORY_DAMAGED', `the snapshot ${id} cannot be read: ${what}`, {
+    cause,
+    hint: 'coracle snapshots lists those that can.',
+    details: {snapshot: id, what},
+  });
+}
+
+/** The one that an id, or the beginning of one, is of. */
+export function unreadableById(
+  unreadable: readonly UnreadableSnapshot[],
+  wanted: string,
+): UnreadableSnapshot | undefined {
+  const digits = hexadecimal(wanted);
+  const fitting = unreadable.filter(
+    ({id}) => id === wanted || (/^[\da-f]{4,64}$/.test(digits) && hexadecimal(id).startsWith(digits)),
+  );
+  return fitting.length === 1 ? fitting[0] : undefined;
 }
 
 function byId(snapshots: readonly Snapshot[], wanted: string): Snapshot {

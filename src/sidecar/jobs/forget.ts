@@ -1,7 +1,7 @@
 import {CoracleError} from '../../errors.js';
 import type {Progress} from '../progress.js';
-import type {Repository, Snapshot, SnapshotResult} from '../repository.js';
-import {findSnapshot, shortId} from './find-snapshot.js';
+import type {Repository, Snapshot, SnapshotResult, UnreadableSnapshot} from '../repository.js';
+import {findSnapshot, shortId, unreadableById} from './find-snapshot.js';
 import {
   checkKeepRules,
   groupSnapshots,
@@ -34,8 +34,15 @@ export interface ForgetReport {
   /** Ids of those that were verified by this before anything was removed; with `dryRun`, that would be. */
   readonly verified: readonly string[];
   readonly dryRun: boolean;
-  /** With `prune`. */
+  /** Snapshots that cannot be read: no rule is for them, and they go when they are named. */
+  readonly unreadable: readonly ForgottenUnreadable[];
+  /** With `prune`, unless a snapshot stays that cannot be read: nobody knows what that needs. */
   readonly freedBytes?: number;
+}
+
+export interface ForgottenUnreadable extends UnreadableSnapshot {
+  /** It was named; with `dryRun` it would go. */
+  readonly removed: boolean;
 }
 
 export interface ForgottenGroup {
@@ -53,7 +60,8 @@ export interface ForgottenGroup {
  */
 export async function forget(repository: Repository, options: ForgetOptions): Promise<ForgetReport> {
   const {dryRun = false, prune = false, onProgress, signal} = options;
-  const groups = chooseRemoved(await repository.snapshots(), options);
+  const {named, unreadable} = chooseUnreadable((await repository.unreadable?.()) ?? [], options.snapshots);
+  const groups = chooseRemoved(await repository.snapshots(), {...options, snapshots: named});
   const doubtful = newestOfThinned(groups);
   const unverified = without(doubtful, await repository.results());
   if (!dryRun && unverified.length > 0) {
@@ -62,10 +70,25 @@ export async function forget(repository: Repository, options: ForgetOptions): Pr
     const damaged = unverified.filter(({id}) => problems.some(problem => problem.snapshots.includes(id)));
     if (damaged.length > 0) throw unverifiedError(damaged, problems[0]!.subject);
   }
-  const removed = groups.flatMap(group => group.removed.map(({id}) => id));
+  const removed = [...unreadable.filter(each => each.removed), ...groups.flatMap(group => group.removed)].map(
+    ({id}) => id,
+  );
   if (!dryRun && removed.length > 0) await repository.forget(removed, {onProgress, signal});
-  const pruned = prune && !dryRun ? await repository.prune({onProgress, signal}) : undefined;
-  return {groups, verified: unverified.map(({id}) => id), dryRun, ...pruned};
+  const mayPrune = prune && !dryRun && unreadable.every(each => each.removed);
+  const pruned = mayPrune ? await repository.prune({onProgress, signal}) : undefined;
+  return {groups, verified: unverified.map(({id}) => id), dryRun, unreadable, ...pruned};
+}
+
+/** @returns the names of the others as well */
+function chooseUnreadable(
+  unreadable: readonly UnreadableSnapshot[],
+  names: readonly string[] | undefined,
+): {readonly named: readonly string[] | undefined; readonly unreadable: readonly ForgottenUnreadable[]} {
+  const gone = (names ?? []).map(name => unreadableById(unreadable, name));
+  return {
+    named: names?.filter((_, index) => gone[index] === undefined),
+    unreadable: unreadable.map(each => ({...each, removed: gone.includes(each)})),
+  };
 }
 
 /** The deciding part: nothing is asked, nothing is done. */

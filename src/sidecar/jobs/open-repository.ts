@@ -1,5 +1,5 @@
 import {CoracleError} from '../../errors.js';
-import {type InRuntime, Runtime} from '../../sdk/index.js';
+import {type InRuntime, type Limits, Runtime} from '../../sdk/index.js';
 import type {KeySource} from '../layout/chunk-store.js';
 import type {Repository} from '../repository.js';
 
@@ -10,6 +10,8 @@ export interface OpenRepositoryOptions {
   readonly key?: KeySource | undefined;
   /** Makes the repository where there is none, with the key if there is one. @default false */
   readonly create?: boolean | undefined;
+  /** Of the sidecars, such as `{memoryBytes: 512 * 1024 ** 2, cpus: 0.5}`. @default 64 processes */
+  readonly limits?: Limits | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -2,7 +2,7 @@ import {CoracleError} from '../../errors.js';
 import {type InRuntime, Runtime} from '../../sdk/index.js';
 import {type DumpSidecar, restoreDump} from '../dump.js';
 import type {Repository, Snapshot} from '../repository.js';
-import {findPart, findSnapshot, shortId} from './find-snapshot.js';
+import {findPart, findReadable, shortId} from './find-snapshot.js';
 import {type InRepository, openRepository, withRepository} from './open-repository.js';
 
 export interface DumpOptions extends InRepository {
@@ -10,6 +10,8 @@ export interface DumpOptions extends InRepository {
   readonly snapshot?: string | undefined;
   /** Only snapshots that this host made are the latest. @default of any */
   readonly host?: string | undefined;
+  /** Told that the latest may be another, which cannot be read. */
+  readonly onWarning?: ((text: string) => void) | undefined;
 }
 
 export interface RestoredDump {
@@ -61,9 +63,15 @@ export async function* readDump(
 async function snapshotWith(
   repository: Repository,
   name: string,
-  {snapshot: wanted, host}: DumpOptions,
+  {snapshot: wanted, host, onWarning}: DumpOptions,
 ): Promise<Snapshot> {
-  const snapshot = findSnapshot(await repository.snapshots(), {snapshot: wanted, host, part: name});
+  const found = await findReadable(repository, await repository.snapshots(), {
+    snapshot: wanted,
+    host,
+    part: name,
+  });
+  const {snapshot} = found;
+  for (const warning of found.warnings) onWarning?.(warning);
   if (findPart(snapshot, name).kind === 'dump') return snapshot;
   throw new CoracleError(
     'ERR_SNAPSHOT_NOT_FOUND',

@@ -1,7 +1,7 @@
 import {CoracleError} from '../../errors.js';
 import {type InRuntime, Runtime, replaceVolume, Volume} from '../../sdk/index.js';
 import type {Progress} from '../progress.js';
-import {findPart, findSnapshot, shortId} from './find-snapshot.js';
+import {findPart, findReadable, shortId} from './find-snapshot.js';
 import {type InRepository, withRepository} from './open-repository.js';
 
 export interface RestoreSnapshotOptions extends InRepository {
@@ -43,7 +43,7 @@ export interface RestoredVolume {
 /**
  * Brings a volume back from a snapshot, its root directory's owner and mode included: a new volume, an empty one, or with
  * `replace` in place of what there is, all at once or not at all.
- * @throws `ERR_SNAPSHOT_NOT_FOUND`, `ERR_VOLUME_NOT_EMPTY`, `ERR_VOLUME_IN_USE` while a container runs that has it,
+ * @throws `ERR_SNAPSHOT_NOT_FOUND`, `ERR_REPOSITORY_DAMAGED`, `ERR_VOLUME_NOT_EMPTY`, `ERR_VOLUME_IN_USE` while a container runs that has it,
  * `ERR_UNSUPPORTED_OPTION` for single paths over what there is and for volumes that are file systems
  */
 export async function restore(
@@ -55,7 +55,7 @@ export async function restore(
   const {replace = false, paths, labels = {}, dryRun = false, onProgress, signal} = options;
   return await withRepository(options, runtime, async repository => {
     const snapshots = await repository.snapshots();
-    const snapshot = findSnapshot(snapshots, {
+    const {snapshot, warnings} = await findReadable(repository, snapshots, {
       ...options,
       part: options.part ?? wantedPart(snapshots, volume),
     });
@@ -77,14 +77,14 @@ export async function restore(
     const what = {volume, snapshot: snapshot.id, time: snapshot.time, part: part.name, replaced, dryRun};
     if (dryRun) {
       if (replaced && !replace) throw notEmpty(volume);
-      return {...what, entries: part.entries, bytes: part.bytes, warnings: []};
+      return {...what, entries: part.entries, bytes: part.bytes, warnings};
     }
     let restored = {entries: 0, bytes: 0, warnings: [] as readonly string[]};
     await replaceVolume(runtime, volume, {force: replace, labels}, async directory => {
       restored = await repository.restore(snapshot, part.name, directory, {paths, onProgress, signal});
       signal?.throwIfAborted();
     });
-    return {...what, ...restored};
+    return {...what, ...restored, warnings: [...warnings, ...restored.warnings]};
   });
 }
 

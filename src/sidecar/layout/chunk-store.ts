@@ -3,7 +3,14 @@
  * ids. How they are packed, encrypted and kept is none of its business; docs/backup-format.md says it.
  */
 import type {Runtime} from '../../sdk/index.js';
-import type {Snapshot, SnapshotResult, VerifyReport, VerifyWork, WorkOptions} from '../repository.js';
+import type {
+  Snapshot,
+  SnapshotResult,
+  UnreadableSnapshot,
+  VerifyReport,
+  VerifyWork,
+  WorkOptions,
+} from '../repository.js';
 
 /** How content is cut and named: the same in the sidecar as here. */
 export interface Cutting {
@@ -25,12 +32,15 @@ export interface ChunkStore extends AsyncDisposable {
   readonly url: string;
   readonly kind: 'layout' | 'registry';
   readonly cutting: Cutting;
-  /** All, the oldest first. @throws `ERR_REPOSITORY_DAMAGED`, which names a snapshot that cannot be read: `forget` removes it */
+  /** All that can be read, the oldest first. @throws `ERR_REPOSITORY_DAMAGED` where not even their list can be */
   snapshots(): Promise<readonly Snapshot[]>;
+  unreadable(): Promise<readonly UnreadableSnapshot[]>;
   /** Shares the repository with other writers and readers; `prune` waits for all of them. @throws `ERR_REPOSITORY_BUSY` */
   begin(work?: WorkOptions): Promise<ChunkWriter>;
   /** Shares the repository as a writer does. */
   reader(work?: WorkOptions): Promise<ChunkReader>;
+  /** What was found amiss while it was read: no writer that begins after this counts on a pack that the error names. */
+  doubt(error: unknown): void;
   verify(work?: VerifyWork): Promise<VerifyReport>;
   forget(ids: readonly string[], work?: WorkOptions): Promise<void>;
   prune(work?: WorkOptions): Promise<{readonly freedBytes: number}>;

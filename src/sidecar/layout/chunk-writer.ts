@@ -11,6 +11,7 @@ import type {Staging} from './shelf.js';
 import {encodeSnapshot} from './snapshot-document.js';
 import type {Repository} from './stored-snapshots.js';
 import {ChunkBits, encodeUses, type PackUse} from './uses-blob.js';
+import {VerifiedBlobs} from './verified-blobs.js';
 
 export interface WriterParts {
   readonly repository: Repository;
@@ -80,6 +81,10 @@ export class SnapshotWriter implements ChunkWriter {
     const manifest = encodeArtifact({kind: 'snapshot', config, layers, annotations});
     this.#parts.signal?.throwIfAborted();
     await staging.publish([{name: snapshotName(config.digest), kind: 'snapshot', manifest}]);
+    VerifiedBlobs.rewritten(
+      repository.shelf.verified,
+      this.#sink.packs.map(({blob}) => blob.digest),
+    );
     return {id: config.digest, ...facts};
   }
 

@@ -12,8 +12,8 @@ import {snapshotNotFound} from './repository-errors.js';
 import {RepositoryStore} from './repository-store.js';
 import type {NewArtifact, Shelf, Staging} from './shelf.js';
 
-export interface CopiedSnapshots {
-  /** Blobs that were not there, and how large they are together. */
+export interface CopiedBlobs {
+  /** That were not there, and how large they are together. */
   readonly blobs: number;
   readonly bytes: number;
 }
@@ -28,7 +28,7 @@ export async function copySnapshots(
   ids: readonly string[],
   to: string,
   {runtime, ...work}: WorkOptions & Pick<OpenOptions, 'runtime'> = {},
-): Promise<CopiedSnapshots> {
+): Promise<CopiedBlobs> {
   if (!(from instanceof RepositoryStore))
     throw new TypeError('the repository was not opened by openChunkStore');
   const {signal} = work;
@@ -88,7 +88,7 @@ class Copying {
     this.add(REPOSITORY_NAME, parseArtifact(manifest, 'repository', named.manifest.digest), manifest);
   }
 
-  async run(): Promise<CopiedSnapshots> {
+  async run(): Promise<CopiedBlobs> {
     const {signal, onProgress} = this.#work;
     const missing: BlobDescriptor[] = [];
     for (const blob of this.#blobs.values()) {

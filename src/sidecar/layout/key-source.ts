@@ -5,22 +5,6 @@ import {open} from 'node:fs/promises';
 import {CoracleError} from '../../errors.js';
 import type {KeySource} from './chunk-store.js';
 
-/**
- * What the environment says: the secret itself, a file that has it, or a command that prints it.
- * @returns undefined when it says nothing
- */
-export function keySourceOf(env: NodeJS.ProcessEnv): KeySource | undefined {
-  const {CORACLE_REPO_KEY, CORACLE_REPO_KEY_FILE, CORACLE_REPO_KEY_COMMAND} = env;
-  const said = [CORACLE_REPO_KEY, CORACLE_REPO_KEY_FILE, CORACLE_REPO_KEY_COMMAND].filter(Boolean);
-  if (said.length > 1) {
-    throw noSecret('CORACLE_REPO_KEY, CORACLE_REPO_KEY_FILE and CORACLE_REPO_KEY_COMMAND exclude each other');
-  }
-  if (CORACLE_REPO_KEY) return {environment: 'CORACLE_REPO_KEY'};
-  if (CORACLE_REPO_KEY_FILE) return {file: CORACLE_REPO_KEY_FILE};
-  if (CORACLE_REPO_KEY_COMMAND) return {command: ['/bin/sh', '-c', CORACLE_REPO_KEY_COMMAND]};
-  return undefined;
-}
-
 /** @throws `ERR_REPOSITORY_KEY` when there is none */
 export async function readSecret(source: KeySource, signal?: AbortSignal): Promise<Buffer> {
   const secret = withoutLineFeed(await bytesOf(source, signal));

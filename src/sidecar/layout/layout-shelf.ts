@@ -157,13 +157,16 @@ export class LayoutShelf implements Shelf {
   }
 
   async share({signal}: WorkOptions = {}): Promise<AsyncDisposable> {
-    const held = await lockShared(this.places.lock, {signal});
+    const held = await writing(this.url, () => lockShared(this.places.lock, {signal}));
     return {[Symbol.asyncDispose]: async () => held?.close()};
   }
 
   async stage(): Promise<LayoutStaging> {
-    await this.#tidy();
-    return await writing(this.url, () => LayoutStaging.open(this));
+    return await writing(this.url, async () => {
+      statSync(this.places.layout); // else one would be made of what is left, or of what it was mounted on
+      await this.#tidy();
+      return LayoutStaging.open(this);
+    });
   }
 
   async alone({signal}: WorkOptions = {}): Promise<AsyncDisposable> {
@@ -231,7 +234,7 @@ export class LayoutShelf implements Shelf {
     return await file;
   }
 
-  /** Removes what the dead left; a repository that cannot be written is left as it is. */
+  /** Removes what the dead left; it stays where nobody can write, or cannot tell for damage which blobs are needed. */
   async #tidy(): Promise<void> {
     const {work, lock} = this.places;
     try {
@@ -243,8 +246,8 @@ export class LayoutShelf implements Shelf {
         removeBlobs: hexes => removeUnneeded(this, hexes),
       });
     } catch (error) {
-      if (!['EROFS', 'EACCES', 'EPERM', 'ENOSPC'].includes((error as NodeJS.ErrnoException).code ?? ''))
-        throw error;
+      const {code = ''} = error as NodeJS.ErrnoException;
+      if (!['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'ERR_REPOSITORY_DAMAGED'].includes(code)) throw error;
     }
   }
 }

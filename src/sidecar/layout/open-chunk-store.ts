@@ -48,6 +48,14 @@ export async function openShelf(
 ): Promise<Shelf> {
   if (isRegistryUrl(url)) return await RegistryShelf.open(url, {runtime});
   if (!/^([a-z][a-z\d+.-]*:\/\/|restic:)/i.test(url)) return await LayoutShelf.open(url, {create});
+  if (url.startsWith('restic:'))
+    throw new CoracleError(
+      'ERR_UNSUPPORTED_OPTION',
+      `${url} is restic's own: restic sees to its keys and copies`,
+      {
+        hint: 'restic key add, restic key remove, restic copy.',
+      },
+    );
   throw new CoracleError('ERR_REPOSITORY_NOT_FOUND', `${url} is no repository of a kind that is known`, {
     hint: 'A repository is a directory, registry://HOST/NAME, or restic:…',
   });

@@ -34,6 +34,9 @@ export async function pruneRepository(
   // A registry collects what no manifest names by itself.
   if (!(shelf instanceof LayoutShelf)) return {freedBytes: 0};
   await using _alone = await shelf.alone(work);
+  // A result that cannot be read says nothing, and what its manifest names nobody knows.
+  const {damaged: unreadable} = await store.stored.results(work.signal);
+  if (unreadable.length > 0) await shelf.remove(unreadable.map(({named}) => named));
   let addedBytes = 0;
   for (let added = 1; added > 0; addedBytes += added) {
     await using staging = await shelf.stage();

@@ -100,10 +100,15 @@ export async function withKey(
 }
 
 /** @throws `ERR_REPOSITORY_KEY` when there is no such key, or no other */
-export function withoutKey(document: RepositoryDocument, id: string): RepositoryDocument {
+export function withoutKey(document: RepositoryDocument, id: string, current: string): RepositoryDocument {
   const {keys = []} = document;
   if (!keys.some(key => key.id === id)) throw keyError(`the repository has no key ${id}`);
   if (keys.length === 1) throw keyError(`${id} is the last key: without it nobody could read the repository`);
+  if (id === current)
+    throw keyError(
+      `${id} is the key that this was asked with: nobody might have another`,
+      'Open the repository with the key that stays.',
+    );
   return {...document, keys: keys.filter(key => key.id !== id)};
 }
 

@@ -25,7 +25,9 @@ export function writeFailure(place: string, error: unknown): unknown {
   if (why === undefined) return error;
   return new CoracleError('ERR_REPOSITORY_WRITE', `${place} cannot be written: ${why}`, {
     cause: error,
-    hint: 'All snapshots that it had are as they were.',
+    hint: GONE.has(code!)
+      ? 'It was there when this began: see whether its file system is mounted.'
+      : 'All snapshots that it had are as they were.',
     details: {place, errno: code},
   });
 }
@@ -43,7 +45,11 @@ const WHY: Readonly<Record<string, string>> = {
   EIO: 'the device failed',
   EFBIG: 'its file system holds no file so large',
   ENOTDIR: 'a part of its path is no directory',
+  ENOENT: 'it is not there any more',
+  ESTALE: 'its server does not have it any more',
+  ENOTCONN: 'its file system has lost its server',
 };
+const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ESTALE', 'ENOTCONN']);
 
 export function noRepository(url: string, why: string, cause?: unknown): CoracleError {
   return new CoracleError('ERR_REPOSITORY_NOT_FOUND', `${url} is no repository of backups: ${why}`, {

@@ -54,11 +54,12 @@ export async function addRepositoryKey(
 
 /**
  * Whoever has the secret and a copy of the repository from before can still read what was written until then.
- * @throws `ERR_REPOSITORY_KEY` also when there is no such key, or no other; as `listRepositoryKeys`
+ * @throws `ERR_REPOSITORY_KEY` also when there is no such key, or no other, or it is the one in `options`; as
+ * `listRepositoryKeys`
  */
 export async function removeRepositoryKey(url: string, id: string, options: KeyOptions): Promise<void> {
-  await opened(url, options, async ({shelf, found, document}) => {
-    await replace(shelf, found, withoutKey(document, id));
+  await opened(url, options, async ({shelf, found, document, current}) => {
+    await replace(shelf, found, withoutKey(document, id, current));
   });
 }
 

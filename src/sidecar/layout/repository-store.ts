@@ -1,4 +1,12 @@
-import type {Snapshot, SnapshotResult, VerifyReport, VerifyWork, WorkOptions} from '../repository.js';
+import {isDigest} from '../../sdk/index.js';
+import type {
+  Snapshot,
+  SnapshotResult,
+  UnreadableSnapshot,
+  VerifyReport,
+  VerifyWork,
+  WorkOptions,
+} from '../repository.js';
 import {type BlobDescriptor, encodeArtifact} from './artifact.js';
 import {Catalogue} from './catalogue.js';
 import {SnapshotReader} from './chunk-reader.js';
@@ -7,7 +15,7 @@ import {SnapshotWriter} from './chunk-writer.js';
 import {taking} from './held.js';
 import {EMPTY, resultName} from './media-types.js';
 import type {CuttingSizes} from './repository-document.js';
-import {damaged, snapshotNotFound} from './repository-errors.js';
+import {snapshotNotFound} from './repository-errors.js';
 import {encodeResult} from './snapshot-document.js';
 import {type Repository, StoredSnapshots} from './stored-snapshots.js';
 import {VerifiedBlobs} from './verified-blobs.js';
@@ -31,9 +39,11 @@ export class RepositoryStore implements ChunkStore {
   }
 
   async snapshots(): Promise<readonly Snapshot[]> {
-    const {good, damaged: bad} = await this.stored.snapshots();
-    if (bad.length > 0) throw bad[0]!.error;
-    return good.map(({snapshot}) => snapshot);
+    return (await this.stored.snapshots()).good.map(({snapshot}) => snapshot);
+  }
+
+  async unreadable(): Promise<readonly UnreadableSnapshot[]> {
+    return (await this.stored.snapshots()).damaged.map(({id, error}) => ({id, what: error.message}));
   }
 
   async begin({signal}: WorkOptions = {}): Promise<SnapshotWriter> {
@@ -65,6 +75,14 @@ export class RepositoryStore implements ChunkStore {
       catalogue.addDoubtful();
       return new SnapshotReader({repository, catalogue, snapshots: good, signal, held});
     });
+  }
+
+  doubt(error: unknown): void {
+    const {subject} = (error as {details?: {subject?: unknown}}).details ?? {};
+    if (!isDigest(subject)) return;
+    const verified = new VerifiedBlobs(this.repository.shelf.verified);
+    verified.set(subject, 'damaged', 0);
+    verified.save(() => true);
   }
 
   async verify(work: VerifyWork = {}): Promise<VerifyReport> {
@@ -104,9 +122,7 @@ export class RepositoryStore implements ChunkStore {
   }
 
   async results(): Promise<readonly SnapshotResult[]> {
-    const {good, damaged: bad} = await this.stored.results();
-    if (bad.length > 0) throw damaged(bad[0]!.named.name, bad[0]!.error.message, bad[0]!.error);
-    return good.map(({result}) => result);
+    return (await this.stored.results()).good.map(({result}) => result);
   }
 
   /** An index outlives packs that it tells of: a prune has put their chunks elsewhere. */

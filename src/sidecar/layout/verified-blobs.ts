@@ -26,6 +26,14 @@ export class VerifiedBlobs {
     this.#times.set(hexOf(digest), found === 'good' ? seconds : 0);
   }
 
+  /** What was just written is as it should be, though a blob of that content was not. */
+  static rewritten(path: string, digests: readonly Digest[]): void {
+    const verified = new VerifiedBlobs(path);
+    const again = digests.filter(digest => verified.isDamaged(digest));
+    for (const digest of again) verified.#times.delete(hexOf(digest));
+    if (again.length > 0) verified.save(() => true);
+  }
+
   /** Of blobs that are no more nothing is kept; where nobody can write nothing is remembered. */
   save(isThere: (digest: Digest) => boolean): void {
     const left = [...this.#times].filter(([hex]) => isThere(`sha256:${hex}`));
@@ -33,7 +41,9 @@ export class VerifiedBlobs {
       replaceFile(this.#path, `${JSON.stringify(Object.fromEntries(left))}\n`, {durable: false});
     } catch (error) {
       if (
-        !['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT'].includes(String((error as {code?: unknown}).code))
+        !['EROFS', 'EACCES', 'EPERM', 'ENOSPC', 'EDQUOT', 'ENOENT'].includes(
+          String((error as {code?: unknown}).code),
+        )
       )
         throw error;
     }

@@ -47,8 +47,8 @@ class Verification {
     const stored = new StoredSnapshots(this.#repository); // one that has read nothing yet
     const {good, damaged} = await stored.snapshots(signal);
     const results = await stored.results(signal);
-    for (const each of damaged) this.#tellError(each.error, [each.id]);
-    for (const each of results.damaged) this.#tellError(each.error, []);
+    for (const each of damaged) if (ids?.includes(each.id) ?? true) this.#tellError(each.error, [each.id]);
+    for (const each of ids === undefined ? results.damaged : []) this.#tellError(each.error, []);
     const snapshots = ids === undefined ? good : good.filter(({snapshot}) => ids.includes(snapshot.id));
     for (const id of ids ?? []) if (!isKnown(id, good, damaged)) this.#tell(id, 'is no snapshot', [id]);
     this.#count(snapshots.map(({artifact}) => artifact.config));

@@ -5,6 +5,7 @@ import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {CoracleError} from '../../errors.js';
 import type {Limits, NetworkMode, Runtime} from '../../sdk/index.js';
+import {expectVolumes} from '../expect-volumes.js';
 import type {KeySource} from '../layout/chunk-store.js';
 import {hashed} from '../progress.js';
 import type {
@@ -69,14 +70,7 @@ export interface OpenResticOptions extends WorkOptions {
  */
 export async function openRestic(
   url: string,
-  {
-    create = false,
-    key,
-    network = 'bridge',
-    limits = {processes: 64},
-    busyTimeoutMs = 600_000,
-    signal,
-  }: OpenResticOptions,
+  {create = false, key, network = 'bridge', limits, busyTimeoutMs = 600_000, signal}: OpenResticOptions,
   runtime: Runtime,
 ): Promise<Repository> {
   const location = parseResticUrl(url);
@@ -197,6 +191,10 @@ class ResticRepository implements Repository {
       signal: work.signal,
       onLine: summary.add,
     });
+    expectVolumes(
+      this.#place.runtime,
+      volumes.map(({volume}) => volume),
+    );
     await work.released();
     const {id, addedBytes} = summary.made(what);
     const lost = lostOf(summary.errors, stderr);

@@ -17,6 +17,7 @@ import {
   type Runtime,
   writeSecret,
 } from '../../sdk/index.js';
+import {sidecarLimits} from '../sidecar-limits.js';
 import {endOf, feed} from '../sidecar-streams.js';
 import {environmentFile, passedVariables} from './environment.js';
 import {resticFailure} from './failures.js';
@@ -27,7 +28,7 @@ export interface ResticPlace {
   readonly location: ResticLocation;
   readonly password: Buffer;
   readonly network: NetworkMode;
-  readonly limits: Limits;
+  readonly limits: Limits | undefined;
 }
 
 export interface ResticRun {
@@ -121,8 +122,7 @@ async function startRestic(place: ResticPlace, run: ResticRun): Promise<Started>
           drop: ['ALL'],
           add: [...(run.capabilities ?? []), ...repositoryCapabilities(location)],
         },
-        limits,
-        whenUnavailable: 'warn',
+        ...sidecarLimits(64, limits),
         labels: {'coracle.sidecar': 'restic'},
         stdin: run.stdin === undefined ? 'ignore' : 'pipe',
         stdout: 'pipe',

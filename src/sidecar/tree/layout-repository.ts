@@ -4,6 +4,7 @@
  */
 import {CoracleError} from '../../errors.js';
 import {type InRuntime, type Limits, type Mount, Runtime, Volume} from '../../sdk/index.js';
+import {expectVolumes} from '../expect-volumes.js';
 import type {ChunkReader, ChunkStore, ChunkWriter} from '../layout/chunk-store.js';
 import type {
   BackupWork,
@@ -16,6 +17,7 @@ import type {
   SnapshotPart,
   SnapshotResult,
   Source,
+  UnreadableSnapshot,
   VerifyReport,
   VerifyWork,
   VolumeSource,
@@ -30,7 +32,7 @@ import {contentOf} from './volume-archive.js';
 
 export interface LayoutRepositoryOptions extends InRuntime {
   /** Of the sidecars. */
-  readonly limits?: Partial<Limits>;
+  readonly limits?: Limits | undefined;
 }
 
 export class LayoutRepository implements Repository {
@@ -55,13 +57,31 @@ export class LayoutRepository implements Repository {
     return this.#store.snapshots();
   }
 
+  unreadable(): Promise<readonly UnreadableSnapshot[]> {
+    return this.#store.unreadable();
+  }
+
+  /** A snapshot that is damaged is told of, and another one takes its place as the parent, or none. */
   async backup(sources: readonly Source[], work: BackupWork): Promise<SavedSnapshot> {
     const {signal} = work;
-    const parent = newestLike(sources, await this.#store.snapshots());
-    await using writer = await this.#store.begin({signal});
-    const warnings: string[] = [];
+    const warnings = (await this.#store.unreadable()).map(
+      ({id, what}) => `the snapshot ${id} cannot be read: ${what}`,
+    );
     const volumes = sources.filter(source => source.kind === 'volume');
-    const read = await this.#readVolumes(volumes, parent, {writer, work, warnings});
+    const parents = thoseLike(sources, await this.#store.snapshots());
+    for (let parent = parents.pop(); ; parent = await this.#readableOf(parents, volumes, signal)) {
+      await using writer = await this.#store.begin({signal});
+      const read = await this.#readVolumes(volumes, parent, {writer, work, warnings});
+      if (read !== undefined) return await this.#finish(sources, read, {parent, writer, work, warnings});
+    }
+  }
+
+  async #finish(
+    sources: readonly Source[],
+    read: ReadonlyMap<string, ReceivedPart>,
+    {parent, writer, work, warnings}: Target & {readonly parent: Snapshot | undefined},
+  ): Promise<SavedSnapshot> {
+    const {signal} = work;
     const parts: SnapshotPart[] = [];
     const trees = new Map<string, readonly Buffer[]>();
     for (const source of sources) {
@@ -159,12 +179,12 @@ export class LayoutRepository implements Repository {
     return {runtime: this.#options.runtime ?? (await Runtime.default())};
   }
 
-  /** By the names of their parts. */
+  /** By the names of their parts. Undefined: the parent cannot be read. */
   async #readVolumes(
     volumes: readonly VolumeSource[],
     parent: Snapshot | undefined,
     target: Target,
-  ): Promise<Map<string, ReceivedPart>> {
+  ): Promise<Map<string, ReceivedPart> | undefined> {
     if (volumes.length === 0) {
       await target.work.released();
       return new Map();
@@ -173,6 +193,7 @@ export class LayoutRepository implements Repository {
     for (const {volume} of volumes) await Volume.get(volume, in_); // mounting would make one
     const {writer, work, warnings} = target;
     const totalBytes = work.onProgress && (await this.#sizeOf(volumes, parent));
+    const lost: CoracleError[] = [];
     const attempt = async (before: Snapshot | undefined) => {
       await using reader = before && (await this.#store.reader({signal: work.signal}));
       const said: string[] = [];
@@ -180,7 +201,13 @@ export class LayoutRepository implements Repository {
       const parts = volumes.map(
         ({name, volume}): PartToRead => ({
           mount: at => ({type: 'volume', name: volume, target: at, readOnly: true, nocopy: true}),
-          parent: before && reader && lazily(() => treeOf(reader, before, name)),
+          parent:
+            before &&
+            reader &&
+            lazily(
+              () => treeOf(reader, before, name),
+              error => lost.push(error),
+            ),
         }),
       );
       const received = await receiveParts(
@@ -196,6 +223,10 @@ export class LayoutRepository implements Repository {
           progress: bytes => work.onProgress?.({phase: 'copy', bytes, totalBytes}),
           warn: text => said.push(text),
           read: async () => {
+            expectVolumes(
+              in_.runtime,
+              volumes.map(({volume}) => volume),
+            );
             if (missing === 0) await work.released();
           },
         },
@@ -203,13 +234,43 @@ export class LayoutRepository implements Repository {
       );
       return {received, missing, said};
     };
-    let result = await attempt(parent);
+    let result: Awaited<ReturnType<typeof attempt>>;
+    try {
+      result = await attempt(parent);
+    } catch (error) {
+      work.signal?.throwIfAborted();
+      if (lost[0] === undefined) throw error;
+      warnings.push(`nothing can be compared with the snapshot ${parent!.id}: ${lost[0].message}`);
+      this.#store.doubt(lost[0]);
+      return undefined;
+    }
     if (result.missing > 0) {
       warnings.push(`${result.missing} chunks of ${parent!.id} are missing, so everything was read again`);
       result = await attempt(undefined);
     }
     warnings.push(...result.said);
     return new Map(volumes.map(({name}, index) => [name, result.received[index]!]));
+  }
+
+  /** The last of them whose trees can be read: those after it are taken away, and what is wrong with them is remembered. */
+  async #readableOf(
+    parents: Snapshot[],
+    volumes: readonly VolumeSource[],
+    signal: AbortSignal | undefined,
+  ): Promise<Snapshot | undefined> {
+    await using reader = await this.#store.reader({signal});
+    for (let parent = parents.pop(); parent !== undefined; parent = parents.pop()) {
+      try {
+        for (const {name} of volumes) {
+          for await (const _ of await treeOf(reader, parent, name)) signal?.throwIfAborted();
+        }
+        return parent;
+      } catch (error) {
+        if (!isLoss(error)) throw error;
+        this.#store.doubt(error);
+      }
+    }
+    return undefined;
   }
 
   #readDump(
@@ -240,12 +301,12 @@ interface Target {
   readonly warnings: string[];
 }
 
-/** The latest of the same parts: what did not change since is in it. */
-function newestLike(sources: readonly Source[], snapshots: readonly Snapshot[]): Snapshot | undefined {
+/** Those of the same parts, the latest last: what did not change since is in it. */
+function thoseLike(sources: readonly Source[], snapshots: readonly Snapshot[]): Snapshot[] {
   const nameOf = (parts: readonly Pick<SnapshotPart, 'kind' | 'name'>[]) =>
     JSON.stringify(parts.map(({kind, name}) => `${kind} ${name}`).sort());
   const wanted = nameOf(sources);
-  return snapshots.findLast(({parts}) => nameOf(parts) === wanted);
+  return snapshots.filter(({parts}) => nameOf(parts) === wanted);
 }
 
 async function treeOf(reader: ChunkReader, snapshot: Snapshot, part: string): Promise<AsyncIterable<Buffer>> {
@@ -257,8 +318,23 @@ async function* chunksOf(reader: ChunkReader, ids: readonly Buffer[]): AsyncGene
   for (const id of ids) yield await reader.get(id);
 }
 
-async function* lazily(open: () => Promise<AsyncIterable<Buffer>>): AsyncGenerator<Buffer, void, void> {
-  yield* await open();
+/** @param lost is told what keeps it from being read */
+async function* lazily(
+  open: () => Promise<AsyncIterable<Buffer>>,
+  lost: (error: CoracleError) => void,
+): AsyncGenerator<Buffer, void, void> {
+  try {
+    yield* await open();
+  } catch (error) {
+    if (isLoss(error)) lost(error);
+    throw error;
+  }
+}
+
+/** Damage, or somebody has just forgotten the snapshot. */
+function isLoss(error: unknown): error is CoracleError {
+  const {code} = error as CoracleError;
+  return code === 'ERR_REPOSITORY_DAMAGED' || code === 'ERR_SNAPSHOT_NOT_FOUND';
 }
 
 function partOf(snapshot: Snapshot, name: string): SnapshotPart {

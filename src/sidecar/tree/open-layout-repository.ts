@@ -1,4 +1,4 @@
-import type {Runtime} from '../../sdk/index.js';
+import type {Limits, Runtime} from '../../sdk/index.js';
 import type {OpenOptions} from '../layout/chunk-store.js';
 import {openChunkStore} from '../layout/open-chunk-store.js';
 import {LayoutRepository} from './layout-repository.js';
@@ -6,6 +6,7 @@ import {LayoutRepository} from './layout-repository.js';
 interface LayoutOptions {
   readonly key?: OpenOptions['key'];
   readonly create?: boolean | undefined;
+  readonly limits?: Limits | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -15,8 +16,8 @@ interface LayoutOptions {
  */
 export async function openLayoutRepository(
   url: string,
-  {key, create = false, signal}: LayoutOptions,
+  {key, create = false, limits, signal}: LayoutOptions,
   runtime: Runtime,
 ): Promise<LayoutRepository> {
-  return new LayoutRepository(await openChunkStore(url, {key, create, signal, runtime}), {runtime});
+  return new LayoutRepository(await openChunkStore(url, {key, create, signal, runtime}), {runtime, limits});
 }

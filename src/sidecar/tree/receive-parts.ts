@@ -38,7 +38,7 @@ export interface ReceivedPart extends PartSummary {
 
 export interface Receiver {
   readonly cutting: Cutting;
-  readonly limits?: Partial<Limits> | undefined;
+  readonly limits?: Limits | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Only what the parts' summaries say is wanted. */
   readonly digestOnly?: boolean;

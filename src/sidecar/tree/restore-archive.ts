@@ -14,7 +14,7 @@ export interface RestoreArchive {
   /** Of the host, empty. */
   readonly directory: string;
   readonly tell: (bytes: number) => void;
-  readonly limits: Partial<Limits> | undefined;
+  readonly limits: Limits | undefined;
   readonly signal: AbortSignal | undefined;
   readonly in_: InRuntime;
 }

@@ -19,12 +19,13 @@ import {
   type RunningContainer,
   TAR_END,
 } from '../../sdk/index.js';
+import {sidecarLimits} from '../sidecar-limits.js';
 
 export interface Agent {
   readonly task: 'backup' | 'restore';
   readonly arguments?: readonly string[];
   readonly mounts: readonly Mount[];
-  readonly limits?: Partial<Limits> | undefined;
+  readonly limits?: Limits | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -49,8 +50,7 @@ export async function runAgent(
       network: 'none',
       readOnly: true,
       capabilities: {drop: ['ALL'], add: CAPABILITIES[task]},
-      limits: {processes: 64, ...limits},
-      whenUnavailable: 'warn',
+      ...sidecarLimits(64, limits),
       startDeadlineMs: START_MS, // backups run when others do
       labels: {'coracle.sidecar': task},
       stdin: 'pipe',

@@ -126,16 +126,45 @@ test('a snapshot that cannot be read is named, and can be forgotten', async t =>
   const first = await backUp(writing, chunks);
   const second = await backUp(writing, chunks, {time: '2026-11-29T13:00:00.000Z'});
   await using store = await open(folder.path, keyed);
-  writeFileSync(join(folder.path, 'blobs/sha256', first.id.slice(7)), 'no config');
-  await t.throwsAsync(store.snapshots(), {code: 'ERR_REPOSITORY_DAMAGED', message: new RegExp(first.id)});
+  const config = join(folder.path, 'blobs/sha256', first.id.slice(7));
+  const {size} = statSync(config);
+  writeFileSync(config, 'no config');
+  t.deepEqual(
+    (await store.snapshots()).map(({id}) => id),
+    [second.id],
+  );
+  t.deepEqual(await store.unreadable(), [
+    {id: first.id, what: `${first.id} has 9 bytes in place of ${size}`},
+  ]);
   t.deepEqual(
     (await store.verify()).problems.map(({snapshots}) => snapshots),
     [[first.id]],
   );
   t.true(same(await restore(store, second), chunks));
+  t.deepEqual((await store.verify({snapshots: [second.id]})).problems, []);
+  await t.throwsAsync(store.prune(), {code: 'ERR_REPOSITORY_DAMAGED'});
   await store.forget([first.id]);
+  t.deepEqual(await store.unreadable(), []);
+  await store.prune();
+});
+
+test('a result that cannot be read is named, keeps nobody from working, and goes with the next prune', async t => {
+  using folder = new Folder();
+  await using writing = await open(folder.path);
+  const {id: snapshot, time} = await backUp(writing, chunks);
+  const before = new Set(readdirSync(join(folder.path, 'blobs/sha256')));
+  for (const kind of ['verify', 'drill'] as const)
+    await writing.record({kind, snapshot, time, passed: true, notes: [kind]});
+  for (const name of readdirSync(join(folder.path, 'blobs/sha256'))) {
+    const path = join(folder.path, 'blobs/sha256', name);
+    if (!before.has(name) && readFileSync(path, 'utf8').includes('"drill"')) writeFileSync(path, '{}');
+  }
+  await using store = await open(folder.path);
   t.deepEqual(
-    (await store.snapshots()).map(({id}) => id),
-    [second.id],
+    (await store.results()).map(({kind}) => kind),
+    ['verify'],
   );
+  t.is((await store.verify()).problems.length, 1);
+  await store.prune();
+  t.deepEqual((await store.verify()).problems, []);
 });

@@ -15,8 +15,8 @@ export async function runJob(job: Job, runtime: Runtime, signal: AbortSignal): P
   const done: {-readonly [K in keyof Done]?: Done[K]} = {};
   const warnings: string[] = [];
   try {
-    const {repository, key} = job;
-    await withRepository({repository, key, create: true, signal}, runtime, async opened => {
+    const {repository, key, limits} = job;
+    await withRepository({repository, key, limits, create: true, signal}, runtime, async opened => {
       const saved = await backup(job, {...job, repository: opened, signal}, {runtime});
       const {parts, addedBytes, paused, pausedMs, host, id} = saved.snapshot;
       warnings.push(...saved.warnings);
@@ -36,7 +36,14 @@ export async function runJob(job: Job, runtime: Runtime, signal: AbortSignal): P
       if (job.keep) {
         const names = parts.map(({name}) => name);
         const {prune = true, keep} = job;
-        const {groups, freedBytes} = await forget(opened, {keep, host, parts: names, prune, signal});
+        const {groups, freedBytes, unreadable} = await forget(opened, {
+          ...{keep, host, parts: names, prune},
+          signal,
+        });
+        if (prune && unreadable.length > 0)
+          warnings.push(
+            `nothing is pruned while there is a snapshot that cannot be read: ${unreadable[0]!.id}`,
+          );
         done.forgotten = groups.reduce((sum, {removed}) => sum + removed.length, 0);
         if (freedBytes !== undefined) done.freedBytes = freedBytes;
       }

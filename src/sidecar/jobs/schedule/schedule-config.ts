@@ -1,5 +1,6 @@
 /** What a schedule is: a configuration file's jobs, and those that labels of containers ask for. Pure. */
 import {CoracleError} from '../../../errors.js';
+import type {Limits} from '../../../sdk/index.js';
 import type {QuietOptions} from '../../quiesce/index.js';
 import type {BackupSet} from '../backup-set.js';
 import type {CheckOptions} from '../check-application.js';
@@ -18,6 +19,8 @@ export interface Job extends BackupSet, Omit<QuietOptions, 'signal'> {
   /** Never a secret itself. */
   readonly key?: KeySource;
   readonly tags?: readonly string[];
+  /** Of the sidecars. */
+  readonly limits?: Limits;
   /** Afterwards, of this host's snapshots of the same volumes. @default nothing is forgotten */
   readonly keep?: KeepRules;
   /** What no snapshot needs goes as well. @default true with `keep` */
@@ -135,6 +138,34 @@ const DUMP_FIELDS: Readonly<Record<string, Check>> = {
   env: (value, what) => void objectOf(value, what),
 };
 
+const isNumber: Check = (value, what) => {
+  if (typeof value !== 'number') throw invalid(`${what} must be a number`);
+};
+
+/** What they may be the runtime says. */
+const LIMIT_FIELDS: Readonly<Record<string, Check>> = {
+  memoryBytes: isNumber,
+  memorySwapBytes: isNumber,
+  memoryReservationBytes: isNumber,
+  cpus: isNumber,
+  cpuPeriodUs: isNumber,
+  cpuQuotaUs: isNumber,
+  cpuShares: isNumber,
+  cpusetCpus: isString,
+  cpusetMems: isString,
+  processes: isNumber,
+  blkioWeight: isNumber,
+  deviceReadBps: isRates,
+  deviceWriteBps: isRates,
+  deviceReadIops: isRates,
+  deviceWriteIops: isRates,
+};
+
+function isRates(value: unknown, what: string): void {
+  if (!Array.isArray(value)) throw invalid(`${what} must be a list of {"path", "rate"}`);
+  for (const each of value) checkWith({path: isString, rate: isNumber}, objectOf(each, what), what);
+}
+
 const JOB_FIELDS: Readonly<Record<string, Check>> = {
   schedule: isString,
   timezone: isString,
@@ -162,6 +193,7 @@ const JOB_FIELDS: Readonly<Record<string, Check>> = {
     if (command === undefined) isString(file ?? environment, what);
     else isList(command, what);
   },
+  limits: (value, what) => checkWith(LIMIT_FIELDS, objectOf(value, what), what),
   tags: isList,
   consistency: isString,
   fallback: isString,

@@ -1,4 +1,5 @@
 import {createHash, randomBytes} from 'node:crypto';
+import {existsSync} from 'node:fs';
 import {type FileHandle, open, rename, rm, stat} from 'node:fs/promises';
 import {dirname, resolve} from 'node:path';
 import {CoracleError} from '../errors.js';
@@ -85,6 +86,16 @@ export async function backupVolume(
     await syncDirectory(dirname(path));
     return {volume: name, file: path, compression, ...copied, fileBytes: size};
   } catch (error) {
+    const {code} = error as {code?: unknown};
+    if ((code === 'ENOENT' || code === 'ERR_FILE_NOT_FOUND') && !existsSync(temporary))
+      throw new CoracleError(
+        'ERR_BACKUP_FILE',
+        `${path} cannot be written: its directory is not there any more`,
+        {
+          cause: error,
+          hint: 'It was there when this began: see whether its file system is mounted.',
+        },
+      );
     await rm(temporary, {force: true});
     throw error;
   }

@@ -201,6 +201,12 @@ static int64_t read_entry(int directory, const char *name, int64_t content_most,
         if (left < CT_FOUND_BYTES)
                 return -ENOBUFS;
         memset(entry, 0, sizeof *entry);
+        if (content_most < 0) {
+                if (fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) < 0)
+                        return -errno;
+                describe(&entry->file, &found);
+                return entry->bytes = sizeof *entry;
+        }
         CLOSED int place = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
         if (place < 0 || fstat(place, &found) < 0)
                 return -errno;

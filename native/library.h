@@ -85,8 +85,8 @@ _Static_assert(sizeof(struct ct_new_entry) == 40, "src/binding/trees.ts encodes 
 CT_EXPORT int64_t ct_make_entries(int32_t root, const uint8_t *entries, int64_t bytes, int64_t *done);
 
 /* ct_read_entries looks at names of an open directory, each ending in a NUL, and fills entries with as many records as fit;
- * read counts the bytes of the names that are done. Files of at most content_most bytes come with their content. The number
- * of bytes used; -ENOBUFS when not even one fits. */
+ * read counts the bytes of the names that are done. Files of at most content_most bytes come with their content; below 0
+ * nothing comes but the status. The number of bytes used; -ENOBUFS when not even one fits. */
 #define CT_FOUND_BYTES 4096                    /* room that is left for a record, at the least */
 struct ct_found_entry {
         struct ct_file file;                   /* mode 0: it is gone */

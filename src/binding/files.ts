@@ -190,6 +190,13 @@ export function tryStatBelow(root: number, path: Path): FileStatus | undefined {
   return decodeStatus(file);
 }
 
+/** As `statBelow`, not decoded. */
+export function entryStatusBelow(root: number, path: Path): EntryStatus {
+  const file = Buffer.allocUnsafe(STATUS_BYTES);
+  checked(ct_stat(root, terminated('stat', path), file), 'stat', path);
+  return new EntryStatus(file, 0);
+}
+
 export function readlinkBelow(root: number, path: Path): Buffer {
   const target = Buffer.allocUnsafe(PATH_BYTES);
   const size = checked(ct_readlink(root, terminated('readlink', path), target, PATH_BYTES), 'readlink', path);
@@ -393,6 +400,56 @@ export function decodeStatus(file: Buffer): FileStatus {
     mtimeNs: file.readBigInt64LE(64) * 1_000_000_000n + BigInt(file.readUInt32LE(76)),
     ctimeNs: file.readBigInt64LE(80) * 1_000_000_000n + BigInt(file.readUInt32LE(88)),
   };
+}
+
+/** A status as the core has it, struct ct_file: for whoever looks at thousands, and at little of each. */
+export class EntryStatus {
+  readonly #bytes: Buffer;
+  readonly #at: number;
+
+  constructor(bytes: Buffer, at: number) {
+    this.#bytes = bytes;
+    this.#at = at;
+  }
+
+  get mode(): number {
+    return this.#bytes.readUInt32LE(this.#at + 32);
+  }
+
+  get links(): number {
+    return this.#bytes.readUInt32LE(this.#at + 36);
+  }
+
+  get size(): number {
+    return this.#number(16);
+  }
+
+  /** Halves of its 64 bits. */
+  get inode(): readonly [low: number, high: number] {
+    return [this.#bytes.readUInt32LE(this.#at + 8), this.#bytes.readUInt32LE(this.#at + 12)];
+  }
+
+  /** Seconds, and nanoseconds 0 to 999,999,999. */
+  get mtime(): readonly [seconds: number, nanoseconds: number] {
+    return [this.#number(64), this.#bytes.readUInt32LE(this.#at + 76)];
+  }
+
+  get ctime(): readonly [seconds: number, nanoseconds: number] {
+    return [this.#number(80), this.#bytes.readUInt32LE(this.#at + 88)];
+  }
+
+  decoded(): FileStatus {
+    return decodeStatus(this.#bytes.subarray(this.#at, this.#at + STATUS_BYTES));
+  }
+
+  #number(offset: number): number {
+    return readNumber(this.#bytes, this.#at + offset);
+  }
+}
+
+/** 64 bits with a sign, exact up to 2^53. */
+export function readNumber(bytes: Buffer, at: number): number {
+  return bytes.readInt32LE(at + 4) * 2 ** 32 + bytes.readUInt32LE(at);
 }
 
 /** Seconds rounded down, nanoseconds 0 to 999,999,999: so before 1970 too. */

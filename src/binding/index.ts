@@ -39,6 +39,8 @@ export {
   Descriptor,
   type DirectoryEntry,
   dataRanges,
+  EntryStatus,
+  entryStatusBelow,
   type FileStatus,
   fileSystemMagic,
   getXattrBelow,
@@ -62,6 +64,7 @@ export {
   readDirectory,
   readFileBelow,
   readlinkBelow,
+  readNumber,
   removeTree,
   removeTreeSync,
   removeXattrBelow,
@@ -109,6 +112,7 @@ export {
   type NewEntry,
   newEntryContent,
   readEntries,
+  readStatuses,
 } from './trees.js';
 export {cloneContent, type WalkChange, type WalkedEntry, WalkedTree} from './walk.js';
 export {compressZstd, decompressZstd} from './zstd.js';

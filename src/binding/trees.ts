@@ -1,7 +1,7 @@
 /** Many files in one call: the mirror of `native/library-trees.c`, records encoded and decoded. */
 import {constants} from 'node:fs';
 import {NativeFailure} from '../errors.js';
-import {decodeStatus, type FileStatus, STATUS_BYTES, splitNanoseconds} from './files.js';
+import {decodeStatus, EntryStatus, type FileStatus, STATUS_BYTES, splitNanoseconds} from './files.js';
 import {checked, declare, errnoName} from './native.js';
 
 /** A file, symlink or directory to be made. */
@@ -141,6 +141,30 @@ export async function* readEntries(
   }
 }
 
+/** What is found under names of an open directory, each in its place; undefined for one that is gone by then. */
+export async function readStatuses(
+  directory: number,
+  names: readonly Buffer[],
+): Promise<(EntryStatus | undefined)[]> {
+  const given = Buffer.concat(names.flatMap(name => [name, NUL]));
+  const size = names.length * FOUND_BYTES + LEAST_ROOM_BYTES;
+  const records = Buffer.allocUnsafeSlow(size);
+  const result = await ct_read_entries.async(
+    directory,
+    given,
+    given.length,
+    STATUS_ONLY,
+    records,
+    size,
+    Buffer.alloc(8),
+  );
+  checked(result, 'read', names[0]!);
+  return names.map((_, index) => {
+    const status = new EntryStatus(records, index * FOUND_BYTES);
+    return status.mode === 0 ? undefined : status;
+  });
+}
+
 function decodeFoundEntry(records: Buffer, at: number, name: Buffer, contentMost: number): FoundEntry {
   const status = decodeStatus(records.subarray(at, at + STATUS_BYTES));
   const sizes = at + STATUS_BYTES;
@@ -166,6 +190,10 @@ const RECORDS_BYTES = 512 * 1024;
 const FEW_NAMES = 8;
 const FEW_BYTES = 64 * 1024;
 const CONTENT_BYTES = 65_536;
+const STATUS_ONLY = -1;
+/** struct ct_found_entry, and what has to be left for another one. */
+const FOUND_BYTES = STATUS_BYTES + 16;
+const LEAST_ROOM_BYTES = 4096;
 
 const ct_make_entries = declare<[number, Uint8Array, number, Uint8Array]>(
   'int64_t ct_make_entries(int32_t root, const void *entries, int64_t bytes, void *done)',

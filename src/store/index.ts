@@ -53,6 +53,7 @@ export type {CreateVolumeOptions, VolumeOwner, VolumeRecord, Volumes} from './vo
 export {
   type ArchivedIds,
   KERNEL_FILE_SYSTEMS,
+  type KnownEntries,
   openedStatus,
   type WalkedEntry,
   type WalkOptions,

@@ -4,6 +4,8 @@
  */
 import {constants, fstatSync} from 'node:fs';
 import {
+  type EntryStatus,
+  entryStatusBelow,
   type FileStatus,
   type FoundEntry,
   fileSystemMagic,
@@ -13,6 +15,7 @@ import {
   openBelow,
   readDirectory,
   readEntries,
+  readStatuses,
   statBelow,
 } from '../binding/index.js';
 import {invalidLayer} from './layer-limits.js';
@@ -37,8 +40,8 @@ export interface WalkOptions {
    * again. Of a container's root: where a file is mounted, an empty one. @default 'copy'
    */
   readonly kind?: 'copy' | 'volume' | 'layer' | 'root';
-  /** Whether the caller has it as it is: then neither its content nor its attributes are read. Asked in the order of the walk. */
-  readonly isKnown?: ((path: Buffer, status: FileStatus) => boolean | Promise<boolean>) | undefined;
+  /** What the caller has already does not come, and is not read. */
+  readonly known?: KnownEntries | undefined;
   /** Told of what is there and does not come. */
   readonly leftOut?: ((path: Buffer, why: 'socket' | 'mount' | 'vanished') => void) | undefined;
   /** Memory to be used again: the content of an entry is good only until the next is asked for. @default fresh memory */
@@ -46,13 +49,19 @@ export interface WalkOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What somebody has of a tree from an earlier walk. */
+export interface KnownEntries {
+  /** Whether it has what lies at a path, as it is now. Asked in the order of the walk, directories included. */
+  has(path: Buffer, status: EntryStatus): boolean | Promise<boolean>;
+  /** What it said to have last is the next, after all that came. */
+  take(): void | Promise<void>;
+}
+
 export interface WalkedEntry {
-  /** As the archive has it, but for sizes. Of what is known: without attributes. */
+  /** As the archive has it, but for sizes. */
   readonly node: TarNode;
   /** Undefined of what is not there like this, and of hard links after the first name. */
   readonly status?: FileStatus;
-  /** What `isKnown` said. */
-  readonly known?: boolean;
   /** All of a small file: the caller's own, unless memory is used again. */
   readonly content?: Buffer;
   /** A larger one or one with holes, open until the next entry is asked for. Its size may be another one by now. */
@@ -82,7 +91,7 @@ export async function* walkTree(
 
 const UNCHANGED = {uid: (uid: number) => uid, gid: (gid: number) => gid};
 
-interface Walk extends Pick<WalkOptions, 'isKnown' | 'leftOut' | 'spare' | 'signal'> {
+interface Walk extends Pick<WalkOptions, 'known' | 'leftOut' | 'spare' | 'signal'> {
   /** Where a file with several names was put first. */
   readonly links: Map<string, Buffer>;
   readonly ids: ArchivedIds;
@@ -107,7 +116,8 @@ async function* walkDirectory(
 ): AsyncGenerator<WalkedEntry> {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
   using opened = openBelow(directory, entry, flags);
-  const status = statBelow(opened.fd, '');
+  const found = entryStatusBelow(opened.fd, '');
+  const status = found.decoded();
   const isLayer = walk.kind === 'layer';
   const isWhole = isLayer || walk.kind === 'root'; // its paths begin with a name
   const isMount = parentDevice !== undefined && parentDevice !== status.device;
@@ -117,7 +127,7 @@ async function* walkDirectory(
     return;
   }
   const plain = {...nodeOf(walk, status, withSlash), type: 'directory' as const};
-  if (await walk.isKnown?.(path, status)) yield {node: plain, status, known: true};
+  if (await walk.known?.has(path, found)) await walk.known!.take();
   else {
     const xattrs = listXattrsBelow(opened.fd, '');
     const node = {...plain, ...attributesOf(walk, opened.fd, {name: Buffer.alloc(0), status, xattrs})};
@@ -137,7 +147,6 @@ async function* walkDirectory(
     walk.signal?.throwIfAborted();
     try {
       if (isDirectory(found.status)) yield* walkDirectory(walk, opened.fd, found.name, at, status.device);
-      else if (found.known) yield {node: knownNode(walk, found, at), status: found.status, known: true};
       else if (walk.kind === 'root' && status.device !== found.status.device)
         yield {node: {type: 'file', path: at}}; // such as /etc/hosts
       else if (isLayer && isDeletion(found.status)) yield {node: whiteout(at, found.name)};
@@ -150,50 +159,53 @@ async function* walkDirectory(
   }
 }
 
-interface LookedAt extends FoundEntry {
-  readonly known?: boolean;
-}
-
-/**
- * The names of a directory in their order. Where some may be known, what is no directory is looked at first, up to the next
- * directory, and only what is not known is read.
- */
+/** The names of a directory in their order, but for what is known. */
 async function* entriesOf(
   walk: Walk,
   directory: number,
   names: readonly Buffer[],
   below: (name: Buffer) => Buffer,
-): AsyncGenerator<LookedAt> {
-  if (walk.isKnown === undefined) {
-    yield* readEntries(directory, names, {spare: walk.spare});
+): AsyncGenerator<FoundEntry> {
+  const {known, spare} = walk;
+  if (known === undefined) {
+    yield* readEntries(directory, names, {spare});
     return;
   }
-  const run: LookedAt[] = [];
-  for await (const found of readEntries(directory, names, {contentMost: 0})) {
-    if (!isDirectory(found.status)) {
-      run.push({...found, known: await walk.isKnown(below(found.name), found.status)});
-      if (run.length < RUN_ENTRIES) continue;
+  for (let from = 0; from < names.length; from += RUN_ENTRIES) {
+    const run = names.slice(from, from + RUN_ENTRIES);
+    const statuses = await readStatuses(directory, run);
+    let unknown: Buffer[] = [];
+    for (const [index, name] of run.entries()) {
+      const status = statuses[index];
+      if (status === undefined) continue;
+      const path = below(name);
+      if (!isDirectory(status)) {
+        const answer = known.has(path, status);
+        if (!(typeof answer === 'boolean' ? answer : await answer)) {
+          unknown.push(name);
+          continue;
+        }
+      }
+      if (unknown.length > 0) {
+        yield* readEntries(directory, unknown, {spare});
+        unknown = [];
+      }
+      if (isDirectory(status)) yield directoryEntry(name, status);
+      else {
+        if (status.links > 1) walk.links.set(keyOf(status.decoded()), path);
+        const taken = known.take();
+        if (taken !== undefined) await taken;
+      }
     }
-    yield* readUnknown(directory, run.splice(0));
-    if (isDirectory(found.status)) yield found;
+    if (unknown.length > 0) yield* readEntries(directory, unknown, {spare});
   }
-  yield* readUnknown(directory, run);
 }
 
-async function* readUnknown(directory: number, run: readonly LookedAt[]): AsyncGenerator<LookedAt> {
-  const names = run.filter(({known}) => !known).map(({name}) => name);
-  const reading = readEntries(directory, names);
-  let next = names.length === 0 ? undefined : await reading.next();
-  for (const each of run) {
-    if (each.known) yield each;
-    else if (next?.value?.name === each.name) {
-      yield next.value;
-      next = await reading.next();
-    }
-  }
+function directoryEntry(name: Buffer, status: EntryStatus): FoundEntry {
+  return {name, status: status.decoded(), xattrs: [], content: undefined, changed: false};
 }
 
-/** Of entries that are read in one go. */
+/** Entries that are looked at in one go. */
 const RUN_ENTRIES = 512;
 
 async function* walkFile(
@@ -263,16 +275,11 @@ export function openedStatus(file: number): FileStatus {
   };
 }
 
-function knownNode(walk: Walk, {status}: FoundEntry, path: Buffer): TarNode {
-  if (status.links > 1) walk.links.set(keyOf(status), path);
-  return {...nodeOf(walk, status, path), type: TYPES.get(status.mode & constants.S_IFMT) ?? 'file'};
-}
-
 function keyOf({device, inode}: FileStatus): string {
   return `${device} ${inode}`;
 }
 
-function isDirectory({mode}: Pick<FileStatus, 'mode'>): boolean {
+function isDirectory({mode}: {readonly mode: number}): boolean {
   return (mode & constants.S_IFMT) === constants.S_IFDIR;
 }
 

@@ -3,8 +3,8 @@ import {linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync} fr
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import test from 'ava';
-import {type FileStatus, openDirectory} from '../../src/binding/index.js';
-import {type WalkedEntry, type WalkOptions, walkTree} from '../../src/store/walk-tree.js';
+import {type EntryStatus, openDirectory} from '../../src/binding/index.js';
+import {type KnownEntries, type WalkedEntry, type WalkOptions, walkTree} from '../../src/store/walk-tree.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'coracle-walk-'));
 test.after.always(() => rmSync(folder, {recursive: true, force: true}));
@@ -24,8 +24,8 @@ function tree(name: string): string {
 async function walk(root: string, options: Partial<WalkOptions> = {}) {
   using directory = openDirectory(root);
   const found: {path: string; type: string; how: string}[] = [];
-  const how = ({known, content, file}: WalkedEntry) =>
-    known ? 'known' : content !== undefined ? content.toString() : file !== undefined ? 'opened' : '';
+  const how = ({content, file}: WalkedEntry) =>
+    content !== undefined ? content.toString() : file !== undefined ? 'opened' : '';
   const entries = walkTree(directory.fd, Buffer.alloc(0), {name: '.', kind: 'volume', ...options});
   for await (const entry of entries)
     found.push({path: String(entry.node.path), type: entry.node.type, how: how(entry)});
@@ -46,38 +46,43 @@ test('a walk is in the order of the names of each directory, small files with th
   ]);
 });
 
-test('what is known is neither opened nor read, and is asked for in the order of the walk', async t => {
+test('what is known does not come: it is taken in its place, and asked for in the order of the walk', async t => {
   const root = tree('known');
   const asked: string[] = [];
-  const isKnown = (path: Buffer) => {
-    asked.push(path.toString());
-    return !/small|d$/.test(path.toString());
+  const came: string[] = [];
+  const known: KnownEntries = {
+    has(path) {
+      asked.push(path.toString());
+      const isKnown = !/small|c$/.test(path.toString());
+      return path.toString() === './d' ? Promise.resolve(isKnown) : isKnown;
+    },
+    take: () => void came.push(`taken ${asked.at(-1)}`),
   };
-  const found = await walk(root, {isKnown});
-  t.deepEqual(
-    found.map(({path, how}) => `${path} ${how}`),
-    [
-      './ known',
-      './a known',
-      './b/ known',
-      './b/below/ known',
-      './b/below/small small',
-      './b/large known',
-      './b.c known',
-      './c known',
-      './d ',
-    ],
-  );
+  using directory = openDirectory(root);
+  const options = {name: '.', kind: 'volume', known} as const;
+  for await (const {node} of walkTree(directory.fd, Buffer.alloc(0), options)) came.push(String(node.path));
+  t.deepEqual(came, [
+    'taken .',
+    'taken ./a',
+    'taken ./b',
+    'taken ./b/below',
+    './b/below/small',
+    'taken ./b/large',
+    './b.c',
+    './c', // another name of what is known
+    'taken ./d',
+  ]);
   t.deepEqual(asked, ['.', './a', './b', './b/below', './b/below/small', './b/large', './b.c', './c', './d']);
 });
 
 test('what is asked for has the time of its last change, which a program cannot set', async t => {
   const root = tree('times');
   execFileSync('touch', ['-d', '1980-01-01', join(root, 'a')]);
-  const seen = new Map<string, FileStatus>();
-  await walk(root, {isKnown: (path, status) => seen.set(path.toString(), status).size > 0});
-  const {mtimeNs, ctimeNs} = seen.get('./a')!;
-  t.true(ctimeNs > mtimeNs + 1_000_000_000n);
+  const seen = new Map<string, EntryStatus>();
+  await walk(root, {known: {has: (path, status) => seen.set(path.toString(), status).size > 0, take() {}}});
+  const {mtime, ctime} = seen.get('./a')!;
+  t.is(mtime[0], Date.parse('1980-01-01T00:00') / 1000);
+  t.true(ctime[0] > mtime[0]);
 });
 
 test('what no archive holds is named: sockets', async t => {

@@ -78,19 +78,15 @@ export class Catalogue implements Disposable {
   #add(section: PackSection, blob: BlobDescriptor, index: BlobDescriptor): void {
     const pack = this.packs.length;
     let chunk = 0;
-    for (const {number, offset, storedBytes, plainBytes, chunks} of section.frames) {
-      for (const each of chunks) {
-        this.table.add(each.id, {
-          pack,
-          chunk: chunk++,
-          frame: number,
-          frameOffset: offset,
-          storedBytes,
-          plainBytes,
-          offset: each.offset,
-          bytes: each.bytes,
-        });
-      }
+    for (const frame of section.frames) {
+      const {number, offset: frameOffset, storedBytes, plainBytes} = frame;
+      const place = {pack, chunk, frame: number, frameOffset, storedBytes, plainBytes, offset: 0, bytes: 0};
+      frame.forEach((ids, at, offset, bytes) => {
+        place.chunk = chunk++;
+        place.offset = offset;
+        place.bytes = bytes;
+        this.table.add(ids, place, at);
+      });
     }
     this.packs.push({blob, chunks: chunk, index});
   }

@@ -35,8 +35,9 @@ export class SnapshotReader implements ChunkReader {
   async use<T>(id: Buffer, work: (bytes: Buffer) => T | Promise<T>): Promise<T> {
     const {catalogue} = this.#parts;
     const place = catalogue.table.find(id);
-    if (place === undefined) throw this.#missing(id);
-    const {blob} = catalogue.packs[place.pack]!;
+    const pack = place && catalogue.packs[place.pack]; // none of a chunk that is being written
+    if (place === undefined || pack === undefined) throw this.#missing(id);
+    const {blob} = pack;
     return await this.#cache.use(blob, place, content => {
       const bytes = content.subarray(place.offset, place.offset + place.bytes);
       if (!chunkId(bytes, this.#idKey).equals(id)) {

@@ -60,6 +60,8 @@ export interface ChunkWriter extends AsyncDisposable {
    * compression and encryption go on meanwhile. A chunk that is there already is not kept twice.
    */
   add(id: Buffer, bytes: Buffer): Promise<void>;
+  /** Reads what there was when this writer began, until the writer is disposed of. */
+  reader(): ChunkReader;
   /**
    * Everything on disk, then visible at once.
    * @param trees for each part the ids of the chunks that its tree is joined of, all of which went through `has` or `add`

@@ -52,35 +52,38 @@ export class ChunkTable implements Disposable {
     return record === undefined ? undefined : decodePlace(this.#records.read(record));
   }
 
-  /** @returns false, and nothing is changed, when it is known already */
-  add(id: Buffer, place: ChunkPlace): boolean {
-    if (this.#find(id) !== undefined) return false;
+  /**
+   * @param at where in `id` it begins
+   * @returns false, and nothing is changed, when it is known already
+   */
+  add(id: Buffer, place: ChunkPlace, at = 0): boolean {
+    if (this.#find(id, at) !== undefined) return false;
     if ((this.#count + 1) * 2 > this.#slots.length * 0.75) this.#grow();
-    const record = this.#records.append(encodeRecord(id, place));
-    put(this.#slots, id.readUInt32LE(0), id.readUInt32LE(4), record + 1);
+    const record = this.#records.append(id, at, place);
+    put(this.#slots, id.readUInt32LE(at), id.readUInt32LE(at + 4), record + 1);
     this.#count++;
     return true;
   }
 
   /** Where it is after all. */
   move(id: Buffer, place: ChunkPlace): void {
-    this.#records.replace(this.#find(id)!, encodeRecord(id, place));
+    this.#records.replace(this.#find(id)!, id, place);
   }
 
   [Symbol.dispose](): void {
     this.#records[Symbol.dispose]();
   }
 
-  #find(id: Buffer): number | undefined {
+  #find(id: Buffer, at = 0): number | undefined {
     const slots = this.#slots;
-    const mark = id.readUInt32LE(4);
+    const mark = id.readUInt32LE(at + 4);
     for (
-      let slot = firstSlot(slots, id.readUInt32LE(0));
+      let slot = firstSlot(slots, id.readUInt32LE(at));
       slots[slot + 1] !== 0;
       slot = nextSlot(slots, slot)
     ) {
       const record = slots[slot + 1]! - 1;
-      if (slots[slot] === mark && this.#records.read(record).subarray(0, ID_BYTES).equals(id)) return record;
+      if (slots[slot] === mark && this.#records.isOf(record, id, at)) return record;
     }
     return undefined;
   }
@@ -112,22 +115,17 @@ function nextSlot(slots: Uint32Array, slot: number): number {
 }
 
 const RECORD_BYTES = 64;
-const NUMBERS = [
-  'pack',
-  'chunk',
-  'frame',
-  'frameOffset',
-  'storedBytes',
-  'plainBytes',
-  'offset',
-  'bytes',
-] as const satisfies readonly (keyof ChunkPlace)[];
-
-function encodeRecord(id: Buffer, place: ChunkPlace): Buffer {
-  const record = Buffer.allocUnsafe(RECORD_BYTES);
-  record.set(id, 0);
-  for (const [index, name] of NUMBERS.entries()) record.writeUInt32LE(place[name], ID_BYTES + index * 4);
-  return record;
+function writeRecord(record: Buffer, from: number, id: Buffer, at: number, place: ChunkPlace): void {
+  id.copy(record, from, at, at + ID_BYTES);
+  const numbers = from + ID_BYTES;
+  record.writeUInt32LE(place.pack, numbers);
+  record.writeUInt32LE(place.chunk, numbers + 4);
+  record.writeUInt32LE(place.frame, numbers + 8);
+  record.writeUInt32LE(place.frameOffset, numbers + 12);
+  record.writeUInt32LE(place.storedBytes, numbers + 16);
+  record.writeUInt32LE(place.plainBytes, numbers + 20);
+  record.writeUInt32LE(place.offset, numbers + 24);
+  record.writeUInt32LE(place.bytes, numbers + 28);
 }
 
 function decodePlace(record: Buffer): ChunkPlace {
@@ -157,7 +155,7 @@ class Records implements Disposable {
     this.#directory = directory;
   }
 
-  append(record: Buffer): number {
+  append(id: Buffer, at: number, place: ChunkPlace): number {
     const number = this.#count++;
     if (number < MEMORY_RECORDS) {
       if ((number + 1) * RECORD_BYTES > this.#memory.length) {
@@ -165,14 +163,14 @@ class Records implements Disposable {
         this.#memory.copy(more);
         this.#memory = more;
       }
-      record.copy(this.#memory, number * RECORD_BYTES);
+      writeRecord(this.#memory, number * RECORD_BYTES, id, at, place);
       return number;
     }
     const inFile = number - MEMORY_RECORDS;
-    record.copy(this.#block, (inFile % BLOCK_RECORDS) * RECORD_BYTES);
+    writeRecord(this.#block, (inFile % BLOCK_RECORDS) * RECORD_BYTES, id, at, place);
     if ((inFile + 1) % BLOCK_RECORDS === 0) {
-      const at = (inFile + 1 - BLOCK_RECORDS) * RECORD_BYTES;
-      writeSync(this.#opened(), this.#block, 0, this.#block.length, at);
+      const from = (inFile + 1 - BLOCK_RECORDS) * RECORD_BYTES;
+      writeSync(this.#opened(), this.#block, 0, this.#block.length, from);
     }
     return number;
   }
@@ -187,11 +185,25 @@ class Records implements Disposable {
     return this.#one;
   }
 
-  replace(number: number, record: Buffer): void {
+  /** Whether it is the record of an id. */
+  isOf(number: number, id: Buffer, at: number): boolean {
+    const inMemory = number < MEMORY_RECORDS;
+    const record = inMemory ? this.#memory : this.read(number);
+    const from = inMemory ? number * RECORD_BYTES : 0;
+    for (let word = 0; word < ID_BYTES; word += 4)
+      if (record.readUInt32LE(from + word) !== id.readUInt32LE(at + word)) return false;
+    return true;
+  }
+
+  replace(number: number, id: Buffer, place: ChunkPlace): void {
     const inMemory = number < MEMORY_RECORDS ? this.#memory : this.#block;
     const at = number < MEMORY_RECORDS ? number * RECORD_BYTES : this.#inBlock(number);
-    if (at !== undefined) record.copy(inMemory, at);
-    else writeSync(this.#opened(), record, 0, RECORD_BYTES, (number - MEMORY_RECORDS) * RECORD_BYTES);
+    if (at !== undefined) {
+      writeRecord(inMemory, at, id, 0, place);
+      return;
+    }
+    writeRecord(this.#one, 0, id, 0, place);
+    writeSync(this.#opened(), this.#one, 0, RECORD_BYTES, (number - MEMORY_RECORDS) * RECORD_BYTES);
   }
 
   [Symbol.dispose](): void {

@@ -1,21 +1,23 @@
 import type {Snapshot} from '../repository.js';
 import {type BlobDescriptor, encodeArtifact} from './artifact.js';
 import type {Catalogue} from './catalogue.js';
+import {SnapshotReader} from './chunk-reader.js';
 import {ChunkSink} from './chunk-sink.js';
-import {type ChunkWriter, ID_BYTES} from './chunk-store.js';
+import {type ChunkReader, type ChunkWriter, ID_BYTES} from './chunk-store.js';
 import {NOWHERE} from './chunk-table.js';
 import {collectIndexes} from './gather-indexes.js';
 import {release} from './held.js';
 import {snapshotName} from './media-types.js';
 import type {Staging} from './shelf.js';
 import {encodeSnapshot} from './snapshot-document.js';
-import type {Repository} from './stored-snapshots.js';
+import type {Repository, StoredSnapshot} from './stored-snapshots.js';
 import {ChunkBits, encodeUses, type PackUse} from './uses-blob.js';
 import {VerifiedBlobs} from './verified-blobs.js';
 
 export interface WriterParts {
   readonly repository: Repository;
   readonly catalogue: Catalogue;
+  readonly snapshots: readonly StoredSnapshot[];
   readonly staging: Staging;
   readonly maxChunkBytes: number;
   readonly signal?: AbortSignal | undefined;
@@ -58,6 +60,10 @@ export class SnapshotWriter implements ChunkWriter {
     if (this.has(id)) return;
     this.#parts.catalogue.table.add(id, NOWHERE);
     await this.#sink.add(id, bytes);
+  }
+
+  reader(): ChunkReader {
+    return new SnapshotReader({...this.#parts, held: []});
   }
 
   async finish(

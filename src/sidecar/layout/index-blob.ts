@@ -13,13 +13,57 @@ export interface PackSection {
   readonly encoded: Buffer;
 }
 
-export interface FrameSection {
+export interface FrameFacts {
   readonly number: number;
   /** In the pack. */
   readonly offset: number;
   readonly storedBytes: number;
   readonly plainBytes: number;
-  readonly chunks: readonly ChunkSection[];
+}
+
+/** A frame, its chunks as they lie in the index: mostly there are thousands, and few of them are looked at. */
+export class FrameSection implements FrameFacts {
+  readonly number: number;
+  readonly offset: number;
+  readonly storedBytes: number;
+  readonly plainBytes: number;
+  readonly #index: Buffer;
+  readonly #at: number;
+  readonly #count: number;
+
+  constructor(
+    {number, offset, storedBytes, plainBytes}: FrameFacts,
+    index: Buffer,
+    at: number,
+    count: number,
+  ) {
+    this.number = number;
+    this.offset = offset;
+    this.storedBytes = storedBytes;
+    this.plainBytes = plainBytes;
+    this.#index = index;
+    this.#at = at;
+    this.#count = count;
+  }
+
+  get chunks(): readonly ChunkSection[] {
+    const chunks: ChunkSection[] = [];
+    this.forEach((index, at, offset, bytes) => {
+      chunks.push({id: index.subarray(at, at + ID_BYTES), offset, bytes});
+    });
+    return chunks;
+  }
+
+  /** The id is the 32 bytes from `at` on; the offset is in the frame's content. */
+  forEach(take: (index: Buffer, at: number, offset: number, bytes: number) => void): void {
+    let offset = 0;
+    for (let count = 0; count < this.#count; count++) {
+      const at = this.#at + count * CHUNK_BYTES;
+      const bytes = this.#index.readUInt32LE(at + ID_BYTES);
+      take(this.#index, at, offset, bytes);
+      offset += bytes;
+    }
+  }
 }
 
 export interface ChunkSection {
@@ -109,17 +153,14 @@ export function* decodeIndex(index: Buffer, headerBytes: number, subject: string
     for (let number = 0; number < index.readUInt32LE(head + 40); number++) {
       const frame = take(FRAME_BYTES);
       const [storedBytes, plainBytes] = [index.readUInt32LE(frame), index.readUInt32LE(frame + 4)];
-      const chunks: ChunkSection[] = [];
-      let inFrame = 0;
-      for (let count = index.readUInt32LE(frame + 8); count > 0; count--) {
-        const chunk = take(CHUNK_BYTES);
-        const size = index.readUInt32LE(chunk + ID_BYTES);
-        chunks.push({id: index.subarray(chunk, chunk + ID_BYTES), offset: inFrame, bytes: size});
-        inFrame += size;
-      }
-      if (inFrame !== plainBytes || Math.max(plainBytes, storedBytes) > FRAME_MOST_BYTES)
+      const count = index.readUInt32LE(frame + 8);
+      const chunks = take(count * CHUNK_BYTES);
+      let content = 0;
+      for (let chunk = 0; chunk < count; chunk++)
+        content += index.readUInt32LE(chunks + chunk * CHUNK_BYTES + ID_BYTES);
+      if (content !== plainBytes || Math.max(plainBytes, storedBytes) > FRAME_MOST_BYTES)
         throw bad('the sizes of a frame');
-      frames.push({number, offset, storedBytes, plainBytes, chunks});
+      frames.push(new FrameSection({number, offset, storedBytes, plainBytes}, index, chunks, count));
       offset += storedBytes;
     }
     if (offset !== bytes) throw bad('the size of a pack');

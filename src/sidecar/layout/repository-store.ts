@@ -58,7 +58,15 @@ export class RepositoryStore implements ChunkStore {
       const catalogue = await Catalogue.load(repository, good, staging.path, this.#trusts(signal));
       held.push(catalogue);
       const {maxBytes} = this.cutting;
-      return new SnapshotWriter({repository, catalogue, staging, maxChunkBytes: maxBytes, signal, held});
+      return new SnapshotWriter({
+        repository,
+        catalogue,
+        snapshots: good,
+        staging,
+        maxChunkBytes: maxBytes,
+        signal,
+        held,
+      });
     });
   }
 

@@ -24,6 +24,7 @@ import {
   TREE,
   WARNING,
 } from './frames.js';
+import {Gathered} from './gathered.js';
 import {Outlet} from './outlet.js';
 import {ParentTree} from './parent-tree.js';
 import {readVolume} from './read-volume.js';
@@ -76,6 +77,11 @@ async function readPart(
   const chunk = (id: Buffer, bytes: Buffer) => (sends ? out.put(CHUNK, id, bytes) : undefined);
   const tree = new ContentChunks(treeCutting(cutting), chunk);
   let position = 0;
+  const records = new Gathered(GATHERED_BYTES, async bytes => {
+    await tree.append(bytes, position);
+    position += bytes.length;
+  });
+  const kept = new Gathered(GATHERED_BYTES, ids => out.put(KEEP, ids));
   const begin = progress.bytes;
   const summary = await readVolume({
     directory,
@@ -83,15 +89,13 @@ async function readPart(
     parent: hasParent ? new ParentTree(parentTree(frames)) : undefined,
     settledNs: BigInt(request.settled),
     chunk,
-    keep: ids => out.put(KEEP, ids),
-    async record(record) {
-      if (!sends) return;
-      await tree.append(record, position);
-      position += record.length;
-    },
+    keep: ids => kept.put(ids),
+    record: record => (sends ? records.put(record) : undefined),
     warn: (path, what) => void out.put(WARNING, Buffer.from(`${printable(path)} ${what}`)),
     progress: bytes => progress.reach(begin + bytes),
   });
+  await kept.pass();
+  await records.pass();
   const {chunks} = await tree.end(position);
   if (sends) await out.put(TREE, chunks);
   await out.put(PART_END, Buffer.from(JSON.stringify(summary)));
@@ -157,6 +161,8 @@ function printable(path: Buffer): string {
 
 const STDIN = 0;
 const GEAR_BYTES = 256 * 8;
+/** Of ids, a whole number of them. */
+const GATHERED_BYTES = 64 * 1024;
 const PIPE_BYTES = 1024 * 1024;
 const PROGRESS_BYTES = 4 * 1024 * 1024;
 const readAsync = promisify(read);

@@ -104,7 +104,7 @@ export class LayoutRepository implements Repository {
     const {kind, bytes: totalBytes} = partOf(snapshot, part);
     if (kind !== 'volume') throw wrongKind(part, 'volume');
     await using reader = await this.#store.reader({signal});
-    const records = selectRecords(await treeOf(reader, snapshot, part), paths);
+    const records = selectRecords(treeOf(reader, snapshot, part), paths);
     return await restoreArchive({
       records,
       reader,
@@ -125,7 +125,7 @@ export class LayoutRepository implements Repository {
     if (kind !== 'dump') throw wrongKind(part, 'dump');
     await using reader = await this.#store.reader({signal});
     let bytes = 0;
-    for await (const record of await treeOf(reader, snapshot, part)) {
+    for await (const record of treeOf(reader, snapshot, part)) {
       for await (const content of contentOf(decodeRecord(record), reader)) {
         signal?.throwIfAborted();
         yield content;
@@ -195,19 +195,14 @@ export class LayoutRepository implements Repository {
     const totalBytes = work.onProgress && (await this.#sizeOf(volumes, parent));
     const lost: CoracleError[] = [];
     const attempt = async (before: Snapshot | undefined) => {
-      await using reader = before && (await this.#store.reader({signal: work.signal}));
+      await using reader = before && writer.reader();
       const said: string[] = [];
       let missing = 0;
       const parts = volumes.map(
         ({name, volume}): PartToRead => ({
           mount: at => ({type: 'volume', name: volume, target: at, readOnly: true, nocopy: true}),
           parent:
-            before &&
-            reader &&
-            lazily(
-              () => treeOf(reader, before, name),
-              error => lost.push(error),
-            ),
+            before && reader && tellingLoss(treeChunks(reader, before, name), error => lost.push(error)),
         }),
       );
       const received = await receiveParts(
@@ -262,7 +257,7 @@ export class LayoutRepository implements Repository {
     for (let parent = parents.pop(); parent !== undefined; parent = parents.pop()) {
       try {
         for (const {name} of volumes) {
-          for await (const _ of await treeOf(reader, parent, name)) signal?.throwIfAborted();
+          for await (const _ of treeOf(reader, parent, name)) signal?.throwIfAborted();
         }
         return parent;
       } catch (error) {
@@ -309,22 +304,25 @@ function thoseLike(sources: readonly Source[], snapshots: readonly Snapshot[]): 
   return snapshots.filter(({parts}) => nameOf(parts) === wanted);
 }
 
-async function treeOf(reader: ChunkReader, snapshot: Snapshot, part: string): Promise<AsyncIterable<Buffer>> {
-  const ids = await reader.tree(snapshot, part);
-  return readRecords(chunksOf(reader, ids));
+function treeOf(reader: ChunkReader, snapshot: Snapshot, part: string): AsyncIterable<Buffer> {
+  return readRecords(treeChunks(reader, snapshot, part));
 }
 
-async function* chunksOf(reader: ChunkReader, ids: readonly Buffer[]): AsyncGenerator<Buffer, void, void> {
-  for (const id of ids) yield await reader.get(id);
+async function* treeChunks(
+  reader: ChunkReader,
+  snapshot: Snapshot,
+  part: string,
+): AsyncGenerator<Buffer, void, void> {
+  for (const id of await reader.tree(snapshot, part)) yield await reader.get(id);
 }
 
 /** @param lost is told what keeps it from being read */
-async function* lazily(
-  open: () => Promise<AsyncIterable<Buffer>>,
+async function* tellingLoss(
+  tree: AsyncIterable<Buffer>,
   lost: (error: CoracleError) => void,
 ): AsyncGenerator<Buffer, void, void> {
   try {
-    yield* await open();
+    yield* tree;
   } catch (error) {
     if (isLoss(error)) lost(error);
     throw error;

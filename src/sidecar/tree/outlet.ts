@@ -7,24 +7,37 @@ export class Outlet {
   #spare = Buffer.allocUnsafeSlow(OUTLET_BYTES);
   #filled = 0;
   #writing: Promise<void> = Promise.resolve();
+  /** What waits for room. */
+  #waiting: Promise<void> | undefined;
 
   /** @param write has the bytes to itself until what it returns has settled */
   constructor(write: (bytes: Buffer) => Promise<void>) {
     this.#write = write;
   }
 
-  /** Copies the bytes. @returns undefined where there was room */
+  /** Copies the bytes, after all that was put before. @returns undefined where there was room, and they are copied */
   put(...parts: readonly Uint8Array[]): Promise<void> | undefined {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
-    if (this.#filled + length > OUTLET_BYTES) return this.#putSlowly(parts);
+    if (this.#waiting !== undefined || this.#filled + length > OUTLET_BYTES) return this.#putLater(parts);
     for (const part of parts) this.#copy(part);
     return undefined;
   }
 
   /** All that was put is written. */
   async flush(): Promise<void> {
+    await this.#waiting;
     await this.#send();
     await this.#writing;
+  }
+
+  #putLater(parts: readonly Uint8Array[]): Promise<void> {
+    const put = (this.#waiting ?? Promise.resolve()).then(() => this.#putSlowly(parts));
+    this.#waiting = put;
+    const done = () => {
+      if (this.#waiting === put) this.#waiting = undefined;
+    };
+    put.then(done, done);
+    return put;
   }
 
   async #putSlowly(parts: readonly Uint8Array[]): Promise<void> {

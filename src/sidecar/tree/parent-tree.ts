@@ -1,37 +1,31 @@
-import {comparePaths, readRecords, recordPath} from './tree-record.js';
+import {comparePaths, RecordStream, recordPath} from './tree-record.js';
 
 /** The tree of an earlier walk beside a new one: both are in the same order, so that neither has to be in memory. */
 export class ParentTree {
-  readonly #records: AsyncIterator<Buffer>;
-  #next: Buffer | undefined;
-  #begun = false;
+  readonly #records: RecordStream;
 
   constructor(tree: AsyncIterable<Buffer>) {
-    this.#records = readRecords(tree)[Symbol.asyncIterator]();
+    this.#records = new RecordStream(tree);
   }
 
-  /** What it has at a path; each is asked for after those before it. */
-  async find(path: Buffer): Promise<Buffer | undefined> {
-    if (!this.#begun) await this.#advance();
-    for (;;) {
-      if (this.#next === undefined) return undefined;
-      const order = comparePaths(recordPath(this.#next), path);
+  /** What it has at a path, at once where it is in memory; each is asked for after those before it. */
+  find(path: Buffer): Buffer | undefined | Promise<Buffer | undefined> {
+    const records = this.#records;
+    for (let record = records.here; record !== undefined; record = records.here) {
+      const order = comparePaths(recordPath(record), path);
       if (order > 0) return undefined;
-      const found = this.#next;
-      await this.#advance();
-      if (order === 0) return found;
+      records.skip(record);
+      if (order === 0) return record;
     }
+    return records.isOver ? undefined : records.more().then(() => this.find(path));
   }
 
   /** Reads the rest, for whatever comes after it. */
   async drain(): Promise<void> {
-    if (!this.#begun) await this.#advance();
-    while (this.#next !== undefined) await this.#advance();
-  }
-
-  async #advance(): Promise<void> {
-    this.#begun = true;
-    const {done, value} = await this.#records.next();
-    this.#next = done ? undefined : value;
+    while (!this.#records.isOver) {
+      for (let record = this.#records.here; record !== undefined; record = this.#records.here)
+        this.#records.skip(record);
+      await this.#records.more();
+    }
   }
 }

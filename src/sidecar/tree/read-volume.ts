@@ -1,19 +1,26 @@
 /** One volume as it is now: a record for each entry, and the content of what is not as in the tree that it is compared with. */
-import {createHash} from 'node:crypto';
 import {read} from 'node:fs';
 import {promisify} from 'node:util';
-import {dataRanges, openDirectory, openedStatus, type WalkedEntry, walkTree} from '../../sdk/index.js';
+import {
+  dataRanges,
+  type EntryStatus,
+  type KnownEntries,
+  openDirectory,
+  openedStatus,
+  type WalkedEntry,
+  walkTree,
+} from '../../sdk/index.js';
 import type {Cutting} from '../layout/chunk-store.js';
 import {BLOCK_BYTES, ContentChunks, type CutContent} from './content-chunks.js';
 import type {PartSummary} from './frames.js';
 import type {ParentTree} from './parent-tree.js';
 import {
-  addToDigest,
   encodeRecord,
   type Identity,
   isUnchanged,
   recordChunks,
   recordSize,
+  TreeDigest,
   type TreeRecord,
 } from './tree-record.js';
 
@@ -27,7 +34,8 @@ export interface VolumeReader {
   chunk(id: Buffer, bytes: Buffer): Promise<void> | undefined;
   /** 32 bytes of each id of chunks that the parent has. */
   keep(ids: Buffer): Promise<void> | undefined;
-  record(record: Buffer): Promise<void>;
+  /** Copies it. */
+  record(record: Buffer): Promise<void> | undefined;
   /** What is not kept as it was. */
   warn(path: Buffer, what: string): void;
   progress(bytes: number): Promise<void> | undefined;
@@ -39,7 +47,7 @@ export async function readVolume(reader: VolumeReader): Promise<PartSummary> {
   const entries = walkTree(root.fd, NOTHING, {
     name: '.',
     kind: 'volume',
-    ...(reader.parent && {isKnown: (path, status) => reading.isKnown(within(path), status)}),
+    known: reader.parent && new KnownRecords(reader.parent, reading),
     leftOut: (path, why) => reader.warn(within(path), LEFT_OUT[why]),
   });
   for await (const entry of entries) await reading.take(entry);
@@ -60,7 +68,7 @@ class Reading {
   readonly #before = new Map<string, Buffer>();
   /** Chunks that the parent has in the file that is read. */
   #known: ReadonlySet<string> = NONE;
-  readonly #digest = createHash('sha256');
+  readonly #digest = new TreeDigest();
   #entries = 0;
   #bytes = 0;
   #readBytes = 0;
@@ -72,11 +80,9 @@ class Reading {
     );
   }
 
-  async isKnown(path: Buffer, status: Parameters<typeof isUnchanged>[1]): Promise<boolean> {
-    const record = await this.#reader.parent!.find(path);
-    if (record === undefined) return false;
+  /** Of an entry that comes next, or soon: what the parent has at its path is not as it is now. */
+  differs(path: Buffer, record: Buffer): void {
     this.#before.set(path.toString('latin1'), record);
-    return isUnchanged(record, status);
   }
 
   async take(entry: WalkedEntry): Promise<void> {
@@ -84,10 +90,22 @@ class Reading {
     const key = path.toString('latin1');
     const before = this.#before.get(key);
     this.#before.delete(key);
-    if (entry.known) await this.#keep(before!);
-    else await this.#read(entry, path, before);
-    const told = this.#reader.progress(this.#bytes);
-    if (told !== undefined) await told;
+    await this.#read(entry, path, before);
+    await this.#reader.progress(this.#bytes);
+  }
+
+  /** An entry that is as its record says. */
+  keep(record: Buffer): Promise<void> | undefined {
+    const ids = recordChunks(record);
+    const kept = ids.length > 0 ? this.#reader.keep(ids) : undefined;
+    return kept === undefined ? this.#keepRecord(record) : kept.then(() => this.#keepRecord(record));
+  }
+
+  #keepRecord(record: Buffer): Promise<void> | undefined {
+    this.#bytes += recordSize(record);
+    const recorded = this.#record(record);
+    const tell = () => this.#reader.progress(this.#bytes);
+    return recorded === undefined ? tell() : recorded.then(tell);
   }
 
   summary(): PartSummary {
@@ -95,15 +113,8 @@ class Reading {
       entries: this.#entries,
       bytes: this.#bytes,
       readBytes: this.#readBytes,
-      digest: `sha256:${this.#digest.digest('hex')}`,
+      digest: this.#digest.end(),
     };
-  }
-
-  async #keep(record: Buffer): Promise<void> {
-    const ids = recordChunks(record);
-    if (ids.length > 0) await this.#reader.keep(ids);
-    this.#bytes += recordSize(record);
-    await this.#record(record);
   }
 
   async #read(entry: WalkedEntry, path: Buffer, before: Buffer | undefined): Promise<void> {
@@ -168,14 +179,44 @@ class Reading {
     }
   }
 
-  async #record(record: Buffer): Promise<void> {
+  #record(record: Buffer): Promise<void> | undefined {
     this.#entries++;
-    addToDigest(this.#digest, record);
-    await this.#reader.record(record);
+    this.#digest.add(record);
+    return this.#reader.record(record);
   }
 
   #identityOf({inode, ctimeNs}: Identity): Identity | undefined {
     return ctimeNs < this.#reader.settledNs ? {inode, ctimeNs} : undefined;
+  }
+}
+
+/** What did not change since the parent's walk. */
+class KnownRecords implements KnownEntries {
+  readonly #parent: ParentTree;
+  readonly #reading: Reading;
+  #found: Buffer = NOTHING;
+
+  constructor(parent: ParentTree, reading: Reading) {
+    this.#parent = parent;
+    this.#reading = reading;
+  }
+
+  has(path: Buffer, status: EntryStatus): boolean | Promise<boolean> {
+    const inside = within(path);
+    const record = this.#parent.find(inside);
+    if (record instanceof Promise) return record.then(found => this.#compare(inside, status, found));
+    return this.#compare(inside, status, record);
+  }
+
+  take(): Promise<void> | undefined {
+    return this.#reading.keep(this.#found);
+  }
+
+  #compare(path: Buffer, status: EntryStatus, record: Buffer | undefined): boolean {
+    if (record === undefined) return false;
+    if (isUnchanged(record, status)) this.#found = record;
+    else this.#reading.differs(path, record);
+    return this.#found === record;
   }
 }
 

@@ -4,7 +4,8 @@
  * docs/backup-format.md, "Trees", has the fields.
  */
 
-import type {DataRange, FileStatus, TarNode, TarType} from '../../sdk/index.js';
+import {createHash} from 'node:crypto';
+import {type DataRange, type EntryStatus, readNumber, type TarNode, type TarType} from '../../sdk/index.js';
 import {ID_BYTES} from '../layout/chunk-store.js';
 
 export interface TreeRecord {
@@ -125,25 +126,53 @@ export function hasSeveralNames(record: Buffer): boolean {
 
 /** Of the content of a file; 0 of everything else. */
 export function recordSize(record: Buffer): number {
-  return Number(record.readBigUInt64LE(56));
+  return readNumber(record, 56);
 }
 
 /** Whether what the kernel says now is what it said when the record was made. */
-export function isUnchanged(record: Buffer, status: FileStatus): boolean {
-  if ((record.readUInt32LE(84) & IDENTIFIED) === 0 || record.readUInt32LE(4) !== status.mode) return false;
-  const isFile = typeOf(status.mode) === 'file';
-  return (
-    record.readBigUInt64LE(64) === status.inode &&
-    joined(record.readBigInt64LE(72), record.readUInt32LE(80)) === status.ctimeNs &&
-    joined(record.readBigInt64LE(16), record.readUInt32LE(24)) === status.mtimeNs &&
-    (!isFile || recordSize(record) === status.size)
-  );
+export function isUnchanged(
+  record: Buffer,
+  status: Pick<EntryStatus, 'mode' | 'inode' | 'mtime' | 'ctime' | 'size'>,
+): boolean {
+  const {mode} = status;
+  if ((record.readUInt32LE(84) & IDENTIFIED) === 0 || record.readUInt32LE(4) !== mode) return false;
+  const [low, high] = status.inode;
+  if (record.readUInt32LE(64) !== low || record.readUInt32LE(68) !== high) return false;
+  if (!isTime(record, 72, status.ctime) || !isTime(record, 16, status.mtime)) return false;
+  return (mode & FILE_TYPE) !== FILE_TYPES.file || recordSize(record) === status.size;
 }
 
-/** What makes two trees the same: all of a record but its inode's number and time of change. */
-export function addToDigest(digest: {update(bytes: Uint8Array): unknown}, record: Buffer): void {
-  digest.update(record.subarray(4, 64));
-  digest.update(record.subarray(HEAD_BYTES));
+function isTime(record: Buffer, at: number, [seconds, nanoseconds]: readonly [number, number]): boolean {
+  return readNumber(record, at) === seconds && record.readUInt32LE(at + 8) === nanoseconds;
+}
+
+/** What makes two trees the same: the SHA-256 of all of their records but inodes' numbers and times of change. */
+export class TreeDigest {
+  readonly #hash = createHash('sha256');
+  readonly #gathered = Buffer.allocUnsafe(GATHERED_BYTES);
+  #count = 0;
+
+  add(record: Buffer): void {
+    if (record.length > GATHERED_BYTES - this.#count) this.#pass();
+    if (record.length > GATHERED_BYTES) {
+      this.#hash.update(record.subarray(4, 64));
+      this.#hash.update(record.subarray(HEAD_BYTES));
+      return;
+    }
+    this.#count += record.copy(this.#gathered, this.#count, 4, 64);
+    this.#count += record.copy(this.#gathered, this.#count, HEAD_BYTES);
+  }
+
+  /** Once. */
+  end(): string {
+    this.#pass();
+    return `sha256:${this.#hash.digest('hex')}`;
+  }
+
+  #pass(): void {
+    this.#hash.update(this.#gathered.subarray(0, this.#count));
+    this.#count = 0;
+  }
 }
 
 /** In the order of a walk: a directory, what is in it, what comes after it. "a/b" is before "a.b". */
@@ -156,26 +185,64 @@ export function comparePaths(a: Uint8Array, b: Uint8Array): number {
   return a.length - b.length;
 }
 
-/** Records of a tree that comes in parts of any size. @throws RangeError for what is none */
+/** Records of a tree that comes in parts of any size, one after the other. */
+export class RecordStream {
+  readonly #parts: AsyncIterator<Buffer>;
+  #bytes: Buffer = NOTHING;
+  #at = 0;
+  #isOver = false;
+
+  /** @param tree each part is left alone once it was given */
+  constructor(tree: AsyncIterable<Buffer>) {
+    this.#parts = tree[Symbol.asyncIterator]();
+  }
+
+  /** Undefined: `more` has to come first, or it is over. @throws RangeError for what is no record */
+  get here(): Buffer | undefined {
+    const left = this.#bytes.length - this.#at;
+    if (left < HEAD_BYTES) return undefined;
+    const length = this.#bytes.readUInt32LE(this.#at);
+    if (length < HEAD_BYTES) throw new RangeError(`a record of ${length} bytes`);
+    if (length > left) return undefined;
+    const record = this.#bytes.subarray(this.#at, this.#at + length);
+    checkSections(record);
+    return record;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** The record that is `here` was taken. */
+  skip({length}: Buffer): void {
+    this.#at += length;
+  }
+
+  /** @throws RangeError when the last record is cut short */
+  async more(): Promise<void> {
+    const rest = this.#bytes.subarray(this.#at);
+    const {done, value} = await this.#parts.next();
+    if (done && rest.length > 0) throw new RangeError('the last record is cut short');
+    this.#isOver = done === true;
+    this.#bytes = done ? NOTHING : rest.length === 0 ? value : Buffer.concat([rest, value]);
+    this.#at = 0;
+  }
+}
+
+/** @throws RangeError for what is none */
 export async function* readRecords(tree: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, void> {
-  let pending: Buffer = Buffer.alloc(0);
-  for await (const part of tree) {
-    pending = pending.length === 0 ? part : Buffer.concat([pending, part]);
-    for (;;) {
-      if (pending.length < HEAD_BYTES) break;
-      const length = pending.readUInt32LE(0);
-      if (length < HEAD_BYTES) throw new RangeError(`a record of ${length} bytes`);
-      if (length > pending.length) break;
-      const record = pending.subarray(0, length);
-      checkSections(record);
+  const stream = new RecordStream(tree);
+  for (; !stream.isOver; await stream.more()) {
+    for (let record = stream.here; record !== undefined; record = stream.here) {
+      stream.skip(record);
       yield record;
-      pending = pending.subarray(length);
     }
   }
-  if (pending.length > 0) throw new RangeError('the last record is cut short');
 }
 
 const HEAD_BYTES = 88;
+const GATHERED_BYTES = 64 * 1024;
+const FILE_TYPE = 0o170000;
 const WHOLE = 0xffff_ffff;
 const IDENTIFIED = 1;
 const SEVERAL_NAMES = 2;
@@ -197,7 +264,7 @@ const TYPES: ReadonlyMap<number, TarType> = new Map(
 );
 
 function typeOf(mode: number): TarType {
-  const type = TYPES.get(mode & 0o170000);
+  const type = TYPES.get(mode & FILE_TYPE);
   if (type === undefined) throw new RangeError(`a record of the mode ${mode.toString(8)}`);
   return type;
 }
@@ -220,7 +287,14 @@ function sectionsOf(record: Buffer): Buffer[] {
 }
 
 function checkSections(record: Buffer): void {
-  const bytes = lengthsOf(record).reduce((sum, length) => sum + length, HEAD_BYTES);
+  const ranges = record.readUInt32LE(48);
+  const bytes =
+    HEAD_BYTES +
+    record.readUInt32LE(36) +
+    record.readUInt32LE(40) +
+    record.readUInt32LE(44) +
+    (ranges === WHOLE ? 0 : ranges * 16) +
+    record.readUInt32LE(52) * ID_BYTES;
   if (bytes !== record.length) throw new RangeError(`a record of ${record.length} bytes has ${bytes}`);
 }
 

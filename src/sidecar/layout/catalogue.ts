@@ -4,6 +4,7 @@ import type {BlobDescriptor} from './artifact.js';
 import {ChunkTable} from './chunk-table.js';
 import {decodeIndex, type PackSection} from './index-blob.js';
 import type {BLOBS} from './media-types.js';
+import {damaged} from './repository-errors.js';
 import type {Repository, StoredSnapshot} from './stored-snapshots.js';
 
 export interface KnownPack {
@@ -16,7 +17,7 @@ export interface KnownPack {
 export class Catalogue implements Disposable {
   readonly table: ChunkTable;
   readonly packs: KnownPack[] = [];
-  /** Indexes that could not be read: what they tell of is not known. */
+  /** Of packs that are not to be trusted, and of indexes that could not be read: what they tell of is not known. */
   readonly damaged: Error[] = [];
 
   private constructor(directory: string) {
@@ -53,7 +54,10 @@ export class Catalogue implements Disposable {
           known.add(hex);
           const blob = packBlob(repository, pack);
           if (await trusts(blob)) catalogue.#add(pack, blob, index);
-          else doubtful.push(() => catalogue.#add(pack, blob, index));
+          else {
+            doubtful.push(() => catalogue.#add(pack, blob, index));
+            catalogue.damaged.push(damaged(blob.digest, 'is missing, or was found to be damaged'));
+          }
         }
       } catch (error) {
         if ((error as {code?: unknown}).code !== 'ERR_REPOSITORY_DAMAGED') throw error;

@@ -253,7 +253,8 @@ export class LayoutRepository implements Repository {
     volumes: readonly VolumeSource[],
     signal: AbortSignal | undefined,
   ): Promise<Snapshot | undefined> {
-    await using reader = await this.#store.reader({signal});
+    await using writer = await this.#store.begin({signal});
+    await using reader = writer.reader();
     for (let parent = parents.pop(); parent !== undefined; parent = parents.pop()) {
       try {
         for (const {name} of volumes) {

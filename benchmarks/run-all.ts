@@ -22,7 +22,7 @@ for (const name of [
   'images',
   'build',
   'backup',
-  'backup',
+  'snapshot-pause',
   'inspect',
 ]) {
   console.log(`\n== ${name}`);

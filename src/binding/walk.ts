@@ -32,18 +32,28 @@ export class WalkedTree {
     this.#used = used;
   }
 
-  /** On a thread of the pool. */
-  static async of(root: number): Promise<WalkedTree> {
-    for (let size = FIRST_BYTES; ; size *= 4) {
-      const records = Buffer.allocUnsafeSlow(size);
-      const used = await ct_walk.async(root, records, size);
-      if (used < 0 && errnoName(used) === 'ENOBUFS') continue;
-      return new WalkedTree(records, checked(used, 'walk', ''));
+  /**
+   * On a thread of the pool.
+   * @param spare one whose memory is taken, which costs less than new memory; nobody uses it any more
+   */
+  static async of(root: number, spare?: WalkedTree): Promise<WalkedTree> {
+    let records = spare === undefined ? Buffer.allocUnsafeSlow(FIRST_BYTES) : spare.#records;
+    for (;;) {
+      const used = await ct_walk.async(root, records, records.length);
+      if (used >= 0 || errnoName(used) !== 'ENOBUFS')
+        return new WalkedTree(records, checked(used, 'walk', ''));
+      records = Buffer.allocUnsafeSlow(4 * records.length);
     }
   }
 
-  *entries(from = 0): Generator<WalkedEntry> {
-    for (let at = from; at < this.#used; at = this.#next(at)) yield this.#entry(at);
+  /** For `of`: memory as large as this has. */
+  another(): WalkedTree {
+    return new WalkedTree(Buffer.alloc(this.#records.length), 0);
+  }
+
+  /** @param from and `to` are places of entries */
+  *entries(from = 0, to = this.#used): Generator<WalkedEntry> {
+    for (let at = from; at < to; at = this.#next(at)) yield this.#entry(at);
   }
 
   /** It counts as changed the next time. */
@@ -58,28 +68,50 @@ export class WalkedTree {
 
   /**
    * What is not as it was, and what is gone. File systems list a directory in an order of their own, and in the same one the next
-   * time: records are compared one by one, as bytes, and only where they differ it takes more than that.
+   * time: records are compared one by one, as bytes. Where one came or went the same ones follow soon; only where they do not it
+   * takes more than that.
    */
   changesSince(before: WalkedTree): {readonly changed: WalkChange[]; readonly gone: WalkedEntry[]} {
     const changed: WalkChange[] = [];
+    const lost = new Map<string, WalkedEntry>();
+    const found: WalkedEntry[] = [];
     let [was, is] = [0, 0];
     while (was < before.#used && is < this.#used) {
       const [wasNext, isNext] = [before.#next(was), this.#next(is)];
       if (this.#records.compare(before.#records, was, wasNext, is, isNext) !== 0) {
         const change = {entry: this.#entry(is), before: before.#entry(was)};
-        if (change.entry.path !== change.before.path) break;
+        if (change.entry.path !== change.before.path) {
+          const next = this.#nextInCommon(before, was, is);
+          for (const entry of before.entries(was, next.was)) lost.set(entry.path, entry);
+          for (const entry of this.entries(is, next.is)) found.push(entry);
+          ({was, is} = next);
+          continue;
+        }
         changed.push(change);
       }
       [was, is] = [wasNext, isNext];
     }
-    const rest = new Map<string, WalkedEntry>();
-    for (const entry of before.entries(was)) rest.set(entry.path, entry);
-    for (const entry of this.entries(is)) {
-      const same = rest.get(entry.path);
-      rest.delete(entry.path);
+    for (const entry of before.entries(was)) lost.set(entry.path, entry);
+    for (const entry of this.entries(is)) found.push(entry);
+    for (const entry of found) {
+      const same = lost.get(entry.path);
+      lost.delete(entry.path);
       if (same === undefined || !isSame(entry, same)) changed.push({entry, before: same});
     }
-    return {changed, gone: [...rest.values()]};
+    return {changed, gone: [...lost.values()]};
+  }
+
+  /** From where on both go on with the same path; their ends when that is too far away. */
+  #nextInCommon(before: WalkedTree, was: number, is: number): {readonly was: number; readonly is: number} {
+    const ahead = new Map<string, number>();
+    for (const {path, at} of before.entries(was)) if (ahead.set(path, at).size === MOST_AHEAD) break;
+    let looked = 0;
+    for (const {path, at} of this.entries(is)) {
+      const there = ahead.get(path);
+      if (there !== undefined) return {was: there, is: at};
+      if (++looked === MOST_AHEAD) break;
+    }
+    return {was: before.#used, is: this.#used};
   }
 
   #next(at: number): number {
@@ -105,6 +137,8 @@ function isSame(a: WalkedEntry, b: WalkedEntry): boolean {
 }
 
 const FIRST_BYTES = 1024 * 1024;
+/** Entries that are looked at before what comes is taken for another order. */
+const MOST_AHEAD = 100;
 const RECORD_BYTES = 40;
 const MODE_AT = 4;
 const CTIME_NS_AT = 24;

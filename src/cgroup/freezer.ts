@@ -1,11 +1,14 @@
-import {writeFileSync} from 'node:fs';
-import {readFile, writeFile} from 'node:fs/promises';
+import {readFileSync, writeFileSync} from 'node:fs';
+import {readFile} from 'node:fs/promises';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {CoracleError} from '../errors.js';
 import type {CgroupSteps} from './cgroup.js';
 import {isErrno, readIfPresent} from './host-files.js';
 
 type Directories = CgroupSteps['directories'];
+
+// Reads and writes of the kernel's own files, which wait for no disk, are synchronous here: each turn by way of the pool of threads
+// would be a part of the pause, on a busy host the larger one.
 
 /** How long the kernel may take to stop every task. */
 const FREEZE_TIMEOUT_MS = 10_000;
@@ -21,11 +24,11 @@ export async function freeze(directories: Directories, {timeoutMs = FREEZE_TIMEO
   const deadline = performance.now() + timeoutMs;
   do {
     // Again each time: a v1 task that forked while freezing can leave the cgroup half frozen until told once more.
-    await writeFile(files.control, files.frozen);
-    if (await stands(files)) return;
+    writeFileSync(files.control, files.frozen);
+    if (stands(files)) return;
     await sleep(POLL_MS);
   } while (performance.now() < deadline);
-  await writeFile(files.control, files.thawed);
+  writeFileSync(files.control, files.thawed);
   throw new CoracleError(
     'ERR_CGROUP_TIMEOUT',
     `not all processes of ${files.directory} could be frozen within ${timeoutMs} ms`,
@@ -38,7 +41,7 @@ export async function freeze(directories: Directories, {timeoutMs = FREEZE_TIMEO
 /** Lets them run on. @throws CoracleError `ERR_LIMIT_UNSUPPORTED` without a freezer */
 export async function thaw(directories: Directories): Promise<void> {
   const {control, thawed} = freezerFiles(directories);
-  await writeFile(control, thawed);
+  writeFileSync(control, thawed);
 }
 
 /** As `thaw`, at once; fine for one that moves, or has no freezer, or is gone. */
@@ -118,7 +121,7 @@ function freezerFiles(directories: Directories): FreezerFiles {
   );
 }
 
-async function stands({isV1, state}: FreezerFiles): Promise<boolean> {
-  const text = await readFile(state, 'utf8');
+function stands({isV1, state}: FreezerFiles): boolean {
+  const text = readFileSync(state, 'utf8');
   return isV1 ? text.trim() === 'FROZEN' : /^frozen 1$/m.test(text);
 }

@@ -557,10 +557,15 @@ export class Container implements AsyncDisposable {
       // The run that was to stand has ended; the next one may have begun.
       throw isGone(error) || !isUp(this.#stateOf(record)) ? notRunning(record.id, error) : error;
     });
+    if (record.healthcheck !== null) await this.#tellMonitorOfPause(record);
+    this.#announce(record, 'pause');
+  }
+
+  /** The probe that is under way means nothing. */
+  async #tellMonitorOfPause(record: ContainerRecord): Promise<void> {
     const {directory} = this.runtime.placesOf(record);
     using connection = isWatched(directory) ? await MonitorConnection.open(directory) : undefined;
     await connection?.paused();
-    this.#announce(record, 'pause');
   }
 
   /** Lets them go on. @throws `ERR_CONTAINER_NOT_PAUSED`, `ERR_CONTAINER_NOT_FOUND` */

@@ -5,10 +5,10 @@
  */
 import {randomBytes} from 'node:crypto';
 import {existsSync, mkdirSync, readdirSync, readFileSync, rmSync} from 'node:fs';
-import {join} from 'node:path';
-import {identifyProcess, type ProcessIdentity} from '../binding/index.js';
+import {dirname, join} from 'node:path';
+import {identifyProcess, isAlive, type ProcessIdentity} from '../binding/index.js';
 import type {CoracleError} from '../errors.js';
-import {writeRecord} from '../store/index.js';
+import {readRecord, withLock, writeRecord} from '../store/index.js';
 import type {Runtime} from './runtime.js';
 
 export type Debt = {
@@ -54,6 +54,11 @@ export class DebtRecord {
     else this.#write();
   }
 
+  /** Whether somebody else who lives holds the container paused as well. With the lock of `whilePausing`. */
+  sharesPause(id: string): boolean {
+    return isPausedBySomeone(dirname(this.#path), id, this.#path);
+  }
+
   #write(): void {
     const owner = identifyProcess(process.pid) ?? {pid: process.pid, startTime: 0};
     // A power cut ends pauses and what commands have begun, but not that a container was stopped.
@@ -69,6 +74,29 @@ function directoryOf(root: string): string {
   return join(root, 'held');
 }
 
+/**
+ * Several may want one container to stand still, each for as long as it reads: the last of them lets it go on. Nobody begins or
+ * ends a pause amid this.
+ */
+export async function whilePausing<T>({store}: Pick<Runtime, 'store'>, work: () => Promise<T>): Promise<T> {
+  return await withLock(join(directoryOf(store.root), 'pause.lock'), work);
+}
+
+/** @param except path of a record that does not count */
+export function isPausedBySomeone(directory: string, id: string, except?: string): boolean {
+  const boot = bootId();
+  return pathsIn(directory).some(path => {
+    if (path === except) return false;
+    const record = readRecord(path) as Debts | undefined;
+    if (record === undefined || record.boot !== boot || !isAlive(record.owner)) return false;
+    return record.debts.some(debt => debt.kind === 'thaw' && debt.id === id);
+  });
+}
+
+function pathsIn(directory: string): string[] {
+  return readdirSync(directory).flatMap(name => (name.endsWith('.json') ? [join(directory, name)] : []));
+}
+
 export function bootId(): string {
   return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
 }
@@ -77,9 +105,7 @@ export function bootId(): string {
 export async function payDebts(runtime: Runtime): Promise<void> {
   const directory = directoryOf(runtime.store.root);
   if (!existsSync(directory)) return;
-  const paths = readdirSync(directory).flatMap(name =>
-    name.endsWith('.json') ? [join(directory, name)] : [],
-  );
+  const paths = pathsIn(directory);
   if (paths.length === 0) return;
   const {payAll} = await import('./pay-debts.js');
   await payAll(runtime, join(directory, 'lock'), paths);

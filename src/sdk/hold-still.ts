@@ -5,7 +5,7 @@
 import {CoracleError} from '../errors.js';
 import {readEndpoints} from './connect-network.js';
 import {Container} from './container.js';
-import {type Debt, DebtRecord, isMoot} from './debts.js';
+import {type Debt, DebtRecord, isMoot, whilePausing} from './debts.js';
 import type {ExecResult} from './exec.js';
 import {MonitorConnection} from './monitor-connection.js';
 import type {Runtime} from './runtime.js';
@@ -13,6 +13,9 @@ import type {Runtime} from './runtime.js';
 export interface HeldStill extends AsyncDisposable {
   /** Names of those that are held by this, in the order in which they were. */
   readonly names: readonly string[];
+  /** `performance.now()` when the first was told to stand, and when the last had been let go. */
+  readonly from: number;
+  readonly until: number | undefined;
 }
 
 /** How a container is kept from changing what it has. */
@@ -50,7 +53,8 @@ export async function holdContainersStill(runtime: Runtime, ids: Iterable<string
 
 /**
  * Holds them in this order those that run, and lets them go in the reverse order when this is disposed of, or at once when
- * one of them cannot be held.
+ * one of them cannot be held. One that somebody else holds paused for the same reason goes on when the last of them lets it;
+ * one that a user has paused is left alone.
  * @throws `ERR_HOOK_FAILED`, `ERR_CANNOT_STOP`, and as `Container.pause`; from its disposal `ERR_NOT_RELEASED`
  */
 export async function holdContainers(
@@ -60,6 +64,8 @@ export async function holdContainers(
 ): Promise<HeldStill> {
   const record = new DebtRecord(runtime);
   const names: string[] = [];
+  let from: number | undefined;
+  let until: number | undefined;
   const held: {readonly container: Container; readonly debt: Debt; readonly release: () => Promise<void>}[] =
     [];
   const release = async () => {
@@ -71,6 +77,7 @@ export async function holdContainers(
         if (!isMoot(error)) failures.push({name: container.name, error});
         if (!isMoot(error) && debt.kind !== 'command') continue; // it stays owed
       }
+      until = performance.now();
       record.paid(debt);
     }
     if (failures.length > 0) throw notReleased(failures);
@@ -80,12 +87,14 @@ export async function holdContainers(
       signal?.throwIfAborted();
       const found = runtime.findContainer(id);
       const state = found && runtime.stateOf(found);
-      if (found === undefined || state?.status !== 'running') continue;
+      const isPaused = hold.kind === 'pause' && state?.status === 'paused' && record.sharesPause(id);
+      if (found === undefined || (state?.status !== 'running' && !isPaused)) continue;
       const container = new Container(runtime, found);
-      const {debt, begin, end} = await plan(container, state.startedAt, hold);
+      const {debt, begin, end} = await plan(container, state.startedAt, hold, record);
       record.add(debt);
       held.push({container, debt, release: end});
       try {
+        from ??= performance.now();
         await begin();
         names.push(container.name);
       } catch (error) {
@@ -98,7 +107,14 @@ export async function holdContainers(
     await release().catch(also => process.emitWarning(also as Error));
     throw error;
   }
-  return {names, [Symbol.asyncDispose]: release};
+  return {
+    names,
+    from: from ?? performance.now(),
+    get until() {
+      return until;
+    },
+    [Symbol.asyncDispose]: release,
+  };
 }
 
 interface HoldPlan {
@@ -107,11 +123,16 @@ interface HoldPlan {
   readonly end: () => Promise<void>;
 }
 
-async function plan(container: Container, startedAt: string, hold: Hold): Promise<HoldPlan> {
+async function plan(
+  container: Container,
+  startedAt: string,
+  hold: Hold,
+  record: DebtRecord,
+): Promise<HoldPlan> {
   const {id} = container;
   switch (hold.kind) {
     case 'pause':
-      return {debt: {id, kind: 'thaw'}, begin: () => container.pause(), end: () => container.unpause()};
+      return planPause(container, record);
     case 'stop':
       await refuseTransient(container);
       return planStop(container, startedAt, hold.timeoutMs);
@@ -124,6 +145,28 @@ async function plan(container: Container, startedAt: string, hold: Hold): Promis
       };
     }
   }
+}
+
+/** Somebody else who backs up may hold it as well: it goes on when the last of us lets it. */
+function planPause(container: Container, record: DebtRecord): HoldPlan {
+  const {runtime, id} = container;
+  const debt: Debt = {id, kind: 'thaw'};
+  return {
+    debt,
+    begin: () =>
+      whilePausing(runtime, async () => {
+        try {
+          await container.pause();
+        } catch (error) {
+          if ((error as CoracleError).code !== 'ERR_CONTAINER_PAUSED' || !record.sharesPause(id)) throw error;
+        }
+      }),
+    end: () =>
+      whilePausing(runtime, async () => {
+        if (!record.sharesPause(id)) await container.unpause();
+        record.paid(debt);
+      }),
+  };
 }
 
 function planStop(container: Container, startedAt: string, timeoutMs: number | undefined): HoldPlan {

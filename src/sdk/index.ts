@@ -234,7 +234,7 @@ export {Runtime, type RuntimeOptions} from './runtime.js';
 export {runtimeInfo, watching} from './runtime-info.js';
 export {type ScratchVolume, scratchVolume} from './scratch-volume.js';
 export type {SignOptions, VerifiedImage, VerifyOptions} from './sign-image.js';
-export {snapshotVolumes, type VolumeSnapshots} from './snapshot-volumes.js';
+export {type SnapshotMoment, snapshotVolumes, type VolumeSnapshots} from './snapshot-volumes.js';
 export {splitCsv} from './split-csv.js';
 export type {ProcessList} from './top.js';
 export {VERSION} from './version.js';

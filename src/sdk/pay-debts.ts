@@ -1,5 +1,6 @@
 /** Pays what processes owed to containers that they held still, and did not live to pay: see `debts.ts`. */
 import {rmSync} from 'node:fs';
+import {dirname} from 'node:path';
 import {isAlive} from '../binding/index.js';
 import {thaw} from '../cgroup/index.js';
 import type {CoracleError} from '../errors.js';
@@ -7,7 +8,7 @@ import {readRecord, withLock, writeRecord} from '../store/index.js';
 import {Container} from './container.js';
 import {wasStopped} from './container-files.js';
 import {isUp} from './container-state.js';
-import {bootId, type Debt, type Debts, isMoot} from './debts.js';
+import {bootId, type Debt, type Debts, isMoot, isPausedBySomeone, whilePausing} from './debts.js';
 import {runHook} from './hold-still.js';
 import {containerEvent} from './record-events.js';
 import {restartsAtBoot} from './restart-after-loss.js';
@@ -30,7 +31,8 @@ async function payEach(runtime: Runtime, paths: readonly string[]): Promise<void
     const unpaid: Debt[] = [];
     for (const debt of record.debts.toReversed()) {
       try {
-        await pay(runtime, debt, record.boot === boot);
+        if (debt.kind === 'thaw') await letGo(runtime, debt.id, dirname(path));
+        else await pay(runtime, debt, record.boot === boot);
       } catch (error) {
         if (isMoot(error)) continue;
         if (debt.kind !== 'command') unpaid.unshift(debt);
@@ -50,16 +52,27 @@ function tell(runtime: Runtime, {id, kind}: Debt, error: unknown): void {
   });
 }
 
-async function pay(runtime: Runtime, debt: Debt, isSameBoot: boolean): Promise<void> {
+/** Unless somebody who lives wants it to stand as well. */
+async function letGo(runtime: Runtime, id: string, directory: string): Promise<void> {
+  await whilePausing(runtime, async () => {
+    const record = runtime.findContainer(id);
+    if (record === undefined || runtime.stateOf(record).status !== 'paused') return;
+    if (isPausedBySomeone(directory, id)) return;
+    await thaw(runtime.cgroupsOf(record));
+    runtime.tell([containerEvent(record, 'unpause')]);
+  });
+}
+
+async function pay(
+  runtime: Runtime,
+  debt: Exclude<Debt, {kind: 'thaw'}>,
+  isSameBoot: boolean,
+): Promise<void> {
   const record = runtime.findContainer(debt.id);
   if (record === undefined) return;
   const state = runtime.stateOf(record);
   const container = new Container(runtime, record);
-  if (debt.kind === 'thaw') {
-    if (state.status !== 'paused') return;
-    await thaw(runtime.cgroupsOf(record));
-    runtime.tell([containerEvent(record, 'unpause')]);
-  } else if (debt.kind === 'start') {
+  if (debt.kind === 'start') {
     // A boot would have ended it as well: then it runs if that would have started it.
     if (!isSameBoot && !restartsAtBoot(record, state, false)) return;
     const isEnding =

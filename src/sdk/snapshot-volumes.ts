@@ -12,15 +12,26 @@ export interface VolumeSnapshots extends AsyncDisposable {
   readonly volumes: readonly string[];
 }
 
+export interface SnapshotMoment {
+  /** How long it may last. */
+  readonly limitMs: number;
+  /**
+   * Keeps everybody from writing while the function that it is given runs, or until the limit.
+   * @returns whether that was done before
+   */
+  hold(copy: () => Promise<void>): Promise<boolean>;
+}
+
 /**
- * Copies first while everybody writes, until there is little left to do, and the rest of it in one moment.
- * @param whileStill keeps everybody from writing while the function that it is given runs
- * @throws `ERR_SNAPSHOT_UNSUPPORTED` where the file system shares no blocks between files, or a volume is a file system of its own
+ * Copies first while everybody writes, until there is little left to do, and the rest of it in one moment. When that takes too long it
+ * is tried again, with what has changed until then done.
+ * @throws `ERR_SNAPSHOT_UNSUPPORTED` where the file system shares no blocks between files, or a volume is a file system of its own;
+ * `ERR_SNAPSHOT_TOO_SLOW` when the limit is too short
  */
 export async function snapshotVolumes(
   runtime: Runtime,
   names: readonly string[],
-  whileStill: (copy: () => Promise<void>) => Promise<void>,
+  moment: SnapshotMoment,
 ): Promise<VolumeSnapshots> {
   const {volumes} = runtime.store;
   const owner = {
@@ -38,7 +49,7 @@ export async function snapshotVolumes(
   const mirrors: TreeMirror[] = [];
   const fillFrom = async (index: number): Promise<void> => {
     const next = copies[index];
-    if (next === undefined) return updateAll(mirrors, whileStill);
+    if (next === undefined) return updateAll(names, mirrors, moment);
     const {name, copy} = next;
     if (volumes.fileSystem(name) !== undefined) throw ownFileSystem(name);
     const labels = {'coracle.sidecar': 'snapshot', 'coracle.snapshot.of': name};
@@ -60,23 +71,43 @@ export async function snapshotVolumes(
 }
 
 async function updateAll(
+  names: readonly string[],
   mirrors: readonly TreeMirror[],
-  whileStill: (copy: () => Promise<void>) => Promise<void>,
+  {limitMs, hold}: SnapshotMoment,
 ): Promise<void> {
   const update = async () => {
-    for (const mirror of mirrors) await mirror.update();
+    const done = await Promise.allSettled(mirrors.map(mirror => mirror.update()));
+    for (const each of done) if (each.status === 'rejected') throw each.reason;
   };
-  // Each time there is less to do, unless they write faster than that.
-  for (let round = 0; round < MOST_ROUNDS; round++) {
-    const from = performance.now();
-    await update();
-    if (round > 0 && performance.now() - from < SHORT_MS) break;
+  for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
+    // Each time there is less to do, unless they write faster than that.
+    for (let round = 0; round < MOST_ROUNDS; round++) {
+      const from = performance.now();
+      await update();
+      if ((round > 0 || attempt > 1) && performance.now() - from < limitMs / 2) break;
+    }
+    // Nobody has to stand still for what cannot be done in time.
+    const lookMs = Math.max(...mirrors.map(mirror => mirror.lookMs));
+    if (lookMs > limitMs)
+      throw tooSlow(names, limitMs, `a look at all files alone takes ${Math.round(lookMs)} ms`);
+    if (await hold(update)) return;
   }
-  await whileStill(update);
+  throw tooSlow(names, limitMs, `too much was left to do ${MOST_ATTEMPTS} times`);
 }
 
 const MOST_ROUNDS = 4;
-const SHORT_MS = 50;
+const MOST_ATTEMPTS = 5;
+
+function tooSlow(names: readonly string[], limitMs: number, why: string): CoracleError {
+  return new CoracleError(
+    'ERR_SNAPSHOT_TOO_SLOW',
+    `no snapshot of ${names.join(', ')} while its users stand still for ${limitMs} ms: ${why}`,
+    {
+      hint: 'Let them stand still for longer (--pause-limit, pauseLimitMs), or with the fallback pause until all is read.',
+      details: {names, limitMs},
+    },
+  );
+}
 
 function ownFileSystem(name: string): CoracleError {
   return new CoracleError(

@@ -1,7 +1,6 @@
-import {createHash, randomBytes} from 'node:crypto';
-import {existsSync} from 'node:fs';
-import {type FileHandle, open, rename, rm, stat} from 'node:fs/promises';
-import {dirname, resolve} from 'node:path';
+import {createHash} from 'node:crypto';
+import type {FileHandle} from 'node:fs/promises';
+import {resolve} from 'node:path';
 import {CoracleError} from '../errors.js';
 import {
   type Compression,
@@ -16,6 +15,7 @@ import {
 } from '../sdk/index.js';
 import {expectDone, LISTED, PLACE, readListing, runArchiver, WHOLE} from './archiver.js';
 import {expectVolumes} from './expect-volumes.js';
+import {PartFile} from './part-file.js';
 import {counted, hashed, type Progress} from './progress.js';
 
 export interface BackupOptions {
@@ -71,34 +71,28 @@ export async function backupVolume(
   const volume = await Volume.get(name, {runtime});
   const totalBytes = onProgress && (await volume.size());
   const path = resolve(file);
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.part`;
-  try {
-    const copied = await withFile(temporary, path, async target => {
-      const tell = (bytes: number) => onProgress?.({phase: 'copy', bytes, totalBytes});
-      const done = await copyStill({runtime, name, compression, consistency, limits, signal}, target, tell);
-      await target.sync();
-      return done;
-    });
-    const tell = (bytes: number) => onProgress?.({phase: 'verify', bytes, totalBytes: copied.bytes});
-    await verify(temporary, copied, tell, signal);
-    const {size} = await stat(temporary);
-    await rename(temporary, path);
-    await syncDirectory(dirname(path));
-    return {volume: name, file: path, compression, ...copied, fileBytes: size};
-  } catch (error) {
-    const {code} = error as {code?: unknown};
-    if ((code === 'ENOENT' || code === 'ERR_FILE_NOT_FOUND') && !existsSync(temporary))
-      throw new CoracleError(
-        'ERR_BACKUP_FILE',
-        `${path} cannot be written: its directory is not there any more`,
-        {
-          cause: error,
-          hint: 'It was there when this began: see whether its file system is mounted.',
-        },
-      );
-    await rm(temporary, {force: true});
-    throw error;
-  }
+  await using part = await PartFile.open(path).catch(cause => {
+    throw refused(path, cause, 'Its directory has to be there, and to have room.');
+  });
+  const copied = await copyStill(
+    {runtime, name, compression, consistency, limits, signal},
+    part.file,
+    bytes => onProgress?.({phase: 'copy', bytes, totalBytes}),
+  ).catch(cause => {
+    throw cause.syscall === 'write' ? refused(path, cause) : cause;
+  });
+  await part.file.sync().catch(cause => {
+    throw refused(path, cause);
+  });
+  const tell = (bytes: number) => onProgress?.({phase: 'verify', bytes, totalBytes: copied.bytes});
+  await verify(part.path, copied, tell, signal).catch(cause => {
+    throw orVanished(path, cause);
+  });
+  const {size} = await part.file.stat();
+  await part.commit().catch(cause => {
+    throw orVanished(path, cause);
+  });
+  return {volume: name, file: path, compression, ...copied, fileBytes: size};
 }
 
 function compressionOf(file: string): Compression {
@@ -110,30 +104,23 @@ function compressionOf(file: string): Compression {
   });
 }
 
-async function withFile<T>(
-  temporary: string,
-  path: string,
-  work: (file: FileHandle) => Promise<T>,
-): Promise<T> {
-  let file: FileHandle;
-  try {
-    file = await open(temporary, 'wx', 0o600); // it may hold what the volume keeps from others
-  } catch (cause) {
-    const {code} = cause as NodeJS.ErrnoException;
-    throw new CoracleError('ERR_BACKUP_FILE', `${path} cannot be written: ${code}`, {
+function refused(path: string, cause: NodeJS.ErrnoException, hint?: string): CoracleError {
+  return new CoracleError('ERR_BACKUP_FILE', `${path} cannot be written: ${cause.code}`, {
+    cause,
+    ...(hint !== undefined && {hint}),
+  });
+}
+
+function orVanished(path: string, cause: {readonly code?: unknown}): unknown {
+  if (cause.code !== 'ENOENT' && cause.code !== 'ERR_FILE_NOT_FOUND') return cause;
+  return new CoracleError(
+    'ERR_BACKUP_FILE',
+    `${path} cannot be written: its directory is not there any more`,
+    {
       cause,
-      hint: 'Its directory has to be there, and to have room.',
-    });
-  }
-  try {
-    return await work(file);
-  } catch (cause) {
-    const {code, syscall} = cause as NodeJS.ErrnoException;
-    if (syscall !== 'write' && syscall !== 'fsync') throw cause;
-    throw new CoracleError('ERR_BACKUP_FILE', `${path} cannot be written: ${code}`, {cause});
-  } finally {
-    await file.close();
-  }
+      hint: 'It was there when this began: see whether its file system is mounted.',
+    },
+  );
 }
 
 interface Copy {
@@ -151,12 +138,12 @@ type Copied = Pick<BackupResult, 'entries' | 'bytes' | 'sha256' | 'paused' | 'pa
 async function copyStill(copy: Copy, target: FileHandle, tell: (bytes: number) => void): Promise<Copied> {
   if (copy.consistency === 'none')
     return {...(await copyVolume(copy, target, tell)), paused: [], pausedMs: 0};
-  const from = performance.now();
   const still = await holdStill(copy.runtime, copy.name);
   try {
     const copied = await copyVolume(copy, target, tell);
     await still[Symbol.asyncDispose]();
-    const pausedMs = still.names.length === 0 ? 0 : Math.round(performance.now() - from);
+    const {from, until = performance.now()} = still;
+    const pausedMs = still.names.length === 0 ? 0 : Math.round(until - from);
     return {...copied, paused: still.names, pausedMs};
   } finally {
     await still[Symbol.asyncDispose]();
@@ -224,13 +211,4 @@ async function verify(
       details: {entries, found, sha256, read},
     },
   );
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }

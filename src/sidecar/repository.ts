@@ -47,6 +47,8 @@ export interface Application {
   readonly image: string;
   /** Entrypoint and command as one. */
   readonly argv: readonly string[];
+  /** Who it runs as, by what its image calls him. @default as its image says */
+  readonly user?: string;
   /** Where it has each part that it uses: `{data: '/var/lib/app'}`. */
   readonly targets: Readonly<Record<string, string>>;
 }

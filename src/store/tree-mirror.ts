@@ -4,6 +4,7 @@
  * there are changes, and a look at each entry.
  */
 import {constants} from 'node:fs';
+import {setImmediate as breathe} from 'node:timers/promises';
 import {
   cloneContent,
   type FileStatus,
@@ -32,12 +33,20 @@ export class TreeMirror implements Disposable {
   readonly #target: number;
   /** What the source was when the copy was made of it. */
   #known: WalkedTree | undefined;
+  /** Memory for the next look. */
+  #spare: WalkedTree | undefined;
+  #lookMs = Number.POSITIVE_INFINITY;
   readonly #asRoot = isHostRoot();
 
   /** @param target descriptor of an empty directory on the same file system */
   constructor(source: string, target: number) {
     this.#source = openDirectory(source);
     this.#target = target;
+  }
+
+  /** What an update takes at least, when nothing has changed: a look at each entry. */
+  get lookMs(): number {
+    return this.#lookMs;
   }
 
   /**
@@ -47,7 +56,9 @@ export class TreeMirror implements Disposable {
    */
   async update(): Promise<number> {
     const from = BigInt(Date.now()) * 1_000_000n - CTIME_NS;
-    const now = await WalkedTree.of(this.#source.fd);
+    const begin = performance.now();
+    const now = await WalkedTree.of(this.#source.fd, this.#spare);
+    this.#lookMs = Math.min(this.#lookMs, performance.now() - begin);
     const {changed, gone} =
       this.#known === undefined
         ? {changed: [...now.entries()].map(entry => ({entry, before: undefined})), gone: []}
@@ -55,7 +66,8 @@ export class TreeMirror implements Disposable {
     const touched = new Set(['']);
     const missing = changed.filter(change => !isKept(change)).map(({entry}) => entry);
     const replaced = changed.flatMap(change => (isKept(change) ? [] : (change.before ?? [])));
-    for (const {path} of [...gone, ...replaced]) {
+    for (const [index, {path}] of [...gone, ...replaced].entries()) {
+      if (index % ENTRIES_AT_ONCE === ENTRIES_AT_ONCE - 1) await breathe();
       removeTreeSync(this.#target, bytes(path));
       touched.add(parentOf(path));
     }
@@ -64,9 +76,10 @@ export class TreeMirror implements Disposable {
     for (const {path} of missing) touched.add(parentOf(path));
     for (const {entry} of changed) if (isDirectory(entry.mode)) touched.add(entry.path);
     for (const entry of missing) if (isDirectory(entry.mode)) touched.add(entry.path);
-    this.#finishDirectories([...touched]);
+    await this.#finishDirectories([...touched]);
     // A tick of the clock may hide a second change: what is young counts as changed the next time.
     for (const {entry} of changed) if (entry.ctimeNs >= from) now.expire(entry);
+    this.#spare = this.#known ?? now.another();
     this.#known = now;
     return missing.length;
   }
@@ -84,7 +97,10 @@ export class TreeMirror implements Disposable {
       }
     };
     const directories = missing.filter(({mode}) => isDirectory(mode));
-    for (const entry of directories.sort((a, b) => (a.path < b.path ? -1 : 1))) await make(entry);
+    for (const [index, entry] of directories.sort((a, b) => (a.path < b.path ? -1 : 1)).entries()) {
+      if (index % ENTRIES_AT_ONCE === ENTRIES_AT_ONCE - 1) await breathe();
+      await make(entry);
+    }
     const others = missing.filter(({mode}) => !isDirectory(mode));
     for (let at = 0; at < others.length; at += AT_ONCE)
       await Promise.all(others.slice(at, at + AT_ONCE).map(make));
@@ -124,8 +140,9 @@ export class TreeMirror implements Disposable {
   }
 
   /** Deepest first: what is made in one changes its times. */
-  #finishDirectories(paths: readonly string[]): void {
-    for (const path of [...paths].sort().reverse()) {
+  async #finishDirectories(paths: readonly string[]): Promise<void> {
+    for (const [index, path] of [...paths].sort().reverse().entries()) {
+      if (index % ENTRIES_AT_ONCE === ENTRIES_AT_ONCE - 1) await breathe();
       try {
         this.#copyAttributes(path, statBelow(this.#source.fd, bytes(path)));
       } catch (error) {
@@ -158,6 +175,8 @@ export class TreeMirror implements Disposable {
 
 const KEEPS_EVERYTHING = {keepsEverything: true, list: () => []};
 const AT_ONCE = 8;
+/** What is done without a look at what else this process has to do, such as to let containers go on. */
+const ENTRIES_AT_ONCE = 32;
 /** More than a tick of the clock that ctimes are taken from. */
 const CTIME_NS = 50_000_000n;
 

@@ -174,28 +174,37 @@ async function killed(program: string): Promise<void> {
   await closed;
 }
 
-withTar('of a backup that is killed the next opening lets go on what was paused', async t => {
-  const runtime = await own.runtime;
-  const volume = await volumeWith('killed', 'x');
-  execFileSync('dd', ['if=/dev/zero', `of=${volume.mountpoint}/big`, 'bs=1M', 'count=64'], {stdio: 'ignore'});
-  const user = await own.create({
-    command: ['sleep', '1000'],
-    mounts: [{type: 'volume', name: 'killed', target: '/data'}],
-  });
-  await user.startDetached();
-  const place = folder();
-  const file = join(place, 'killed.tar');
-  await killed(`await backupVolume('killed', ${JSON.stringify(file)}, {onProgress}, {runtime});`);
-  t.is((await user.state()).status, 'paused');
-  const next = await Runtime.open({root: own.root, run: own.runDirectory, waiting: 0});
-  t.teardown(() => next.close());
-  t.is((await user.state()).status, 'running');
-  t.false(existsSync(file));
-  t.is((await backupVolume('killed', file, {}, {runtime})).entries, 3);
-  await user.kill();
-  await user.wait();
-  await user.remove();
-});
+withTar(
+  'of a backup that is killed the next opening lets go on what was paused, and the next backup removes its file',
+  async t => {
+    const runtime = await own.runtime;
+    const volume = await volumeWith('killed', 'x');
+    execFileSync('dd', ['if=/dev/zero', `of=${volume.mountpoint}/big`, 'bs=1M', 'count=64'], {
+      stdio: 'ignore',
+    });
+    const user = await own.create({
+      command: ['sleep', '1000'],
+      mounts: [{type: 'volume', name: 'killed', target: '/data'}],
+    });
+    await user.startDetached();
+    const place = folder();
+    const file = join(place, 'killed.tar');
+    await killed(`await backupVolume('killed', ${JSON.stringify(file)}, {onProgress}, {runtime});`);
+    t.is((await user.state()).status, 'paused');
+    const next = await Runtime.open({root: own.root, run: own.runDirectory, waiting: 0});
+    t.teardown(() => next.close());
+    t.is((await user.state()).status, 'running');
+    t.false(existsSync(file));
+    t.is(readdirSync(place).length, 1);
+    // A file of one that is still at it stays.
+    const both = await Promise.all([1, 2].map(() => backupVolume('killed', file, {}, {runtime})));
+    for (const {entries} of both) t.is(entries, 3);
+    t.deepEqual(readdirSync(place), ['killed.tar']);
+    await user.kill();
+    await user.wait();
+    await user.remove();
+  },
+);
 
 withTar('of a restore that is killed the volume is as it was', async t => {
   const runtime = await own.runtime;

@@ -83,6 +83,16 @@ for (const [type, debianPackage] of [
         renameSync(join(source, 'outer2/inner'), join(source, 'outer/inner'));
         rmSync(join(source, 'outer2'), {recursive: true});
       },
+      'hundreds of files are made': () => {
+        for (let file = 0; file < 400; file++) writeFileSync(join(source, `many-${file}`), `${file}`);
+      },
+      'some of them go, others come, in between and many at once': () => {
+        for (let file = 0; file < 400; file += 7) unlinkSync(join(source, `many-${file}`));
+        for (let file = 101; file < 300; file++) rmSync(join(source, `many-${file}`), {force: true});
+        for (let file = 0; file < 150; file++) writeFileSync(join(source, `other-${file}`), `${file}`);
+        for (let file = 1; file < 7; file++)
+          renameSync(join(source, `many-${file}`), join(source, `moved-${file}`));
+      },
       'all of it goes': () => execFileSync('find', [source, '-mindepth', '1', '-delete']),
     };
     for (const [what, step] of Object.entries(steps)) {

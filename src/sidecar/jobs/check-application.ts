@@ -85,12 +85,14 @@ export async function planCheck(
       hint: 'Say it with targets (--target VOLUME=/PATH).',
     });
   await Image.get(image, {runtime});
-  const argv = options.command ?? (image === application?.image ? application.argv : undefined);
+  const same = image === application?.image ? application : undefined;
+  const argv = options.command ?? same?.argv;
   const run: RunOptions = {
     ...(readsDumps && {stdin: 'pipe'}),
     ...(checkAlone || readsDumps
       ? {entrypoint: [], command: check}
       : argv && {entrypoint: [], command: argv}),
+    ...(same?.user !== undefined && {user: same.user}),
     ...(options.env && {env: options.env}),
     network: options.network ?? 'none',
     labels: {'coracle.sidecar': 'drill'},

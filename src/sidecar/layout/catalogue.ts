@@ -4,7 +4,6 @@ import type {BlobDescriptor} from './artifact.js';
 import {ChunkTable} from './chunk-table.js';
 import {decodeIndex, type PackSection} from './index-blob.js';
 import type {BLOBS} from './media-types.js';
-import {damaged} from './repository-errors.js';
 import type {Repository, StoredSnapshot} from './stored-snapshots.js';
 
 export interface KnownPack {
@@ -17,7 +16,7 @@ export interface KnownPack {
 export class Catalogue implements Disposable {
   readonly table: ChunkTable;
   readonly packs: KnownPack[] = [];
-  /** Of packs that are not to be trusted, and of indexes that could not be read: what they tell of is not known. */
+  /** Indexes that could not be read: what they tell of is not known. */
   readonly damaged: Error[] = [];
 
   private constructor(directory: string) {
@@ -42,7 +41,6 @@ export class Catalogue implements Disposable {
   ): Promise<Catalogue> {
     const catalogue = new Catalogue(directory);
     const known = new Set<string>();
-    const doubtful: (() => void)[] = [];
     for (const index of indexesOf(repository, snapshots)) {
       try {
         const {digest, mediaType} = index;
@@ -54,25 +52,29 @@ export class Catalogue implements Disposable {
           known.add(hex);
           const blob = packBlob(repository, pack);
           if (await trusts(blob)) catalogue.#add(pack, blob, index);
-          else {
-            doubtful.push(() => catalogue.#add(pack, blob, index));
-            catalogue.damaged.push(damaged(blob.digest, 'is missing, or was found to be damaged'));
-          }
+          else catalogue.#doubtful.push({pack, blob, index});
         }
       } catch (error) {
         if ((error as {code?: unknown}).code !== 'ERR_REPOSITORY_DAMAGED') throw error;
         catalogue.damaged.push(error as Error);
       }
     }
-    catalogue.#doubtful = doubtful;
     return catalogue;
   }
 
-  #doubtful: (() => void)[] = [];
+  #doubtful: {readonly pack: PackSection; readonly blob: BlobDescriptor; readonly index: BlobDescriptor}[] =
+    [];
 
   /** Chunks of packs that are not to be trusted, where no other pack has them: a reader may be lucky. */
   addDoubtful(): void {
-    for (const add of this.#doubtful.splice(0)) add();
+    for (const {pack, blob, index} of this.#doubtful.splice(0)) this.#add(pack, blob, index);
+  }
+
+  /** The pack, not to be trusted, that has a chunk which no other one has. */
+  doubtfulOf(id: Buffer): BlobDescriptor | undefined {
+    const has = (pack: PackSection) =>
+      pack.frames.some(({chunks}) => chunks.some(each => each.id.equals(id)));
+    return this.#doubtful.find(({pack}) => has(pack))?.blob;
   }
 
   [Symbol.dispose](): void {

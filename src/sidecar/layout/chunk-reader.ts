@@ -75,6 +75,8 @@ export class SnapshotReader implements ChunkReader {
   }
 
   #missing(id: Buffer): Error {
+    const pack = this.#parts.catalogue.doubtfulOf(id);
+    if (pack !== undefined) return damaged(pack.digest, 'is missing, or was found damaged');
     const [cause] = this.#parts.catalogue.damaged;
     const hex = id.toString('hex');
     return cause === undefined

@@ -39,7 +39,7 @@ export async function sweepLeftovers(
 }
 
 /** Undefined: its owner lives, or it is gone. */
-function tryHold(path: string): Descriptor | undefined {
+export function tryHold(path: string): Descriptor | undefined {
   const held = openForLocking(path);
   if (held === undefined || tryLock(held.fd, LOCK_EXCLUSIVE)) return held;
   held.close();

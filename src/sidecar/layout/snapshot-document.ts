@@ -77,10 +77,12 @@ function parsePart(part: readJson.JsonObject, name: string): SnapshotPart {
 
 function parseApplication(value: unknown): Application {
   const json = object(value, 'an application');
+  const user = optional(json['user'], string, 'user');
   return {
     name: string(json['name'], 'name'),
     image: string(json['image'], 'image'),
     argv: strings(json['argv'], 'argv'),
+    ...(user !== undefined && {user}),
     targets: stringMap(json['targets'], 'targets'),
   };
 }

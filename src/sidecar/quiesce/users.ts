@@ -6,21 +6,26 @@ import {quiesceOrder, type User} from './order.js';
 
 export interface VolumeUser extends User {
   readonly name: string;
+  /** By a user, or by another backup. */
+  readonly isPaused: boolean;
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Those that run and may write to one of the volumes. @throws `ERR_INVALID_OPTION` for a label that is no number */
+/** Those that run, or stand, and may write to one of the volumes. @throws `ERR_INVALID_OPTION` for a label that is no number */
 export function writersOf(runtime: Runtime, volumes: readonly string[]): VolumeUser[] {
   const users = runtime.listContainers().flatMap((record): VolumeUser[] => {
     const writes = record.mounts.some(
       mount => mount.type === 'volume' && volumes.includes(mount.name) && !mount.readOnly,
     );
     const state = writes ? runtime.stateOf(record) : undefined;
-    if (state?.status !== 'running') return [];
+    if (state?.status !== 'running' && state?.status !== 'paused') return [];
+    const isPaused = state.status === 'paused';
     const {id, name, labels, links = [], network, pid, ipc} = record;
     const shared = [network, pid, ipc].flatMap(each => /^container:(.+)$/.exec(each ?? '')?.[1] ?? []);
     const dependsOn = [...links.map(({container}) => container), ...shared];
-    return [{id, name, labels, startedAt: state.startedAt, order: orderOf(name, labels), dependsOn}];
+    return [
+      {id, name, isPaused, labels, startedAt: state.startedAt, order: orderOf(name, labels), dependsOn},
+    ];
   });
   return quiesceOrder(users);
 }
@@ -38,14 +43,15 @@ function orderOf(name: string, labels: Readonly<Record<string, string>>): number
 
 /** Containers that have one of the volumes, running or not, sidecars left out: those that may write to it first, the newest first. */
 export function applicationsOf(runtime: Runtime, volumes: readonly string[]): Application[] {
-  const found = runtime.listContainers().flatMap(({name, image, argv, mounts, labels}) => {
+  const found = runtime.listContainers().flatMap(({name, image, argv, user, mounts, labels}) => {
     const used = mounts
       .filter(mount => mount.type === 'volume')
       .filter(mount => volumes.includes(mount.name));
     if (used.length === 0 || labels['coracle.sidecar'] !== undefined) return [];
     const targets = Object.fromEntries(used.map(mount => [mount.name, mount.target]));
     const reads = used.every(({readOnly}) => readOnly);
-    return [{reads, application: {name, image: image.reference, argv, targets}}];
+    const as = user === '' ? {} : {user};
+    return [{reads, application: {name, image: image.reference, argv, ...as, targets}}];
   });
   found.sort((a, b) => Number(a.reads) - Number(b.reads));
   return found.map(({application}) => application);

@@ -1,3 +1,4 @@
+import {setTimeout as sleep} from 'node:timers/promises';
 import {CoracleError} from '../../errors.js';
 import {
   type ContainerHold,
@@ -28,8 +29,13 @@ export interface QuietOptions extends HookOptions {
    * that shares the volumes' blocks is brought up to date, and that is read. `none`: they go on. @default 'pause'
    */
   readonly consistency?: VolumeConsistency;
-  /** What `snapshot` does where the file system shares no blocks. @default none: `ERR_SNAPSHOT_UNSUPPORTED` */
+  /**
+   * What `snapshot` does where the file system shares no blocks, or the limit is too short.
+   * @default none: `ERR_SNAPSHOT_UNSUPPORTED`, `ERR_SNAPSHOT_TOO_SLOW`
+   */
   readonly fallback?: 'pause' | undefined;
+  /** Of `snapshot`: how long containers may stand still; they go on then, and it is tried again. @default 100 */
+  readonly pauseLimitMs?: number;
   /** Time for each to end before it is killed; -1: for ever. @default as of each container */
   readonly stopTimeoutMs?: number;
   /** Ends the wait for containers; `work` has to look at it by itself. */
@@ -59,7 +65,7 @@ export interface Quiet {
  * are held in an order (see `quiesceOrder`), and released in the reverse one. Whatever becomes of this process, the next
  * opening of the store releases them.
  * @throws `ERR_VOLUME_NOT_FOUND`, `ERR_INVALID_OPTION`, `ERR_HOOK_FAILED`, `ERR_CANNOT_STOP`, `ERR_SNAPSHOT_UNSUPPORTED`,
- * `ERR_NOT_RELEASED`
+ * `ERR_SNAPSHOT_TOO_SLOW`, `ERR_NOT_RELEASED`
  */
 export async function withQuiet<T>(
   runtime: Runtime,
@@ -103,7 +109,7 @@ interface Moment {
   /** Names of the volumes to read, in the order of those that were asked for. */
   readonly volumes: readonly string[];
   readonly time: string;
-  readonly held: Held;
+  readonly held: Holding;
   readonly warnings: readonly string[];
   end(): Promise<void>;
 }
@@ -114,7 +120,7 @@ async function begin(runtime: Runtime, volumes: readonly string[], options: Quie
     return await beginSnapshot(runtime, volumes, options);
   } catch (error) {
     const {code, message} = error as CoracleError;
-    if (code !== 'ERR_SNAPSHOT_UNSUPPORTED' || options.fallback !== 'pause') throw error;
+    if (!/^ERR_SNAPSHOT_(UNSUPPORTED|TOO_SLOW)$/.test(code) || options.fallback !== 'pause') throw error;
     const paused = await beginHold(runtime, volumes, {...options, consistency: 'pause'});
     return {...paused, warnings: [`paused instead: ${message}`]};
   }
@@ -136,26 +142,47 @@ async function beginSnapshot(
   volumes: readonly string[],
   options: QuietOptions,
 ): Promise<Moment> {
-  let held: Held | undefined;
+  const {pauseLimitMs: limitMs = PAUSE_LIMIT_MS, signal} = options;
+  if (!(limitMs > 0)) throw new CoracleError('ERR_INVALID_OPTION', 'pauseLimitMs must be more than 0');
+  let names: readonly string[] = [];
   let time = '';
-  const copies = await snapshotVolumes(runtime, volumes, async copy => {
-    options.signal?.throwIfAborted();
-    const still = await Held.begin(runtime, volumes, options);
-    held = still;
+  let ms = 0;
+  const hold = async (copy: () => Promise<void>): Promise<boolean> => {
+    signal?.throwIfAborted();
+    const held = await Held.begin(runtime, volumes, options);
     time = new Date().toISOString();
-    await whileHeld(
-      () => still.release(),
-      () => Promise.resolve(copy()),
+    const copying = copy();
+    copying.catch(() => {}); // told below
+    const inTime = await whileHeld(
+      () => held.release(),
+      () => (held.names.length === 0 ? copying.then(() => true) : isDoneWithin(copying, limitMs - held.ms)),
     );
-  });
+    names = held.names;
+    ms += held.ms;
+    await copying; // who goes on changes what is copied: the next time there is less to do
+    return inTime;
+  };
+  const copies = await snapshotVolumes(runtime, volumes, {limitMs, hold});
   return {
     consistency: 'snapshot',
     volumes: copies.volumes,
     time,
-    held: held!,
+    held: {names, ms, release: async () => {}},
     warnings: [],
     end: async () => copies[Symbol.asyncDispose](),
   };
+}
+
+const PAUSE_LIMIT_MS = 100;
+
+async function isDoneWithin(work: Promise<void>, milliseconds: number): Promise<boolean> {
+  const stop = new AbortController();
+  const late = sleep(Math.max(0, milliseconds), false, {signal: stop.signal}).catch(() => false);
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    stop.abort();
+  }
 }
 
 /** The error of the work is the one that is told of, not what came of it. */
@@ -173,22 +200,24 @@ async function whileHeld<T>(release: () => Promise<void>, work: () => Promise<T>
   return result;
 }
 
-/** Containers that are held, and for how long. */
-class Held {
-  readonly #still: HeldStill;
-  readonly #from: number;
-  #released: Promise<void> | undefined;
-  #ms: number | undefined;
+/** Containers that are held, or were, and for how long. */
+interface Holding {
+  readonly names: readonly string[];
+  readonly ms: number;
+  release(): Promise<void>;
+}
 
-  private constructor(still: HeldStill, from: number) {
+class Held implements Holding {
+  readonly #still: HeldStill;
+  #released: Promise<void> | undefined;
+
+  private constructor(still: HeldStill) {
     this.#still = still;
-    this.#from = from;
   }
 
   static async begin(runtime: Runtime, volumes: readonly string[], options: QuietOptions): Promise<Held> {
     const holds = holdsOf(writersOf(runtime, volumes), options);
-    const from = performance.now();
-    return new Held(await holdContainers(runtime, holds, options.signal), from);
+    return new Held(await holdContainers(runtime, holds, options.signal));
   }
 
   get names(): readonly string[] {
@@ -198,25 +227,19 @@ class Held {
   /** From the first that was held until the last was released, or until now; 0 when there is none. */
   get ms(): number {
     if (this.names.length === 0) return 0;
-    return this.#ms ?? Math.max(1, Math.round(performance.now() - this.#from));
+    const {from, until = performance.now()} = this.#still;
+    return Math.max(1, Math.round(until - from));
   }
 
   async release(): Promise<void> {
-    this.#released ??= this.#release();
+    this.#released ??= (async () => this.#still[Symbol.asyncDispose]())();
     await this.#released;
-  }
-
-  async #release(): Promise<void> {
-    try {
-      await this.#still[Symbol.asyncDispose]();
-    } finally {
-      this.#ms = this.ms;
-    }
   }
 }
 
-function holdsOf(users: readonly VolumeUser[], options: QuietOptions): ContainerHold[] {
+function holdsOf(all: readonly VolumeUser[], options: QuietOptions): ContainerHold[] {
   const {consistency = 'pause', stopTimeoutMs} = options;
+  const users = all.filter(({isPaused}) => !isPaused);
   switch (consistency) {
     case 'none':
       return [];
@@ -225,6 +248,6 @@ function holdsOf(users: readonly VolumeUser[], options: QuietOptions): Container
     case 'stop':
       return users.map(({id}) => ({id, hold: {kind: 'stop', timeoutMs: stopTimeoutMs}}));
     default:
-      return users.map(({id}) => ({id, hold: {kind: 'pause'}}));
+      return all.map(({id}) => ({id, hold: {kind: 'pause'}}));
   }
 }

@@ -1,15 +1,16 @@
 import {spawn} from 'node:child_process';
-import {createHash} from 'node:crypto';
 import {once} from 'node:events';
 import {readdirSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
 import type {ExecutionContext} from 'ava';
-import {Container, type CoracleError, Image, Runtime, Volume} from '../../../src/index.js';
+import {type CoracleError, Runtime, Volume} from '../../../src/index.js';
+import {snapshotVolumes} from '../../../src/sdk/index.js';
 import {PLACE, runArchiver} from '../../../src/sidecar/archiver.js';
 import {type Quiet, type QuietOptions, withQuiet} from '../../../src/sidecar/quiesce/index.js';
 import {OwnRuntime, ownRuntime, textOf} from '../../helpers/own-runtime.js';
+import {assertOfOneMoment, recordWriter} from '../../helpers/record-writer.js';
 import {asRoot, requiresAsRoot} from '../../helpers/requires.js';
 import {scratchFileSystem} from '../../helpers/scratch-file-system.js';
 
@@ -17,41 +18,6 @@ const own = ownRuntime();
 const withXfs = requiresAsRoot('/usr/sbin/mkfs.xfs', 'xfsprogs');
 const LONG = process.env['CORACLE_TEST_LONG'] !== undefined;
 const ROUNDS = LONG ? 20 : 1;
-
-/** Appends records, each with a hash of it and the one before, as fast as it can; goes on where the log ends. */
-const WRITER = `
-  const {createHash} = require('crypto');
-  const fs = require('fs');
-  const lines = fs.existsSync('/data/log') ? fs.readFileSync('/data/log', 'utf8').trim().split('\\n') : [];
-  let hash = lines.at(-1)?.split(' ')[1] ?? '';
-  const log = fs.openSync('/data/log', 'a');
-  process.on('SIGTERM', () => process.exit(0));
-  (function next(n) {
-    for (let i = 0; i < 20; i++, n++) {
-      hash = createHash('sha256').update(n + hash).digest('hex');
-      fs.writeSync(log, n + ' ' + hash + '\\n');
-    }
-    if (n === 20) console.log('writes');
-    fs.writeFileSync('/data/state.new', String(n));
-    fs.renameSync('/data/state.new', '/data/state');
-    setImmediate(next, n);
-  })(lines.length);`;
-
-async function writer(runtime: Runtime, volume: string): Promise<Container> {
-  await Image.fromHost({name: 'test-node', binaries: [process.execPath]}, {runtime});
-  const container = await Container.create(
-    'test-node',
-    {
-      name: `writer-of-${volume}`,
-      command: [process.execPath, '-e', WRITER],
-      mounts: [{type: 'volume', name: volume, target: '/data'}],
-    },
-    {runtime},
-  );
-  await container.startDetached();
-  await container.waitFor({log: /writes/}, {timeoutMs: 60_000});
-  return container;
-}
 
 /** A file of a volume, as the archiver reads it. */
 async function archived(runtime: Runtime, volume: string, file: string): Promise<string> {
@@ -70,32 +36,17 @@ async function archived(runtime: Runtime, volume: string, file: string): Promise
   return tar.slice(512, 512 + size);
 }
 
-/** @returns how many records there are */
-function assertPrefix(t: ExecutionContext, log: string): number {
-  const lines = log.split('\n');
-  t.is(lines.pop(), '', 'the last record is whole');
-  let hash = '';
-  for (const [n, line] of lines.entries()) {
-    hash = createHash('sha256')
-      .update(n + hash)
-      .digest('hex');
-    if (line !== `${n} ${hash}`) t.is(line, `${n} ${hash}`);
-  }
-  return lines.length;
-}
-
 async function assertConsistent(t: ExecutionContext, runtime: Runtime, options: QuietOptions): Promise<void> {
   const volume = `written-${options.consistency}`;
-  const container = await writer(runtime, volume);
+  const container = await recordWriter(runtime, volume);
   let before = 0;
   for (let round = 0; round < ROUNDS; round++) {
     const facts = await withQuiet(runtime, [volume], options, async quiet => {
       const [log, state] = await Promise.all(
         ['log', 'state'].map(file => archived(runtime, quiet.sources[0]!.volume, file)),
       );
-      const records = assertPrefix(t, log!);
+      const records = assertOfOneMoment(t, log!, state!);
       t.true(records > before, 'it goes on in between');
-      t.true(Number(state) <= records, 'one file is not newer than the other');
       before = records;
       await quiet.released();
       t.is((await container.state()).status, 'running');
@@ -113,6 +64,9 @@ for (const consistency of ['pause', 'stop'] as const) {
   });
 }
 
+/** However slow this host is. */
+const SNAPSHOT = {consistency: 'snapshot', pauseLimitMs: 60_000} as const;
+
 /** A runtime whose store shares blocks. */
 async function onXfs(t: ExecutionContext): Promise<OwnRuntime> {
   const other = new OwnRuntime(0, scratchFileSystem(t, own.folder, {type: 'xfs', size: '400M'}));
@@ -124,7 +78,7 @@ withXfs(
   'whatever is written meanwhile, a backup by snapshot is of one moment, which is read later',
   async t => {
     const runtime = await (await onXfs(t)).runtime;
-    await assertConsistent(t, runtime, {consistency: 'snapshot'});
+    await assertConsistent(t, runtime, SNAPSHOT);
     const volumes = await Volume.list({runtime});
     t.deepEqual(
       volumes.map(({name}) => name),
@@ -137,8 +91,8 @@ withXfs(
 withXfs('while a snapshot is read everybody writes, and several volumes are of the same moment', async t => {
   const runtime = await (await onXfs(t)).runtime;
   await Volume.create({name: 'second'}, {runtime});
-  const container = await writer(runtime, 'first');
-  await withQuiet(runtime, ['first', 'second'], {consistency: 'snapshot'}, async ({sources, facts}) => {
+  const container = await recordWriter(runtime, 'first');
+  await withQuiet(runtime, ['first', 'second'], SNAPSHOT, async ({sources, facts}) => {
     t.is((await container.state()).status, 'running');
     const {pausedMs} = facts({host: 'here', tags: []});
     const first = await archived(runtime, sources[0]!.volume, 'log');
@@ -176,14 +130,53 @@ asRoot('where no blocks are shared a snapshot is refused, or becomes what was st
   t.is(error.code, 'ERR_INVALID_OPTION');
 });
 
+withXfs(
+  'what cannot be done while they may stand still is refused, or becomes what was stated; they go on',
+  async t => {
+    const runtime = await (await onXfs(t)).runtime;
+    const container = await recordWriter(runtime, 'slow');
+    const tooShort = {consistency: 'snapshot', pauseLimitMs: 0.001} as const;
+    await t.throwsAsync(
+      withQuiet(runtime, ['slow'], tooShort, async () => t.fail('nothing is read')),
+      {
+        code: 'ERR_SNAPSHOT_TOO_SLOW',
+        message:
+          /^no snapshot of slow while its users stand still for 0\.001 ms: a look at all files alone takes/,
+      },
+    );
+    let attempts = 0;
+    const hold = async (copy: () => Promise<void>) => {
+      attempts++;
+      await copy();
+      return false; // too late
+    };
+    await t.throwsAsync(snapshotVolumes(runtime, ['slow'], {limitMs: 60_000, hold}), {
+      code: 'ERR_SNAPSHOT_TOO_SLOW',
+      message: /too much was left to do 5 times$/,
+    });
+    t.is(attempts, 5);
+    t.is((await container.state()).status, 'running');
+    t.deepEqual(
+      (await Volume.list({runtime})).map(({name}) => name),
+      ['slow'],
+    );
+    await withQuiet(runtime, ['slow'], {...tooShort, fallback: 'pause'}, async quiet => {
+      t.is(quiet.consistency, 'pause');
+      t.regex(quiet.warnings[0]!, /^paused instead: no snapshot of slow/);
+      t.is((await container.state()).status, 'paused');
+    });
+    await container.remove({force: true});
+  },
+);
+
 withXfs('killed at any moment of a snapshot, nobody stays paused and no copy is left', async t => {
   t.timeout(600_000);
   const other = await onXfs(t);
   const runtime = await other.runtime;
-  const container = await writer(runtime, 'killed');
+  const container = await recordWriter(runtime, 'killed');
   const program = fileURLToPath(new URL('../../helpers/quiet-program.ts', import.meta.url));
   for (let round = 0; round < (LONG ? 60 : 1); round++) {
-    const words = [other.root, other.runDirectory, 'killed', JSON.stringify({consistency: 'snapshot'})];
+    const words = [other.root, other.runDirectory, 'killed', JSON.stringify(SNAPSHOT)];
     const child = spawn(process.execPath, [...process.execArgv, program, ...words], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });

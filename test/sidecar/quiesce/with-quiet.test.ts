@@ -227,6 +227,46 @@ asRoot('when one of them cannot be held those before it go on at once', async t 
   await end(kept, other, third);
 });
 
+asRoot('who is paused by two backups at once goes on when the last of them lets it', async t => {
+  const container = await user('twice', {name: 'twice'});
+  const holding = async () => {
+    let letGo!: () => void;
+    const may = new Promise<void>(resolve => {
+      letGo = resolve;
+    });
+    let ended!: Promise<Facts>;
+    await new Promise<void>((has, failed) => {
+      ended = quietly(['twice'], {}, async () => {
+        has();
+        await may;
+      });
+      ended.catch(failed);
+    });
+    return {ended, letGo};
+  };
+  for (const firstEndsFirst of [true, false]) {
+    const [first, second] = [await holding(), await holding()];
+    const [early, late] = firstEndsFirst ? [first, second] : [second, first];
+    early.letGo();
+    t.deepEqual((await early.ended).paused, ['twice']);
+    t.is(await statusOf(container), 'paused');
+    late.letGo();
+    t.deepEqual((await late.ended).paused, ['twice']);
+    t.is(await statusOf(container), 'running');
+  }
+  const living = await holding();
+  await killed('twice', {});
+  await reopen();
+  t.is(await statusOf(container), 'paused', 'of one that was killed the next opening does not take it away');
+  living.letGo();
+  await living.ended;
+  t.is(await statusOf(container), 'running');
+  await container.pause();
+  t.deepEqual((await quietly(['twice'], {})).paused, []);
+  t.is(await statusOf(container), 'paused', 'whom a user has paused stays so');
+  await end(container);
+});
+
 asRoot('one that ends while it is held is not missed', async t => {
   const container = await user('ended', {name: 'ended'});
   await quietly(['ended'], {}, async () => void (await container.kill()));
@@ -280,6 +320,10 @@ async function killed(volume: string, options: QuietOptions, afterMs = 0): Promi
   await closed;
 }
 
+function debtsIn(root: string): string[] {
+  return readdirSync(join(root, 'held')).filter(name => name.endsWith('.json'));
+}
+
 async function reopen(): Promise<void> {
   const next = await Runtime.open({root: own.root, run: own.runDirectory, waiting: 0});
   await next.close();
@@ -305,7 +349,7 @@ asRoot.serial(
     t.is(readFileSync(log, 'utf8'), 'post\n');
     await reopen();
     t.is(readFileSync(log, 'utf8'), 'post\n', 'it is owed once');
-    t.deepEqual(readdirSync(join(own.root, 'held')), ['lock']);
+    t.deepEqual(debtsIn(own.root), []);
     await end(container);
   },
 );
@@ -327,7 +371,7 @@ for (const consistency of ['pause', 'stop', 'hook'] as const) {
       await reopen();
       for (const each of users) t.is(await statusOf(each), 'running');
       t.false(existsSync(join(mountpoint, 'locked')));
-      t.deepEqual(readdirSync(join(own.root, 'held')), ['lock']);
+      t.deepEqual(debtsIn(own.root), []);
     }
     await end(...users);
   });

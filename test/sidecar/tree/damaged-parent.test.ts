@@ -123,9 +123,7 @@ const DAMAGES: Readonly<
   },
   'the pack with its tree is lost': {
     damage: (older, newer) => newer.lose(...added(older, newer, 'pack')),
-    warning: new RegExp(
-      `${COMPARED.source}the chunk \\w+ is in no pack that is known, and sha256:\\w+ is missing, or was found to be damaged$`,
-    ),
+    warning: new RegExp(`${COMPARED.source}sha256:\\w+ is missing, or was found damaged$`),
     isLong: true,
   },
   'its index is lost': {
@@ -230,7 +228,12 @@ requiresAsRoot('docker-registry', 'docker-registry').serial(
     t.regex(second.warnings.join('\n'), /^nothing can be compared with the snapshot .* is missing$/);
     t.is(second.snapshot.parent, undefined);
     await using opened = await openRepository(repository, {}, {runtime});
-    t.deepEqual((await verify(opened, {snapshots: [second.snapshot.id]})).problems, []);
+    // The lost pack comes again only if its tree says the same: of what had just changed it did not say when.
+    const {problems} = await verify(opened);
+    t.deepEqual(
+      problems.filter(({snapshots}) => snapshots.includes(second.snapshot.id)),
+      [],
+    );
     t.is(second.snapshot.parts[0]!.digest, first.snapshot.parts[0]!.digest);
   },
 );

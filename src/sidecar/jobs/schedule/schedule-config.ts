@@ -197,6 +197,7 @@ const JOB_FIELDS: Readonly<Record<string, Check>> = {
   tags: isList,
   consistency: isString,
   fallback: isString,
+  pauseLimitMs: isTime,
   before: isCommand,
   after: isCommand,
   hookTimeoutMs: isTime,

@@ -85,9 +85,13 @@ export async function backupVolume(
     throw refused(path, cause);
   });
   const tell = (bytes: number) => onProgress?.({phase: 'verify', bytes, totalBytes: copied.bytes});
-  await verify(part.path, copied, tell, signal);
+  await verify(part.path, copied, tell, signal).catch(cause => {
+    throw orVanished(path, cause);
+  });
   const {size} = await part.file.stat();
-  await part.commit();
+  await part.commit().catch(cause => {
+    throw orVanished(path, cause);
+  });
   return {volume: name, file: path, compression, ...copied, fileBytes: size};
 }
 
@@ -105,6 +109,18 @@ function refused(path: string, cause: NodeJS.ErrnoException, hint?: string): Cor
     cause,
     ...(hint !== undefined && {hint}),
   });
+}
+
+function orVanished(path: string, cause: {readonly code?: unknown}): unknown {
+  if (cause.code !== 'ENOENT' && cause.code !== 'ERR_FILE_NOT_FOUND') return cause;
+  return new CoracleError(
+    'ERR_BACKUP_FILE',
+    `${path} cannot be written: its directory is not there any more`,
+    {
+      cause,
+      hint: 'It was there when this began: see whether its file system is mounted.',
+    },
+  );
 }
 
 interface Copy {

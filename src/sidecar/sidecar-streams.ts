@@ -26,10 +26,17 @@ export async function feed(container: RunningContainer, source: AsyncIterable<Ui
   }
 }
 
-/** The last of it, as text. */
-export async function endOf(stream: AsyncIterable<Uint8Array>): Promise<string> {
+/** The last of it, as text. @param tell is told of each part as it comes */
+export async function endOf(
+  stream: AsyncIterable<Uint8Array>,
+  tell?: (part: string) => void,
+): Promise<string> {
   let text = '';
-  for await (const chunk of stream) text = (text + Buffer.from(chunk).toString()).slice(-STDERR_BYTES);
+  for await (const chunk of stream) {
+    const part = Buffer.from(chunk).toString();
+    tell?.(part);
+    text = (text + part).slice(-STDERR_BYTES);
+  }
   return text;
 }
 

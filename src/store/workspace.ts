@@ -3,7 +3,7 @@
  * one; what remains is removed: at the end of the scope, or, when the process died, by the next one that opens the store. A
  * live owner is known by its lock, which the kernel drops with the process: no pid that could be somebody else's by now.
  */
-import {constants, mkdirSync, mkdtempSync, openSync, readdirSync, writeFileSync} from 'node:fs';
+import {constants, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {Descriptor, LOCK_EXCLUSIVE, openDirectory, removeTree, tryLock} from '../binding/index.js';
 import {type Digest, hexOf} from '../oci/index.js';
@@ -47,9 +47,10 @@ export class Workspace implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    using _directory = this.directory;
+    if (!existsSync(this.#parent)) return; // it was removed, or its file system unmounted
     using parent = openDirectory(this.#parent);
     await removeTree(parent.fd, this.path.slice(this.#parent.length + 1));
-    this.directory.close();
   }
 }
 

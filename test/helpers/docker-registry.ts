@@ -12,6 +12,8 @@ export interface RegistryOptions {
   readonly htpasswd?: boolean;
   /** Nobody may remove manifests: its own default. */
   readonly keepsAll?: boolean;
+  /** One that was killed: the same storage behind the same port. */
+  readonly after?: DockerRegistry;
 }
 
 export class DockerRegistry implements AsyncDisposable {
@@ -32,7 +34,7 @@ export class DockerRegistry implements AsyncDisposable {
   }
 
   static async start(options: RegistryOptions = {}): Promise<DockerRegistry> {
-    const folder = mkdtempSync(join(tmpdir(), 'coracle-registry-'));
+    const folder = options.after?.folder ?? mkdtempSync(join(tmpdir(), 'coracle-registry-'));
     writeFileSync(join(folder, 'htpasswd'), HTPASSWD);
     writeFileSync(join(folder, 'config.yml'), configuration(folder, options));
     const child = spawn('docker-registry', ['serve', join(folder, 'config.yml')], {
@@ -51,23 +53,27 @@ export class DockerRegistry implements AsyncDisposable {
     throw new Error(`docker-registry did not start:\n${lines.join('\n')}`);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  async kill(): Promise<void> {
     if (this.#process.exitCode === null && this.#process.signalCode === null) {
       this.#process.ref();
       const ended = once(this.#process, 'exit');
       this.#process.kill('SIGKILL');
       await ended;
     }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
     rmSync(this.folder, {recursive: true, force: true});
   }
 }
 
-function configuration(folder: string, {htpasswd, keepsAll = false}: RegistryOptions): string {
+function configuration(folder: string, {htpasswd, keepsAll = false, after}: RegistryOptions): string {
   return JSON.stringify({
     version: 0.1,
     log: {level: 'info', accesslog: {disabled: true}},
     storage: {filesystem: {rootdirectory: join(folder, 'data')}, delete: {enabled: !keepsAll}},
-    http: {addr: '127.0.0.1:0'}, // a port that is free
+    http: {addr: `127.0.0.1:${after?.port ?? 0}`}, // 0: one that is free
     ...(htpasswd && {auth: {htpasswd: {realm: 'test', path: join(folder, 'htpasswd')}}}),
   });
 }

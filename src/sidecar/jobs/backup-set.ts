@@ -76,7 +76,8 @@ export async function backup(
   const parts = volumes.map(name => ({kind: 'volume', name}) as const);
   if (options.drill)
     await planCheck({applications: applicationsOf(runtime, volumes), parts}, options.drill, runtime);
-  return await withRepository({create: true, ...options}, runtime, async opened => {
+  const toRead = options.consistency === 'snapshot' ? [] : volumes; // else copies are read
+  return await withRepository({create: true, ...options, toRead}, runtime, async opened => {
     const {snapshot, warnings} = await save(opened, {volumes, dumps}, options, runtime);
     const drill =
       options.drill && (await drillSnapshot(opened, snapshot, {...options, ...options.drill}, runtime));

@@ -12,6 +12,8 @@ export interface OpenRepositoryOptions {
   readonly create?: boolean | undefined;
   /** Of the sidecars, such as `{memoryBytes: 512 * 1024 ** 2, cpus: 0.5}`. @default 64 processes */
   readonly limits?: Limits | undefined;
+  /** @internal Volumes that are read next: a sidecar may start for them while the repository is opened. */
+  readonly toRead?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

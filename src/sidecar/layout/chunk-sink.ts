@@ -44,8 +44,8 @@ export class ChunkSink {
 
   constructor(options: SinkOptions) {
     this.#options = options;
-    const {url} = options.repository.shelf;
-    this.#frames = new Frames(options.maxChunkBytes, frame => writing(url, () => this.#writeFrame(frame)));
+    const {place} = options.staging;
+    this.#frames = new Frames(options.maxChunkBytes, frame => writing(place, () => this.#writeFrame(frame)));
   }
 
   /** Bytes of new blobs so far. */
@@ -70,7 +70,7 @@ export class ChunkSink {
   /** All that was added is in packs. */
   async flush(): Promise<void> {
     await this.#frames.finish();
-    await writing(this.#options.repository.shelf.url, () => this.#endPack());
+    await writing(this.#options.staging.place, () => this.#endPack());
   }
 
   /** What the new index is to tell of as well. */

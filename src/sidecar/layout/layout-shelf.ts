@@ -78,7 +78,7 @@ export class LayoutShelf implements Shelf {
       await writing(places.root, () => makeLayout(places));
     }
     const shelf = new LayoutShelf(places);
-    await shelf.#tidy();
+    await shelf.tidy();
     return shelf;
   }
 
@@ -163,8 +163,8 @@ export class LayoutShelf implements Shelf {
 
   async stage(): Promise<LayoutStaging> {
     return await writing(this.url, async () => {
-      statSync(this.places.layout); // else one would be made of what is left, or of what it was mounted on
-      await this.#tidy();
+      statSync(this.places.layout);
+      await this.tidy();
       return LayoutStaging.open(this);
     });
   }
@@ -235,8 +235,9 @@ export class LayoutShelf implements Shelf {
   }
 
   /** Removes what the dead left; it stays where nobody can write, or cannot tell for damage which blobs are needed. */
-  async #tidy(): Promise<void> {
-    const {work, lock} = this.places;
+  async tidy(): Promise<void> {
+    const {layout, work, lock} = this.places;
+    if (!existsSync(layout)) return; // it was removed, or unmounted: nothing is to be made in its place
     try {
       mkdirSync(work, {recursive: true, mode: 0o700}); // another tool that copied the layout left it behind
       if (readdirSync(work).length === 0) return;

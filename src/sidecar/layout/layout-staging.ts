@@ -12,6 +12,7 @@ import type {NewArtifact, StagedFile, Staging} from './shelf.js';
 /** New blobs of a layout, beside the others until all of them are on the disk. */
 export class LayoutStaging implements Staging {
   readonly path: string;
+  readonly place: string;
   readonly #shelf: LayoutShelf;
   readonly #workspace: Workspace;
   readonly #files = new Map<string, StagedFile>();
@@ -22,6 +23,7 @@ export class LayoutStaging implements Staging {
     this.#shelf = shelf;
     this.#workspace = workspace;
     this.path = workspace.path;
+    this.place = shelf.url;
   }
 
   static open(shelf: LayoutShelf): LayoutStaging {
@@ -73,9 +75,10 @@ export class LayoutStaging implements Staging {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#synced.catch(() => {});
     if (this.#state !== 'announced') return await this.#workspace[Symbol.asyncDispose]();
-    // Some blobs have their names and no artifact: whoever has the repository alone next removes them.
+    // Some blobs have their names and no artifact: they go now, or when somebody has the repository alone.
     for (const {path} of this.#files.values()) rmSync(path, {force: true});
     this.#workspace.directory.close();
+    await this.#shelf.tidy();
   }
 }
 

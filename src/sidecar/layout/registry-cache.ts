@@ -37,8 +37,13 @@ export class RegistryCache {
     return content;
   }
 
+  /** Where there is no room nothing is kept. */
   put(digest: Digest, content: Buffer): void {
-    replaceFile(this.#path(digest), content, {durable: false, work: this.work});
+    try {
+      replaceFile(this.#path(digest), content, {durable: false, work: this.work});
+    } catch (error) {
+      if (!['ENOSPC', 'EDQUOT'].includes(String((error as NodeJS.ErrnoException).code))) throw error;
+    }
   }
 
   #path(digest: Digest): string {

@@ -13,6 +13,7 @@ const CONCURRENT_UPLOADS = 2;
 /** New blobs of a registry: sent as soon as they are whole, and here no longer than that. */
 export class RegistryStaging implements Staging {
   readonly path: string;
+  readonly place: string;
   readonly #shelf: RegistryShelf;
   readonly #workspace: Workspace;
   readonly #uploads = new Set<Promise<void>>();
@@ -24,6 +25,7 @@ export class RegistryStaging implements Staging {
     this.#shelf = shelf;
     this.#workspace = workspace;
     this.path = workspace.path;
+    this.place = shelf.cache.work;
     this.#signal = AbortSignal.any([this.#stop.signal, ...(signal ? [signal] : [])]);
   }
 
@@ -41,7 +43,7 @@ export class RegistryStaging implements Staging {
   async put(mediaType: string, content: Buffer): Promise<BlobDescriptor> {
     const digest = digestOf(content);
     const path = join(this.path, hexOf(digest));
-    await writing(this.path, () => writeFile(path, content, {mode: 0o600}));
+    await writing(this.place, () => writeFile(path, content, {mode: 0o600}));
     const blob = {mediaType, digest, size: content.length};
     // A manifest is no blob: it is put under its tag.
     if (mediaType !== MEDIA_TYPES.ociManifest) await this.add({...blob, path});

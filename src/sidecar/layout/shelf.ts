@@ -75,6 +75,8 @@ export interface Scratch extends AsyncDisposable {
 export interface Staging extends AsyncDisposable {
   /** For files that become blobs. */
   readonly path: string;
+  /** What cannot be written when that is full, as errors call it. */
+  readonly place: string;
   /** Takes the file over: it may be sent, or waits. @returns when there is room for another */
   add(file: StagedFile): Promise<void>;
   /** A small blob. */

@@ -57,6 +57,14 @@ export function noRepository(url: string): CoracleError {
   });
 }
 
+/** As of repositories of our own kinds. */
+export function vanished(url: string, stderr: string): CoracleError {
+  return new CoracleError('ERR_REPOSITORY_WRITE', `${url} cannot be written: it is not there any more`, {
+    hint: 'It was there when this began: see whether its file system is mounted.',
+    details: {stderr},
+  });
+}
+
 export function resticFailure({url, what, how, stderr, isRestore}: ResticFailure): CoracleError {
   const row = ROWS.find(
     ([said, code]) => said.test(stderr) && !(isRestore && code === 'ERR_REPOSITORY_WRITE'),

@@ -20,7 +20,7 @@ import {
 import {sidecarLimits} from '../sidecar-limits.js';
 import {endOf, feed} from '../sidecar-streams.js';
 import {environmentFile, passedVariables} from './environment.js';
-import {resticFailure} from './failures.js';
+import {resticFailure, vanished} from './failures.js';
 import {REPOSITORY_PLACE, type ResticLocation} from './location.js';
 
 export interface ResticPlace {
@@ -61,13 +61,24 @@ export async function runRestic(place: ResticPlace, run: ResticRun): Promise<Res
   await using opened = await startRestic(place, run);
   const {container} = opened;
   const lines: string[] = [];
+  let isGone = false;
   const [stderr] = await Promise.all([
-    endOf(container.stderr!),
+    endOf(container.stderr!, said => {
+      isGone ||= triesInVain(place, run, said);
+      if (isGone) void container.kill().catch(() => {}); // it may have ended
+    }),
     eachLine(container.stdout!, run.onLine ?? (line => void lines.push(line))),
     opened.fed,
   ]);
+  if (isGone) throw vanished(place.location.url, stderr);
   const code = await ended(place, run, container, stderr);
   return {code, stdout: lines.join('\n'), stderr};
+}
+
+/** In a directory that was removed it tries again for a quarter of an hour, as if it were a server. */
+function triesInVain({location: {directory}}: ResticPlace, run: ResticRun, said: string): boolean {
+  if (directory === undefined || run.arguments[0] === 'init') return false;
+  return /returned error, retrying after/.test(said) && !existsSync(join(directory, 'config'));
 }
 
 /** As `runRestic`, for its output as it comes. */

@@ -29,10 +29,13 @@ import {restoreArchive} from './restore-archive.js';
 import {selectRecords} from './selected-records.js';
 import {decodeRecord, readRecords} from './tree-record.js';
 import {contentOf} from './volume-archive.js';
+import {mountOf, type WaitingReader} from './waiting-reader.js';
 
 export interface LayoutRepositoryOptions extends InRuntime {
   /** Of the sidecars. */
   readonly limits?: Limits | undefined;
+  /** Belongs to the repository from here on. */
+  readonly reader?: WaitingReader | undefined;
 }
 
 export class LayoutRepository implements Repository {
@@ -172,6 +175,7 @@ export class LayoutRepository implements Repository {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#options.reader?.[Symbol.asyncDispose]();
     await this.#store[Symbol.asyncDispose]();
   }
 
@@ -200,7 +204,7 @@ export class LayoutRepository implements Repository {
       let missing = 0;
       const parts = volumes.map(
         ({name, volume}): PartToRead => ({
-          mount: at => ({type: 'volume', name: volume, target: at, readOnly: true, nocopy: true}),
+          mount: mountOf(volume),
           parent:
             before && reader && tellingLoss(treeChunks(reader, before, name), error => lost.push(error)),
         }),
@@ -226,6 +230,7 @@ export class LayoutRepository implements Repository {
           },
         },
         in_,
+        this.#options.reader?.take(volumes.map(({volume}) => volume)),
       );
       return {received, missing, said};
     };
@@ -253,7 +258,8 @@ export class LayoutRepository implements Repository {
     volumes: readonly VolumeSource[],
     signal: AbortSignal | undefined,
   ): Promise<Snapshot | undefined> {
-    await using reader = await this.#store.reader({signal});
+    await using writer = await this.#store.begin({signal});
+    await using reader = writer.reader();
     for (let parent = parents.pop(); parent !== undefined; parent = parents.pop()) {
       try {
         for (const {name} of volumes) {

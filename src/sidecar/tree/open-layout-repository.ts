@@ -2,11 +2,14 @@ import type {Limits, Runtime} from '../../sdk/index.js';
 import type {OpenOptions} from '../layout/chunk-store.js';
 import {openChunkStore} from '../layout/open-chunk-store.js';
 import {LayoutRepository} from './layout-repository.js';
+import {WaitingReader} from './waiting-reader.js';
 
 interface LayoutOptions {
   readonly key?: OpenOptions['key'];
   readonly create?: boolean | undefined;
   readonly limits?: Limits | undefined;
+  /** Volumes that are read next: their sidecar starts while the repository is opened. */
+  readonly toRead?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -16,8 +19,15 @@ interface LayoutOptions {
  */
 export async function openLayoutRepository(
   url: string,
-  {key, create = false, limits, signal}: LayoutOptions,
+  {key, create = false, limits, toRead = [], signal}: LayoutOptions,
   runtime: Runtime,
 ): Promise<LayoutRepository> {
-  return new LayoutRepository(await openChunkStore(url, {key, create, signal, runtime}), {runtime, limits});
+  const reader = toRead.length > 0 ? new WaitingReader(toRead, {limits, signal}, runtime) : undefined;
+  try {
+    const store = await openChunkStore(url, {key, create, signal, runtime});
+    return new LayoutRepository(store, {runtime, limits, reader});
+  } catch (error) {
+    await reader?.[Symbol.asyncDispose]();
+    throw error;
+  }
 }

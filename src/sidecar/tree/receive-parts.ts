@@ -52,25 +52,70 @@ export interface Receiver {
   read?(): Promise<void>;
 }
 
-/** @throws `ERR_SIDECAR_FAILED`, the signal's reason, and whatever `receiver` throws: the sidecar is gone by then */
+/** A sidecar that waits to be told what to read. */
+export class ReaderSidecar implements AsyncDisposable {
+  readonly container: RunningContainer;
+  readonly output: FramePipe;
+  /** The end of what it has to say. */
+  readonly said: Promise<string>;
+  readonly #ended: Promise<void>;
+
+  private constructor(container: RunningContainer, output: FramePipe) {
+    this.container = container;
+    this.output = output;
+    this.said = lastOf(container);
+    this.#ended = container.exit.then(() => output.end());
+    container.stdin!.on('error', () => {}); // told to whoever writes
+  }
+
+  /** @param mounts one for each part; its target is chosen here @throws as `Container.run` */
+  static async start(
+    mounts: readonly PartToRead['mount'][],
+    {limits, signal}: Pick<Receiver, 'limits' | 'signal'>,
+    in_: InRuntime,
+  ): Promise<ReaderSidecar> {
+    const runtime = in_.runtime ?? (await Runtime.default());
+    const output = FramePipe.make(runtime.store.work);
+    try {
+      const volumes = mounts.map((mount, part) => mount(directoryOf(part)));
+      const container = await runAgent(
+        {task: 'backup', arguments: [OUTPUT], mounts: [...volumes, output.mount(OUTPUT)], limits, signal},
+        {runtime},
+      );
+      return new ReaderSidecar(container, output);
+    } catch (error) {
+      await output[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.container[Symbol.asyncDispose]();
+    await this.#ended;
+    await this.output[Symbol.asyncDispose]();
+  }
+}
+
+function directoryOf(part: number): string {
+  return `/volumes/${part}`;
+}
+
+/**
+ * @param started one whose mounts are those of the parts; it is gone afterwards
+ * @throws `ERR_SIDECAR_FAILED`, the signal's reason, and whatever `receiver` throws: the sidecar is gone by then
+ */
 export async function receiveParts(
   parts: readonly PartToRead[],
   receiver: Receiver,
   in_: InRuntime,
+  started?: Promise<ReaderSidecar>,
 ): Promise<ReceivedPart[]> {
-  const {limits, signal} = receiver;
-  const directories = parts.map((_, index) => `/volumes/${index}`);
-  const mounts = parts.map(({mount}, index) => mount(directories[index]!));
-  const runtime = in_.runtime ?? (await Runtime.default());
-  await using output = FramePipe.make(runtime.store.work);
-  const container = await runAgent(
-    {task: 'backup', arguments: [OUTPUT], mounts: [...mounts, output.mount(OUTPUT)], limits, signal},
-    {runtime},
-  );
-  const ended = container.exit.then(() => output.end());
-  const said = lastOf(container);
+  const {signal} = receiver;
+  const mounts = parts.map(({mount}) => mount);
+  await using sidecar = await (started ?? ReaderSidecar.start(mounts, receiver, in_));
+  const {container, output, said} = sidecar;
   const asking = new AbortController();
-  const asked = ask(container, parts, directories, receiver, asking.signal);
+  const asked = ask(container, parts, receiver, asking.signal);
   let notAsked: unknown;
   asked.catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') notAsked = error; // else the sidecar's own end says more
@@ -98,8 +143,6 @@ export async function receiveParts(
     });
   } finally {
     asking.abort();
-    await container[Symbol.asyncDispose]();
-    await ended;
   }
 }
 
@@ -108,7 +151,6 @@ const OUTPUT = '/coracle/output';
 async function ask(
   container: RunningContainer,
   parts: readonly PartToRead[],
-  directories: readonly string[],
   {cutting, digestOnly = false}: Receiver,
   signal: AbortSignal,
 ): Promise<void> {
@@ -120,7 +162,7 @@ async function ask(
     maxBytes,
     settled: String(settled),
     parts: parts.map(({parent}, index) => ({
-      directory: directories[index]!,
+      directory: directoryOf(index),
       hasParent: parent !== undefined,
     })),
     digestOnly,
@@ -132,7 +174,6 @@ async function ask(
       stdin.write(frame(type, body), error => (error ? failed(error) : done()));
     });
   };
-  stdin.on('error', () => {}); // told to whoever writes
   await put(REQUEST, Buffer.from(JSON.stringify(request)));
   await put(KEYS, Buffer.concat([table, ...(idKey ? [idKey] : [])]));
   for (const {parent} of parts) {

@@ -1,9 +1,12 @@
 import {execFileSync} from 'node:child_process';
-import {readdirSync, statfsSync} from 'node:fs';
+import {readdirSync, rmSync, statfsSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
+import type {CoracleError} from '../../../src/index.js';
 import {asRoot} from '../../helpers/requires.js';
-import {backUp, Folder, KiB, noise, open, restore, same} from './repositories.js';
+import {backUp, Folder, idOf, KiB, noise, open, restore, same, writeSnapshot} from './repositories.js';
+
+const CONTENT = noise(64 * KiB, 'content');
 
 /** A file system of its own, with so much room. */
 function mounted(path: string, options: string): Disposable {
@@ -38,6 +41,39 @@ asRoot(
     t.deepEqual(await store.snapshots(), [snapshot, next]);
   },
 );
+
+asRoot('at whatever step of a publication the disk is full, it is told, and nothing is left', async t => {
+  using folder = new Folder();
+  using _disk = mounted(folder.path, 'size=2m');
+  await using store = await open(folder.path);
+  const first = await backUp(store, [noise(100 * KiB, 'first')]);
+  const before = freeBytes(folder.path);
+  const ballast = join(folder.path, 'ballast');
+  // Pages of 4 KiB: each round one more thing fits.
+  let pages = 0;
+  for (let isDone = false; !isDone; pages++) {
+    try {
+      await using writer = await store.begin();
+      // All that is needed for the content is written before the disk is filled.
+      await writer.add(idOf(store, CONTENT), CONTENT);
+      writeFileSync(ballast, Buffer.alloc(freeBytes(folder.path) - CONTENT.length - pages * 4 * KiB));
+      await writeSnapshot(store, writer, [CONTENT], {time: '2026-11-29T13:00:00.000Z'});
+      isDone = true;
+    } catch (error) {
+      const {code, message} = error as CoracleError;
+      t.is(code, 'ERR_REPOSITORY_WRITE');
+      t.is(message, `${folder.path} cannot be written: no space is left`);
+    } finally {
+      rmSync(ballast);
+    }
+    t.deepEqual(readdirSync(join(folder.path, '.coracle/work')), []);
+    if (!isDone) t.is(freeBytes(folder.path), before);
+    if (!isDone) t.deepEqual(await store.snapshots(), [first]);
+  }
+  t.true(pages > 5, 'it was full at several steps');
+  t.is((await store.snapshots()).length, 2);
+  t.deepEqual((await store.verify()).problems, []);
+});
 
 asRoot('a repository on a read-only file system is read, and cannot be written', async t => {
   using folder = new Folder();

@@ -1,3 +1,4 @@
+import {execFileSync} from 'node:child_process';
 import {existsSync, readdirSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
@@ -82,6 +83,36 @@ withRegistry('what is damaged or missing in a registry is found, whatever the ca
   rmSync(join(blobs, snapshot.id.slice(7, 9)), {recursive: true});
   t.true((await store.verify()).problems.some(({snapshots}) => snapshots.includes(snapshot.id)));
 });
+
+withRegistry(
+  'when there is no room for what is to be sent, that place is named, and no registry',
+  async t => {
+    await using server = await DockerRegistry.start();
+    const runtime = await machine(t);
+    const url = `registry://${server.name}/backups`;
+    await using store = await open(url, {runtime});
+    const first = await backUp(store, chunks);
+    const place = join(
+      runtime.store.root,
+      'backups',
+      readdirSync(join(runtime.store.root, 'backups'))[0]!,
+      'work',
+    );
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', place]);
+    try {
+      const large = Array.from({length: 5}, (_, index) => noise(1000 * KiB, `large ${index}`));
+      await t.throwsAsync(backUp(store, large), {
+        code: 'ERR_REPOSITORY_WRITE',
+        message: `${place} cannot be written: no space is left`,
+      });
+      t.deepEqual(readdirSync(place), []);
+      t.deepEqual(await store.snapshots(), [first]);
+    } finally {
+      execFileSync('umount', [place]);
+    }
+    await backUp(store, [noise(1000 * KiB, 'fits')], {time: '2026-11-29T13:00:00.000Z'});
+  },
+);
 
 withRegistry('a registry that keeps all refuses to forget', async t => {
   await using server = await DockerRegistry.start({keepsAll: true});

@@ -10,7 +10,7 @@
 
 /* The version of this library's exports; CORE_ABI of src/binding/native.ts mirrors it: change both in one commit. The
  * launcher's protocol has a version of its own (abi.h): launchers and monitors outlive the library that started them. */
-#define CT_LIBRARY_ABI 7
+#define CT_LIBRARY_ABI 8
 
 #define CT_EXPORT __attribute__((visibility("default")))
 
@@ -99,11 +99,12 @@ _Static_assert(sizeof(struct ct_found_entry) == 112, "src/binding/trees.ts decod
 
 CT_EXPORT int64_t ct_read_entries(int32_t directory, const char *names, int64_t names_bytes, int64_t content_most, uint8_t *entries, int64_t size, int64_t *read);
 
-/* ct_walk (library-walk.c) tells of all entries below root, those of a directory after it; what is mounted there is told of and not
- * looked into. The number of bytes used; -ENOBUFS when they do not fit. */
+/* ct_walk (library-walk.c) names all entries below root, those of a directory after it; what is mounted there is named and not looked
+ * into. The number of bytes used; -ENOBUFS when they do not fit. What they are ct_look fills in, for one of several parts of them:
+ * so several threads look at once, which is most of the work. The number of those that were gone. */
 struct ct_walked {
         uint32_t bytes;                        /* of the record: this, the path and its NUL */
-        uint32_t mode;
+        uint32_t mode;                         /* 0: it is gone */
         uint64_t inode;
         int64_t ctime_s;
         uint32_t ctime_ns;
@@ -114,6 +115,7 @@ struct ct_walked {
 _Static_assert(sizeof(struct ct_walked) == 40, "src/binding/walk.ts decodes 40 bytes");
 
 CT_EXPORT int64_t ct_walk(int32_t root, uint8_t *entries, int64_t size);
+CT_EXPORT int64_t ct_look(int32_t root, uint8_t *entries, int64_t used, int32_t part, int32_t parts);
 /* Shares a regular file's blocks with an empty one, or fails. */
 CT_EXPORT int64_t ct_clone(int32_t from, int32_t to);
 

@@ -13,7 +13,7 @@ import {getSystemErrorName} from 'node:util';
 import {CoracleError, NativeFailure} from '../errors.js';
 
 /** Mirrors `CT_LIBRARY_ABI` of `native/library.h`. */
-export const CORE_ABI = 7;
+export const CORE_ABI = 8;
 /** The oldest kernel with everything the core has no fallback for. */
 const OLDEST_KERNEL = {major: 5, minor: 15};
 

@@ -41,9 +41,35 @@ export class WalkedTree {
     for (;;) {
       const used = await ct_walk.async(root, records, records.length);
       if (used >= 0 || errnoName(used) !== 'ENOBUFS')
-        return new WalkedTree(records, checked(used, 'walk', ''));
+        return await WalkedTree.#looked(root, records, checked(used, 'walk', ''));
       records = Buffer.allocUnsafeSlow(4 * records.length);
     }
+  }
+
+  /** What the entries are: most of the work, and shared out. */
+  static async #looked(root: number, records: Buffer, used: number): Promise<WalkedTree> {
+    const parts = Math.min(MOST_PARTS, Math.ceil(used / PART_BYTES));
+    const looks = Array.from({length: parts}, (_, part) => ct_look.async(root, records, used, part, parts));
+    let gone = 0;
+    for (const look of await Promise.allSettled(looks)) {
+      if (look.status === 'rejected') throw look.reason;
+      gone += checked(look.value, 'walk', '');
+    }
+    const tree = new WalkedTree(records, used);
+    return gone === 0 ? tree : tree.#withoutGone();
+  }
+
+  /** In the same memory. */
+  #withoutGone(): WalkedTree {
+    const records = this.#records;
+    let end = 0;
+    for (let at = 0, next = 0; at < this.#used; at = next) {
+      next = this.#next(at);
+      if (records.readUInt32LE(at + MODE_AT) === 0) continue;
+      records.copyWithin(end, at, next);
+      end += next - at;
+    }
+    return new WalkedTree(records, end);
   }
 
   /** For `of`: memory as large as this has. */
@@ -139,6 +165,9 @@ function isSame(a: WalkedEntry, b: WalkedEntry): boolean {
 const FIRST_BYTES = 1024 * 1024;
 /** Entries that are looked at before what comes is taken for another order. */
 const MOST_AHEAD = 100;
+/** As many as the pool has threads, unless somebody says otherwise; a part is worth its turn. */
+const MOST_PARTS = 4;
+const PART_BYTES = 64 * 1024;
 const RECORD_BYTES = 40;
 const MODE_AT = 4;
 const CTIME_NS_AT = 24;
@@ -151,5 +180,8 @@ export async function cloneContent(from: number, to: number, subject: Path): Pro
 
 const ct_walk = declare<[number, Uint8Array, number]>(
   'int64_t ct_walk(int32_t root, void *entries, int64_t size)',
+);
+const ct_look = declare<[number, Uint8Array, number, number, number]>(
+  'int64_t ct_look(int32_t root, void *entries, int64_t used, int32_t part, int32_t parts)',
 );
 const ct_clone = declare<[number, number]>('int64_t ct_clone(int32_t from, int32_t to)');

@@ -6,6 +6,7 @@ import {existsSync, readdirSync} from 'node:fs';
 import {dirname, join} from 'node:path';
 import {createInterface} from 'node:readline';
 import {fileURLToPath} from 'node:url';
+import {COMPILED, compileTests} from './compile-tests.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const long = process.argv.includes('--long');
@@ -15,6 +16,7 @@ const tool = name => join(root, 'node_modules', '.bin', name);
 await run('build', process.execPath, ['scripts/build.mjs']);
 await run('lint', tool('biome'), ['check', '--error-on-warnings', '.']);
 await run('types', tool('tsc'), ['--noEmit', '-p', '.']);
+await compileTests();
 const counts = await runTests();
 if (long) for (const script of virtualMachineScripts()) await runInVirtualMachine(script, counts);
 
@@ -48,7 +50,11 @@ function ended(child) {
  */
 async function runTests() {
   console.log(long ? '# tests, long runs included' : '# tests');
-  const child = spawn(tool('ava'), ['--tap', ...forAva], {
+  // A test is named by its source; what runs is made of it.
+  const named = forAva.map(argument =>
+    /^test\/.*\.ts$/.test(argument) ? `${COMPILED}/${argument.slice(0, -3)}.js` : argument,
+  );
+  const child = spawn(tool('ava'), ['--tap', '--config', 'ava.compiled.config.js', ...named], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
     env: {...process.env, ...(long ? {CORACLE_TEST_LONG: '1'} : {})},

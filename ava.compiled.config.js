@@ -1,0 +1,9 @@
+import config from './ava.config.js';
+
+/** What `npm test` runs: see scripts/compile-tests.mjs. */
+export default {
+  ...config,
+  files: ['compiled-tests/test/**/*.test.js'],
+  extensions: ['js'],
+  nodeArguments: ['--enable-source-maps'],
+};

@@ -5,6 +5,7 @@
 import {CoracleError} from '../errors.js';
 import {
   Container,
+  describeExit,
   Image,
   type InRuntime,
   type Limits,
@@ -91,7 +92,7 @@ export async function expectDone(
 ): Promise<void> {
   const exit = await container.exit;
   if (exit.kind === 'code' && exit.code <= 1) return;
-  const how = exit.kind === 'code' ? `tar ended with code ${exit.code}` : `tar ended by ${exit.cause.kind}`;
+  const how = `tar ${describeExit(exit)}`;
   throw new CoracleError('ERR_SIDECAR_FAILED', `${what}: ${[how, ...said.slice(-3)].join('; ')}`, {
     details: {exit, said},
   });

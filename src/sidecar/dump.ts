@@ -5,6 +5,7 @@
 import {CoracleError} from '../errors.js';
 import {
   Container,
+  describeExit,
   type InRuntime,
   type Limits,
   type NetworkMode,
@@ -146,10 +147,7 @@ async function expectDone(
   const exit = await container.exit;
   signal?.throwIfAborted();
   if (exit.kind === 'code' && exit.code === 0) return;
-  const how =
-    exit.kind === 'code'
-      ? `the command ended with code ${exit.code}`
-      : `the command ended by ${exit.cause.kind}`;
+  const how = `the command ${describeExit(exit)}`;
   const lines = said.split('\n').filter(line => line.trim() !== '');
   throw new CoracleError('ERR_DUMP_FAILED', `${what}: ${[how, ...lines.slice(-3)].join('; ')}`, {
     details: {exit, stderr: said},

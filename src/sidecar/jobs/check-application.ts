@@ -121,7 +121,7 @@ export async function checkDump(
     const container = await Container.run(image, {...run, signal}, {runtime});
     try {
       await feed(container, dump);
-      return await endsWell(container, noted);
+      return await endsWell(container, deadline, noted);
     } finally {
       await container[Symbol.asyncDispose]();
       await container.settled.catch(() => {});
@@ -148,7 +148,9 @@ export async function checkApplication(
   try {
     const container = await Container.run(image, {...run, mounts, signal}, {runtime});
     try {
-      return checkAlone ? await endsWell(container, note) : await succeedsIn(container, check, signal, note);
+      return checkAlone
+        ? await endsWell(container, deadline, note)
+        : await succeedsIn(container, check, signal, note);
     } finally {
       await container[Symbol.asyncDispose]();
       await container.settled.catch(() => {});
@@ -164,8 +166,16 @@ const DEFAULT_TIMEOUT_MS = 60_000;
 
 const OUTPUT_BYTES = 64 * 1024;
 
-async function endsWell(container: RunningContainer, note: (line: string) => void): Promise<boolean> {
+async function endsWell(
+  container: RunningContainer,
+  deadline: AbortSignal,
+  note: (line: string) => void,
+): Promise<boolean> {
   const exit = await container.exit;
+  if (deadline.aborted) {
+    note('no success in time');
+    return false;
+  }
   const passed = exit.kind === 'code' && exit.code === 0;
   note(`check ${describeExit(exit)}${passed ? '' : await lastWords(container)}`);
   return passed;

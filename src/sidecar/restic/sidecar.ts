@@ -9,6 +9,7 @@ import {join} from 'node:path';
 import {CoracleError} from '../../errors.js';
 import {
   Container,
+  describeExit,
   Image,
   type Limits,
   type Mount,
@@ -235,7 +236,6 @@ async function ended(
   const isAccepted =
     exit.kind === 'code' && exit.code === accept?.code && (accept.said?.test(stderr) ?? true);
   if (exit.kind === 'code' && (exit.code === 0 || isAccepted)) return exit.code;
-  const how =
-    exit.kind === 'code' ? `restic ended with code ${exit.code}` : `restic ended by ${exit.cause.kind}`;
+  const how = `restic ${describeExit(exit)}`;
   throw resticFailure({url: location.url, what, how, stderr, isRestore});
 }

@@ -1,6 +1,13 @@
 /** Drives the reader in the sidecar, and hands what it reads to a repository. */
 import {CoracleError} from '../../errors.js';
-import {type InRuntime, type Limits, type Mount, type RunningContainer, Runtime} from '../../sdk/index.js';
+import {
+  describeExit,
+  type InRuntime,
+  type Limits,
+  type Mount,
+  type RunningContainer,
+  Runtime,
+} from '../../sdk/index.js';
 import {type Cutting, ID_BYTES} from '../layout/chunk-store.js';
 import {FramePipe} from './frame-pipe.js';
 import {
@@ -238,6 +245,6 @@ export async function expectEnd(
   const exit = await container.exit;
   signal?.throwIfAborted();
   if (exit.kind === 'code' && exit.code === 0) return;
-  const how = exit.kind === 'code' ? `it ended with code ${exit.code}` : `it ended by ${exit.cause.kind}`;
+  const how = `it ${describeExit(exit)}`;
   throw new CoracleError('ERR_SIDECAR_FAILED', `the sidecar: ${said || how}`, {details: {exit, said}});
 }

@@ -9,8 +9,8 @@ import {
 } from 'node:fs';
 import {join} from 'node:path';
 import {Container, Volume} from '../../../src/index.js';
-import {drill, forget, restore, verify} from '../../../src/sidecar/index.js';
-import type {Repository, Snapshot, SnapshotFacts} from '../../../src/sidecar/repository.js';
+import {backup, drill, forget, restore, verify} from '../../../src/sidecar/index.js';
+import type {DumpSource, Repository, Snapshot, SnapshotFacts} from '../../../src/sidecar/repository.js';
 import {ownRuntime} from '../../helpers/own-runtime.js';
 import {plainRepository} from '../../helpers/plain-repository.js';
 import {asRoot} from '../../helpers/requires.js';
@@ -249,3 +249,33 @@ asRoot.serial(
     });
   },
 );
+
+asRoot.serial('a check of a snapshot of dumps alone reads each of them', async t => {
+  const runtime = await own.runtime;
+  const {repository} = await aRepository();
+  const dump = (name: string, text: string): DumpSource => ({
+    kind: 'dump',
+    name,
+    open: async function* () {
+      yield Buffer.from(text);
+    },
+  });
+  const dumps = [dump('one.sql', 'create table one;'), dump('two.sql', 'create table two;')];
+  await t.throwsAsync(backup({dumps}, {repository, drill: {check: 'cat'}}, {runtime}), {
+    code: 'ERR_INVALID_OPTION',
+    message: 'the snapshot has dumps alone, and no container that the check could be run in',
+  });
+  const image = 'host-shell';
+  const {drill: done} = await backup({dumps}, {repository, drill: {check: 'cat', image}}, {runtime});
+  t.true(done!.passed);
+  t.deepEqual(done!.notes.slice(2), ['one.sql: check ended with code 0', 'two.sql: check ended with code 0']);
+  const failed = await drill(
+    {repository, image, check: 'grep two || { echo no two >&2; exit 3; }'},
+    {runtime},
+  );
+  t.false(failed.passed);
+  t.is(failed.notes.at(-1), 'one.sql: check ended with code 3: no two');
+  const late = await drill({repository, image, check: 'sleep 1000', timeoutMs: 500}, {runtime});
+  t.is(late.notes.at(-1), 'one.sql: no success in time');
+  t.deepEqual(await Container.list({runtime}), []);
+});

@@ -91,7 +91,7 @@ async function survives(t: ExecutionContext, own: OwnRuntime, target: Target): P
     writeFileSync(join(mountpoint, 'changes'), noise(MiB, `${seed} ${round} again`));
     const run = new Run(own, target.url);
     await run.begun;
-    await Promise.race([sleep(random() * 1.2 * wholeMs), run.ended]);
+    await Promise.race([sleep(random() * wholeMs), run.ended]);
     const struck = await strike(victim, run, {runtime, front: target.front, blinkMs: random() * 1000});
     const outcome = await run.ended;
     const what = `round ${round}, ${victim}: ${outcome}`;
@@ -124,7 +124,8 @@ async function survives(t: ExecutionContext, own: OwnRuntime, target: Target): P
       await repository.forget(old);
       for (const id of old) made.delete(id);
     }
-    await nextRun(t, runtime, target.url, made);
+    // As busy as this host is now: else most would strike when it is over.
+    wholeMs = await nextRun(t, runtime, target.url, made);
     await assertNothingLeft(t, own, application, `after ${what}`);
   }
   await using repository = await openRepository(target.url, {}, {runtime});

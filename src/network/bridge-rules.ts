@@ -2,7 +2,7 @@
  * The tables of nftables that belong to one bridge, one of each family: what may reach its containers, how they reach out,
  * and where published ports lead. Others' tables are never touched; an `accept` here cannot overrule a `drop` there.
  */
-import {type Family, type IpAddress, type IpNetwork, ipBytes, parseNetwork} from './ip.js';
+import {type Family, type IpAddress, type IpNetwork, ipBytes} from './ip.js';
 import {
   accept,
   addressIn,
@@ -201,8 +201,8 @@ function portField(port: number): Buffer {
   return Buffer.from([port >> 8, port & 0xff, 0, 0]);
 }
 
-const LOOPBACK = parseNetwork('127.0.0.0/8') as IpNetwork;
+const LOOPBACK: IpNetwork = {family: 4, base: 0x7f00_0000n, prefixLength: 8};
 /** By these neighbours of IPv6 find each other. */
-const LINK_LOCAL = parseNetwork('fe80::/10') as IpNetwork;
-const MULTICAST = parseNetwork('ff00::/8') as IpNetwork;
-const LOOPBACK_6 = parseNetwork('::1/128') as IpNetwork;
+const LINK_LOCAL: IpNetwork = {family: 6, base: 0xfe80n << 112n, prefixLength: 10};
+const MULTICAST: IpNetwork = {family: 6, base: 0xff00n << 112n, prefixLength: 8};
+const LOOPBACK_6: IpNetwork = {family: 6, base: 1n, prefixLength: 128};

@@ -54,9 +54,14 @@ export class DebtRecord {
     else this.#write();
   }
 
-  /** Whether somebody else who lives holds the container paused as well. With the lock of `whilePausing`. */
+  /** Whether somebody else who lives holds the container paused as well. With the lock of `whileHolding`. */
   sharesPause(id: string): boolean {
-    return isPausedBySomeone(dirname(this.#path), id, this.#path);
+    return this.owedByOthers(id).has('thaw');
+  }
+
+  /** How others who live hold the container. */
+  owedByOthers(id: string): ReadonlySet<Debt['kind']> {
+    return owedToContainer(dirname(this.#path), id, this.#path);
   }
 
   #write(): void {
@@ -74,23 +79,20 @@ function directoryOf(root: string): string {
   return join(root, 'held');
 }
 
-/**
- * Several may want one container to stand still, each for as long as it reads: the last of them lets it go on. Nobody begins or
- * ends a pause amid this.
- */
-export async function whilePausing<T>({store}: Pick<Runtime, 'store'>, work: () => Promise<T>): Promise<T> {
-  return await withLock(join(directoryOf(store.root), 'pause.lock'), work);
+/** Nobody takes on a debt, begins or ends a pause amid this. */
+export async function whileHolding<T>({store}: Pick<Runtime, 'store'>, work: () => Promise<T>): Promise<T> {
+  return await withLock(join(directoryOf(store.root), 'holding.lock'), work);
 }
 
-/** @param except path of a record that does not count */
-export function isPausedBySomeone(directory: string, id: string, except?: string): boolean {
+/** By those who live. @param except path of a record that does not count */
+export function owedToContainer(directory: string, id: string, except?: string): ReadonlySet<Debt['kind']> {
   const boot = bootId();
-  return pathsIn(directory).some(path => {
-    if (path === except) return false;
-    const record = readRecord(path) as Debts | undefined;
-    if (record === undefined || record.boot !== boot || !isAlive(record.owner)) return false;
-    return record.debts.some(debt => debt.kind === 'thaw' && debt.id === id);
+  const kinds = pathsIn(directory).flatMap(path => {
+    const record = path === except ? undefined : (readRecord(path) as Debts | undefined);
+    if (record === undefined || record.boot !== boot || !isAlive(record.owner)) return [];
+    return record.debts.filter(debt => debt.id === id).map(({kind}) => kind);
   });
+  return new Set(kinds);
 }
 
 function pathsIn(directory: string): string[] {

@@ -5,7 +5,7 @@
 import {CoracleError} from '../errors.js';
 import {readEndpoints} from './connect-network.js';
 import {Container} from './container.js';
-import {type Debt, DebtRecord, isMoot, whilePausing} from './debts.js';
+import {type Debt, DebtRecord, isMoot, whileHolding} from './debts.js';
 import type {ExecResult} from './exec.js';
 import {MonitorConnection} from './monitor-connection.js';
 import type {Runtime} from './runtime.js';
@@ -38,29 +38,41 @@ export interface ContainerHold {
   readonly hold: Hold;
 }
 
-/** Until this is disposed of none of the containers that have the volume writes to it. */
+/** Until this is disposed of none of the containers that have the volume writes to it. @throws as `holdContainers` for a backup */
 export async function holdStill(runtime: Runtime, volume: string): Promise<HeldStill> {
-  return holdContainersStill(runtime, runtime.volumeUsers(volume));
+  return holdAll(runtime, runtime.volumeUsers(volume), {forBackup: true});
 }
 
 /** Until this is disposed of those that run stand still; one that somebody else paused stays so. */
 export async function holdContainersStill(runtime: Runtime, ids: Iterable<string>): Promise<HeldStill> {
+  return holdAll(runtime, ids, {});
+}
+
+async function holdAll(runtime: Runtime, ids: Iterable<string>, options: HoldOptions): Promise<HeldStill> {
   return holdContainers(
     runtime,
     [...ids].map(id => ({id, hold: {kind: 'pause'}})),
+    options,
   );
+}
+
+export interface HoldOptions {
+  /** What is read meanwhile is to be of one moment: nobody else may let go what this holds. @default false */
+  readonly forBackup?: boolean;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * Holds them in this order those that run, and lets them go in the reverse order when this is disposed of, or at once when
  * one of them cannot be held. One that somebody else holds paused for the same reason goes on when the last of them lets it;
  * one that a user has paused is left alone.
- * @throws `ERR_HOOK_FAILED`, `ERR_CANNOT_STOP`, and as `Container.pause`; from its disposal `ERR_NOT_RELEASED`
+ * @throws `ERR_HOOK_FAILED`, `ERR_CANNOT_STOP`, and as `Container.pause`; for a backup `ERR_BACKUP_RUNNING` when another backup
+ * holds one of them, running or not, unless both pause it; from its disposal `ERR_NOT_RELEASED`
  */
 export async function holdContainers(
   runtime: Runtime,
   holds: readonly ContainerHold[],
-  signal?: AbortSignal,
+  {forBackup = false, signal}: HoldOptions = {},
 ): Promise<HeldStill> {
   const record = new DebtRecord(runtime);
   const names: string[] = [];
@@ -86,12 +98,16 @@ export async function holdContainers(
     for (const {id, hold} of holds) {
       signal?.throwIfAborted();
       const found = runtime.findContainer(id);
+      if (forBackup && found !== undefined) refuseHeld(found, hold, record.owedByOthers(id));
       const state = found && runtime.stateOf(found);
       const isPaused = hold.kind === 'pause' && state?.status === 'paused' && record.sharesPause(id);
       if (found === undefined || (state?.status !== 'running' && !isPaused)) continue;
       const container = new Container(runtime, found);
       const {debt, begin, end} = await plan(container, state.startedAt, hold, record);
-      record.add(debt);
+      await whileHolding(runtime, async () => {
+        if (forBackup) refuseHeld(container, hold, record.owedByOthers(id));
+        record.add(debt);
+      });
       held.push({container, debt, release: end});
       try {
         from ??= performance.now();
@@ -115,6 +131,21 @@ export async function holdContainers(
     },
     [Symbol.asyncDispose]: release,
   };
+}
+
+/** Two that pause it share that; any other way ends when the first of them does, and the other still reads. */
+function refuseHeld(
+  {id, name}: {readonly id: string; readonly name: string},
+  {kind}: Hold,
+  owed: ReadonlySet<Debt['kind']>,
+): void {
+  const ways = [...owed].filter(other => kind !== 'pause' || other !== 'thaw');
+  if (ways.length === 0) return;
+  const how = {thaw: 'paused', start: 'stopped', command: 'told to keep still'}[ways[0]!];
+  throw new CoracleError('ERR_BACKUP_RUNNING', `container ${name} is ${how} for another backup`, {
+    hint: 'Try again when that is done. Backups that pause (--consistency pause, snapshot) may run at the same time.',
+    details: {id, name},
+  });
 }
 
 interface HoldPlan {
@@ -154,7 +185,7 @@ function planPause(container: Container, record: DebtRecord): HoldPlan {
   return {
     debt,
     begin: () =>
-      whilePausing(runtime, async () => {
+      whileHolding(runtime, async () => {
         try {
           await container.pause();
         } catch (error) {
@@ -162,7 +193,7 @@ function planPause(container: Container, record: DebtRecord): HoldPlan {
         }
       }),
     end: () =>
-      whilePausing(runtime, async () => {
+      whileHolding(runtime, async () => {
         if (!record.sharesPause(id)) await container.unpause();
         record.paid(debt);
       }),

@@ -8,7 +8,7 @@ import {readRecord, withLock, writeRecord} from '../store/index.js';
 import {Container} from './container.js';
 import {wasStopped} from './container-files.js';
 import {isUp} from './container-state.js';
-import {bootId, type Debt, type Debts, isMoot, isPausedBySomeone, whilePausing} from './debts.js';
+import {bootId, type Debt, type Debts, isMoot, owedToContainer, whileHolding} from './debts.js';
 import {runHook} from './hold-still.js';
 import {containerEvent} from './record-events.js';
 import {restartsAtBoot} from './restart-after-loss.js';
@@ -54,10 +54,10 @@ function tell(runtime: Runtime, {id, kind}: Debt, error: unknown): void {
 
 /** Unless somebody who lives wants it to stand as well. */
 async function letGo(runtime: Runtime, id: string, directory: string): Promise<void> {
-  await whilePausing(runtime, async () => {
+  await whileHolding(runtime, async () => {
     const record = runtime.findContainer(id);
     if (record === undefined || runtime.stateOf(record).status !== 'paused') return;
-    if (isPausedBySomeone(directory, id)) return;
+    if (owedToContainer(directory, id).has('thaw')) return;
     await thaw(runtime.cgroupsOf(record));
     runtime.tell([containerEvent(record, 'unpause')]);
   });

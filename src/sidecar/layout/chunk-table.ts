@@ -116,7 +116,8 @@ function nextSlot(slots: Uint32Array, slot: number): number {
 
 const RECORD_BYTES = 64;
 function writeRecord(record: Buffer, from: number, id: Buffer, at: number, place: ChunkPlace): void {
-  id.copy(record, from, at, at + ID_BYTES);
+  for (let word = 0; word < ID_BYTES; word += 4)
+    record.writeUInt32LE(id.readUInt32LE(at + word), from + word);
   const numbers = from + ID_BYTES;
   record.writeUInt32LE(place.pack, numbers);
   record.writeUInt32LE(place.chunk, numbers + 4);

@@ -1,4 +1,4 @@
-/** Who writes to volumes: the running containers that have them, in the order in which they are held still. */
+/** Who writes to volumes: the containers that have them, in the order in which they are held still. */
 import {CoracleError} from '../../errors.js';
 import type {Runtime} from '../../sdk/index.js';
 import type {Application} from '../repository.js';
@@ -6,26 +6,26 @@ import {quiesceOrder, type User} from './order.js';
 
 export interface VolumeUser extends User {
   readonly name: string;
-  /** By a user, or by another backup. */
-  readonly isPaused: boolean;
+  /** Else it was paused or ended, by itself, a user, or another backup. */
+  readonly isRunning: boolean;
   readonly labels: Readonly<Record<string, string>>;
 }
 
-/** Those that run, or stand, and may write to one of the volumes. @throws `ERR_INVALID_OPTION` for a label that is no number */
+/** Those that may write to one of the volumes when they run. @throws `ERR_INVALID_OPTION` for a label that is no number */
 export function writersOf(runtime: Runtime, volumes: readonly string[]): VolumeUser[] {
   const users = runtime.listContainers().flatMap((record): VolumeUser[] => {
     const writes = record.mounts.some(
       mount => mount.type === 'volume' && volumes.includes(mount.name) && !mount.readOnly,
     );
-    const state = writes ? runtime.stateOf(record) : undefined;
-    if (state?.status !== 'running' && state?.status !== 'paused') return [];
-    const isPaused = state.status === 'paused';
+    if (!writes) return [];
+    const state = runtime.stateOf(record);
+    const isRunning = state.status === 'running';
+    const startedAt = 'startedAt' in state ? state.startedAt : '';
     const {id, name, labels, links = [], network, pid, ipc} = record;
     const shared = [network, pid, ipc].flatMap(each => /^container:(.+)$/.exec(each ?? '')?.[1] ?? []);
     const dependsOn = [...links.map(({container}) => container), ...shared];
-    return [
-      {id, name, isPaused, labels, startedAt: state.startedAt, order: orderOf(name, labels), dependsOn},
-    ];
+    const order = isRunning ? orderOf(name, labels) : 0;
+    return [{id, name, isRunning, labels, startedAt, order, dependsOn}];
   });
   return quiesceOrder(users);
 }

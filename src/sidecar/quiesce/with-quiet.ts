@@ -217,7 +217,7 @@ class Held implements Holding {
 
   static async begin(runtime: Runtime, volumes: readonly string[], options: QuietOptions): Promise<Held> {
     const holds = holdsOf(writersOf(runtime, volumes), options);
-    return new Held(await holdContainers(runtime, holds, options.signal));
+    return new Held(await holdContainers(runtime, holds, {forBackup: true, signal: options.signal}));
   }
 
   get names(): readonly string[] {
@@ -237,17 +237,26 @@ class Held implements Holding {
   }
 }
 
-function holdsOf(all: readonly VolumeUser[], options: QuietOptions): ContainerHold[] {
+/** Also of those that do not run: should another backup hold them, this one cannot be made. */
+function holdsOf(users: readonly VolumeUser[], options: QuietOptions): ContainerHold[] {
   const {consistency = 'pause', stopTimeoutMs} = options;
-  const users = all.filter(({isPaused}) => !isPaused);
   switch (consistency) {
     case 'none':
       return [];
-    case 'hook':
-      return hookHolds(users, options);
+    case 'hook': {
+      const none = {kind: 'hook', before: undefined, after: undefined, deadlineMs: 0} as const;
+      const others = users.filter(({isRunning}) => !isRunning).map(({id}) => ({id, hold: none}));
+      return [
+        ...hookHolds(
+          users.filter(({isRunning}) => isRunning),
+          options,
+        ),
+        ...others,
+      ];
+    }
     case 'stop':
       return users.map(({id}) => ({id, hold: {kind: 'stop', timeoutMs: stopTimeoutMs}}));
     default:
-      return all.map(({id}) => ({id, hold: {kind: 'pause'}}));
+      return users.map(({id}) => ({id, hold: {kind: 'pause'}}));
   }
 }

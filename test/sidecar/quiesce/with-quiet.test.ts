@@ -267,6 +267,29 @@ asRoot('who is paused by two backups at once goes on when the last of them lets 
   await end(container);
 });
 
+for (const held of ['pause', 'stop', 'hook'] as const) {
+  asRoot(`while ${held} holds a container no backup holds it in another way`, async t => {
+    const volume = `shared-${held}`;
+    const labels = {'coracle.backup.pre': 'true', 'coracle.backup.post': 'true'};
+    const container = await user(volume, {name: volume, labels});
+    await quietly([volume], {consistency: held}, async () => {
+      const before = await statusOf(container);
+      for (const consistency of ['pause', 'stop', 'hook'] as const) {
+        if (held === 'pause' && consistency === 'pause') continue;
+        const how = {pause: 'paused', stop: 'stopped', hook: 'told to keep still'}[held];
+        await t.throwsAsync(
+          quietly([volume], {consistency}, async () => t.fail('nothing is read')),
+          {code: 'ERR_BACKUP_RUNNING', message: `container ${volume} is ${how} for another backup`},
+        );
+        t.is(await statusOf(container), before);
+      }
+      await quietly([volume], {consistency: 'none'});
+    });
+    t.is(await statusOf(container), 'running');
+    await end(container);
+  });
+}
+
 asRoot('one that ends while it is held is not missed', async t => {
   const container = await user('ended', {name: 'ended'});
   await quietly(['ended'], {}, async () => void (await container.kill()));

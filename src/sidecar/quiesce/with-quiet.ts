@@ -156,7 +156,7 @@ async function beginSnapshot(
     const inTime = await whileHeld(
       () => held.release(),
       () => (held.names.length === 0 ? copying.then(() => true) : isDoneWithin(copying, limitMs - held.ms)),
-    );
+    ).finally(() => copying.catch(() => {})); // nothing of it goes on when this has failed
     names = held.names;
     ms += held.ms;
     await copying; // who goes on changes what is copied: the next time there is less to do

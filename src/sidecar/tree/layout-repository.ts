@@ -106,11 +106,11 @@ export class LayoutRepository implements Repository {
   ): Promise<Restored> {
     const {kind, bytes: totalBytes} = partOf(snapshot, part);
     if (kind !== 'volume') throw wrongKind(part, 'volume');
-    await using reader = await this.#store.reader({signal});
-    const records = selectRecords(treeOf(reader, snapshot, part), paths);
     return await restoreArchive({
-      records,
-      reader,
+      open: async () => {
+        const reader = await this.#store.reader({signal});
+        return {reader, records: selectRecords(treeOf(reader, snapshot, part), paths)};
+      },
       directory,
       tell: bytes => onProgress?.({phase: 'copy', bytes, totalBytes: paths ? undefined : totalBytes}),
       limits: this.#options.limits,

@@ -9,8 +9,8 @@ import type {SelectedRecords} from './selected-records.js';
 import {writeVolumeArchive} from './volume-archive.js';
 
 export interface RestoreArchive {
-  readonly records: SelectedRecords;
-  readonly reader: ChunkReader;
+  /** What is to be restored; the sidecar starts meanwhile. The reader is disposed of here. */
+  open(): Promise<{readonly records: SelectedRecords; readonly reader: ChunkReader}>;
   /** Of the host, empty. */
   readonly directory: string;
   readonly tell: (bytes: number) => void;
@@ -21,8 +21,7 @@ export interface RestoreArchive {
 
 /** @throws `ERR_SIDECAR_FAILED`, `ERR_REPOSITORY_DAMAGED`, the signal's reason */
 export async function restoreArchive({
-  records,
-  reader,
+  open,
   directory,
   tell,
   limits,
@@ -30,8 +29,16 @@ export async function restoreArchive({
   in_,
 }: RestoreArchive): Promise<Restored> {
   const mounts = [{type: 'bind', source: directory, target: PLACE}] as const;
-  const container = await runAgent({task: 'restore', arguments: [PLACE], mounts, limits, signal}, in_);
-  await using _container = container;
+  const [opened, started] = await Promise.allSettled([
+    open(),
+    runAgent({task: 'restore', arguments: [PLACE], mounts, limits, signal}, in_),
+  ]);
+  await using _reader = opened.status === 'fulfilled' ? opened.value.reader : undefined;
+  await using _container = started.status === 'fulfilled' ? started.value : undefined;
+  if (opened.status === 'rejected') throw opened.reason;
+  if (started.status === 'rejected') throw started.reason;
+  const {records, reader} = opened.value;
+  const container = started.value;
   const said = lastOf(container);
   const stdin = container.stdin!;
   stdin.on('error', () => {}); // told to whoever writes

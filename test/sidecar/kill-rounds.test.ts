@@ -77,7 +77,7 @@ async function survives(t: ExecutionContext, own: OwnRuntime, target: Target): P
   const random = seeded(seed);
   const runtime = await own.runtime;
   const {mountpoint} = await Volume.create({name: VOLUME}, {runtime});
-  const application = await recordWriter(runtime, VOLUME, 10);
+  const application = await recordWriter(runtime, VOLUME, 200); // what it writes is hashed again each round
   t.teardown(() => application.remove({force: true}));
   const outcomes = new Map<string, number>();
   const made = new Set<string>();

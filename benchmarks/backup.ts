@@ -7,7 +7,8 @@
  * a restore into a new place. Repositories have a key, as restic's always do. Files are small ones (a fifth of the bytes) of text
  * and of noise, and five large ones, two of them noise; all of them are in the page cache. Before each command the disk's queue is
  * emptied (sync), untimed. Processor seconds are those of the command and of all that it waited for, so not of dockerd's. The memory
- * is the peak of all processes that began with the command and are ours: resident sets, what they share counted in each. Not
+ * is the peak of all processes that began with the command and are ours, what they share (Node's own code above all) counted once:
+ * proportional set sizes, and beside them resident ones, where it counts in each. Not
  * measured: a cold cache, and what page cache and disk do after a command has ended.
  */
 import {spawn, spawnSync} from 'node:child_process';
@@ -54,6 +55,12 @@ writeFiles();
 const key = join(place.folder, 'key');
 writeFileSync(key, 'benchmark');
 
+/** proc_pid_smaps(5), in KiB. */
+interface Memory {
+  readonly pss: number;
+  readonly rss: number;
+}
+
 interface Tool {
   readonly name: string;
   readonly env: Readonly<Record<string, string>>;
@@ -68,7 +75,7 @@ interface Tool {
 
 const repositoryOf = (name: string) => join(place.folder, `repository-${name}`);
 const target = join(place.folder, 'restored');
-const peaksKb: Record<string, number> = {};
+const peaksKb: Record<string, Memory> = {};
 const sizes: Record<string, number> = {};
 await using opened = new OpenedThings();
 const tools: Tool[] = [coracle()];
@@ -97,8 +104,9 @@ printTable(
   ['MB', ...tools.map(({name}) => name)],
   [['repository', ...tools.map(({name}) => sizes[name]! / MB)]],
 );
-console.log(
-  `\nMost memory of ours, MB: ${deeds.map(deed => `${deed} ${Math.round(peaksKb[deed]! / 1000)}`).join(', ')}`,
+printTable(
+  ['most memory of ours, MB', ...deeds],
+  (['pss', 'rss'] as const).map(kind => [kind, ...deeds.map(deed => (peaksKb[deed]![kind] * 1024) / MB)]),
 );
 writeResult('backup', {host, rounds, files, megabytes, summary, sizes, peaksKb, samples});
 
@@ -191,7 +199,7 @@ async function timed(tool: Tool, deed: string, command: readonly string[]): Prom
   child.stdout!.on('data', (bytes: Buffer) => {
     said += bytes;
   });
-  const watch = tool.name === 'coracle' && setInterval(() => keepPeak(deed, child.pid!), 50);
+  const watch = tool.name === 'coracle' && setInterval(() => keepPeak(deed, child.pid!), 100);
   const [code] = await once(child, 'close');
   const ms = performance.now() - begin;
   if (watch) clearInterval(watch);
@@ -206,19 +214,26 @@ function milliseconds(text: string): number {
 }
 
 function keepPeak(deed: string, pid: number): void {
-  peaksKb[deed] = Math.max(peaksKb[deed] ?? 0, residentKb(pid));
+  const [now, most] = [memoryOf(pid), peaksKb[deed] ?? {pss: 0, rss: 0}];
+  peaksKb[deed] = {pss: Math.max(most.pss, now.pss), rss: Math.max(most.rss, now.rss)};
 }
 
-/** proc_pid_status(5), of a process and all that came of it. */
-function residentKb(pid: number): number {
+/** Of a process and all that came of it. */
+function memoryOf(pid: number): Memory {
   try {
-    const own = Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+    const own = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
+    const kb = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(own)?.[1] ?? 0);
     const children = readdirSync(`/proc/${pid}/task`).flatMap(task =>
       readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean),
     );
-    return children.reduce((sum, child) => sum + residentKb(Number(child)), own);
+    return children
+      .map(child => memoryOf(Number(child)))
+      .reduce((sum, {pss, rss}) => ({pss: sum.pss + pss, rss: sum.rss + rss}), {
+        pss: kb('Pss'),
+        rss: kb('Rss'),
+      });
   } catch {
-    return 0; // it has ended
+    return {pss: 0, rss: 0}; // it has ended
   }
 }
 

@@ -46,6 +46,10 @@ export class RegistryCache {
     }
   }
 
+  drop(digest: Digest): void {
+    rmSync(this.#path(digest), {force: true});
+  }
+
   #path(digest: Digest): string {
     return join(this.#blobs, hexOf(digest));
   }

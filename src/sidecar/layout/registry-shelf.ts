@@ -5,6 +5,7 @@
 import {createHash} from 'node:crypto';
 import {type FileHandle, open, rm} from 'node:fs/promises';
 import {join} from 'node:path';
+import {CoracleError} from '../../errors.js';
 import {
   type ArtifactPlace,
   type Digest,
@@ -24,6 +25,7 @@ import {RegistryCache} from './registry-cache.js';
 import {RegistryStaging} from './registry-staging.js';
 import {damaged, writing} from './repository-errors.js';
 import type {Named, Scratch, Shelf, ShelfProblem} from './shelf.js';
+import {VerifiedBlobs} from './verified-blobs.js';
 
 const SCHEME = 'registry://';
 const CONCURRENT_REQUESTS = 4;
@@ -131,6 +133,33 @@ export class RegistryShelf implements Shelf {
   /** Blobs that a manifest names a registry has; only who believes nothing asks. */
   async present({digest}: BlobDescriptor, signal?: AbortSignal): Promise<boolean> {
     return !this.#isFresh || (await this.place.has(digest, signal));
+  }
+
+  /**
+   * What the registry turns out to have no more is not counted on again.
+   * @throws `ERR_REPOSITORY_DAMAGED` when there is such a blob
+   */
+  async forgetLost(blobs: readonly BlobDescriptor[], cause: unknown, signal?: AbortSignal): Promise<void> {
+    const found = await mapLimited(blobs, CONCURRENT_REQUESTS, signal, ({digest}, stop) =>
+      this.place.has(digest, stop),
+    );
+    const lost = blobs.filter((_, index) => !found[index]);
+    if (lost[0] === undefined) return;
+    const verified = new VerifiedBlobs(this.verified);
+    for (const {digest} of lost) {
+      verified.set(digest, 'damaged', 0);
+      this.cache.drop(digest);
+    }
+    verified.save(() => true);
+    throw new CoracleError(
+      'ERR_REPOSITORY_DAMAGED',
+      `${lost[0].digest} is missing: ${this.url} has lost it`,
+      {
+        cause,
+        hint: 'The next backup writes once more what was in it.',
+        details: {subject: lost[0].digest, what: 'is missing'},
+      },
+    );
   }
 
   async check(): Promise<readonly ShelfProblem[]> {

@@ -2,13 +2,19 @@ import {createReadStream} from 'node:fs';
 import {rm, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {digestOf, hexOf, MEDIA_TYPES, type Workspace} from '../../sdk/index.js';
-import type {BlobDescriptor} from './artifact.js';
+import {type BlobDescriptor, parseArtifact} from './artifact.js';
 import type {RegistryShelf} from './registry-shelf.js';
 import {writing} from './repository-errors.js';
 import type {NewArtifact, StagedFile, Staging} from './shelf.js';
 
 /** Blobs that are sent while others are made. */
 const CONCURRENT_UPLOADS = 2;
+
+/** A registry looks whether it has what a manifest names: distribution-spec, "Pushing Manifests". */
+function isBlobUnknown(error: unknown): boolean {
+  const {faults} = error as {faults?: readonly {readonly code: string}[]};
+  return faults?.some(({code}) => code === 'MANIFEST_BLOB_UNKNOWN') ?? false;
+}
 
 /** New blobs of a registry: sent as soon as they are whole, and here no longer than that. */
 export class RegistryStaging implements Staging {
@@ -54,8 +60,15 @@ export class RegistryStaging implements Staging {
   async publish(artifacts: readonly NewArtifact[]): Promise<void> {
     await Promise.all(this.#uploads);
     this.#check();
-    for (const {name, manifest} of artifacts) {
-      await this.#shelf.place.putManifest(name, manifest, MEDIA_TYPES.ociManifest, this.#signal);
+    for (const {name, kind, manifest} of artifacts) {
+      try {
+        await this.#shelf.place.putManifest(name, manifest, MEDIA_TYPES.ociManifest, this.#signal);
+      } catch (error) {
+        if (!isBlobUnknown(error)) throw error;
+        const {layers} = parseArtifact(manifest, kind, name);
+        await this.#shelf.forgetLost(layers, error, this.#signal);
+        throw error;
+      }
       this.#shelf.cache.put(digestOf(manifest), manifest);
     }
   }

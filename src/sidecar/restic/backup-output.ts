@@ -1,6 +1,6 @@
 /** What the sidecar of a backup says. Pure. */
 import {CoracleError} from '../../errors.js';
-import type {WorkOptions} from '../repository.js';
+import type {UnreadableSnapshot, WorkOptions} from '../repository.js';
 
 /** What `restic backup --json` tells, line by line. */
 export class Summary {
@@ -35,6 +35,14 @@ export class Summary {
 /** Files that could not be read: told as JSON by some versions, as text by others. */
 export function lostOf(errors: readonly string[], stderr: string): string[] {
   return [...errors, ...stderr.split('\n').filter(line => /^error: /i.test(line))];
+}
+
+/** Snapshots that restic tells of, and goes on without; a backup that looks for its parent ends. */
+export function unreadableIn(stderr: string): UnreadableSnapshot[] {
+  const lines = stderr.matchAll(
+    /(?:could not load snapshot|loading snapshot|Ignoring) "?([\da-f]{8,64})"?[:,] (.+)/gi,
+  );
+  return [...lines].map(([, id = '', what = '']) => ({id: id.slice(0, 8), what}));
 }
 
 /** It leaves them out without a word. */

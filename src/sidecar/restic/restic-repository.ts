@@ -19,12 +19,13 @@ import type {
   SnapshotPart,
   SnapshotResult,
   Source,
+  UnreadableSnapshot,
   VerifyReport,
   VerifyWork,
   VolumeSource,
   WorkOptions,
 } from '../repository.js';
-import {FIND_SOCKETS, lostOf, Summary, socketsOf} from './backup-output.js';
+import {FIND_SOCKETS, lostOf, Summary, socketsOf, unreadableIn} from './backup-output.js';
 import {countTree} from './count-tree.js';
 import {EntryCounter} from './counting.js';
 import {
@@ -93,6 +94,7 @@ class ResticRepository implements Repository {
   readonly url: string;
   readonly #place: ResticPlace;
   readonly #busyTimeoutMs: number;
+  #unreadable: readonly UnreadableSnapshot[] | undefined;
 
   constructor(place: ResticPlace, busyTimeoutMs: number) {
     this.#place = place;
@@ -104,12 +106,19 @@ class ResticRepository implements Repository {
     return backupsOf(await this.#list()).map(({snapshot}) => snapshot);
   }
 
+  /** As of the last list: each call of restic's takes a while. */
+  async unreadable(): Promise<readonly UnreadableSnapshot[]> {
+    if (this.#unreadable === undefined) await this.#list();
+    return this.#unreadable ?? [];
+  }
+
   async #list(signal?: AbortSignal): Promise<ResticSnapshot[]> {
-    const {stdout} = await this.#run({
+    const {stdout, stderr} = await this.#run({
       what: `listing ${this.url}`,
       arguments: ['snapshots', '--json', '--no-lock'],
       signal,
     });
+    this.#unreadable = unreadableIn(stderr);
     return (JSON.parse(stdout) as ResticSnapshot[] | null) ?? [];
   }
 
@@ -174,10 +183,14 @@ class ResticRepository implements Repository {
   async #saveVolumes(set: string, volumes: readonly VolumeSource[], work: BackupWork): Promise<Saved> {
     const names = volumes.map(({name}) => name);
     const what = `backup of ${names.join(', ')}`;
-    const summary = new Summary(work);
-    const {code, stderr} = await this.#run({
+    const warnings: string[] = [];
+    let summary = new Summary(work);
+    const run = (options: readonly string[]): ResticRun => ({
       what,
-      arguments: ['backup', '--json', ...labels(set, work), ...names.map(name => `/volumes/${name}`)],
+      arguments: [
+        ...['backup', '--json', ...options, ...labels(set, work)],
+        ...names.map(name => `/volumes/${name}`),
+      ],
       mounts: volumes.map(({name, volume}) => ({
         type: 'volume',
         name: volume,
@@ -189,7 +202,14 @@ class ResticRepository implements Repository {
       capabilities: ['DAC_READ_SEARCH'],
       accept: {code: INCOMPLETE},
       signal: work.signal,
-      onLine: summary.add,
+      onLine: line => summary.add(line),
+    });
+    const {code, stderr} = await this.#run(run([])).catch(async error => {
+      const [bad] = unreadableIn(String((error as Partial<CoracleError>).details?.['stderr'] ?? ''));
+      if (bad === undefined) throw error;
+      warnings.push(`the snapshot ${bad.id} cannot be read, so everything was read again: ${bad.what}`);
+      summary = new Summary(work);
+      return await this.#run(run(['--force']));
     });
     expectVolumes(
       this.#place.runtime,
@@ -210,7 +230,12 @@ class ResticRepository implements Repository {
       signal: work.signal,
       onLine: counter.add,
     });
-    return {...counter.snapshot, parts: counter.parts, addedBytes, warnings: [...lost, ...socketsOf(stderr)]};
+    return {
+      ...counter.snapshot,
+      parts: counter.parts,
+      addedBytes,
+      warnings: [...warnings, ...lost, ...socketsOf(stderr)],
+    };
   }
 
   async #saveDump(set: string, dump: DumpSource, work: BackupWork): Promise<Saved> {
@@ -329,6 +354,16 @@ class ResticRepository implements Repository {
   async forget(ids: readonly string[], {signal}: WorkOptions = {}): Promise<void> {
     const listed = await this.#list(signal);
     const backups = backupsOf(listed).filter(({snapshot}) => ids.includes(snapshot.id));
+    const bad = (await this.unreadable()).find(({id}) => ids.includes(id));
+    if (bad !== undefined)
+      throw new CoracleError(
+        'ERR_REPOSITORY_DAMAGED',
+        `restic does not forget the snapshot ${bad.id}: ${bad.what}`,
+        {
+          hint: `Remove the file of the repository's snapshots/ whose name begins with ${bad.id}, and prune.`,
+          details: {snapshot: bad.id},
+        },
+      );
     const missing = ids.filter(id => !backups.some(({snapshot}) => snapshot.id === id));
     if (missing.length > 0) await this.#backup({id: missing[0]!}, signal);
     // The document goes with its data, and first: what is left of a forgetting that was cut off is no backup.

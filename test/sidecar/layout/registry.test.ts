@@ -114,6 +114,44 @@ withRegistry(
   },
 );
 
+withRegistry('what a registry has lost the publication tells, and the next backup writes again', async t => {
+  await using server = await DockerRegistry.start();
+  const blobs = join(server.folder, 'data/docker/registry/v2/blobs/sha256');
+  for (const kind of ['pack', 'index']) {
+    await using store = await open(`registry://${server.name}/${kind}`, {runtime: await machine(t)});
+    const content = [noise(100 * KiB, `in the ${kind}`)];
+    const {id} = await backUp(store, content);
+    const lost = layersOf(blobs, id).find(({mediaType}) => mediaType.includes(kind))!.digest;
+    rmSync(join(blobs, lost.slice(7, 9), lost.slice(7)), {recursive: true});
+    const more = [...content, noise(9 * KiB, 'more')];
+    const again = () => backUp(store, more, {time: '2026-11-29T13:00:00.000Z'});
+    await t.throwsAsync(again(), {
+      code: 'ERR_REPOSITORY_DAMAGED',
+      message: `${lost} is missing: ${store.url} has lost it`,
+    });
+    const made = await again();
+    t.true(made.addedBytes > 100 * KiB);
+    t.true(same(await restore(store, made), more));
+    t.deepEqual((await store.verify({snapshots: [made.id]})).problems, []);
+  }
+});
+
+/** Of a snapshot's manifest, which is a blob of the registry's as well. */
+function layersOf(
+  blobs: string,
+  id: string,
+): readonly {readonly mediaType: string; readonly digest: string}[] {
+  const files = readdirSync(blobs, {recursive: true, encoding: 'utf8'}).filter(name =>
+    name.endsWith('/data'),
+  );
+  const texts = files.map(name => readFileSync(join(blobs, name), 'latin1'));
+  const manifest = texts.find(
+    text =>
+      text.startsWith('{"schemaVersion"') && text.includes(`"config":{"mediaType":`) && text.includes(id),
+  );
+  return (JSON.parse(manifest!) as {layers: {mediaType: string; digest: string}[]}).layers;
+}
+
 withRegistry('a registry that keeps all refuses to forget', async t => {
   await using server = await DockerRegistry.start({keepsAll: true});
   await using store = await open(`registry://${server.name}/backups`, {runtime: await machine(t)});

@@ -268,6 +268,37 @@ longWithRestic('snapshots are forgotten with their results, and pruning frees wh
   await t.throwsAsync(repository.record(result), {code: 'ERR_SNAPSHOT_NOT_FOUND'});
 });
 
+longWithRestic(
+  'a snapshot whose file was changed is told of, and the next backup reads everything again',
+  async t => {
+    const place = join(folder(), 'repository');
+    const repository = await open(`restic:${place}`);
+    await volumeWith('unreadable', {file: '1'});
+    const first = await save(repository, [source('unreadable')]);
+    const before = new Set(readdirSync(join(place, 'snapshots')));
+    await save(repository, [source('unreadable')]);
+    const [newest] = readdirSync(join(place, 'snapshots')).filter(name => !before.has(name));
+    const path = join(place, 'snapshots', newest!);
+    chmodSync(path, 0o600);
+    const content = readFileSync(path);
+    content[40]! ^= 1;
+    writeFileSync(path, content);
+    const id = newest!.slice(0, 8);
+    t.like(await repository.unreadable!(), [{id}]);
+    const {warnings, snapshot} = await save(repository, [source('unreadable')]);
+    t.regex(
+      warnings.join('\n'),
+      new RegExp(`^the snapshot ${id} cannot be read, so everything was read again: `),
+    );
+    await restored(repository, snapshot, 'unreadable');
+    t.true((await repository.snapshots()).some(each => each.id === first.snapshot.id));
+    await t.throwsAsync(repository.forget([id]), {
+      code: 'ERR_REPOSITORY_DAMAGED',
+      message: new RegExp(`^restic does not forget the snapshot ${id}: `),
+    });
+  },
+);
+
 withRestic('a wrong password, no repository, a full disk and a missing server are clear errors', async t => {
   const repository = await open();
   await t.throwsAsync(open(repository.url, {key: {secret: 'wrong'}}), {

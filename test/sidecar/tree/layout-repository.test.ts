@@ -337,7 +337,7 @@ asRoot('when the repository has lost chunks of the snapshot before, everything i
   let isLost = false;
   await using repository = await open(folder(), {has: () => !isLost});
   const {mountpoint} = await volumeOf('lost');
-  writeFileSync(join(mountpoint, 'file'), noise(500_000, 'lost'));
+  writeFileSync(join(mountpoint, 'file'), noise(200_000, 'lost'));
   const settled = statSync(join(mountpoint, 'file')).ctimeMs + 3000;
   while (Date.now() < settled) await new Promise(done => setTimeout(done, 100));
   await repository.backup([volumeSource('lost')], work());

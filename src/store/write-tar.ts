@@ -44,10 +44,14 @@ export function sparseMap(ranges: readonly DataRange[]): Buffer {
 /** The header, or headers, of an entry. After it come `size` bytes of content and `tarPadding(size)`. */
 export function tarHeader(node: TarNode): Buffer {
   const pax = paxRecords(node);
-  const header = ustarHeader(TYPE_FLAGS[node.type], node);
-  if (pax.length === 0) return header;
-  const extension = ustarHeader('x', {type: 'file', path: 'pax', size: pax.length});
-  return Buffer.concat([extension, pax, tarPadding(pax.length), header]);
+  const before = pax.length === 0 ? 0 : 2 * BLOCK + pax.length - 1 - ((pax.length - 1) % BLOCK);
+  const bytes = Buffer.allocUnsafe(before + BLOCK).fill(0);
+  if (before > 0) {
+    writeHeader(bytes, 0, 'x', {type: 'file', path: 'pax', size: pax.length});
+    bytes.write(pax, BLOCK, 'latin1');
+  }
+  writeHeader(bytes, before, TYPE_FLAGS[node.type], node);
+  return bytes;
 }
 
 export function tarPadding(size: number): Buffer {
@@ -75,37 +79,47 @@ const TYPE_FLAGS: Readonly<Record<TarType, string>> = {
 
 const DEFAULT_MODES: Partial<Record<TarType, number>> = {directory: 0o755, symlink: 0o777};
 
-function ustarHeader(flag: string, node: TarNode): Buffer {
-  const header = Buffer.alloc(BLOCK);
+/** Into zeros. */
+function writeHeader(bytes: Buffer, at: number, flag: string, node: TarNode): void {
   const {type, mode = DEFAULT_MODES[type] ?? 0o644, uid = 0, gid = 0, size = 0, mtimeNs = 0n} = node;
   const {deviceMajor = 0, deviceMinor = 0, target = ''} = node;
   const seconds = Number(mtimeNs / 1_000_000_000n);
-  header.set(bytesOf(node.path).subarray(0, NAME_BYTES), 0);
-  octal(header, 100, 8, mode);
-  octal(header, 108, 8, uid < SMALL_LIMIT ? uid : 0);
-  octal(header, 116, 8, gid < SMALL_LIMIT ? gid : 0);
-  octal(header, 124, 12, size < LARGE_LIMIT ? size : 0);
-  octal(header, 136, 12, seconds >= 0 && seconds < LARGE_LIMIT ? seconds : 0);
-  header.write(flag, 156, 'latin1');
-  header.set(bytesOf(target).subarray(0, NAME_BYTES), 157);
-  header.write('ustar\x0000', 257, 'latin1');
-  octal(header, 329, 8, deviceMajor);
-  octal(header, 337, 8, deviceMinor);
-  header.fill(' ', 148, 156);
+  writeName(bytes, at, node.path);
+  writeOctal(bytes, at + 100, 7, mode);
+  writeOctal(bytes, at + 108, 7, uid < SMALL_LIMIT ? uid : 0);
+  writeOctal(bytes, at + 116, 7, gid < SMALL_LIMIT ? gid : 0);
+  writeOctal(bytes, at + 124, 11, size < LARGE_LIMIT ? size : 0);
+  writeOctal(bytes, at + 136, 11, seconds >= 0 && seconds < LARGE_LIMIT ? seconds : 0);
+  bytes[at + 156] = flag.charCodeAt(0);
+  writeName(bytes, at + 157, target);
+  bytes.write('ustar\x0000', at + 257, 'latin1');
+  writeOctal(bytes, at + 329, 7, deviceMajor);
+  writeOctal(bytes, at + 337, 7, deviceMinor);
+  bytes.fill(' ', at + 148, at + 156);
   let sum = 0;
-  for (let at = 0; at < BLOCK; at++) sum += header[at]!;
-  header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
-  return header;
+  for (let each = at; each < at + BLOCK; each++) sum += bytes[each]!;
+  writeOctal(bytes, at + 148, 6, sum);
+  bytes[at + 154] = 0;
 }
 
-function bytesOf(text: string | Uint8Array): Uint8Array {
-  return typeof text === 'string' ? Buffer.from(text) : text;
+function writeName(bytes: Buffer, at: number, name: string | Uint8Array): void {
+  if (name.length === 0) return;
+  const whole = typeof name === 'string' ? Buffer.from(name) : name;
+  bytes.set(whole.length > NAME_BYTES ? whole.subarray(0, NAME_BYTES) : whole, at);
 }
 
-function octal(header: Buffer, offset: number, length: number, value: number): void {
-  header.write(value.toString(8).padStart(length - 1, '0'), offset, 'latin1');
+/** The lowest digits, with zeros before them. */
+function writeOctal(bytes: Buffer, at: number, digits: number, value: number): void {
+  let left = value;
+  for (let digit = at + digits - 1; digit >= at; digit--) {
+    bytes[digit] = ZERO + (left % 8);
+    left = Math.floor(left / 8);
+  }
 }
 
+const ZERO = 0x30;
+
+/** As Latin-1, a character a byte. */
 function paxRecords({
   path,
   target = '',
@@ -113,12 +127,13 @@ function paxRecords({
   gid = 0,
   size = 0,
   mtimeNs = 0n,
-  xattrs = new Map(),
+  xattrs,
   realSize,
-}: TarNode): Buffer {
-  const records: Buffer[] = [];
-  const add = (key: string, value: string | Uint8Array) =>
-    records.push(paxRecord(key, Buffer.from(value as string)));
+}: TarNode): string {
+  let records = '';
+  const add = (key: string, value: string | Uint8Array) => {
+    records += paxRecord(key, value);
+  };
   if (realSize !== undefined) {
     add('GNU.sparse.major', '1');
     add('GNU.sparse.minor', '0');
@@ -130,17 +145,26 @@ function paxRecords({
   if (gid >= SMALL_LIMIT) add('gid', String(gid));
   if (size >= LARGE_LIMIT) add('size', String(size));
   if (mtimeNs < 0n || mtimeNs % 1_000_000_000n !== 0n) add('mtime', decimalSeconds(mtimeNs));
-  for (const [name, value] of xattrs) add(`SCHILY.xattr.${name}`, value);
-  return Buffer.concat(records);
+  if (xattrs !== undefined) for (const [name, value] of xattrs) add(`SCHILY.xattr.${name}`, value);
+  return records;
 }
 
 /** "LENGTH KEY=VALUE\n", the length counting its own digits. */
-function paxRecord(key: string, value: Buffer): Buffer {
-  const rest = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from('\n')]);
+function paxRecord(key: string, value: string | Uint8Array): string {
+  const rest = ` ${latin1(key)}=${latin1(value)}\n`;
   let length = rest.length;
   while (length !== rest.length + String(length).length) length = rest.length + String(length).length;
-  return Buffer.concat([Buffer.from(String(length)), rest]);
+  return length + rest;
 }
+
+/** Of text the bytes of its UTF-8. */
+function latin1(value: string | Uint8Array): string {
+  if (typeof value === 'string' && ASCII.test(value)) return value;
+  const bytes = typeof value === 'string' ? Buffer.from(value) : value;
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+}
+
+const ASCII = /^[\0-\x7f]*$/;
 
 function decimalSeconds(time: bigint): string {
   const [sign, absolute] = time < 0n ? ['-', -time] : ['', time];

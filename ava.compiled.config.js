@@ -1,9 +1,9 @@
-import config from './ava.config.js';
+import config, {without} from './ava.config.js';
 
 /** What `npm test` runs: see scripts/compile-tests.mjs. */
 export default {
   ...config,
-  files: ['compiled-tests/test/**/*.test.js'],
+  files: ['compiled-tests/test/**/*.test.js', ...without],
   extensions: ['js'],
   nodeArguments: ['--enable-source-maps'],
 };

@@ -173,7 +173,7 @@ withRegistry(
     const program = spawn(
       process.execPath,
       [
-        ...process.execArgv,
+        '--import=./scripts/typescript.mjs',
         fileURLToPath(new URL('../helpers/pull-program.ts', import.meta.url)),
         root,
         run,

@@ -24,7 +24,7 @@ class Writer implements AsyncDisposable {
   readonly #child: ChildProcess;
 
   constructor(path: string, env: NodeJS.ProcessEnv = {}) {
-    this.#child = spawn(process.execPath, [...process.execArgv, program, path], {
+    this.#child = spawn(process.execPath, ['--import=./scripts/typescript.mjs', program, path], {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: {...process.env, ...env},
     });

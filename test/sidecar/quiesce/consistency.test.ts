@@ -177,7 +177,7 @@ withXfs('killed at any moment of a snapshot, nobody stays paused and no copy is 
   const program = fileURLToPath(new URL('../../helpers/quiet-program.ts', import.meta.url));
   for (let round = 0; round < (LONG ? 60 : 1); round++) {
     const words = [other.root, other.runDirectory, 'killed', JSON.stringify(SNAPSHOT)];
-    const child = spawn(process.execPath, [...process.execArgv, program, ...words], {
+    const child = spawn(process.execPath, ['--import=./scripts/typescript.mjs', program, ...words], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     await once(child.stdout, 'data');

@@ -333,7 +333,7 @@ async function killed(volume: string, options: QuietOptions, afterMs = 0): Promi
   const words = [own.root, own.runDirectory, volume, JSON.stringify(options)];
   const child = spawn(
     process.execPath,
-    [...process.execArgv, program, ...words, ...(afterMs === 0 ? ['once'] : [])],
+    ['--import=./scripts/typescript.mjs', program, ...words, ...(afterMs === 0 ? ['once'] : [])],
     {stdio: ['ignore', 'pipe', 'inherit']},
   );
   await once(child.stdout, 'data');

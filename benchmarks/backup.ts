@@ -199,7 +199,7 @@ async function timed(tool: Tool, deed: string, command: readonly string[]): Prom
   child.stdout!.on('data', (bytes: Buffer) => {
     said += bytes;
   });
-  const watch = tool.name === 'coracle' && setInterval(() => keepPeak(deed, child.pid!), 100);
+  const watch = tool.name === 'coracle' && setInterval(() => keepPeak(deed, child.pid!), 250);
   const [code] = await once(child, 'close');
   const ms = performance.now() - begin;
   if (watch) clearInterval(watch);

@@ -9,9 +9,9 @@ import type {Repository} from './stored-snapshots.js';
 
 const MiB = 1024 * 1024;
 /** Of frames that nobody reads just now. */
-const CACHE_BYTES = 16 * MiB;
+const CACHE_BYTES = 8 * MiB;
 /** Frames that are read and decompressed side by side. */
-const BENCHES = 3;
+const BENCHES = 2;
 const OPENERS = 256;
 
 interface CachedFrame {

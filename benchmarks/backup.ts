@@ -68,6 +68,8 @@ interface Tool {
   prepare(): Promise<unknown>;
   readonly backup: readonly string[];
   readonly restore: readonly string[];
+  /** Where a restore puts what was in the volume. */
+  readonly restored: string;
   /** Removes what a restore made, untimed. */
   removeRestored(): Promise<unknown>;
   readonly repository: string;
@@ -121,6 +123,7 @@ function coracle(): Tool {
     prepare: async () => {},
     backup: [process.execPath, CORACLE, 'backup', 'data', ...options],
     restore: [process.execPath, CORACLE, 'restore', 'restored', '--from', 'data', ...options],
+    restored: join(place.root, 'volumes/restored/_data'),
     removeRestored: async () =>
       spawnSync(process.execPath, [CORACLE, 'volume', 'rm', 'restored'], {env: {...process.env, ...env}}),
   };
@@ -136,6 +139,7 @@ function restic(): Tool {
     prepare: async () => expectSuccess(spawnSync(words[0]!, [...words.slice(1), 'init'])),
     backup: [...words, 'backup', content],
     restore: [...words, 'restore', 'latest', '--target', target],
+    restored: join(target, content),
     removeRestored: async () => rmSync(target, {recursive: true, force: true}),
   };
 }
@@ -166,6 +170,7 @@ async function docker(): Promise<Tool> {
       '-C',
       '/target',
     ],
+    restored: target,
     removeRestored: async () => rmSync(target, {recursive: true, force: true}),
   };
 }
@@ -181,6 +186,7 @@ function contender(tool: Tool): Contender {
       changeSome();
       const second = await timed(tool, 'second', tool.backup);
       const restore = await timed(tool, 'restore', tool.restore);
+      expectSuccess(spawnSync('diff', ['--recursive', '--brief', content, tool.restored])); // also of what changed since the first
       await tool.removeRestored();
       return {...first, ...second, ...restore};
     },
@@ -241,8 +247,16 @@ function sizeOf(path: string): number {
   return Number(spawnSync('du', ['-s', '--block-size=1', path], {encoding: 'utf8'}).stdout.split('\t')[0]);
 }
 
-function expectSuccess({status, stderr}: {status: number | null; stderr: Buffer}): void {
-  if (status !== 0) throw new Error(String(stderr));
+function expectSuccess({
+  status,
+  stdout,
+  stderr,
+}: {
+  status: number | null;
+  stdout: Buffer;
+  stderr: Buffer;
+}): void {
+  if (status !== 0) throw new Error(`${stdout}${stderr}`);
 }
 
 /** One small file of fifty, and a stretch of one large one. */

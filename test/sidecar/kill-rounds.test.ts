@@ -9,12 +9,13 @@ import {mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync}
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {ExecutionContext} from 'ava';
-import {Container, Runtime, Volume} from '../../src/index.js';
+import {type Container, Runtime, Volume} from '../../src/index.js';
 import {backup, openRepository, type Repository, type Snapshot} from '../../src/sidecar/index.js';
 import {DockerRegistry} from '../helpers/docker-registry.js';
 import {OwnRuntime} from '../helpers/own-runtime.js';
 import {assertOfOneMoment, recordWriter} from '../helpers/record-writer.js';
 import {asRoot, requiresAsRoot} from '../helpers/requires.js';
+import {sidecars} from '../helpers/sidecars.js';
 import {TcpFront} from '../helpers/tcp-front.js';
 import {noise} from './layout/repositories.js';
 
@@ -242,15 +243,6 @@ async function nextRun(
   t.deepEqual(warnings, []);
   made.add(snapshot.id);
   return durationMs;
-}
-
-async function sidecars(runtime: Runtime): Promise<Container[]> {
-  const containers = await Container.list({runtime});
-  const facts = await Promise.allSettled(containers.map(each => each.inspect()));
-  return containers.filter((_, index) => {
-    const each = facts[index]!;
-    return each.status === 'fulfilled' && 'coracle.sidecar' in each.value.Config.Labels;
-  });
 }
 
 async function assertNothingLeft(

@@ -7,11 +7,12 @@ import {once} from 'node:events';
 import {mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout as wait} from 'node:timers/promises';
-import {Container, Runtime, Volume} from '../../../src/index.js';
+import {Runtime, Volume} from '../../../src/index.js';
 import type {BackupWork, Source} from '../../../src/sidecar/repository.js';
 import {openLayoutRepository} from '../../../src/sidecar/tree/open-layout-repository.js';
 import {ownRuntime} from '../../helpers/own-runtime.js';
 import {asRoot} from '../../helpers/requires.js';
+import {sidecars} from '../../helpers/sidecars.js';
 import {treeFacts} from '../../helpers/volume-corpus.js';
 import {noise} from '../layout/repositories.js';
 
@@ -41,15 +42,6 @@ async function prepared() {
   }
   writeFileSync(join(mountpoint, 'large'), noise(10 * 1024 ** 2, 'large'));
   return {runtime, mountpoint};
-}
-
-async function sidecars(runtime: Runtime): Promise<Container[]> {
-  const containers = await Container.list({runtime});
-  const facts = await Promise.allSettled(containers.map(each => each.inspect()));
-  return containers.filter((_, index) => {
-    const each = facts[index]!;
-    return each.status === 'fulfilled' && 'coracle.sidecar' in each.value.Config.Labels;
-  });
 }
 
 asRoot(

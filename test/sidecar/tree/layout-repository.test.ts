@@ -19,12 +19,14 @@ import {
   writeSync,
 } from 'node:fs';
 import {join} from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
 import {Container, type ContainerInspect, Volume} from '../../../src/index.js';
 import {replaceVolume} from '../../../src/sdk/index.js';
 import type {ChunkStore} from '../../../src/sidecar/layout/chunk-store.js';
 import {openChunkStore} from '../../../src/sidecar/layout/open-chunk-store.js';
 import type {BackupWork, SavedSnapshot, Source} from '../../../src/sidecar/repository.js';
 import {LayoutRepository} from '../../../src/sidecar/tree/layout-repository.js';
+import {openLayoutRepository} from '../../../src/sidecar/tree/open-layout-repository.js';
 import {ownRuntime} from '../../helpers/own-runtime.js';
 import {asRoot} from '../../helpers/requires.js';
 import {treeFacts, writeCorpus} from '../../helpers/volume-corpus.js';
@@ -293,6 +295,27 @@ async function sidecarsOf(name: string): Promise<ContainerInspect[]> {
       ({Config, Mounts}) => 'coracle.sidecar' in Config.Labels && Mounts.some(({Name}) => Name === name),
     );
 }
+
+asRoot(
+  'a sidecar that started ahead for nothing goes: the key is wrong, or another volume is read',
+  async t => {
+    const runtime = await own.runtime;
+    const place = folder();
+    await (await open(place))[Symbol.asyncDispose]();
+    for (const name of ['waited', 'other']) await volumeOf(name);
+    const toRead = ['waited'];
+    await t.throwsAsync(openLayoutRepository(place, {key: {secret: 'wrong'}, toRead}, runtime), {
+      code: 'ERR_REPOSITORY_KEY',
+    });
+    t.deepEqual(await sidecarsOf('waited'), []);
+    {
+      await using repository = await openLayoutRepository(place, {key: KEY, toRead}, runtime);
+      await repository.backup([volumeSource('other')], work());
+      while ((await sidecarsOf('waited')).length === 0) await sleep(10);
+    }
+    t.deepEqual(await sidecarsOf('waited'), []);
+  },
+);
 
 asRoot('the sidecar has the volume read-only, no network and next to no capabilities', async t => {
   let facts: ContainerInspect | undefined;

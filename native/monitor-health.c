@@ -223,12 +223,14 @@ static uint32_t exec_step(void)
         return step;
 }
 
-/* It died a moment ago, and its probe with it or of it; child_ended() is next. */
+/* A container that ends takes its probe along, and is reaped only after it: until then it has no memory any more, and so no
+ * executable (proc_pid_exe(5)). child_ended() is next. */
 static int container_is_gone(const struct monitor *m)
 {
-        struct pollfd polled = {m->pidfd, POLLIN, 0};
-        struct ct_timespec now = {0, 0};
-        return sys5(__NR_ppoll, &polled, 1, &now, 0, 8) > 0;
+        char path[32], none[1];
+        text_append(text_number(text_append(path, "/proc/"), (uint64_t)m->pid), "/exe");
+        long r = sys4(__NR_readlinkat, AT_FDCWD, path, none, sizeof none);
+        return r == -ENOENT || r == -ESRCH;
 }
 
 /* Nothing of the probe is left. */

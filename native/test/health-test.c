@@ -289,6 +289,33 @@ static void test_failures(int directory)
         end_health();
 }
 
+/* The kernel kills the processes of a container whose first has ended, and shows the end of that one last. */
+static void test_end(int directory)
+{
+        int own = m.pid;
+        make_orders(0, 1);
+        next.code = 0;
+        begin(directory);
+        serve(1);
+        m.pid = (int)fork_process();
+        if (m.pid == 0)
+                sys1(__NR_exit_group, 0);
+        struct exit_info info;
+        sys5(__NR_waitid, P_PID, m.pid, &info, WEXITED | WNOWAIT, 0);
+        next.code = 137;
+        uint32_t before = told;
+        h.due = now_ns();
+        serve_health(&m, 0);
+        while (h.at != RESTING)
+                wait_and_serve();
+        check(told == before && says("health.json", "\"status\":\"healthy\",\"failingStreak\":0"),
+              "what dies with its container means nothing");
+        sys5(__NR_waitid, P_PID, m.pid, &info, WEXITED, 0);
+        m.pid = own;
+        next.code = 0;
+        end_health();
+}
+
 /* Orders with anything in them are taken or refused, and never read beyond their end. */
 static void test_spoilt(int directory)
 {
@@ -322,12 +349,14 @@ int main(int argc, char **argv)
         check(directory >= 0 && sys1(__NR_fchdir, directory) == 0, "a directory is given");
         m.directory = directory;
         m.pidfd = -1;
+        m.pid = (int)sys0(__NR_getpid);
         ORDERS->journal = sizeof(struct ct_orders);
         strcpy(orders_bytes + sizeof(struct ct_orders), "journal");
         ORDERS->journal_aside = sizeof(struct ct_orders) + 8;
         strcpy(orders_bytes + sizeof(struct ct_orders) + 8, "aside");
         test_results(directory);
         test_failures(directory);
+        test_end(directory);
         test_spoilt(directory);
         test_journal(directory);
         return 0;

@@ -12,7 +12,7 @@ export interface ReplaceVolumeOptions {
 
 /**
  * Gives a volume its content, all at once: a new one, or one that is empty. What fails before leaves all as it was.
- * @param fill writes into an empty directory, at a path of the host's
+ * @param fill writes into an empty directory, at a path of the host's, and says how many bytes it has written by then
  * @throws `ERR_VOLUME_NOT_EMPTY`, `ERR_VOLUME_IN_USE` while a container runs that has it, `ERR_UNSUPPORTED_OPTION` for a
  * volume that is a file system
  */
@@ -20,11 +20,11 @@ export async function replaceVolume(
   runtime: Runtime,
   name: string,
   {force = false, labels = {}}: ReplaceVolumeOptions,
-  fill: (path: string) => Promise<void>,
+  fill: (path: string, reach: (bytes: number) => void) => Promise<void>,
 ): Promise<void> {
   const {volumes, containers} = runtime.store;
   if (volumes.find(name) === undefined) {
-    await volumes.createFilled({name, labels}, (_, path) => fill(path));
+    await volumes.createFilled({name, labels}, (_, path, reach) => fill(path, reach));
     runtime.tell([volumeEvent(name, 'create')]);
     return;
   }

@@ -68,8 +68,11 @@ export async function restoreVolume(
   const sha256 = digest.digest('hex');
   const {directory, entries, members} = leading.found(path);
   let warnings: readonly string[] = [];
-  await replaceVolume(runtime, name, options, async target => {
-    const tell = (count: number) => onProgress?.({phase: 'copy', bytes: count, totalBytes: bytes});
+  await replaceVolume(runtime, name, options, async (target, reach) => {
+    const tell = (count: number) => {
+      reach(count);
+      onProgress?.({phase: 'copy', bytes: count, totalBytes: bytes});
+    };
     const done = await unpack({runtime, path, target, members, limits, tell, signal});
     signal?.throwIfAborted();
     warnings = done.said;

@@ -6,10 +6,11 @@ import {createHash} from 'node:crypto';
 import {constants, mkdirSync} from 'node:fs';
 import {type FileHandle, open} from 'node:fs/promises';
 import {join} from 'node:path';
-import {isHostRoot, openDirectory, syncFileSystem} from '../binding/index.js';
+import {isHostRoot, openDirectory} from '../binding/index.js';
 import {type Digest, finishDigest} from '../oci/index.js';
 import type {StagedBlob} from './blobs.js';
 import {decompress, isCompressed, MAGIC_BYTES, peek} from './decompress.js';
+import {Flushing} from './flushing.js';
 import {LAYER_LIMITS, type LayerLimits, overLimit} from './layer-limits.js';
 import {openSource} from './open-source.js';
 import {readReused} from './reused-buffers.js';
@@ -86,17 +87,7 @@ async function keepAndUnpack(
   const hash = createHash('sha256');
   let size = 0;
   let writing: Promise<void> = Promise.resolve();
-  let unflushed = 0;
-  let flushing: Promise<void> | undefined;
-  /** All of it has to be on disk before it is of use: most of it goes there while the rest is unpacked. */
-  const flushSome = () => {
-    if (unflushed < FLUSH_BYTES || flushing !== undefined) return;
-    unflushed = 0;
-    flushing = syncFileSystem(file.fd).then(() => {
-      flushing = undefined;
-    });
-    flushing.catch(() => {}); // whoever awaits it at the end is told
-  };
+  await using flushing = new Flushing(file.fd);
   async function* kept() {
     for await (const chunk of ahead(source)) {
       options.signal?.throwIfAborted();
@@ -106,8 +97,7 @@ async function keepAndUnpack(
       await writing; // one chunk is written while the one before is unpacked
       writing = size - chunk.length < present ? writing : file.writeFile(chunk);
       writing.catch(() => {}); // whoever awaits it next is told
-      unflushed += chunk.length;
-      flushSome();
+      flushing.reach(size);
       yield chunk;
     }
   }
@@ -121,13 +111,13 @@ async function keepAndUnpack(
     const {bytes, plainDigest} = await unpackTo(places.tree, all, digesting);
     for await (const _ of chunks); // what follows the end of the archive belongs to the blob all the same
     await writing;
-    await flushing;
+    await flushing.settle();
     const digest = finishDigest(hash);
     const tree = {path: places.tree, bytes};
     return {path: places.archive, digest, size, diffId: plainDigest ?? digest, tree};
   } finally {
     await chunks.return(undefined);
-    await Promise.allSettled([writing, flushing]);
+    await Promise.allSettled([writing]);
   }
 }
 
@@ -152,8 +142,6 @@ async function* ahead(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Ar
     await chunks.return?.();
   }
 }
-
-const FLUSH_BYTES = 24 * 1024 * 1024;
 
 /** Unpacks an archive that is whole. */
 export async function unpackStaged(

@@ -16,10 +16,10 @@ import {
   RENAME_EXCHANGE,
   removeTree,
   renameBelow,
-  syncFileSystem,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {fillVolume, resumeFill} from './fill-volume.js';
+import {Flushing} from './flushing.js';
 import {acquireIn, withLock} from './lock.js';
 import {MergedLayers} from './merged-layers.js';
 import {readRecord, writeRecord} from './records.js';
@@ -133,12 +133,13 @@ export class Volumes {
   /**
    * Makes a new volume with content: it is there when that is complete, or not at all.
    * With an owner it goes with that, and need not outlive a power cut.
-   * @param fill writes below a descriptor of the empty directory, and makes its owner, mode and times
+   * @param fill writes below a descriptor of the empty directory, and makes its owner, mode and times; may say how many bytes it
+   * has written by then
    * @throws `ERR_VOLUME_EXISTS`, and as `create`
    */
   async createFilled(
     {name, labels, owner}: Pick<CreateVolumeOptions, 'labels' | 'owner'> & {readonly name: string},
-    fill: (data: number, path: string) => Promise<void>,
+    fill: (data: number, path: string, reach: (bytes: number) => void) => Promise<void>,
   ): Promise<VolumeRecord> {
     checkName(name);
     if (this.find(name) !== undefined) throw volumeExists(name);
@@ -146,8 +147,11 @@ export class Volumes {
     const made = this.#makeDirectory(work.path, name, labels ?? null, null);
     {
       using data = openDirectory(join(made, '_data'));
-      await fill(data.fd, join(made, '_data'));
-      if (owner === undefined) await syncFileSystem(data.fd);
+      await using flushing = new Flushing(data.fd);
+      await fill(data.fd, join(made, '_data'), bytes => {
+        if (owner === undefined) flushing.reach(bytes);
+      });
+      if (owner === undefined) await flushing.end();
       else writeRecord(join(made, 'owner.json'), owner, {durable: false});
     }
     try {
@@ -166,7 +170,7 @@ export class Volumes {
    */
   async replaceContent(
     name: string,
-    fill: (path: string) => Promise<void>,
+    fill: (path: string, reach: (bytes: number) => void) => Promise<void>,
     mayReplace: () => void,
   ): Promise<VolumeRecord> {
     const record = this.get(name);
@@ -174,8 +178,9 @@ export class Volumes {
     const made = join(work.path, '_data');
     mkdirSync(made, {mode: 0o700});
     chmodBelow(work.directory.fd, '_data', 0o755);
-    await fill(made);
-    await syncFileSystem(work.directory.fd);
+    await using flushing = new Flushing(work.directory.fd);
+    await fill(made, bytes => flushing.reach(bytes));
+    await flushing.end();
     using claim = await acquireIn(this.directory(name), 'claim');
     if (claim === undefined) return this.get(name); // removed meanwhile: says so
     mayReplace();

@@ -80,8 +80,12 @@ export async function restore(
       return {...what, entries: part.entries, bytes: part.bytes, warnings};
     }
     let restored = {entries: 0, bytes: 0, warnings: [] as readonly string[]};
-    await replaceVolume(runtime, volume, {force: replace, labels}, async directory => {
-      restored = await repository.restore(snapshot, part.name, directory, {paths, onProgress, signal});
+    await replaceVolume(runtime, volume, {force: replace, labels}, async (directory, reach) => {
+      const tell = (progress: Progress) => {
+        reach(progress.bytes);
+        onProgress?.(progress);
+      };
+      restored = await repository.restore(snapshot, part.name, directory, {paths, onProgress: tell, signal});
       signal?.throwIfAborted();
     });
     return {...what, ...restored, warnings: [...warnings, ...restored.warnings]};

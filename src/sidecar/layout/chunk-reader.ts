@@ -8,6 +8,9 @@ import {release} from './held.js';
 import {damaged, snapshotNotFound} from './repository-errors.js';
 import type {Repository, StoredSnapshot} from './stored-snapshots.js';
 
+/** Of a pack, which has no more bytes. */
+const PACK_BYTES_BOUND = 2 ** 32;
+
 export interface ReaderParts {
   readonly repository: Repository;
   readonly catalogue: Catalogue;
@@ -55,6 +58,11 @@ export class SnapshotReader implements ChunkReader {
     const place = catalogue.table.find(id);
     const pack = place && catalogue.packs[place.pack];
     if (pack !== undefined) this.#cache.expect(pack.blob, place!);
+  }
+
+  placeOf(id: Buffer): number {
+    const place = this.#parts.catalogue.table.find(id);
+    return place === undefined ? 0 : place.pack * PACK_BYTES_BOUND + place.frameOffset;
   }
 
   async tree(snapshot: Snapshot, part: string): Promise<readonly Buffer[]> {

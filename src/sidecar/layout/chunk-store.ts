@@ -79,6 +79,8 @@ export interface ChunkReader extends AsyncDisposable {
   use<T>(id: Buffer, work: (bytes: Buffer) => T | Promise<T>): Promise<T>;
   /** That the chunk will be asked for soon: what it lies in is read meanwhile. Nobody hears of a failure but whoever asks. */
   expect(id: Buffer): void;
+  /** Grows along the repository: chunks with the same number, or nearly, are best asked for one after the other. */
+  placeOf(id: Buffer): number;
   /** Ids of the chunks of a part's tree. @throws `ERR_SNAPSHOT_NOT_FOUND` */
   tree(snapshot: Snapshot, part: string): Promise<readonly Buffer[]>;
 }

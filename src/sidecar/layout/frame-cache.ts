@@ -18,6 +18,8 @@ interface CachedFrame {
   readonly loaded: Promise<Buffer>;
   /** For how many readers it has to stay. */
   readers: number;
+  /** Nobody has read it who said that it would be read. */
+  isExpected: boolean;
   memory: Buffer | undefined;
 }
 
@@ -52,6 +54,7 @@ export class FrameCache {
     this.#frames.delete(key);
     this.#frames.set(key, frame);
     frame.readers++;
+    frame.isExpected = false;
     try {
       return await work(await frame.loaded);
     } catch (error) {
@@ -65,8 +68,10 @@ export class FrameCache {
 
   /** Reads a frame that will be used, if it is not there. */
   expect(blob: BlobDescriptor, place: FramePlace): void {
-    if (this.#frames.has(keyOf(blob, place))) return;
+    const key = keyOf(blob, place);
+    if (this.#frames.has(key)) return;
     this.use(blob, place, () => {}).catch(() => {}); // whoever uses it is told
+    this.#frames.get(key)!.isExpected = true;
   }
 
   async dispose(): Promise<void> {
@@ -81,6 +86,7 @@ export class FrameCache {
         this.#cachedBytes += memory.length;
       }),
       readers: 0,
+      isExpected: false,
       memory: undefined,
     };
     this.#work.add(frame.loaded);
@@ -137,14 +143,16 @@ export class FrameCache {
     return Buffer.allocUnsafeSlow(Math.max(bytes, MiB));
   }
 
-  /** The least used first. */
+  /** Those that were read first, the last one used last; then those that somebody counts on. */
   #evict(): void {
-    for (const [key, frame] of this.#frames) {
-      if (this.#cachedBytes <= CACHE_BYTES) return;
-      if (frame.readers > 0 || frame.memory === undefined) continue;
-      this.#frames.delete(key);
-      this.#cachedBytes -= frame.memory.length;
-      if (this.#free.length < BENCHES) this.#free.push(frame.memory);
+    for (const expected of [false, true]) {
+      for (const [key, frame] of this.#frames) {
+        if (this.#cachedBytes <= CACHE_BYTES) return;
+        if (frame.readers > 0 || frame.memory === undefined || frame.isExpected !== expected) continue;
+        this.#frames.delete(key);
+        this.#cachedBytes -= frame.memory.length;
+        if (this.#free.length < BENCHES) this.#free.push(frame.memory);
+      }
     }
   }
 }

@@ -3,6 +3,7 @@ import {CoracleError} from '../../errors.js';
 import {sparseMap, TAR_END, type TarNode, tarHeader, tarPadding} from '../../sdk/index.js';
 import {type ChunkReader, ID_BYTES} from '../layout/chunk-store.js';
 import type {Restored} from '../repository.js';
+import {groupedByPlace} from './by-place.js';
 import type {SelectedRecords} from './selected-records.js';
 import {idsIn, type TreeRecord} from './tree-record.js';
 
@@ -17,35 +18,42 @@ export async function writeVolumeArchive(
 ): Promise<Omit<Restored, 'warnings'>> {
   let entries = 0;
   let bytes = 0;
-  for await (const record of expecting(records, reader)) {
-    await writeEntry(record, reader, put);
-    entries++;
-    bytes += record.size;
-    tell(bytes);
+  for await (const group of groupedByPlace(records, id => reader.placeOf(id))) {
+    const expected = new Expected(group, reader);
+    for (const record of group) {
+      expected.pass(record);
+      await writeEntry(record, reader, put);
+      entries++;
+      bytes += record.size;
+      tell(bytes);
+    }
   }
   await put(TAR_END);
   return {entries, bytes};
 }
 
 /** Says of chunks that they will be wanted, some megabytes ahead. */
-async function* expecting(
-  records: SelectedRecords,
-  reader: ChunkReader,
-): AsyncGenerator<TreeRecord, void, void> {
-  const waiting: TreeRecord[] = [];
-  let bytes = 0;
-  for await (const record of records) {
-    waiting.push(record);
-    bytes += record.size;
-    // Of a larger file the rest is expected while it is written.
-    for (const id of idsIn(record.chunks.subarray(0, ID_BYTES * AHEAD_CHUNKS))) reader.expect(id);
-    while (bytes > AHEAD_BYTES && waiting.length > 0) {
-      const first = waiting.shift()!;
-      bytes -= first.size;
-      yield first;
-    }
+class Expected {
+  readonly #records: readonly TreeRecord[];
+  readonly #reader: ChunkReader;
+  #next = 0;
+  #bytes = 0;
+
+  constructor(records: readonly TreeRecord[], reader: ChunkReader) {
+    this.#records = records;
+    this.#reader = reader;
   }
-  yield* waiting;
+
+  /** @param record the next one, which is wanted now */
+  pass(record: TreeRecord): void {
+    while (this.#bytes <= AHEAD_BYTES && this.#next < this.#records.length) {
+      const {size, chunks} = this.#records[this.#next++]!;
+      this.#bytes += size;
+      // Of a larger file the rest is expected while it is written.
+      for (const id of idsIn(chunks.subarray(0, ID_BYTES * AHEAD_CHUNKS))) this.#reader.expect(id);
+    }
+    this.#bytes -= record.size;
+  }
 }
 
 const AHEAD_BYTES = 4 * 1024 * 1024;

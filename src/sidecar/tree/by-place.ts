@@ -1,0 +1,37 @@
+/** The order in which the least is read: what is in a frame of the repository is wanted at once, and each frame is opened once. */
+import type {SelectedRecords} from './selected-records.js';
+import {idsIn, type TreeRecord} from './tree-record.js';
+
+/** So many have to be in memory. */
+const WINDOW = 8192;
+
+/**
+ * Records that are near each other in the tree, an order of their own in each group: directories and what has no content as
+ * they come, then files by the place of their first chunk, then names of files that are there by now.
+ * @param placeOf grows along the repository
+ */
+export async function* groupedByPlace(
+  records: SelectedRecords,
+  placeOf: (id: Buffer) => number,
+): AsyncGenerator<readonly TreeRecord[], void, void> {
+  let group: TreeRecord[] = [];
+  for await (const record of records) {
+    if (group.push(record) < WINDOW) continue;
+    yield ordered(group, placeOf);
+    group = [];
+  }
+  yield ordered(group, placeOf);
+}
+
+function ordered(group: readonly TreeRecord[], placeOf: (id: Buffer) => number): TreeRecord[] {
+  return group
+    .map(record => ({record, rank: rankOf(record, placeOf)}))
+    .sort((one, other) => one.rank - other.rank)
+    .map(({record}) => record);
+}
+
+function rankOf({node: {type}, chunks}: TreeRecord, placeOf: (id: Buffer) => number): number {
+  if (type === 'link') return Number.MAX_SAFE_INTEGER;
+  const [first] = idsIn(chunks);
+  return first === undefined ? -1 : placeOf(first);
+}

@@ -1,5 +1,5 @@
-/** All chunks of a repository, by the indexes of its snapshots. */
-import type {Digest} from '../../sdk/index.js';
+/** All chunks that the snapshots of a repository have, by their indexes. */
+import {type Digest, hexOf} from '../../sdk/index.js';
 import type {BlobDescriptor} from './artifact.js';
 import {ChunkTable} from './chunk-table.js';
 import {decodeIndex, type PackSection} from './index-blob.js';
@@ -9,7 +9,7 @@ import type {Repository, StoredSnapshot} from './stored-snapshots.js';
 export interface KnownPack {
   readonly blob: BlobDescriptor;
   readonly chunks: number;
-  /** The first index that tells of it; undefined: of a pack that is new. */
+  /** The newest index that tells of it; undefined: of a pack that is new. */
   readonly index: BlobDescriptor | undefined;
 }
 
@@ -24,6 +24,7 @@ export class Catalogue implements Disposable {
   }
 
   /**
+   * @param snapshots the oldest first
    * @param directory for temporary files
    * @param trusts whether a pack is as it should be, as far as it is known
    */
@@ -41,7 +42,7 @@ export class Catalogue implements Disposable {
   ): Promise<Catalogue> {
     const catalogue = new Catalogue(directory);
     const known = new Set<string>();
-    for (const index of indexesOf(repository, snapshots)) {
+    for (const index of telling(repository, snapshots, known)) {
       try {
         const {digest, mediaType} = index;
         const content = await repository.shelf.read(index, signal);
@@ -95,6 +96,27 @@ export class Catalogue implements Disposable {
       });
     }
     this.packs.push({blob, chunks: chunk, index});
+  }
+}
+
+/**
+ * The indexes of the newest snapshots first, for these join what older ones say, and none of a snapshot whose packs are all known
+ * by then.
+ */
+function* telling(
+  {sealing}: Repository,
+  snapshots: readonly StoredSnapshot[],
+  known: ReadonlySet<string>,
+): Generator<BlobDescriptor> {
+  const told = new Set<Digest>();
+  for (const {artifact} of snapshots.toReversed()) {
+    const packs = artifact.layers.filter(layer => isOf(layer, 'pack', sealing));
+    if (packs.every(({digest}) => known.has(hexOf(digest)))) continue;
+    for (const layer of artifact.layers) {
+      if (!isOf(layer, 'index', sealing) || told.has(layer.digest)) continue;
+      told.add(layer.digest);
+      yield layer;
+    }
   }
 }
 

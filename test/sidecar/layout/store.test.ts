@@ -2,6 +2,7 @@ import {execFileSync} from 'node:child_process';
 import {readdirSync, readFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
+import type {RepositoryStore} from '../../../src/sidecar/layout/repository-store.js';
 import {requires} from '../../helpers/requires.js';
 import {backUp, Folder, KiB, keyed, noise, open, restore, same} from './repositories.js';
 
@@ -47,6 +48,39 @@ for (const [title, options] of [
     );
   });
 }
+
+test('however many snapshots there are, few indexes are read, and their joining is not repeated', async t => {
+  using folder = new Folder();
+  await using store = await open(folder.path);
+  const chunks = Array.from({length: 60}, (_, index) => noise(100, `chunk ${index}`));
+  for (let day = 20; day <= chunks.length; day++)
+    await backUp(store, chunks.slice(0, day), {time: new Date(Date.UTC(2026, 0, day)).toISOString()});
+  const {repository, stored} = store as RepositoryStore;
+  const {good} = await stored.snapshots();
+  const indexes = new Map(
+    good
+      .flatMap(({artifact}) => artifact.layers)
+      .filter(({mediaType}) => mediaType === repository.sealing.mediaType('index'))
+      .map(({digest, size}) => [digest, size]),
+  );
+  const sizes = [...indexes.values()];
+  t.is(sizes.length, good.length);
+  t.true(sizes.filter(size => size > Math.max(...sizes) / 2).length < 6, sizes.join(' '));
+
+  const read: string[] = [];
+  const {shelf} = repository;
+  const readBlob = shelf.read.bind(shelf);
+  shelf.read = (blob, signal) => {
+    if (indexes.has(blob.digest)) read.push(blob.digest);
+    return readBlob(blob, signal);
+  };
+  for (const snapshot of [good[0]!, good.at(-1)!].map(each => each.snapshot)) {
+    read.length = 0;
+    const back = await restore(store, snapshot);
+    t.true(same(back, chunks.slice(0, back.length)) && back.length === snapshot.parts[0]!.entries);
+    t.true(read.length > 0 && read.length < 10, `${read.length}`);
+  }
+});
 
 requires('zstd', 'zstd')('a pack without a key is a file of zstd', async t => {
   using folder = new Folder();

@@ -6,45 +6,60 @@ import {type ElfFile, type ReadAt, readElf} from './elf.js';
 import {parseLdSoCache} from './ld-so-cache.js';
 
 /**
- * The paths by which a program and what it needs are opened on this host, itself first; symlinks among them are kept.
+ * The paths by which programs and what they need are opened on this host, each once, a program before what it needs; symlinks among them are kept.
  * @throws `ERR_LIBRARY_NOT_FOUND`, `ERR_UNSUPPORTED_BINARY`, `ERR_FILE_NOT_FOUND`
  */
-export function findLibraries(program: string): string[] {
-  const found = new Map<string, string>();
-  visit(program, [], found);
-  return [...found.keys()];
+export function findLibraries(...programs: readonly string[]): string[] {
+  const search: Search = {found: new Set(), caches: new Map()};
+  for (const program of programs) visit(program, [], search);
+  return [...search.found];
+}
+
+interface Search {
+  readonly found: Set<string>;
+  /** Of the linker, by machine: it changes when packages are installed, so it is kept for one search. */
+  readonly caches: Map<number, ReadonlyMap<string, string>>;
 }
 
 /** @param inherited DT_RPATH directories of what led here: they count for libraries of libraries too (ld.so(8)) */
-function visit(path: string, inherited: readonly string[], found: Map<string, string>): void {
+function visit(path: string, inherited: readonly string[], search: Search): void {
+  const {found} = search;
   if (found.has(path)) return;
-  found.set(path, path);
-  const interpreter = scriptInterpreter(path);
+  found.add(path);
+  const {interpreter, elf} = withFile(path, read => {
+    const script = scriptInterpreter(read(0, 256));
+    return {interpreter: script, elf: script === undefined ? readElf(read, path) : undefined};
+  });
   if (interpreter !== undefined) {
-    visit(interpreter, [], found);
+    visit(interpreter, [], search);
     return;
   }
-  const elf = withFile(path, read => readElf(read, path));
   if (elf === undefined) return;
-  if (elf.interpreter !== undefined) visit(elf.interpreter, [], found);
+  if (elf.interpreter !== undefined) visit(elf.interpreter, [], search);
   const origin = dirname(realpathSync(path));
   const own = (directories: readonly string[]) => directories.map(directory => expand(directory, origin));
   const rpath = [...own(elf.rpath), ...inherited];
   for (const name of elf.needed) {
-    if (name.startsWith('/')) visit(name, rpath, found);
+    if (name.startsWith('/')) visit(name, rpath, search);
     else if (!isLinker(name, found))
-      visit(locate(name, path, elf, [...rpath, ...own(elf.runpath)]), rpath, found);
+      visit(locate(name, path, elf, [...rpath, ...own(elf.runpath)], search), rpath, search);
   }
 }
 
 /** The dynamic linker is a library too, already there under the name that the program gave it. */
-function isLinker(name: string, found: ReadonlyMap<string, string>): boolean {
-  return name.startsWith('ld-') && [...found.keys()].some(path => path.endsWith(`/${name}`));
+function isLinker(name: string, found: ReadonlySet<string>): boolean {
+  return name.startsWith('ld-') && [...found].some(path => path.endsWith(`/${name}`));
 }
 
-function locate(name: string, neededBy: string, {machine}: ElfFile, directories: readonly string[]): string {
+function locate(
+  name: string,
+  neededBy: string,
+  {machine}: ElfFile,
+  directories: readonly string[],
+  {caches}: Search,
+): string {
   const inDirectory = directories.map(directory => join(directory, name)).find(path => existsSync(path));
-  const path = inDirectory ?? cacheFor(machine).get(name) ?? standardPath(name, machine);
+  const path = inDirectory ?? cacheFor(machine, caches).get(name) ?? standardPath(name, machine);
   if (path !== undefined) return path;
   throw new CoracleError(
     'ERR_LIBRARY_NOT_FOUND',
@@ -62,8 +77,13 @@ function standardPath(name: string, machine: number): string | undefined {
   return directories.map(directory => join(directory, name)).find(path => existsSync(path));
 }
 
-/** Read once a call chain is enough: the cache changes when packages are installed, so it is not kept for long. */
-function cacheFor(machine: number): Map<string, string> {
+function cacheFor(machine: number, caches: Search['caches']): ReadonlyMap<string, string> {
+  const known = caches.get(machine) ?? readCache(machine);
+  caches.set(machine, known);
+  return known;
+}
+
+function readCache(machine: number): ReadonlyMap<string, string> {
   try {
     return parseLdSoCache(readFileSync('/etc/ld.so.cache'), machine);
   } catch {
@@ -71,9 +91,8 @@ function cacheFor(machine: number): Map<string, string> {
   }
 }
 
-function scriptInterpreter(path: string): string | undefined {
-  const line = withFile(path, read => read(0, 256)).toString('latin1');
-  return /^#![ \t]*(\/[^\s]+)/.exec(line)?.[1];
+function scriptInterpreter(beginning: Buffer): string | undefined {
+  return /^#![ \t]*(\/[^\s]+)/.exec(beginning.toString('latin1'))?.[1];
 }
 
 function expand(directory: string, origin: string): string {

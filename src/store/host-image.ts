@@ -55,7 +55,7 @@ export async function imageFromHost(
   if (known !== undefined) return shelves.images.tag(known.id, reference);
 
   const tree = new HostTree();
-  for (const path of binaries.flatMap(findLibraries)) tree.add(path);
+  for (const path of findLibraries(...binaries)) tree.add(path);
   for (const path of options.files ?? []) tree.addAll(path);
   if (existsSync('/etc/ld.so.cache')) tree.add('/etc/ld.so.cache');
   tree.addRootLinks();

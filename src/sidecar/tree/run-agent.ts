@@ -94,12 +94,12 @@ function programMounts(): Mount[] {
   const core = coreFile('libcoracle.so');
   const addon = koffiAddon();
   const bind = (source: string, target: string): Mount => ({type: 'bind', source, target, readOnly: true});
-  const libraries = new Set([process.execPath, core, addon.path].flatMap(findLibraries));
+  const libraries = findLibraries(process.execPath, core, addon.path);
   return [
     bind(join(root, 'package.json'), `${HOME}/package.json`),
     bind(join(root, 'dist', 'sidecar-agent.cjs'), PROGRAM),
     bind(core, `${HOME}/native/build/libcoracle.so`),
     bind(addon.path, `${HOME}/node_modules/${addon.name}`),
-    ...[...libraries].filter(path => path !== core && path !== addon.path).map(path => bind(path, path)),
+    ...libraries.filter(path => path !== core && path !== addon.path).map(path => bind(path, path)),
   ];
 }

@@ -101,4 +101,6 @@ export interface OpenOptions extends WorkOptions {
   readonly key?: KeySource | undefined;
   /** For registries: their credentials, and where what was fetched is kept. */
   readonly runtime?: Runtime | undefined;
+  /** Called once there is a repository, while its key is derived on another thread: there is a quarter of a second. */
+  readonly meanwhile?: (() => void) | undefined;
 }

@@ -49,7 +49,9 @@ export class ChunkTable implements Disposable {
 
   find(id: Buffer): ChunkPlace | undefined {
     const record = this.#find(id);
-    return record === undefined ? undefined : decodePlace(this.#records.read(record));
+    if (record === undefined) return undefined;
+    const {memory, index} = this.#records.read(record);
+    return memory.placeOf(index);
   }
 
   /**
@@ -91,8 +93,8 @@ export class ChunkTable implements Disposable {
   #grow(): void {
     const larger = new Uint32Array(this.#slots.length * 2);
     for (let record = 0; record < this.#count; record++) {
-      const id = this.#records.read(record);
-      put(larger, id.readUInt32LE(0), id.readUInt32LE(4), record + 1);
+      const {memory, index} = this.#records.read(record);
+      put(larger, memory.word(index, 0), memory.word(index, 1), record + 1);
     }
     this.#slots = larger;
   }
@@ -115,40 +117,69 @@ function nextSlot(slots: Uint32Array, slot: number): number {
 }
 
 const RECORD_BYTES = 64;
-function writeRecord(record: Buffer, from: number, id: Buffer, at: number, place: ChunkPlace): void {
-  for (let word = 0; word < ID_BYTES; word += 4)
-    record.writeUInt32LE(id.readUInt32LE(at + word), from + word);
-  const numbers = from + ID_BYTES;
-  record.writeUInt32LE(place.pack, numbers);
-  record.writeUInt32LE(place.chunk, numbers + 4);
-  record.writeUInt32LE(place.frame, numbers + 8);
-  record.writeUInt32LE(place.frameOffset, numbers + 12);
-  record.writeUInt32LE(place.storedBytes, numbers + 16);
-  record.writeUInt32LE(place.plainBytes, numbers + 20);
-  record.writeUInt32LE(place.offset, numbers + 24);
-  record.writeUInt32LE(place.bytes, numbers + 28);
-}
+const RECORD_WORDS = RECORD_BYTES / 4;
 
-function decodePlace(record: Buffer): ChunkPlace {
-  const number = (index: number) => record.readUInt32LE(ID_BYTES + index * 4);
-  return {
-    pack: number(0),
-    chunk: number(1),
-    frame: number(2),
-    frameOffset: number(3),
-    storedBytes: number(4),
-    plainBytes: number(5),
-    offset: number(6),
-    bytes: number(7),
-  };
+/** Memory of records: an id of 32 bytes, then eight numbers, which are looked at where they lie. */
+class RecordMemory {
+  readonly bytes: Buffer;
+  readonly #words: Uint32Array;
+
+  constructor(records: number) {
+    this.bytes = Buffer.allocUnsafeSlow(records * RECORD_BYTES); // from a multiple of eight on
+    this.#words = new Uint32Array(this.bytes.buffer);
+  }
+
+  get records(): number {
+    return this.bytes.length / RECORD_BYTES;
+  }
+
+  /** @param at where in `id` it begins */
+  write(record: number, id: Buffer, at: number, place: ChunkPlace): void {
+    id.copy(this.bytes, record * RECORD_BYTES, at, at + ID_BYTES);
+    const words = this.#words;
+    const first = record * RECORD_WORDS + ID_BYTES / 4;
+    words[first] = place.pack;
+    words[first + 1] = place.chunk;
+    words[first + 2] = place.frame;
+    words[first + 3] = place.frameOffset;
+    words[first + 4] = place.storedBytes;
+    words[first + 5] = place.plainBytes;
+    words[first + 6] = place.offset;
+    words[first + 7] = place.bytes;
+  }
+
+  placeOf(record: number): ChunkPlace {
+    const number = (index: number) => this.#words[record * RECORD_WORDS + ID_BYTES / 4 + index]!;
+    return {
+      pack: number(0),
+      chunk: number(1),
+      frame: number(2),
+      frameOffset: number(3),
+      storedBytes: number(4),
+      plainBytes: number(5),
+      offset: number(6),
+      bytes: number(7),
+    };
+  }
+
+  /** A word of the id. */
+  word(record: number, index: number): number {
+    return this.#words[record * RECORD_WORDS + index]!;
+  }
+
+  isOf(record: number, id: Buffer, at: number): boolean {
+    for (let index = 0; index < ID_BYTES / 4; index++)
+      if (this.word(record, index) !== id.readUInt32LE(at + 4 * index)) return false;
+    return true;
+  }
 }
 
 /** Records by number: the first in memory, the others in a file without a name, by way of one block that is being filled. */
 class Records implements Disposable {
   readonly #directory: string;
-  #memory = Buffer.allocUnsafe(64 * RECORD_BYTES);
-  readonly #block = Buffer.allocUnsafe(BLOCK_RECORDS * RECORD_BYTES);
-  readonly #one = Buffer.allocUnsafe(RECORD_BYTES);
+  #memory = new RecordMemory(64);
+  readonly #block = new RecordMemory(BLOCK_RECORDS);
+  readonly #one = new RecordMemory(1);
   #count = 0;
   #file: number | undefined;
 
@@ -159,52 +190,46 @@ class Records implements Disposable {
   append(id: Buffer, at: number, place: ChunkPlace): number {
     const number = this.#count++;
     if (number < MEMORY_RECORDS) {
-      if ((number + 1) * RECORD_BYTES > this.#memory.length) {
-        const more = Buffer.allocUnsafe(this.#memory.length * 2);
-        this.#memory.copy(more);
+      if (number === this.#memory.records) {
+        const more = new RecordMemory(number * 2);
+        this.#memory.bytes.copy(more.bytes);
         this.#memory = more;
       }
-      writeRecord(this.#memory, number * RECORD_BYTES, id, at, place);
+      this.#memory.write(number, id, at, place);
       return number;
     }
     const inFile = number - MEMORY_RECORDS;
-    writeRecord(this.#block, (inFile % BLOCK_RECORDS) * RECORD_BYTES, id, at, place);
+    this.#block.write(inFile % BLOCK_RECORDS, id, at, place);
     if ((inFile + 1) % BLOCK_RECORDS === 0) {
       const from = (inFile + 1 - BLOCK_RECORDS) * RECORD_BYTES;
-      writeSync(this.#opened(), this.#block, 0, this.#block.length, from);
+      writeSync(this.#opened(), this.#block.bytes, 0, BLOCK_RECORDS * RECORD_BYTES, from);
     }
     return number;
   }
 
   /** Only to be looked at before the next call. */
-  read(number: number): Buffer {
-    if (number < MEMORY_RECORDS)
-      return this.#memory.subarray(number * RECORD_BYTES, (number + 1) * RECORD_BYTES);
-    const at = this.#inBlock(number);
-    if (at !== undefined) return this.#block.subarray(at, at + RECORD_BYTES);
-    readSync(this.#opened(), this.#one, 0, RECORD_BYTES, (number - MEMORY_RECORDS) * RECORD_BYTES);
-    return this.#one;
+  read(number: number): {readonly memory: RecordMemory; readonly index: number} {
+    const known = this.#inMemory(number);
+    if (known !== undefined) return known;
+    readSync(this.#opened(), this.#one.bytes, 0, RECORD_BYTES, (number - MEMORY_RECORDS) * RECORD_BYTES);
+    return {memory: this.#one, index: 0};
   }
 
   /** Whether it is the record of an id. */
   isOf(number: number, id: Buffer, at: number): boolean {
-    const inMemory = number < MEMORY_RECORDS;
-    const record = inMemory ? this.#memory : this.read(number);
-    const from = inMemory ? number * RECORD_BYTES : 0;
-    for (let word = 0; word < ID_BYTES; word += 4)
-      if (record.readUInt32LE(from + word) !== id.readUInt32LE(at + word)) return false;
-    return true;
+    if (number < MEMORY_RECORDS) return this.#memory.isOf(number, id, at);
+    const {memory, index} = this.read(number);
+    return memory.isOf(index, id, at);
   }
 
   replace(number: number, id: Buffer, place: ChunkPlace): void {
-    const inMemory = number < MEMORY_RECORDS ? this.#memory : this.#block;
-    const at = number < MEMORY_RECORDS ? number * RECORD_BYTES : this.#inBlock(number);
-    if (at !== undefined) {
-      writeRecord(inMemory, at, id, 0, place);
+    const known = this.#inMemory(number);
+    if (known !== undefined) {
+      known.memory.write(known.index, id, 0, place);
       return;
     }
-    writeRecord(this.#one, 0, id, 0, place);
-    writeSync(this.#opened(), this.#one, 0, RECORD_BYTES, (number - MEMORY_RECORDS) * RECORD_BYTES);
+    this.#one.write(0, id, 0, place);
+    writeSync(this.#opened(), this.#one.bytes, 0, RECORD_BYTES, (number - MEMORY_RECORDS) * RECORD_BYTES);
   }
 
   [Symbol.dispose](): void {
@@ -212,11 +237,12 @@ class Records implements Disposable {
     this.#file = undefined;
   }
 
-  /** Where a record lies in the block that is being filled; undefined: it is in the file. */
-  #inBlock(number: number): number | undefined {
+  /** Undefined: it is in the file, and no longer in the block that is being filled. */
+  #inMemory(number: number): {readonly memory: RecordMemory; readonly index: number} | undefined {
+    if (number < MEMORY_RECORDS) return {memory: this.#memory, index: number};
     const [inFile, filled] = [number - MEMORY_RECORDS, this.#count - MEMORY_RECORDS];
     const first = filled - (filled % BLOCK_RECORDS);
-    return inFile >= first ? (inFile - first) * RECORD_BYTES : undefined;
+    return inFile >= first ? {memory: this.#block, index: inFile - first} : undefined;
   }
 
   #opened(): number {

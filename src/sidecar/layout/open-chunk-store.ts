@@ -23,7 +23,7 @@ import type {Shelf} from './shelf.js';
  * `Image.pull` throws
  */
 export async function openChunkStore(url: string, options: OpenOptions = {}): Promise<ChunkStore> {
-  const {key, create = false, signal} = options;
+  const {key, create = false, signal, meanwhile} = options;
   const secret = key && (await readSecret(key, signal));
   const shelf = await openShelf(url, options);
   try {
@@ -31,7 +31,9 @@ export async function openChunkStore(url: string, options: OpenOptions = {}): Pr
     if (found === undefined) await expectNothing(shelf, signal);
     if (found === undefined && !create) throw noRepository(shelf.url, 'nobody has made a backup there');
     const document = found ?? (await makeRepository(shelf, secret, signal));
-    const opened = await openMasterKey(shelf.url, document, secret);
+    const opening = openMasterKey(shelf.url, document, secret);
+    meanwhile?.();
+    const opened = await opening;
     return new RepositoryStore(
       {id: document.id, shelf, sealing: new Sealing(opened?.master)},
       document.cutting,

@@ -22,9 +22,12 @@ export async function openLayoutRepository(
   {key, create = false, limits, toRead = [], signal}: LayoutOptions,
   runtime: Runtime,
 ): Promise<LayoutRepository> {
-  const reader = toRead.length > 0 ? new WaitingReader(toRead, {limits, signal}, runtime) : undefined;
+  let reader: WaitingReader | undefined;
+  const meanwhile = () => {
+    if (toRead.length > 0) reader = new WaitingReader(toRead, {limits, signal}, runtime);
+  };
   try {
-    const store = await openChunkStore(url, {key, create, signal, runtime});
+    const store = await openChunkStore(url, {key, create, signal, runtime, meanwhile});
     return new LayoutRepository(store, {runtime, limits, reader});
   } catch (error) {
     await reader?.[Symbol.asyncDispose]();

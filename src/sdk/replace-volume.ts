@@ -11,7 +11,8 @@ export interface ReplaceVolumeOptions {
 }
 
 /**
- * Gives a volume its content, all at once: a new one, or one that is empty. What fails before leaves all as it was.
+ * Gives a volume its content, all at once: a new one, or one that is empty. What fails before leaves all as it was. What is
+ * replaced goes once the new content is on disk; else that goes there when the kernel sees fit, as with any copy.
  * @param fill writes into an empty directory, at a path of the host's, and says how many bytes it has written by then
  * @throws `ERR_VOLUME_NOT_EMPTY`, `ERR_VOLUME_IN_USE` while a container runs that has it, `ERR_UNSUPPORTED_OPTION` for a
  * volume that is a file system
@@ -24,7 +25,7 @@ export async function replaceVolume(
 ): Promise<void> {
   const {volumes, containers} = runtime.store;
   if (volumes.find(name) === undefined) {
-    await volumes.createFilled({name, labels}, (_, path, reach) => fill(path, reach));
+    await volumes.createFilled({name, labels, durable: false}, (_, path) => fill(path, () => {}));
     runtime.tell([volumeEvent(name, 'create')]);
     return;
   }

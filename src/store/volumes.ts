@@ -16,6 +16,7 @@ import {
   RENAME_EXCHANGE,
   removeTree,
   renameBelow,
+  syncFileSystem,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import {fillVolume, resumeFill} from './fill-volume.js';
@@ -132,14 +133,19 @@ export class Volumes {
 
   /**
    * Makes a new volume with content: it is there when that is complete, or not at all.
-   * With an owner it goes with that, and need not outlive a power cut.
-   * @param fill writes below a descriptor of the empty directory, and makes its owner, mode and times; may say how many bytes it
-   * has written by then
+   * With an owner it goes with that.
+   * @param durable whether it has to outlive a power cut; by default unless it has an owner
+   * @param fill writes below a descriptor of the empty directory, and makes its owner, mode and times
    * @throws `ERR_VOLUME_EXISTS`, and as `create`
    */
   async createFilled(
-    {name, labels, owner}: Pick<CreateVolumeOptions, 'labels' | 'owner'> & {readonly name: string},
-    fill: (data: number, path: string, reach: (bytes: number) => void) => Promise<void>,
+    {
+      name,
+      labels,
+      owner,
+      durable = owner === undefined,
+    }: Pick<CreateVolumeOptions, 'labels' | 'owner'> & {readonly name: string; readonly durable?: boolean},
+    fill: (data: number, path: string) => Promise<void>,
   ): Promise<VolumeRecord> {
     checkName(name);
     if (this.find(name) !== undefined) throw volumeExists(name);
@@ -147,12 +153,9 @@ export class Volumes {
     const made = this.#makeDirectory(work.path, name, labels ?? null, null);
     {
       using data = openDirectory(join(made, '_data'));
-      await using flushing = new Flushing(data.fd);
-      await fill(data.fd, join(made, '_data'), bytes => {
-        if (owner === undefined) flushing.reach(bytes);
-      });
-      if (owner === undefined) await flushing.end();
-      else writeRecord(join(made, 'owner.json'), owner, {durable: false});
+      await fill(data.fd, join(made, '_data'));
+      if (durable) await syncFileSystem(data.fd);
+      if (owner !== undefined) writeRecord(join(made, 'owner.json'), owner, {durable: false});
     }
     try {
       renameSync(made, join(this.#directory, name));
@@ -165,7 +168,9 @@ export class Volumes {
   }
 
   /**
-   * Gives a volume that is there other content: all at once when that is complete, or not at all.
+   * Gives a volume that is there other content: all at once when that is complete, or not at all. What has to outlive a power
+   * cut is what it had, until the other is on disk; where it had nothing, nobody waits for that.
+   * @param fill says how many bytes it has written by then
    * @param mayReplace asked at last, when nobody can begin to use it; throws what stands against it
    */
   async replaceContent(
@@ -178,9 +183,12 @@ export class Volumes {
     const made = join(work.path, '_data');
     mkdirSync(made, {mode: 0o700});
     chmodBelow(work.directory.fd, '_data', 0o755);
+    const hadContent = !this.isEmpty(name);
     await using flushing = new Flushing(work.directory.fd);
-    await fill(made, bytes => flushing.reach(bytes));
-    await flushing.end();
+    await fill(made, bytes => {
+      if (hadContent) flushing.reach(bytes);
+    });
+    if (hadContent || !this.isEmpty(name)) await flushing.end();
     using claim = await acquireIn(this.directory(name), 'claim');
     if (claim === undefined) return this.get(name); // removed meanwhile: says so
     mayReplace();

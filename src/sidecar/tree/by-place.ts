@@ -2,8 +2,8 @@
 import type {SelectedRecords} from './selected-records.js';
 import {idsIn, type TreeRecord} from './tree-record.js';
 
-/** So many have to be in memory. */
-const WINDOW = 8192;
+/** So many have to be in memory; the first group is smaller, for whoever waits to begin. */
+const WINDOW = {first: 256, most: 8192};
 
 /**
  * Records that are near each other in the tree, an order of their own in each group: directories and what has no content as
@@ -15,10 +15,12 @@ export async function* groupedByPlace(
   placeOf: (id: Buffer) => number,
 ): AsyncGenerator<readonly TreeRecord[], void, void> {
   let group: TreeRecord[] = [];
+  let size = WINDOW.first;
   for await (const record of records) {
-    if (group.push(record) < WINDOW) continue;
+    if (group.push(record) < size) continue;
     yield ordered(group, placeOf);
     group = [];
+    size = Math.min(size * 2, WINDOW.most);
   }
   yield ordered(group, placeOf);
 }

@@ -173,7 +173,7 @@ async function* entriesOf(
   }
   for (let from = 0; from < names.length; from += RUN_ENTRIES) {
     const run = names.slice(from, from + RUN_ENTRIES);
-    const statuses = await readStatuses(directory, run);
+    const statuses = readStatuses(directory, run);
     let unknown: Buffer[] = [];
     for (const [index, name] of run.entries()) {
       const status = statuses[index];

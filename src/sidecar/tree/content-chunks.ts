@@ -27,6 +27,8 @@ export class ContentChunks {
   #waiting: Buffer = NOTHING;
   #from = 0;
   #to = 0;
+  /** Where the memory ends that `room` has given. */
+  #given = 0;
   #ids: Buffer[] = [];
   #ranges: {start: number; end: number}[] = [];
 
@@ -48,6 +50,24 @@ export class ContentChunks {
     return this.end(bytes.length);
   }
 
+  /**
+   * Memory for what is added next, which then need not be copied. While one piece is added, the next may be filled.
+   * @returns undefined: there is none before what was asked for earlier has been added
+   */
+  room(count: number): Buffer | undefined {
+    const begin = Math.max(this.#to, this.#given);
+    if (begin + count > this.#waiting.length) return undefined;
+    this.#given = begin + count;
+    return this.#waiting.subarray(begin, this.#given);
+  }
+
+  /** As `room`, when all that was asked for has been added, or never will be. @param count at most the longest chunk's */
+  newRoom(count: number): Buffer {
+    this.#given = 0;
+    this.#makeRoom(count);
+    return this.room(count)!;
+  }
+
   /** @param position in the file, after all that was added before, a multiple of `BLOCK_BYTES`; what is between is zeros */
   async add(bytes: Buffer, position: number): Promise<void> {
     for (let at = 0; at < bytes.length; ) {
@@ -65,7 +85,7 @@ export class ContentChunks {
     const isWhole = size === 0 || (this.#ranges.length === 1 && first!.start === 0 && first!.end === size);
     const content = {ranges: isWhole ? undefined : this.#ranges, chunks: Buffer.concat(this.#ids)};
     this.#cutter.reset();
-    this.#from = this.#to = 0;
+    this.#from = this.#to = this.#given = 0;
     this.#ids = [];
     this.#ranges = [];
     return content;
@@ -78,9 +98,12 @@ export class ContentChunks {
     else this.#ranges.push({start: position, end: position + bytes.length});
     for (let at = 0; at < bytes.length; ) {
       const part = bytes.subarray(at, at + this.#cutting.maxBytes);
-      this.#makeRoom(part.length);
+      const isOurs = part.buffer === this.#waiting.buffer;
+      if (!isOurs) this.#makeRoom(part.length);
       const begin = this.#to;
-      this.#to += part.copy(this.#waiting, begin);
+      this.#to += part.length;
+      // What lies in our memory lies there, or further back where zeros were left out.
+      if (!isOurs || part.byteOffset !== begin) part.copy(this.#waiting, begin);
       for (const cut of this.#cutter.cuts(part)) await this.#emit(begin + cut);
       at += part.length;
     }

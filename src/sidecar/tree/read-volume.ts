@@ -155,14 +155,13 @@ class Reading {
 
   /** While one part is cut, the next is read. What is not there any more is zeros. */
   async #readRange(file: number, start: number, end: number): Promise<void> {
-    const next = (at: number, into: Buffer) =>
-      readAsync(file, into, 0, Math.min(into.length, end - at), at).then(({bytesRead}) =>
-        into.subarray(0, bytesRead),
-      );
-    let [here, there] = BUFFERS;
-    let reading = next(start, here);
+    const content = this.#content;
+    const read = (at: number, into: Buffer) =>
+      readAsync(file, into, 0, into.length, at).then(({bytesRead}) => into.subarray(0, bytesRead));
+    const most = (at: number) => Math.min(READ_BYTES, this.#reader.cutting.maxBytes, end - at);
+    let reading: Promise<Buffer> | undefined;
     for (let at = start; at < end; ) {
-      let bytes = await reading;
+      let bytes = await (reading ?? read(at, content.newRoom(most(at))));
       const until = at + bytes.length;
       const isLast = bytes.length === 0 || until >= end;
       // A read that ends within a block: the rest of it has to come with it.
@@ -171,11 +170,11 @@ class Reading {
         if (bytes.length === 0) return; // cut short within its last block
       }
       at += bytes.length;
-      if (!isLast) reading = next(at, there);
       if (bytes.length === 0) return;
+      const ahead = isLast ? undefined : content.room(most(at));
+      reading = ahead && read(at, ahead);
       this.#readBytes += bytes.length;
-      await this.#content.add(bytes, at - bytes.length);
-      [here, there] = [there, here];
+      await content.add(bytes, at - bytes.length);
     }
   }
 
@@ -249,8 +248,4 @@ const NOTHING = Buffer.alloc(0);
 const NONE: ReadonlySet<string> = new Set();
 const EMPTY: CutContent = {ranges: undefined, chunks: NOTHING};
 const READ_BYTES = 512 * 1024;
-const BUFFERS: readonly [Buffer, Buffer] = [
-  Buffer.allocUnsafeSlow(READ_BYTES),
-  Buffer.allocUnsafeSlow(READ_BYTES),
-];
 const readAsync = promisify(read);

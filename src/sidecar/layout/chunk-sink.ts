@@ -1,5 +1,6 @@
 /** New chunks become packs and the indexes that tell of them. */
 import type {BlobDescriptor} from './artifact.js';
+import type {ChunkOf} from './chunk-store.js';
 import type {ChunkPlace} from './chunk-table.js';
 import {type CompressedFrame, Frames} from './frames.js';
 import {encodeIndex} from './index-blob.js';
@@ -58,8 +59,8 @@ export class ChunkSink {
     return this.#packs;
   }
 
-  async add(id: Buffer, bytes: Buffer): Promise<void> {
-    await this.#frames.add(id, bytes);
+  async add(id: Buffer, bytes: Buffer, of: ChunkOf): Promise<void> {
+    await this.#frames.add(id, bytes, of);
   }
 
   /** @throws what has become of something added before */

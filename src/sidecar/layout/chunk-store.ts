@@ -24,6 +24,9 @@ export interface Cutting {
   readonly idKey?: Buffer;
 }
 
+/** What a chunk is a part of. */
+export type ChunkOf = 'content' | 'tree';
+
 /** Bytes of a chunk's id. */
 export const ID_BYTES = 32;
 
@@ -58,8 +61,10 @@ export interface ChunkWriter extends AsyncDisposable {
   /**
    * Copies the bytes, so the caller may use the buffer again as soon as this resolves; that is when there is room for more:
    * compression and encryption go on meanwhile. A chunk that is there already is not kept twice.
+   * @param of what lies together: whoever reads trees need not read what lies between
+   * @default 'content'
    */
-  add(id: Buffer, bytes: Buffer): Promise<void>;
+  add(id: Buffer, bytes: Buffer, of?: ChunkOf): Promise<void>;
   /** Reads what there was when this writer began, until the writer is disposed of. */
   reader(): ChunkReader;
   /**

@@ -3,7 +3,7 @@ import {type BlobDescriptor, encodeArtifact} from './artifact.js';
 import type {Catalogue} from './catalogue.js';
 import {SnapshotReader} from './chunk-reader.js';
 import {ChunkSink} from './chunk-sink.js';
-import {type ChunkReader, type ChunkWriter, ID_BYTES} from './chunk-store.js';
+import {type ChunkOf, type ChunkReader, type ChunkWriter, ID_BYTES} from './chunk-store.js';
 import {NOWHERE} from './chunk-table.js';
 import {collectIndexes} from './gather-indexes.js';
 import {release} from './held.js';
@@ -52,14 +52,14 @@ export class SnapshotWriter implements ChunkWriter {
     return true;
   }
 
-  async add(id: Buffer, bytes: Buffer): Promise<void> {
+  async add(id: Buffer, bytes: Buffer, of: ChunkOf = 'content'): Promise<void> {
     this.#check();
     if (id.length !== ID_BYTES || bytes.length > this.#parts.maxChunkBytes) {
       throw new RangeError(`a chunk of ${bytes.length} bytes, or an id of ${id.length}`);
     }
     if (this.has(id)) return;
     this.#parts.catalogue.table.add(id, NOWHERE);
-    await this.#sink.add(id, bytes);
+    await this.#sink.add(id, bytes, of);
   }
 
   reader(): ChunkReader {

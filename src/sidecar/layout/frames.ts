@@ -1,9 +1,10 @@
 /**
- * Chunks on their way into packs: joined to frames in the order in which they come, the frames compressed on threads of the
- * pool, several at once, and handed on in that order again. The memory of frames is used again.
+ * Chunks on their way into packs: joined to frames in the order in which they come, those of trees apart, the frames compressed on
+ * threads of the pool, several at once, and handed on in the order in which they were full. The memory of frames is used again.
  */
 import {availableParallelism} from 'node:os';
 import {FrameCompressor, zstdBound} from '../../sdk/index.js';
+import type {ChunkOf} from './chunk-store.js';
 import type {ChunkSection} from './index-blob.js';
 
 export interface CompressedFrame {
@@ -24,7 +25,7 @@ export class Frames {
   readonly #write: (frame: CompressedFrame) => Promise<void>;
   readonly #benches: Bench[];
   readonly #idle: Bench[];
-  #filling: Bench | undefined;
+  readonly #filling: Partial<Record<ChunkOf, Bench>> = {};
   #written: Promise<void> = Promise.resolve();
   #waiting: (() => void)[] = [];
   #failure: {readonly error: unknown} | undefined;
@@ -32,28 +33,31 @@ export class Frames {
   /** @param write is called for one frame after the other */
   constructor(maxChunkBytes: number, write: (frame: CompressedFrame) => Promise<void>) {
     this.#write = write;
-    // One more than can be worked on, to be filled meanwhile.
-    const count = Math.min(availableParallelism(), 4) + 1;
+    // Two more than can be worked on, to be filled meanwhile.
+    const count = Math.min(availableParallelism(), 4) + 2;
     this.#benches = Array.from({length: count}, () => new Bench(Math.max(maxChunkBytes, FRAME_BYTES)));
     this.#idle = [...this.#benches];
   }
 
   /** @returns when the bytes are copied @throws what has become of an earlier frame */
-  async add(id: Buffer, bytes: Buffer): Promise<void> {
+  async add(id: Buffer, bytes: Buffer, of: ChunkOf): Promise<void> {
     for (;;) {
       this.check();
-      const bench = this.#filling ?? this.#idle.pop();
-      this.#filling = bench;
-      if (bench === undefined) await new Promise<void>(done => this.#waiting.push(done));
-      else if (bench.takes(bytes)) return bench.add(id, bytes);
-      else this.#dispatch(bench);
+      const bench = this.#filling[of] ?? this.#idle.pop();
+      if (bench === undefined) {
+        await new Promise<void>(done => this.#waiting.push(done));
+        continue;
+      }
+      this.#filling[of] = bench;
+      if (bench.takes(bytes)) return bench.add(id, bytes);
+      this.#dispatch(of, bench);
     }
   }
 
   /** Everything is written. */
   async finish(): Promise<void> {
     this.check();
-    if (this.#filling !== undefined) this.#dispatch(this.#filling);
+    for (const [of, bench] of Object.entries(this.#filling)) this.#dispatch(of as ChunkOf, bench);
     await this.#written;
     this.check();
   }
@@ -70,8 +74,8 @@ export class Frames {
     for (const bench of this.#benches) bench.dispose();
   }
 
-  #dispatch(bench: Bench): void {
-    this.#filling = undefined;
+  #dispatch(of: ChunkOf, bench: Bench): void {
+    delete this.#filling[of];
     const compressing = bench.compress();
     compressing.catch(() => {}); // told by the next line
     this.#written = this.#written

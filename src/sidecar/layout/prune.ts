@@ -171,7 +171,7 @@ async function rewrite(
             const bytes = content.subarray(chunk.offset, chunk.offset + chunk.bytes);
             if (!chunkId(bytes, repository.sealing.idKey).equals(chunk.id))
               throw damaged(blob.digest, `is damaged: a chunk of frame ${frame.number} is not what it was`);
-            await sink.add(chunk.id, bytes);
+            await sink.add(chunk.id, bytes, 'content'); // in their order: those of trees stay together
           },
         );
       }

@@ -23,6 +23,7 @@ import {
   type ReadRequest,
   readFrames,
   TREE,
+  TREE_CHUNK,
   WARNING,
 } from './frames.js';
 import {Gathered} from './gathered.js';
@@ -75,8 +76,9 @@ async function readPart(
   {request, cutting, out, frames, progress}: Work,
 ): Promise<void> {
   const sends = !request.digestOnly;
-  const chunk = (id: Buffer, bytes: Buffer) => (sends ? out.put(CHUNK, id, bytes) : undefined);
-  const tree = new ContentChunks(treeCutting(cutting), chunk);
+  const send = (type: number) => (id: Buffer, bytes: Buffer) =>
+    sends ? out.put(type, id, bytes) : undefined;
+  const tree = new ContentChunks(treeCutting(cutting), send(TREE_CHUNK));
   let position = 0;
   const records = new Gathered(GATHERED_BYTES, async bytes => {
     await tree.append(bytes, position);
@@ -89,7 +91,7 @@ async function readPart(
     cutting,
     parent: hasParent ? new ParentTree(parentTree(frames)) : undefined,
     settledNs: BigInt(request.settled),
-    chunk,
+    chunk: send(CHUNK),
     keep: ids => kept.put(ids),
     record: record => (sends ? records.put(record) : undefined),
     warn: (path, what) => void out.put(WARNING, Buffer.from(`${printable(path)} ${what}`)),

@@ -1,6 +1,6 @@
 /** What a command prints as a part of a snapshot: a tree of one file, cut here. */
 import {createHash} from 'node:crypto';
-import type {Cutting} from '../layout/chunk-store.js';
+import type {ChunkOf, Cutting} from '../layout/chunk-store.js';
 import {BLOCK_BYTES, ContentChunks} from './content-chunks.js';
 import type {ReceivedPart} from './receive-parts.js';
 import {treeCutting} from './tree-cutting.js';
@@ -8,7 +8,7 @@ import {encodeRecord, idsIn} from './tree-record.js';
 
 export interface DumpTarget {
   readonly cutting: Cutting;
-  add(id: Buffer, bytes: Buffer): Promise<void>;
+  add(id: Buffer, bytes: Buffer, of: ChunkOf): Promise<void>;
   tell(bytes: number): void;
   readonly signal: AbortSignal | undefined;
 }
@@ -17,7 +17,7 @@ export async function readDump(
   dump: AsyncIterable<Uint8Array>,
   {cutting, add, tell, signal}: DumpTarget,
 ): Promise<ReceivedPart> {
-  const content = new ContentChunks(cutting, add);
+  const content = new ContentChunks(cutting, (id, bytes) => add(id, bytes, 'content'));
   const digest = createHash('sha256');
   let size = 0;
   for await (const bytes of inBlocks(dump)) {
@@ -30,7 +30,7 @@ export async function readDump(
   const cut = await content.end(size);
   const node = {type: 'file', path: '', mode: 0o600} as const;
   const record = encodeRecord({node, size, ...cut, identity: undefined, severalNames: false});
-  const tree = new ContentChunks(treeCutting(cutting), add);
+  const tree = new ContentChunks(treeCutting(cutting), (id, bytes) => add(id, bytes, 'tree'));
   await tree.append(record, 0);
   const {chunks} = await tree.end(record.length);
   return {

@@ -8,6 +8,7 @@ export const PARENT_END = 4;
 
 /** From the reader. */
 export const CHUNK = 16; // an id and its bytes
+export const TREE_CHUNK = 23; // the same, of the tree
 export const KEEP = 17; // ids of chunks that the repository should have
 export const TREE = 18; // ids of the chunks of the part's tree
 export const PART_END = 19; // JSON: `PartSummary`

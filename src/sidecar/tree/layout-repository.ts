@@ -215,7 +215,7 @@ export class LayoutRepository implements Repository {
           cutting: this.#store.cutting,
           limits: this.#options.limits,
           signal: work.signal,
-          chunk: (id, bytes) => writer.add(id, bytes),
+          chunk: (id, bytes, of) => writer.add(id, bytes, of),
           keep: id => {
             if (!writer.has(id)) missing++;
           },
@@ -281,7 +281,7 @@ export class LayoutRepository implements Repository {
   ): Promise<ReceivedPart> {
     return readDump(source.open(signal), {
       cutting: this.#store.cutting,
-      add: (id, bytes) => writer.add(id, bytes),
+      add: (id, bytes, of) => writer.add(id, bytes, of),
       tell: bytes => onProgress?.({phase: 'copy', bytes, totalBytes: undefined}),
       signal,
     });

@@ -8,7 +8,7 @@ import {
   type RunningContainer,
   Runtime,
 } from '../../sdk/index.js';
-import {type Cutting, ID_BYTES} from '../layout/chunk-store.js';
+import {type ChunkOf, type Cutting, ID_BYTES} from '../layout/chunk-store.js';
 import {FramePipe} from './frame-pipe.js';
 import {
   CHUNK,
@@ -26,6 +26,7 @@ import {
   type ReadRequest,
   readFrames,
   TREE,
+  TREE_CHUNK,
   WARNING,
 } from './frames.js';
 import {runAgent} from './run-agent.js';
@@ -50,7 +51,7 @@ export interface Receiver {
   /** Only what the parts' summaries say is wanted. */
   readonly digestOnly?: boolean;
   /** The bytes are only to be used until what it returns has settled. */
-  chunk?(id: Buffer, bytes: Buffer): Promise<void>;
+  chunk?(id: Buffer, bytes: Buffer, of: ChunkOf): Promise<void>;
   /** A chunk of the parent that belongs to the new tree as well. */
   keep?(id: Buffer): void;
   progress?(bytes: number): void;
@@ -200,8 +201,11 @@ async function receive(frames: AsyncIterable<Frame>, receiver: Receiver): Promis
   for await (const {type, body} of frames) {
     switch (type) {
       case CHUNK:
-        await receiver.chunk?.(Buffer.from(body.subarray(0, ID_BYTES)), body.subarray(ID_BYTES));
+      case TREE_CHUNK: {
+        const id = Buffer.from(body.subarray(0, ID_BYTES));
+        await receiver.chunk?.(id, body.subarray(ID_BYTES), type === CHUNK ? 'content' : 'tree');
         break;
+      }
       case KEEP:
         for (const id of idsIn(body)) receiver.keep?.(id);
         break;

@@ -1,5 +1,5 @@
 import {parseDuration} from '../sdk/index.js';
-import type {QuietOptions, SavedSet} from '../sidecar/index.js';
+import type {BackupResult, BackupsResult, QuietOptions, SavedSet} from '../sidecar/index.js';
 import {backupExitCode, DONE, NOT_PROVEN, WITH_WARNINGS} from './backup-exit-codes.js';
 import {type ByteProgress, byteProgress} from './byte-progress.js';
 import {ClientError, UsageError} from './cli-error.js';
@@ -14,8 +14,8 @@ import {whileInterruptible} from './while-interruptible.js';
 
 export const command: Command = {
   name: 'backup',
-  usage: '[OPTIONS] VOLUME... | VOLUME FILE.tar[.gz|.zst]',
-  summary: 'Save volumes as one snapshot, or one in a file, by a sidecar container',
+  usage: '[OPTIONS] VOLUME... [FILE.tar[.gz|.zst]]',
+  summary: 'Save volumes as one snapshot, or in a file, by a sidecar container',
   flags: [
     ...REPOSITORY_FLAGS,
     ...LIMIT_FLAGS,
@@ -53,13 +53,15 @@ export const command: Command = {
     "coracle backup data --repo /backups/repo --drill --check 'test -s /data/index'",
     'coracle backup --dump app.sql --dump-container db --dump-image postgres:15 \\\n    --dump-command "pg_dump -h 127.0.0.1 -U app app" --repo /backups/repo',
     'coracle backup data /backups/data.tar.zst   # a plain archive',
+    'coracle backup --volumes-from app /backups/app.tar.gz',
   ],
   exitCodeOf: backupExitCode,
   run,
 };
 
 async function run(call: Call, context: Context): Promise<number> {
-  const file = call.has('repo') || call.words.length < 2 ? undefined : call.words.at(-1)!;
+  const namesOthers = call.has('volumes-from') || call.has('label');
+  const file = call.has('repo') || call.words.length < (namesOthers ? 1 : 2) ? undefined : call.words.at(-1)!;
   return file !== undefined && ARCHIVE.test(file)
     ? await toFile(call, context, file)
     : await toRepository(call, context);
@@ -143,22 +145,19 @@ function reportSaved(saved: SavedSet, call: Call, {stdout, stderr}: Context): nu
 }
 
 async function toFile(call: Call, context: Context, file: string): Promise<number> {
-  const [volume = '', ...rest] = call.words;
-  if (rest.length > 1)
-    throw new UsageError('a file is of one volume; several go into a repository: --repo', 1);
+  const volumes = call.words.slice(0, -1);
+  const set = {volumes, volumesFrom: call.values('volumes-from'), labels: call.values('label')};
+  const isOne = volumes.length === 1 && set.volumesFrom.length === 0 && set.labels.length === 0;
   const consistency = call.value('consistency') ?? 'pause';
   if (consistency !== 'pause' && consistency !== 'none')
     throw new ClientError(`invalid argument "${consistency}" for "--consistency": must be pause or none`);
-  const {onProgress, end} = progressOf(call, context, volume);
+  const {onProgress, end} = progressOf(call, context, volumes.join(' '));
   const sdk = await context.sdk();
-  const result = await whileInterruptible(context, 'the backup', signal =>
-    sdk.backupVolume(volume, file, {
-      consistency,
-      limits: sidecarLimitsOf(call),
-      signal,
-      ...(onProgress && {onProgress}),
-    }),
-  ).finally(end);
+  const limits = sidecarLimitsOf(call);
+  const result = await whileInterruptible<BackupResult | BackupsResult>(context, 'the backup', signal => {
+    const options = {consistency, limits, signal, ...(onProgress && {onProgress})} as const;
+    return isOne ? sdk.backupVolume(volumes[0]!, file, options) : sdk.backupVolumes(set, file, options);
+  }).finally(end);
   if (call.has('json')) context.stdout.write(`${JSON.stringify(result)}\n`);
   else {
     for (const warning of result.warnings) context.stderr.write(`WARNING: ${warning}\n`);

@@ -136,7 +136,7 @@ export const COMMANDS: Readonly<Record<string, Entry>> = {
   'network prune': {summary: 'Remove all unused networks', load: () => import('./network-prune.js')},
   'network rm': {summary: 'Remove one or more networks', load: () => import('./network-rm.js')},
   backup: {
-    summary: 'Save volumes as one snapshot, or one in a file',
+    summary: 'Save volumes as one snapshot, or in a file',
     load: () => import('./backup.js'),
   },
   restore: {summary: 'Bring back what backup saved', load: () => import('./restore.js')},

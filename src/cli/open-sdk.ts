@@ -21,7 +21,7 @@ import {
   Volume,
   watching,
 } from '../sdk/index.js';
-import {backupVolume, restoreVolume} from '../sidecar/index.js';
+import {backupVolume, backupVolumes, restoreVolume} from '../sidecar/index.js';
 import type {ListedPort} from './displayable-ports.js';
 import {examineHost} from './examine-host.js';
 import {backupsSdk} from './open-backups-sdk.js';
@@ -162,6 +162,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       yield* (await Volume.get(name, here)).export();
     },
     backupVolume: (name, file, options) => backupVolume(name, file, options, here),
+    backupVolumes: (set, file, options) => backupVolumes(set, file, options, here),
     restoreVolume: (name, file, options) => restoreVolume(name, file, options, here),
     listVolumes: async () =>
       (await Volume.list(here)).map(volume => ({

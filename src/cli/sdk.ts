@@ -34,7 +34,14 @@ import type {
   UpdateOptions,
   watching,
 } from '../sdk/index.js';
-import type {BackupOptions, BackupResult, RestoreOptions, RestoreResult} from '../sidecar/index.js';
+import type {
+  BackupOptions,
+  BackupResult,
+  BackupsResult,
+  RestoreOptions,
+  RestoreResult,
+  VolumeSet,
+} from '../sidecar/index.js';
 import type {BackupsSdk} from './backups-sdk.js';
 import type {ListedPort} from './displayable-ports.js';
 import type {RegistrySdk} from './registry-sdk.js';
@@ -146,6 +153,7 @@ export interface Sdk extends RegistrySdk, BackupsSdk {
   exportVolume(name: string): AsyncIterable<Uint8Array>;
   /** See `coracle/sidecar`. */
   backupVolume(name: string, file: string, options: BackupOptions): Promise<BackupResult>;
+  backupVolumes(set: VolumeSet, file: string, options: BackupOptions): Promise<BackupsResult>;
   restoreVolume(name: string, file: string, options: RestoreOptions): Promise<RestoreResult>;
   listVolumes(): Promise<readonly VolumeSummary[]>;
   inspectVolume(name: string): Promise<unknown>;

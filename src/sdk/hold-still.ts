@@ -38,9 +38,10 @@ export interface ContainerHold {
   readonly hold: Hold;
 }
 
-/** Until this is disposed of none of the containers that have the volume writes to it. @throws as `holdContainers` for a backup */
-export async function holdStill(runtime: Runtime, volume: string): Promise<HeldStill> {
-  return holdAll(runtime, runtime.volumeUsers(volume), {forBackup: true});
+/** Until this is disposed of none of the containers that have the volumes writes to them. @throws as `holdContainers` for a backup */
+export async function holdStill(runtime: Runtime, volumes: readonly string[]): Promise<HeldStill> {
+  const users = new Set(volumes.flatMap(volume => [...runtime.volumeUsers(volume)]));
+  return holdAll(runtime, users, {forBackup: true});
 }
 
 /** Until this is disposed of those that run stand still; one that somebody else paused stays so. */

@@ -1,6 +1,6 @@
 /**
- * The sidecar: a container of this host's own GNU tar, with one directory of the host's or one volume, no network, a
- * read-only root and the capabilities that its work takes. What it reads or writes beside that directory is its own.
+ * The sidecar: a container of this host's own GNU tar, with one directory of the host's or with volumes, no network, a
+ * read-only root and the capabilities that its work takes. What it reads or writes beside these is its own.
  */
 import {CoracleError} from '../errors.js';
 import {
@@ -17,7 +17,7 @@ import {sidecarLimits} from './sidecar-limits.js';
 export const PLACE = '/volume';
 
 export interface Archiver {
-  readonly mount: Mount;
+  readonly mounts: readonly Mount[];
   readonly arguments: readonly string[];
   /** What tar may do that its being root does not give it. */
   readonly capabilities: readonly string[];
@@ -29,7 +29,7 @@ export interface Archiver {
 
 /** @throws `ERR_BINARY_NOT_FOUND` where this host has no tar, and as `Container.run` */
 export async function runArchiver(
-  {mount, arguments: words, capabilities, stdin, purpose, limits, signal}: Archiver,
+  {mounts, arguments: words, capabilities, stdin, purpose, limits, signal}: Archiver,
   in_: InRuntime,
 ): Promise<RunningContainer> {
   await Image.fromHost({name: IMAGE, binaries: ['tar']}, in_);
@@ -38,7 +38,7 @@ export async function runArchiver(
     {
       command: ['tar', ...words],
       env: {LC_ALL: 'C'},
-      mounts: [mount],
+      mounts,
       network: 'none',
       readOnly: true,
       capabilities: {drop: ['ALL'], add: capabilities},

@@ -17,6 +17,7 @@ import {expectDone, LISTED, PLACE, readListing, runArchiver, WHOLE} from './arch
 import {expectVolumes} from './expect-volumes.js';
 import {PartFile} from './part-file.js';
 import {counted, hashed, type Progress} from './progress.js';
+import {type VolumeSet, volumesOfSet} from './quiesce/index.js';
 
 export interface BackupOptions {
   /**
@@ -31,8 +32,8 @@ export interface BackupOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface BackupResult {
-  readonly volume: string;
+/** Of one volume or several. */
+export interface ArchivedVolumes {
   /** Absolute. */
   readonly file: string;
   readonly compression: Compression;
@@ -50,6 +51,15 @@ export interface BackupResult {
   readonly warnings: readonly string[];
 }
 
+export interface BackupResult extends ArchivedVolumes {
+  readonly volume: string;
+}
+
+export interface BackupsResult extends ArchivedVolumes {
+  /** Names: in the archive each is a directory of that name. */
+  readonly volumes: readonly string[];
+}
+
 /**
  * Saves a volume as a tar archive: `FILE.tar`, `.tar.gz` or `.tar.zst`, by its name. A sidecar container reads the volume,
  * which it cannot write to. The file has been read back, compared and counted when this resolves, and is not there before:
@@ -60,22 +70,57 @@ export interface BackupResult {
 export async function backupVolume(
   name: string,
   file: string,
-  {consistency = 'pause', limits, onProgress, signal}: BackupOptions = {},
+  options: BackupOptions = {},
   in_: InRuntime = {},
 ): Promise<BackupResult> {
+  const runtime = in_.runtime ?? (await Runtime.default());
+  const saved = await archive({names: [name], members: ['.'], targetOf: () => PLACE}, file, options, runtime);
+  return {volume: name, ...saved};
+}
+
+/**
+ * As `backupVolume`, of several volumes and of one moment: in the archive each is a directory of its name, from which
+ * `restoreVolume` with `directory` brings it back.
+ * @throws as `backupVolume`; `ERR_CONTAINER_NOT_FOUND`, `ERR_INVALID_OPTION` when there are none
+ */
+export async function backupVolumes(
+  set: VolumeSet,
+  file: string,
+  options: BackupOptions = {},
+  in_: InRuntime = {},
+): Promise<BackupsResult> {
+  const runtime = in_.runtime ?? (await Runtime.default());
+  const names = await volumesOfSet(set, {runtime});
+  const members = names.map(name => `./${name}`);
+  const saved = await archive({names, members, targetOf: name => `${PLACE}/${name}`}, file, options, runtime);
+  return {volumes: names, ...saved};
+}
+
+interface Archived {
+  readonly names: readonly string[];
+  /** Below PLACE. */
+  readonly members: readonly string[];
+  /** Where a volume is mounted. */
+  readonly targetOf: (name: string) => string;
+}
+
+async function archive(
+  what: Archived,
+  file: string,
+  {consistency = 'pause', limits, onProgress, signal}: BackupOptions,
+  runtime: Runtime,
+): Promise<ArchivedVolumes> {
   const compression = compressionOf(file);
   if (consistency !== 'pause' && consistency !== 'none')
     throw new CoracleError('ERR_INVALID_OPTION', `consistency must be 'pause' or 'none', not ${consistency}`);
   signal?.throwIfAborted();
-  const runtime = in_.runtime ?? (await Runtime.default());
-  const volume = await Volume.get(name, {runtime});
-  const totalBytes = onProgress && (await volume.size());
+  const totalBytes = await sizeOf(what.names, onProgress !== undefined, runtime);
   const path = resolve(file);
   await using part = await PartFile.open(path).catch(cause => {
     throw refused(path, cause, 'Its directory has to be there, and to have room.');
   });
   const copied = await copyStill(
-    {runtime, name, compression, consistency, limits, signal},
+    {...what, runtime, compression, consistency, limits, signal},
     part.file,
     bytes => onProgress?.({phase: 'copy', bytes, totalBytes}),
   ).catch(cause => {
@@ -92,7 +137,21 @@ export async function backupVolume(
   await part.commit().catch(cause => {
     throw orVanished(path, cause);
   });
-  return {volume: name, file: path, compression, ...copied, fileBytes: size};
+  return {file: path, compression, ...copied, fileBytes: size};
+}
+
+/** @throws `ERR_VOLUME_NOT_FOUND` */
+async function sizeOf(
+  names: readonly string[],
+  isWanted: boolean,
+  runtime: Runtime,
+): Promise<number | undefined> {
+  let bytes = 0;
+  for (const name of names) {
+    const volume = await Volume.get(name, {runtime});
+    if (isWanted) bytes += await volume.size();
+  }
+  return isWanted ? bytes : undefined;
 }
 
 function compressionOf(file: string): Compression {
@@ -123,24 +182,23 @@ function orVanished(path: string, cause: {readonly code?: unknown}): unknown {
   );
 }
 
-interface Copy {
+interface Copy extends Archived {
   readonly runtime: Runtime;
-  readonly name: string;
   readonly compression: Compression;
   readonly consistency: 'pause' | 'none';
   readonly limits: Limits | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
-type Copied = Pick<BackupResult, 'entries' | 'bytes' | 'sha256' | 'paused' | 'pausedMs' | 'warnings'>;
+type Copied = Pick<ArchivedVolumes, 'entries' | 'bytes' | 'sha256' | 'paused' | 'pausedMs' | 'warnings'>;
 
 /** Copies while those who could change it stand still. */
 async function copyStill(copy: Copy, target: FileHandle, tell: (bytes: number) => void): Promise<Copied> {
   if (copy.consistency === 'none')
-    return {...(await copyVolume(copy, target, tell)), paused: [], pausedMs: 0};
-  const still = await holdStill(copy.runtime, copy.name);
+    return {...(await copyVolumes(copy, target, tell)), paused: [], pausedMs: 0};
+  const still = await holdStill(copy.runtime, copy.names);
   try {
-    const copied = await copyVolume(copy, target, tell);
+    const copied = await copyVolumes(copy, target, tell);
     await still[Symbol.asyncDispose]();
     const {from, until = performance.now()} = still;
     const pausedMs = still.names.length === 0 ? 0 : Math.round(until - from);
@@ -150,16 +208,22 @@ async function copyStill(copy: Copy, target: FileHandle, tell: (bytes: number) =
   }
 }
 
-async function copyVolume(
-  {runtime, name, compression, limits, signal}: Copy,
+async function copyVolumes(
+  {runtime, names, members, targetOf, compression, limits, signal}: Copy,
   target: FileHandle,
   tell: (bytes: number) => void,
 ): Promise<Omit<Copied, 'paused' | 'pausedMs'>> {
   const container = await runArchiver(
     {
       purpose: 'backup',
-      mount: {type: 'volume', name, target: PLACE, readOnly: true, nocopy: true},
-      arguments: ['--create', '--file=-', ...FORMAT, ...WHOLE, ...LISTED, `--directory=${PLACE}`, '.'],
+      mounts: names.map(name => ({
+        type: 'volume',
+        name,
+        target: targetOf(name),
+        readOnly: true,
+        nocopy: true,
+      })),
+      arguments: ['--create', '--file=-', ...FORMAT, ...WHOLE, ...LISTED, `--directory=${PLACE}`, ...members],
       capabilities: ['DAC_READ_SEARCH'],
       stdin: 'ignore',
       limits,
@@ -178,8 +242,8 @@ async function copyVolume(
   for await (const chunk of compress(hashed(plain, hash), compression)) await target.writeFile(chunk);
   const {entries, said} = await listing;
   signal?.throwIfAborted();
-  await expectDone(container, `backup of ${name}`, said);
-  expectVolumes(runtime, [name]);
+  await expectDone(container, `backup of ${names.join(', ')}`, said);
+  expectVolumes(runtime, names);
   return {entries, bytes, sha256: hash.digest('hex'), warnings: said};
 }
 

@@ -1,5 +1,12 @@
 /** Sidecar containers that save volumes and bring them back. */
-export {type BackupOptions, type BackupResult, backupVolume} from './backup-volume.js';
+export {
+  type ArchivedVolumes,
+  type BackupOptions,
+  type BackupResult,
+  type BackupsResult,
+  backupVolume,
+  backupVolumes,
+} from './backup-volume.js';
 export {type DumpSidecar, dumpSource, restoreDump} from './dump.js';
 export {
   type BackupSet,

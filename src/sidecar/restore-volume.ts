@@ -104,7 +104,7 @@ async function unpack({
   const container = await runArchiver(
     {
       purpose: 'restore',
-      mount: {type: 'bind', source: target, target: PLACE},
+      mounts: [{type: 'bind', source: target, target: PLACE}],
       arguments: [
         '--extract',
         '--file=-',

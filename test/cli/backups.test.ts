@@ -182,6 +182,15 @@ test('a file instead of a repository makes a plain archive, also where CORACLE_R
     stderr: 'WARNING: socket ignored\n',
   });
   t.is((await command(['backup', 'data', 'f.tar', '--repo', '/r'], answers)).asked[0]![0], 'backup');
+  const backupVolumes = async () => ({...result, volumes: ['data', 'more']});
+  for (const [words, set] of [
+    [['data', 'more'], {volumes: ['data', 'more'], volumesFrom: [], labels: []}],
+    [['--volumes-from', 'app'], {volumes: [], volumesFrom: ['app'], labels: []}],
+  ] as const) {
+    const several = await command(['backup', ...words, 'f.tar'], {backupVolumes}, {env});
+    t.deepEqual(several.asked[0]!.slice(0, 3), ['backupVolumes', set, 'f.tar']);
+    t.is(several.stdout, plain.stdout);
+  }
 });
 
 test('exit codes tell cron what to do', async t => {

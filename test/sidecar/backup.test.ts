@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import {join} from 'node:path';
 import {Container, type ContainerInspect, Runtime, Volume} from '../../src/index.js';
-import {backupVolume, restoreVolume} from '../../src/sidecar/index.js';
+import {backupVolume, backupVolumes, restoreVolume} from '../../src/sidecar/index.js';
 import {TAR_END, type TarNode, tarHeader, tarPadding} from '../../src/store/write-tar.js';
 import {ownRuntime} from '../helpers/own-runtime.js';
 import {requiresAsRoot} from '../helpers/requires.js';
@@ -50,6 +50,35 @@ for (const ending of ['tar', 'tar.gz', 'tar.zst']) {
     t.is((await backupVolume(name, file, {}, {runtime})).sha256, saved.sha256);
   });
 }
+
+withTar('several volumes go into one file, of one moment, and each comes back by its name', async t => {
+  const runtime = await own.runtime;
+  const corpus = await Volume.create({name: 'several-corpus'}, {runtime});
+  writeCorpus(corpus.mountpoint);
+  const facts = treeFacts(corpus.mountpoint);
+  await volumeWith('several', 'of those');
+  const container = await Container.runDetached(
+    'host-shell',
+    {
+      command: ['sleep', '60'],
+      name: 'of-several',
+      mounts: ['several', 'several-corpus'].map(name => ({type: 'volume', name, target: `/${name}`})),
+    },
+    {runtime},
+  );
+  t.teardown(() => container.remove({force: true}));
+  const file = join(folder(), 'several.tar.gz');
+  const saved = await backupVolumes({volumesFrom: ['of-several']}, file, {}, {runtime});
+  t.like(saved, {volumes: ['several', 'several-corpus'], entries: 2 + facts.length, paused: ['of-several']});
+  t.is((await container.state()).status, 'running');
+  await restoreVolume('several-back', file, {directory: 'several-corpus'}, {runtime});
+  t.deepEqual(treeFacts((await Volume.get('several-back', {runtime})).mountpoint), facts);
+  await restoreVolume('another-back', file, {directory: 'several'}, {runtime});
+  const back = await Volume.get('another-back', {runtime});
+  t.is(readFileSync(join(back.mountpoint, 'file'), 'utf8'), 'of those');
+  await t.throwsAsync(backupVolumes({labels: ['nobody']}, file, {}, {runtime}), {code: 'ERR_INVALID_OPTION'});
+  t.is(statSync(file).size, saved.fileBytes);
+});
 
 withTar('the sidecar has the volume read-only, no network and next to no capabilities', async t => {
   const runtime = await own.runtime;
@@ -161,7 +190,7 @@ async function killed(program: string): Promise<void> {
   const sidecar = new URL('../../dist/sidecar.js', import.meta.url).href;
   const source = `
     import {Runtime} from ${JSON.stringify(index)};
-    import {backupVolume, restoreVolume} from ${JSON.stringify(sidecar)};
+    import {backupVolume, backupVolumes, restoreVolume} from ${JSON.stringify(sidecar)};
     const runtime = await Runtime.open(${JSON.stringify({root: own.root, run: own.runDirectory, waiting: 0})});
     const onProgress = ({phase}) => phase === 'copy' && process.stdout.write('copies');
     ${program}`;

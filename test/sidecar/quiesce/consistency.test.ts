@@ -24,7 +24,7 @@ async function archived(runtime: Runtime, volume: string, file: string): Promise
   await using container = await runArchiver(
     {
       purpose: 'backup',
-      mount: {type: 'volume', name: volume, target: PLACE, readOnly: true, nocopy: true},
+      mounts: [{type: 'volume', name: volume, target: PLACE, readOnly: true, nocopy: true}],
       arguments: ['--create', '--file=-', `--directory=${PLACE}`, file],
       capabilities: ['DAC_READ_SEARCH'],
       stdin: 'ignore',

@@ -224,12 +224,18 @@ static uint32_t exec_step(void)
 }
 
 /* A container that ends takes its probe along, and is reaped only after it: until then it has no memory any more, and so no
- * executable (proc_pid_exe(5)). child_ended() is next. */
+ * executable (proc_pid_exe(5)). Where /proc does not show it, it is gone when it can be reaped. child_ended() is next. */
 static int container_is_gone(const struct monitor *m)
 {
+        struct pollfd polled = {m->pidfd, POLLIN, 0};
+        struct ct_timespec now = {0, 0};
         char path[32], none[1];
-        text_append(text_number(text_append(path, "/proc/"), (uint64_t)m->pid), "/exe");
-        long r = sys4(__NR_readlinkat, AT_FDCWD, path, none, sizeof none);
+        text_number(text_append(path, "/proc/"), (uint64_t)m->pid);
+        long process = sys4(__NR_openat, AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+        if (process < 0)
+                return sys5(__NR_ppoll, &polled, 1, &now, 0, 8) > 0;
+        long r = sys4(__NR_readlinkat, process, "exe", none, sizeof none);
+        close_fd((int)process);
         return r == -ENOENT || r == -ESRCH;
 }
 

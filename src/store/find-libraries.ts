@@ -6,7 +6,8 @@ import {type ElfFile, type ReadAt, readElf} from './elf.js';
 import {parseLdSoCache} from './ld-so-cache.js';
 
 /**
- * The paths by which programs and what they need are opened on this host, each once, a program before what it needs; symlinks among them are kept.
+ * The paths by which programs and what they need are opened on this host, each once, a program before what it needs; symlinks among
+ * them are kept.
  * @throws `ERR_LIBRARY_NOT_FOUND`, `ERR_UNSUPPORTED_BINARY`, `ERR_FILE_NOT_FOUND`
  */
 export function findLibraries(...programs: readonly string[]): string[] {

@@ -38,23 +38,23 @@ const EAGAIN = 11;
 
 /**
  * One that has ended meanwhile is fine: the next start makes a plan of its own.
- * @param afterStart what is done to a run that was being started, with the plan as it was, when the monitor was told
+ * @param afterwards what is done once the monitor knows: to a run that began, or was being started, with the plan as it was
  * @throws `ERR_MONITOR_VERSION` when it does not understand what stands there
  */
 export async function reload(
   monitor: MonitorConnection,
-  afterStart: () => Promise<unknown> = async () => {},
+  afterwards: () => Promise<unknown> = async () => {},
 ): Promise<void> {
   const next = monitor.next(({type}) => (type === 'started' || type === 'failed' ? type : undefined));
   const errno = await monitor.ask(encodeAsk('reload'));
-  if (errno === 0 || errno === ESRCH) return;
-  if (errno !== EAGAIN) {
+  if (errno === ESRCH) return;
+  if (errno !== 0 && errno !== EAGAIN) {
     throw new CoracleError(
       'ERR_MONITOR_VERSION',
       `the container's monitor does not take this release's plan: ${errnoName(-errno)}`,
       {hint: 'Stop the container and start it again.'},
     );
   }
-  await next;
-  await afterStart();
+  if (errno === EAGAIN) await next;
+  await afterwards();
 }

@@ -144,14 +144,27 @@ function reportSaved(saved: SavedSet, call: Call, {stdout, stderr}: Context): nu
   return warnings.length > 0 ? WITH_WARNINGS : DONE;
 }
 
+/** What a plain archive can do: whoever asks for a key, a drill or a dump must not believe that there was one. */
+const FILE_FLAGS: ReadonlySet<string> = new Set([
+  ...['consistency', 'json', 'label', 'quiet', 'volumes-from'],
+  ...LIMIT_FLAGS.map(({name}) => name),
+]);
+
 async function toFile(call: Call, context: Context, file: string): Promise<number> {
+  const refused = command.flags!.find(({name}) => call.has(name) && !FILE_FLAGS.has(name));
+  if (refused !== undefined)
+    throw new UsageError(`--${refused.name} is for snapshots of a repository, not for files`, 1);
   const volumes = call.words.slice(0, -1);
   const set = {volumes, volumesFrom: call.values('volumes-from'), labels: call.values('label')};
   const isOne = volumes.length === 1 && set.volumesFrom.length === 0 && set.labels.length === 0;
   const consistency = call.value('consistency') ?? 'pause';
   if (consistency !== 'pause' && consistency !== 'none')
     throw new ClientError(`invalid argument "${consistency}" for "--consistency": must be pause or none`);
-  const {onProgress, end} = progressOf(call, context, volumes.join(' '));
+  const {onProgress, end} = progressOf(
+    call,
+    context,
+    [...volumes, ...set.volumesFrom, ...set.labels].join(' '),
+  );
   const sdk = await context.sdk();
   const limits = sidecarLimitsOf(call);
   const result = await whileInterruptible<BackupResult | BackupsResult>(context, 'the backup', signal => {

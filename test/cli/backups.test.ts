@@ -182,6 +182,12 @@ test('a file instead of a repository makes a plain archive, also where CORACLE_R
     stderr: 'WARNING: socket ignored\n',
   });
   t.is((await command(['backup', 'data', 'f.tar', '--repo', '/r'], answers)).asked[0]![0], 'backup');
+  for (const flags of [['--key-file', 'key'], ['--drill'], ['--dump', 'app.sql'], ['--tag', 'daily']]) {
+    const refused = await command(['backup', 'data', 'f.tar', ...flags], answers, {env});
+    t.is(refused.exitCode, 2);
+    t.regex(refused.stderr, new RegExp(`^${flags[0]} is for snapshots of a repository, not for files`));
+    t.deepEqual(refused.asked, []);
+  }
   const backupVolumes = async () => ({...result, volumes: ['data', 'more']});
   for (const [words, set] of [
     [['data', 'more'], {volumes: ['data', 'more'], volumesFrom: [], labels: []}],

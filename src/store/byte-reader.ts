@@ -4,6 +4,8 @@ import {invalidLayer} from './layer-limits.js';
 export class ByteReader {
   readonly #source: AsyncIterator<Uint8Array>;
   #chunk: Buffer = Buffer.alloc(0);
+  /** How much of it is taken: a view of the rest would be one more for each portion. */
+  #at = 0;
 
   constructor(source: AsyncIterable<Uint8Array>) {
     this.#source = source[Symbol.asyncIterator]();
@@ -11,26 +13,33 @@ export class ByteReader {
 
   /** As `take`, if that many bytes are here without waiting. */
   tryTake(count: number): Buffer | undefined {
-    return this.#chunk.length >= count ? this.#cut(count) : undefined;
+    return this.#here >= count ? this.#cut(count) : undefined;
+  }
+
+  /** As `skip`, if that many bytes are here without waiting. */
+  trySkip(count: number): boolean {
+    if (this.#here < count) return false;
+    this.#at += count;
+    return true;
   }
 
   /** Exactly `count` bytes, fewer only at the end of the stream. The caller bounds `count`. */
   async take(count: number): Promise<Buffer> {
-    if (this.#chunk.length === 0) await this.#next();
-    if (this.#chunk.length >= count) return this.#cut(count);
+    if (this.#here === 0) await this.#next();
+    if (this.#here >= count) return this.#cut(count);
     const parts: Buffer[] = [];
-    for (let missing = count; missing > 0 && this.#chunk.length > 0; ) {
+    for (let missing = count; missing > 0 && this.#here > 0; ) {
       const part = this.#cut(missing);
       parts.push(part);
       missing -= part.length;
-      if (this.#chunk.length === 0) await this.#next();
+      if (this.#here === 0) await this.#next();
     }
     return Buffer.concat(parts);
   }
 
   /** At least one and at most `most` bytes, without copying. @throws `ERR_INVALID_LAYER` at the end of the stream */
   async some(most: number): Promise<Buffer> {
-    if (this.#chunk.length === 0 && !(await this.#next())) throw invalidLayer('the archive is cut short');
+    if (this.#here === 0 && !(await this.#next())) throw invalidLayer('the archive is cut short');
     return this.#cut(most);
   }
 
@@ -48,10 +57,14 @@ export class ByteReader {
     while (await this.#next());
   }
 
-  #cut(count: number): Buffer {
-    const part = this.#chunk.subarray(0, count);
-    this.#chunk = this.#chunk.subarray(part.length);
-    return part;
+  get #here(): number {
+    return this.#chunk.length - this.#at;
+  }
+
+  #cut(most: number): Buffer {
+    const from = this.#at;
+    this.#at = Math.min(from + most, this.#chunk.length);
+    return this.#chunk.subarray(from, this.#at);
   }
 
   async #next(): Promise<boolean> {
@@ -60,6 +73,7 @@ export class ByteReader {
       if (done) return false;
       if (value.length === 0) continue;
       this.#chunk = Buffer.from(value.buffer, value.byteOffset, value.length);
+      this.#at = 0;
       return true;
     }
   }

@@ -46,19 +46,34 @@ export class NewEntries {
     this.#otherwise = otherwise;
   }
 
-  /** Reads its content, of at most PLAIN_BYTES. @throws what making earlier ones threw */
-  async add(entry: TarEntry, made: NewEntry): Promise<void> {
-    const content = made.type === 'symlink' ? entry.target : entry.size;
-    const length = typeof content === 'number' ? content : content.length;
+  /**
+   * Reads its content, of at most PLAIN_BYTES.
+   * @returns undefined if nothing had to be waited for @throws what making earlier ones threw
+   */
+  add(entry: TarEntry, made: NewEntry): Promise<void> | undefined {
+    const length = made.type === 'symlink' ? entry.target.length : entry.size;
     const most = NEW_ENTRY_BYTES + made.path.length + length;
-    if (this.#filling.used + most > BATCH_BYTES || this.#filling.entries.length === BATCH_ENTRIES)
-      await this.#send();
-    const {records, used, entries} = this.#filling;
-    const begin = newEntryContent(used, made);
-    if (typeof content !== 'number') content.copy(records, begin);
-    else if (made.type === 'file') {
-      await readInto(records, begin, entry);
+    const isFull = this.#filling.used + most > BATCH_BYTES || this.#filling.entries.length === BATCH_ENTRIES;
+    if (isFull) return this.#send().then(() => this.#put(entry, made, length));
+    return this.#put(entry, made, length);
+  }
+
+  #put(entry: TarEntry, made: NewEntry, length: number): Promise<void> | undefined {
+    const {records, used} = this.#filling;
+    if (made.type !== 'directory') {
+      const whole = made.type === 'symlink' ? entry.target : entry.tryContent();
+      const begin = newEntryContent(used, made);
+      if (whole === undefined)
+        return readInto(records, begin, entry).then(() => this.#seal(entry, made, length));
+      records.set(whole, begin);
     }
+    this.#seal(entry, made, length);
+    return undefined;
+  }
+
+  /** Its content is in its place. */
+  #seal(entry: TarEntry, made: NewEntry, length: number): void {
+    const {records, used, entries} = this.#filling;
     entries.push({at: used, entry, path: made.path as Buffer, content: length});
     this.#filling.used = encodeNewEntry(records, used, made, made.type === 'directory' ? 0 : length);
   }
@@ -100,8 +115,6 @@ export class NewEntries {
 }
 
 async function readInto(records: Buffer, begin: number, entry: TarEntry): Promise<void> {
-  const whole = entry.tryContent();
-  if (whole !== undefined) return void records.set(whole, begin);
   let at = begin;
   for await (const chunk of entry.content()) {
     records.set(chunk, at);

@@ -51,50 +51,52 @@ export interface ReadTarOptions {
 /** @throws `ERR_INVALID_LAYER` for what is no tar, is cut short, or holds files with holes that were not asked for */
 export async function* readTar(
   source: AsyncIterable<Uint8Array>,
-  {sparse = false}: ReadTarOptions = {},
+  {sparse: takesSparse = false}: ReadTarOptions = {},
 ): AsyncGenerator<TarEntry> {
   const reader = new ByteReader(source);
+  let globals = NO_PAX;
+  let extended = NO_PAX;
   try {
-    yield* readEntries(reader, sparse);
+    for (;;) {
+      const header = reader.tryTake(BLOCK) ?? (await reader.take(BLOCK));
+      if (header.length === 0) return; // without the two empty blocks: other readers accept it too
+      if (header.length < BLOCK) throw invalidLayer('the archive is cut short');
+      if (header[0] === 0 && header.every(byte => byte === 0)) return await reader.drain();
+      checkSum(header);
+      const flag = String.fromCharCode(header[156]!);
+      if (flag === 'x') {
+        extended = new Map([...extended, ...(await readPax(reader, header))]);
+      } else if (flag === 'g') {
+        globals = new Map([...globals, ...(await readPax(reader, header))]);
+      } else if (flag === 'L' || flag === 'K') {
+        const key = flag === 'L' ? 'path' : 'linkpath';
+        extended = new Map([...extended, [key, untilNul(await metadata(reader, header))]]);
+      } else {
+        const pax = globals.size === 0 ? extended : new Map([...globals, ...extended]);
+        extended = NO_PAX;
+        const entry = new Entry(reader, header, flag, pax);
+        if (isSparse(pax)) await entry.readSparseMap(pax, takesSparse);
+        yield entry;
+        if (!entry.trySkipRest()) await entry.skipRest();
+      }
+    }
   } finally {
     await reader.close();
   }
 }
 
-async function* readEntries(reader: ByteReader, takesSparse: boolean): AsyncGenerator<TarEntry> {
-  const globals: Pax = new Map();
-  let extended: Pax = new Map();
-  for (;;) {
-    const header = reader.tryTake(BLOCK) ?? (await reader.take(BLOCK));
-    if (header.length === 0) return; // without the two empty blocks: other readers accept it too
-    if (header.length < BLOCK) throw invalidLayer('the archive is cut short');
-    if (header[0] === 0 && header.every(byte => byte === 0)) return reader.drain();
-    checkSum(header);
-    const flag = String.fromCharCode(header[156]!);
-    const size = number(header, 124, 12, 'size');
-    if (flag === 'x' || flag === 'g') {
-      const pax = parsePax(await metadata(reader, size));
-      for (const [key, value] of pax) (flag === 'g' ? globals : extended).set(key, value);
-    } else if (flag === 'L' || flag === 'K') {
-      const key = flag === 'L' ? 'path' : 'linkpath';
-      extended.set(key, untilNul(await metadata(reader, size)));
-    } else {
-      const pax = new Map([...globals, ...extended]);
-      const entry = await readEntry(reader, header, flag, pax, takesSparse);
-      extended = new Map();
-      yield entry;
-      if (!entry.trySkipRest()) await entry.skipRest();
-    }
-  }
-}
-
-type Pax = Map<string, Buffer>;
+type Pax = ReadonlyMap<string, Buffer>;
 
 const BLOCK = 512;
 /** What every entry begins with. */
 export const TAR_BLOCK = BLOCK;
 /** Of one PAX or GNU header: longer than any path and many attributes of 64 KiB. */
 const METADATA_BYTES = 1024 * 1024;
+
+// What nearly every entry has is made once.
+const NO_PAX: Pax = new Map();
+const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
+const NOTHING = Buffer.alloc(0);
 
 const TYPES: Readonly<Record<string, TarType>> = {
   '\0': 'file',
@@ -108,61 +110,84 @@ const TYPES: Readonly<Record<string, TarType>> = {
   '6': 'fifo',
 };
 
-async function readEntry(
-  reader: ByteReader,
-  header: Buffer,
-  flag: string,
-  pax: Pax,
-  takesSparse: boolean,
-): Promise<TarEntry & {trySkipRest(): boolean; skipRest(): Promise<void>}> {
-  const type = TYPES[flag];
-  if (type === undefined)
-    throw invalidLayer(`the archive has an entry of unsupported type ${JSON.stringify(flag)}`);
-  const isSparse = [...pax.keys()].some(key => key.startsWith('GNU.sparse.'));
-  if (isSparse && !(takesSparse && type === 'file' && pax.get('GNU.sparse.major')?.toString() === '1')) {
-    throw invalidLayer('the archive has a sparse file in GNU format');
+class Entry implements TarEntry {
+  readonly type: TarType;
+  readonly path: Buffer;
+  readonly target: Buffer;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mtimeNs: bigint;
+  readonly deviceMajor: number;
+  readonly deviceMinor: number;
+  readonly xattrs: ReadonlyMap<string, Buffer>;
+  size: number;
+  sparse?: {readonly size: number; readonly ranges: readonly DataRange[]};
+  readonly #reader: ByteReader;
+  readonly #padding: number;
+  #left: number;
+
+  constructor(reader: ByteReader, header: Buffer, flag: string, pax: Pax) {
+    const type = TYPES[flag];
+    if (type === undefined)
+      throw invalidLayer(`the archive has an entry of unsupported type ${JSON.stringify(flag)}`);
+    const isDevice = type === 'character-device' || type === 'block-device';
+    const size = decimal(pax, 'size') ?? number(header, 124, 12, 'size');
+    this.path = pax.get('GNU.sparse.name') ?? pax.get('path') ?? headerPath(header);
+    // The original tar wrote directories as files whose names end in a slash.
+    this.type = type === 'file' && this.path.at(-1) === SLASH ? 'directory' : type;
+    this.target = pax.get('linkpath') ?? field(header, 157, 100);
+    this.mode = number(header, 100, 8, 'mode') & 0o7777;
+    this.uid = decimal(pax, 'uid') ?? number(header, 108, 8, 'uid');
+    this.gid = decimal(pax, 'gid') ?? number(header, 116, 8, 'gid');
+    this.size = type === 'file' ? size : 0;
+    this.mtimeNs = paxTime(pax.get('mtime')) ?? BigInt(number(header, 136, 12, 'mtime')) * 1_000_000_000n;
+    this.deviceMajor = isDevice ? number(header, 329, 8, 'device') : 0;
+    this.deviceMinor = isDevice ? number(header, 337, 8, 'device') : 0;
+    this.xattrs = xattrsOf(pax);
+    this.#reader = reader;
+    this.#left = this.size;
+    this.#padding = (BLOCK - (this.size % BLOCK)) % BLOCK;
   }
-  const path = pax.get('GNU.sparse.name') ?? pax.get('path') ?? headerPath(header);
-  const size = decimal(pax, 'size') ?? number(header, 124, 12, 'size');
-  let left = type === 'file' ? size : 0;
-  const padding = (BLOCK - (left % BLOCK)) % BLOCK;
-  const sparse = isSparse
-    ? await readSparseMap(reader, left, decimal(pax, 'GNU.sparse.realsize') ?? 0)
-    : undefined;
-  if (sparse !== undefined) left -= sparse.bytes;
-  async function* content() {
-    while (left > 0) {
-      const bytes = await reader.some(left);
-      left -= bytes.length;
+
+  /** Before any of its content is read: a map of it comes first. */
+  async readSparseMap(pax: Pax, isTaken: boolean): Promise<void> {
+    if (!(isTaken && this.type === 'file' && pax.get('GNU.sparse.major')?.toString() === '1')) {
+      throw invalidLayer('the archive has a sparse file in GNU format');
+    }
+    const whole = decimal(pax, 'GNU.sparse.realsize') ?? 0;
+    const {bytes, size, ranges} = await readSparseMap(this.#reader, this.#left, whole);
+    this.sparse = {size, ranges};
+    this.#left -= bytes;
+    this.size = this.#left;
+  }
+
+  async *content(): AsyncGenerator<Buffer> {
+    while (this.#left > 0) {
+      const bytes = await this.#reader.some(this.#left);
+      this.#left -= bytes.length;
       yield bytes;
     }
   }
-  return {
-    // The original tar wrote directories as files whose names end in a slash.
-    type: type === 'file' && path.at(-1) === SLASH ? 'directory' : type,
-    path,
-    target: pax.get('linkpath') ?? untilNul(header.subarray(157, 257)),
-    mode: number(header, 100, 8, 'mode') & 0o7777,
-    uid: decimal(pax, 'uid') ?? number(header, 108, 8, 'uid'),
-    gid: decimal(pax, 'gid') ?? number(header, 116, 8, 'gid'),
-    size: left,
-    mtimeNs: paxTime(pax.get('mtime')) ?? BigInt(number(header, 136, 12, 'mtime')) * 1_000_000_000n,
-    deviceMajor: number(header, 329, 8, 'device'),
-    deviceMinor: number(header, 337, 8, 'device'),
-    xattrs: xattrsOf(pax),
-    ...(sparse && {sparse: {size: sparse.size, ranges: sparse.ranges}}),
-    content,
-    tryContent() {
-      const whole = reader.tryTake(left);
-      if (whole !== undefined) left = 0;
-      return whole;
-    },
-    trySkipRest: () => left === 0 && reader.tryTake(padding) !== undefined,
-    async skipRest() {
-      for await (const _ of content());
-      await reader.skip(padding);
-    },
-  };
+
+  tryContent(): Buffer | undefined {
+    const whole = this.#reader.tryTake(this.#left);
+    if (whole !== undefined) this.#left = 0;
+    return whole;
+  }
+
+  trySkipRest(): boolean {
+    return this.#left === 0 && this.#reader.trySkip(this.#padding);
+  }
+
+  async skipRest(): Promise<void> {
+    for await (const _ of this.content());
+    await this.#reader.skip(this.#padding);
+  }
+}
+
+function isSparse(pax: Pax): boolean {
+  return pax.size > 0 && [...pax.keys()].some(key => key.startsWith('GNU.sparse.'));
 }
 
 /** Numbers of a map: a file of a terabyte in stretches of a megabyte has two million. */
@@ -210,13 +235,18 @@ const SLASH = 0x2f;
 
 /** ustar has a prefix for long paths; GNU's old format ("ustar  ") uses those bytes for something else. */
 function headerPath(header: Buffer): Buffer {
-  const name = untilNul(header.subarray(0, 100));
-  const isUstar = header.toString('latin1', 257, 263) === 'ustar\0';
-  const prefix = isUstar ? untilNul(header.subarray(345, 500)) : Buffer.alloc(0);
-  return Buffer.from(prefix.length === 0 ? name : Buffer.concat([prefix, Buffer.from('/'), name]));
+  const name = field(header, 0, 100);
+  if (header[345] === 0 || header.toString('latin1', 257, 263) !== 'ustar\0') return name;
+  return Buffer.concat([field(header, 345, 155), Buffer.from('/'), name]);
 }
 
-async function metadata(reader: ByteReader, size: number): Promise<Buffer> {
+function readPax(reader: ByteReader, header: Buffer): Promise<Pax> {
+  return metadata(reader, header).then(parsePax);
+}
+
+/** What a header for another header carries. */
+async function metadata(reader: ByteReader, header: Buffer): Promise<Buffer> {
+  const size = number(header, 124, 12, 'size');
   if (size > METADATA_BYTES) throw invalidLayer(`the archive has a header of ${size} bytes`);
   const bytes = await reader.take(size);
   if (bytes.length < size) throw invalidLayer('the archive is cut short');
@@ -226,7 +256,7 @@ async function metadata(reader: ByteReader, size: number): Promise<Buffer> {
 
 /** Records of "LENGTH KEY=VALUE\n", the length counting itself. */
 function parsePax(bytes: Buffer): Pax {
-  const pax: Pax = new Map();
+  const pax = new Map<string, Buffer>();
   for (let at = 0; at < bytes.length; ) {
     const space = bytes.indexOf(0x20, at);
     const length = space === -1 ? Number.NaN : Number(bytes.toString('latin1', at, space));
@@ -240,7 +270,8 @@ function parsePax(bytes: Buffer): Pax {
   return pax;
 }
 
-function xattrsOf(pax: Pax): Map<string, Buffer> {
+function xattrsOf(pax: Pax): ReadonlyMap<string, Buffer> {
+  if (pax.size === 0) return NO_XATTRS;
   const prefix = 'SCHILY.xattr.';
   const own = [...pax].filter(([key]) => key.startsWith(prefix));
   return new Map(own.map(([key, value]) => [key.slice(prefix.length), value]));
@@ -264,27 +295,26 @@ function paxTime(value: Buffer | undefined): bigint | undefined {
   return sign === '-' ? -nanoseconds : nanoseconds;
 }
 
-/** Octal digits, or, with the highest bit set, a big-endian number in two's complement (GNU). */
+/**
+ * Octal digits, or, with the highest bit set, a big-endian number in two's complement (GNU). Nearly every field is nothing but
+ * digits up to its last byte or two: that is read in place.
+ */
 function number(header: Buffer, offset: number, length: number, what: string): number {
-  const field = header.subarray(offset, offset + length);
+  const end = offset + length;
+  let value = 0;
+  let at = offset;
+  for (; at < end && header[at]! >= 0x30 && header[at]! <= 0x37; at++) value = value * 8 + header[at]! - 0x30;
+  const isEnd = at > offset && (at === end || header[at] === 0);
+  return isEnd && Number.isSafeInteger(value) ? value : unusualNumber(header.subarray(offset, end), what);
+}
+
+function unusualNumber(field: Buffer, what: string): number {
   if (field[0]! & 0x80) return base256(field, what);
-  const digits = octalDigits(field);
-  if (digits !== undefined) return digits;
   const text = field.toString('latin1').replace(/\0.*$/s, '').trim();
   if (text === '') return 0;
   const value = /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : Number.NaN;
   if (!Number.isSafeInteger(value)) throw invalidLayer(`the archive has a damaged ${what}`);
   return value;
-}
-
-/** What nearly every field is: digits up to its last byte or two, which are no digits. */
-function octalDigits(field: Buffer): number | undefined {
-  let value = 0;
-  let at = 0;
-  for (; at < field.length && field[at]! >= 0x30 && field[at]! <= 0x37; at++)
-    value = value * 8 + field[at]! - 0x30;
-  const isEnd = at > 0 && (at === field.length || field[at] === 0);
-  return isEnd && Number.isSafeInteger(value) ? value : undefined;
 }
 
 function base256(field: Buffer, what: string): number {
@@ -303,9 +333,20 @@ function base256(field: Buffer, what: string): number {
 /** The sum of the header's bytes, its own field counted as spaces. */
 function checkSum(header: Buffer): void {
   let sum = 8 * 0x20;
-  for (let at = 0; at < BLOCK; at++) if (at < 148 || at >= 156) sum += header[at]!;
+  for (let at = 0; at < 148; at++) sum += header[at]!;
+  for (let at = 156; at < BLOCK; at++) sum += header[at]!;
   if (Number.parseInt(header.toString('latin1', 148, 156), 8) !== sum)
     throw invalidLayer('this is no tar archive, or it is damaged');
+}
+
+/** Bytes of a header up to a NUL, copied: its memory is used again. */
+function field(header: Buffer, offset: number, most: number): Buffer {
+  if (header[offset] === 0) return NOTHING;
+  const nul = header.indexOf(0, offset);
+  const end = nul === -1 ? offset + most : Math.min(nul, offset + most);
+  const bytes = Buffer.allocUnsafe(end - offset);
+  header.copy(bytes, 0, offset, end);
+  return bytes;
 }
 
 function untilNul(bytes: Buffer): Buffer {

@@ -48,11 +48,12 @@ export async function unpackLayer(
   options: UnpackOptions,
 ): Promise<{bytes: number; entries: number}> {
   const layer: Layer = {root, limits: LAYER_LIMITS, directories: new Map(), ...options};
-  const plain = new NewEntries(root, (entry, path, content) =>
-    explained(entry, () =>
-      unpackOther(layer, {...entry, content: () => once(content), tryContent: () => undefined}, path),
-    ),
-  );
+  const plain = new NewEntries(root, async (entry, path, content) => {
+    const again = {...entry, content: () => once(content), tryContent: () => undefined};
+    await unpackOther(layer, again, path).catch(cause => {
+      throw explained(entry, cause);
+    });
+  });
   let read = 0;
   let bytes = 0;
   let entries = 0;
@@ -65,7 +66,12 @@ export async function unpackLayer(
       bytes += entry.type === 'symlink' ? entry.target.length : (entry.sparse?.size ?? entry.size);
       if (entry.size > layer.limits.fileBytes) throw overLimit('bytes in a file', layer.limits.fileBytes);
       if (read > layer.limits.totalBytes) throw overLimit('bytes', layer.limits.totalBytes);
-      await explained(entry, () => unpackEntry(layer, plain, entry));
+      try {
+        const unpacking = unpackEntry(layer, plain, entry);
+        if (unpacking !== undefined) await unpacking; // of 20,000 small files there is little to wait for
+      } catch (cause) {
+        throw explained(entry, cause);
+      }
     }
     await plain.flush();
   } finally {
@@ -76,14 +82,10 @@ export async function unpackLayer(
 }
 
 /** What the kernel says of an entry that is made to do harm is said of the layer. */
-async function explained(entry: TarEntry, act: () => Promise<void>): Promise<void> {
-  try {
-    await act();
-  } catch (cause) {
-    if (isErrno(cause, 'ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EMFILE', 'ENOMEM')) throw cause;
-    if (!isErrno(cause, ...HOSTILE_ERRNOS)) throw cause;
-    throw invalidLayer(`cannot unpack ${printable(entry.path)}: ${(cause as Error).message}`, cause);
-  }
+function explained(entry: TarEntry, cause: unknown): unknown {
+  if (isErrno(cause, 'ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EMFILE', 'ENOMEM')) return cause;
+  if (!isErrno(cause, ...HOSTILE_ERRNOS)) return cause;
+  return invalidLayer(`cannot unpack ${printable(entry.path)}: ${(cause as Error).message}`, cause);
 }
 
 async function* once(content: Uint8Array): AsyncGenerator<Buffer> {
@@ -122,16 +124,14 @@ const OPAQUE = Buffer.from('.wh..wh..opq');
 const LARGEST_ID = 2 ** 31 - 2;
 const CHUNK_MODE_NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
-async function unpackEntry(layer: Layer, plain: NewEntries, entry: TarEntry): Promise<void> {
+/** @returns undefined if nothing had to be waited for */
+function unpackEntry(layer: Layer, plain: NewEntries, entry: TarEntry): Promise<void> | undefined {
   const path = safePath(layer, entry.path, 'path');
   checkNumbers(entry);
-  if (!isPlain(layer, entry, path)) {
-    await plain.flush();
-    return unpackOther(layer, entry, path);
-  }
+  if (!isPlain(layer, entry, path)) return plain.flush().then(() => unpackOther(layer, entry, path));
   const {type, mode, mtimeNs, uid, gid} = entry;
   if (type === 'directory') layer.directories.set(path.toString('latin1'), {mode, mtimeNs});
-  await plain.add(entry, {type, path, mode, owner: layer.asRoot ? {uid, gid} : undefined, mtimeNs});
+  return plain.add(entry, {type, path, mode, owner: layer.asRoot ? {uid, gid} : undefined, mtimeNs});
 }
 
 /** What is made in one go where nothing is yet. */
@@ -151,7 +151,7 @@ function isPlain(
 const PATH_BYTES = 4096;
 
 function nameOf(path: Buffer): Buffer {
-  return path.subarray(path.lastIndexOf(0x2f) + 1);
+  return path.subarray(path.lastIndexOf(SLASH) + 1);
 }
 
 function isReserved(name: Buffer): boolean {
@@ -181,6 +181,8 @@ function unpackRoot(layer: Layer, entry: TarEntry): void {
  * than resolved: no builder writes it.
  */
 function safePath(layer: Layer, path: Buffer, what: string): Buffer {
+  const depth = tidyDepth(path);
+  if (depth > 0 && depth <= layer.limits.depth) return path;
   const components: string[] = [];
   for (const component of path.toString('latin1').split('/')) {
     if (component === '..') throw invalidLayer(`the ${what} ${printable(path)} has ".."`);
@@ -191,6 +193,25 @@ function safePath(layer: Layer, path: Buffer, what: string): Buffer {
   return Buffer.from(components.join('/'), 'latin1');
 }
 
+/** The number of components of a path that is as `safePath` leaves it, which most are; 0 for others. */
+function tidyDepth(path: Buffer): number {
+  let depth = 0;
+  for (let begin = 0, at = 0; at <= path.length; at++) {
+    const byte = at === path.length ? SLASH : path[at];
+    if (byte === 0) return 0;
+    if (byte !== SLASH) continue;
+    const length = at - begin;
+    const isDots = length <= 2 && path[begin] === DOT && (length === 1 || path[begin + 1] === DOT);
+    if (length === 0 || isDots) return 0;
+    begin = at + 1;
+    depth++;
+  }
+  return depth;
+}
+
+const SLASH = 0x2f;
+const DOT = 0x2e;
+
 function checkNumbers({uid, gid, path}: TarEntry): void {
   if (uid <= LARGEST_ID && gid <= LARGEST_ID) return;
   throw invalidLayer(`${printable(path)} belongs to ${uid}:${gid}: ids above ${LARGEST_ID} are refused`);
@@ -200,7 +221,7 @@ function checkNumbers({uid, gid, path}: TarEntry): void {
 function makeParents(layer: Layer, path: Buffer, name: Buffer): void {
   const parent = path.subarray(0, Math.max(0, path.length - name.length - 1));
   if (parent.length === 0) return;
-  for (let end = parent.indexOf(0x2f); ; end = parent.indexOf(0x2f, end + 1)) {
+  for (let end = parent.indexOf(SLASH); ; end = parent.indexOf(SLASH, end + 1)) {
     const prefix = end === -1 ? parent : parent.subarray(0, end);
     const found = tryStatBelow(layer.root, prefix);
     if (found === undefined) {
@@ -302,7 +323,7 @@ function makeHardLink(layer: Layer, entry: TarEntry, path: Buffer): void {
     );
   }
   // Through a directory that is a symlink, "a file of this layer" could be another one than the archive means.
-  makeParents(layer, target, target.subarray(target.lastIndexOf(0x2f) + 1));
+  makeParents(layer, target, target.subarray(target.lastIndexOf(SLASH) + 1));
   removeTreeSync(layer.root, path);
   linkBelow(layer.root, target, path);
 }
@@ -332,12 +353,12 @@ async function writeFile(layer: Layer, entry: TarEntry, path: Buffer): Promise<v
 }
 
 /** Whole blocks of zeros become holes. A chunk is written on a thread of the pool while the next one is read. */
-async function writeSolid({content, size}: TarEntry, file: number, signal?: AbortSignal): Promise<void> {
+async function writeSolid(entry: TarEntry, file: number, signal?: AbortSignal): Promise<void> {
   let writing: Promise<void> = Promise.resolve();
   let start = 0;
   let reached = 0;
   try {
-    for await (const chunk of content()) {
+    for await (const chunk of entry.content()) {
       for (const [from, to] of solidStretches(chunk, start)) {
         await writing;
         writing = writeAll(file, chunk.subarray(from, to), start + from);
@@ -351,7 +372,7 @@ async function writeSolid({content, size}: TarEntry, file: number, signal?: Abor
   } finally {
     await writing.catch(() => {}); // the file is closed after this
   }
-  if (reached < size) ftruncateSync(file, size);
+  if (reached < entry.size) ftruncateSync(file, entry.size);
 }
 
 async function writeAll(file: number, bytes: Buffer, position: number): Promise<void> {
@@ -382,13 +403,13 @@ const HOLE_BYTES = 4096;
 const ZEROS = Buffer.alloc(HOLE_BYTES);
 
 /** What lies between the stretches stays a hole. */
-async function writeRanges(layer: Layer, {sparse, content}: TarEntry, file: number): Promise<void> {
-  const {size, ranges} = sparse!;
+async function writeRanges(layer: Layer, entry: TarEntry, file: number): Promise<void> {
+  const {size, ranges} = entry.sparse!;
   if (size > layer.limits.fileBytes) throw overLimit('bytes in a file', layer.limits.fileBytes);
   ftruncateSync(file, size);
   const pending = [...ranges].reverse();
   let {start = 0, end = 0} = pending.pop() ?? {};
-  for await (const chunk of content()) {
+  for await (const chunk of entry.content()) {
     for (let at = 0; at < chunk.length; ) {
       if (start === end) ({start, end} = pending.pop()!); // the map was checked: there is one for each byte
       const written = writeSync(file, chunk, at, Math.min(chunk.length - at, end - start), start);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -178,12 +179,59 @@ static void describe(struct ct_file *file, const struct stat *found)
         };
 }
 
+/* Names that are still to come: files whose content is not in memory are asked for before it is their turn. */
+struct coming {
+        int directory;
+        int64_t content_most;
+        const char *next, *end;
+        const char *asked;                      /* up to here they were asked for */
+};
+
+/* What lies there, looked at before anything is opened: a device or fifo does not notice. */
+static int look_at(int directory, const char *name, struct stat *found, char link[32])
+{
+        int place = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (place >= 0 && fstat(place, found) < 0) {
+                close_keeping_errno(&place);
+                return -1;
+        }
+        snprintf(link, 32, "/proc/self/fd/%d", place);
+        return place;
+}
+
+static int has_content(const struct stat *found, int64_t content_most)
+{
+        return S_ISREG(found->st_mode) && found->st_size > 0 && found->st_size <= content_most;
+}
+
+/* posix_fadvise(2): the kernel begins to read, and does not wait. What cannot be opened says so when it is its turn. */
+static void ask_for_coming(struct coming *coming)
+{
+        char link[32];
+        struct stat found;
+        if (coming->next < coming->asked)
+                return;
+        coming->asked = coming->next;
+        for (int count = 0; coming->asked < coming->end && count < CT_ASKED_AHEAD; count++) {
+                CLOSED int place = look_at(coming->directory, coming->asked, &found, link);
+                CLOSED int file = place < 0 || !has_content(&found, coming->content_most) ? -1 : open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+                if (file >= 0)
+                        posix_fadvise(file, 0, found.st_size, POSIX_FADV_WILLNEED);
+                coming->asked += strlen(coming->asked) + 1;
+        }
+}
+
 /* The content that a file had when it was looked at: as long as its status said, whatever became of it since. */
-static int64_t read_content(const char *link, const struct stat *found, char *content, uint32_t *changed)
+static int64_t read_content(const char *link, const struct stat *found, char *content, uint32_t *changed, struct coming *coming)
 {
         struct stat now;
+        struct iovec part = {content, (size_t)found->st_size};
         CLOSED int file = open(link, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-        ssize_t count = file < 0 ? -1 : pread(file, content, (size_t)found->st_size, 0);
+        ssize_t count = file < 0 ? -1 : preadv2(file, &part, 1, 0, RWF_NOWAIT);
+        if (file >= 0 && count < found->st_size) { /* it has to be read, has become shorter, or its file system always waits */
+                ask_for_coming(coming);
+                count = pread(file, content, (size_t)found->st_size, 0);
+        }
         if (count < 0 || fstat(file, &now) < 0)
                 return -errno;
         memset(content + count, 0, (size_t)(found->st_size - count));
@@ -191,8 +239,7 @@ static int64_t read_content(const char *link, const struct stat *found, char *co
         return found->st_size;
 }
 
-/* What lies there, looked at before anything is opened: a device or fifo does not notice. */
-static int64_t read_entry(int directory, const char *name, int64_t content_most, struct ct_found_entry *entry, int64_t room)
+static int64_t read_entry(const char *name, struct ct_found_entry *entry, int64_t room, struct coming *coming)
 {
         char link[32];
         struct stat found;
@@ -201,16 +248,15 @@ static int64_t read_entry(int directory, const char *name, int64_t content_most,
         if (left < CT_FOUND_BYTES)
                 return -ENOBUFS;
         memset(entry, 0, sizeof *entry);
-        if (content_most < 0) {
-                if (fstatat(directory, name, &found, AT_SYMLINK_NOFOLLOW) < 0)
+        if (coming->content_most < 0) {
+                if (fstatat(coming->directory, name, &found, AT_SYMLINK_NOFOLLOW) < 0)
                         return -errno;
                 describe(&entry->file, &found);
                 return entry->bytes = sizeof *entry;
         }
-        CLOSED int place = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-        if (place < 0 || fstat(place, &found) < 0)
+        CLOSED int place = look_at(coming->directory, name, &found, link);
+        if (place < 0)
                 return -errno;
-        snprintf(link, sizeof link, "/proc/self/fd/%d", place);
         describe(&entry->file, &found);
         ssize_t names = listxattr(link, rest, (size_t)left);
         if (names < 0 && errno != ENOTSUP)
@@ -223,10 +269,10 @@ static int64_t read_entry(int directory, const char *name, int64_t content_most,
                 if (left < PATH_MAX)
                         return -ENOBUFS;
                 content = ct_result(readlinkat(place, "", rest, PATH_MAX));
-        } else if (S_ISREG(found.st_mode) && found.st_size > 0 && found.st_size <= content_most) {
+        } else if (has_content(&found, coming->content_most)) {
                 if (left < found.st_size)
                         return -ENOBUFS;
-                content = read_content(link, &found, rest, &entry->changed);
+                content = read_content(link, &found, rest, &entry->changed, coming);
         }
         if (content < 0)
                 return content;
@@ -238,10 +284,12 @@ static int64_t read_entry(int directory, const char *name, int64_t content_most,
 int64_t ct_read_entries(int32_t directory, const char *names, int64_t names_bytes, int64_t content_most, uint8_t *entries, int64_t size, int64_t *read)
 {
         int64_t used = 0;
+        struct coming coming = {directory, content_most, names, names + names_bytes, names};
         for (*read = 0; *read < names_bytes;) {
                 const char *name = names + *read;
                 struct ct_found_entry *entry = (struct ct_found_entry *)(entries + used);
-                int64_t bytes = read_entry(directory, name, content_most, entry, size - used);
+                coming.next = name + strlen(name) + 1;
+                int64_t bytes = read_entry(name, entry, size - used, &coming);
                 if (bytes == -ENOBUFS && used > 0)
                         return used;
                 if (bytes == -ENOENT) { /* removed since it was listed: a record without a mode */

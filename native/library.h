@@ -86,7 +86,9 @@ CT_EXPORT int64_t ct_make_entries(int32_t root, const uint8_t *entries, int64_t 
 
 /* ct_read_entries looks at names of an open directory, each ending in a NUL, and fills entries with as many records as fit;
  * read counts the bytes of the names that are done. Files of at most content_most bytes come with their content; below 0
- * nothing comes but the status. The number of bytes used; -ENOBUFS when not even one fits. */
+ * nothing comes but the status. Of a file that is not in memory the kernel is asked for those behind it as well, so that a
+ * disk reads many at a time. The number of bytes used; -ENOBUFS when not even one fits. */
+#define CT_ASKED_AHEAD 128                     /* files that the kernel is asked for at a time */
 #define CT_FOUND_BYTES 4096                    /* room that is left for a record, at the least */
 struct ct_found_entry {
         struct ct_file file;                   /* mode 0: it is gone */

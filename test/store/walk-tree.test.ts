@@ -93,3 +93,26 @@ test('what no archive holds is named: sockets', async t => {
   await walk(root, {leftOut: (path, why) => left.push(`${path} ${why}`)});
   t.deepEqual(left, ['./socket socket']);
 });
+
+test('files that are not in memory are asked for ahead, and come as those that are: fifos wait for nobody', async t => {
+  const root = join(folder, 'cold');
+  mkdirSync(root);
+  const expected: string[] = [];
+  for (let index = 0; index < 300; index++) {
+    const name = String(index).padStart(3, '0');
+    if (index % 100 === 50) {
+      execFileSync('mkfifo', [join(root, name)]);
+      expected.push('');
+    } else {
+      expected.push(name.repeat(index));
+      writeFileSync(join(root, name), name.repeat(index));
+    }
+  }
+  const forget =
+    'find "$0" -type f -exec dd of={} oflag=nocache conv=notrunc,fdatasync count=0 status=none ";"';
+  execFileSync('sh', ['-c', forget, root]);
+
+  const contents = (await walk(root)).slice(1).map(({how}) => how);
+
+  t.deepEqual(contents, expected);
+});

@@ -56,6 +56,7 @@ export const command: Command = {
     'coracle backup --volumes-from app /backups/app.tar.gz',
   ],
   exitCodeOf: backupExitCode,
+  isLongWork: true,
   run,
 };
 

@@ -72,6 +72,7 @@ export const command: Command = {
     "printf 'FROM host-shell\\nRUN echo hello >/greeting\\n' | coracle build -",
     'coracle build --secret id=token,src=token.txt --no-cache --progress json .',
   ],
+  isLongWork: true,
   run,
 };
 

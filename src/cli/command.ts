@@ -18,6 +18,8 @@ export interface Command {
   /** Flags end at the first word that is none: what follows is the container's command. */
   readonly flagsFirst?: boolean;
   readonly examples: readonly string[];
+  /** It goes through all of an image or a volume. @default false */
+  readonly isLongWork?: true;
   /** Of commands that Docker has not: what they end with after an error; undefined: as all others. */
   readonly exitCodeOf?: (error: unknown) => number | undefined;
   /** Docker-shaped run and create answer wrong usage and refusals in their own way. */

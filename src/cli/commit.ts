@@ -23,6 +23,7 @@ export const command: Command = {
     `coracle commit --change 'CMD ["server"]' --message "with certificates" web my/web:2`,
     'coracle commit --pause=false busy',
   ],
+  isLongWork: true,
   run,
 };
 

@@ -30,6 +30,7 @@ export const command: Command = {
     "coracle drill --repo /backups/repo --check 'redis-cli ping' latest redis-server --dir /data",
   ],
   exitCodeOf: backupExitCode,
+  isLongWork: true,
   run,
 };
 

@@ -11,6 +11,7 @@ export const command: Command = {
   least: 1,
   most: 1,
   examples: ['coracle export --output web.tar web', 'coracle export web | coracle import - web:flat'],
+  isLongWork: true,
   run,
 };
 

@@ -14,6 +14,7 @@ export const command: Command = {
     'coracle image copy debian:12 localhost:5000/debian:12',
     'coracle image copy localhost:5000/tool:rc3 localhost:5000/tool:1.0',
   ],
+  isLongWork: true,
   run,
 };
 

@@ -13,6 +13,7 @@ export const command: Command = {
     'coracle image from-host node-worker "$(command -v node)"',
     'coracle run --rm node-worker "$(command -v node)" -p 6*7',
   ],
+  isLongWork: true,
   run,
 };
 

@@ -18,6 +18,7 @@ export const command: Command = {
     'coracle import --platform linux/arm64 http://localhost/rootfs.tar.gz my/root:arm',
     'tar -C rootfs -c . | coracle import --change "CMD [\\"sh\\"]" - my/root:1',
   ],
+  isLongWork: true,
   run,
 };
 

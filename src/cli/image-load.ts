@@ -28,6 +28,7 @@ export const command: Command = {
     'docker save alpine | coracle load',
     'skopeo copy docker://alpine oci-archive:alpine.tar:alpine:3 && coracle load -i alpine.tar',
   ],
+  isLongWork: true,
   run,
 };
 

@@ -27,6 +27,7 @@ export const command: Command = {
     'coracle pull --platform linux/arm64 localhost:5000/tool:1.2',
     'coracle pull localhost:5000/tool@sha256:6f0b…',
   ],
+  isLongWork: true,
   run,
 };
 

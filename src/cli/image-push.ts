@@ -21,6 +21,7 @@ export const command: Command = {
     'coracle tag tool localhost:5000/tool:1.2 && coracle push localhost:5000/tool:1.2',
     'coracle push --all-tags localhost:5000/tool',
   ],
+  isLongWork: true,
   run,
 };
 

@@ -32,6 +32,7 @@ export const command: Command = {
     'coracle save --compress zstd -o shop.tar.zst web:2 db:1',
     'coracle save web:2 | docker load',
   ],
+  isLongWork: true,
   run,
 };
 

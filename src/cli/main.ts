@@ -44,6 +44,7 @@ export async function runCommandLine(argv: readonly string[], world: World): Pro
       world.stdout.write(commandHelp(command, world.stdout.columns));
       return 0;
     }
+    if (command.isLongWork) (await import('./optimize-late.js')).optimizeLate();
     const {root} = globals;
     const sdk = () => {
       opened ??= world.openSdk(root === undefined ? {} : {root});

@@ -48,6 +48,7 @@ export const command: Command = {
     'coracle restore data /backups/data.tar.zst',
   ],
   exitCodeOf: backupExitCode,
+  isLongWork: true,
   run,
 };
 

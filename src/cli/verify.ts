@@ -28,6 +28,7 @@ export const command: Command = {
     'coracle verify --repo /backups/repo --share 15%   # each night: all of it in a week',
   ],
   exitCodeOf: backupExitCode,
+  isLongWork: true,
   run,
 };
 

@@ -10,6 +10,7 @@ export const command: Command = {
   least: 2,
   most: 2,
   examples: ['coracle volume clone data data-before-upgrade'],
+  isLongWork: true,
   run,
 };
 

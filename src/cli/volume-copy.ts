@@ -26,6 +26,7 @@ export const command: Command = {
     'coracle volume copy data data-of-may --repo registry://backups.lan/data',
   ],
   exitCodeOf: backupExitCode,
+  isLongWork: true,
   run,
 };
 

@@ -14,6 +14,7 @@ export const command: Command = {
     'coracle volume export --output data.tar data',
     'coracle volume export data | zstd >data.tar.zst',
   ],
+  isLongWork: true,
   run,
 };
 

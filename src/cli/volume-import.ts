@@ -14,6 +14,7 @@ export const command: Command = {
     'coracle volume import data data.tar',
     'ssh host coracle volume export data | coracle volume import data',
   ],
+  isLongWork: true,
   run,
 };
 

@@ -29,9 +29,10 @@ interface Read {
 
 async function read(archive: AsyncIterable<Uint8Array>): Promise<Map<string, Read>> {
   const entries = new Map<string, Read>();
-  for await (const {type, path, mode, uid, gid, target, content} of readTar(archive)) {
+  for await (const entry of readTar(archive)) {
+    const {type, path, mode, uid, gid, target} = entry;
     const chunks: Buffer[] = [];
-    for await (const bytes of content()) chunks.push(bytes);
+    for await (const bytes of entry.content()) chunks.push(bytes);
     const text = Buffer.concat(chunks).toString();
     entries.set(path.toString(), {type, mode, uid, gid, target: target.toString(), text});
   }

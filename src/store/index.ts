@@ -5,6 +5,7 @@ export {archiveName, archiveTree} from './archive-tree.js';
 export {readBlob, type StagedBlob} from './blobs.js';
 export type {BuildRecord, BuiltLayer} from './build-records.js';
 export type {BuildBase, BuildWork} from './build-work.js';
+export {ByteReader} from './byte-reader.js';
 export type {CommitOptions} from './commit-image.js';
 export {type Compression, compress} from './compress.js';
 export {type Containers, containerNotFound} from './containers.js';
@@ -28,7 +29,7 @@ export {type LockOptions, tryAcquire, withLock} from './lock.js';
 export type {Found} from './merged-layers.js';
 export {type MountStubs, mountStubs} from './mount-stubs.js';
 export type {ArchiveSource} from './open-source.js';
-export type {TarType} from './read-tar.js';
+export type {TarEntry, TarType} from './read-tar.js';
 export {readRecord, replaceFile, type WriteOptions, writeRecord} from './records.js';
 export type {ImageUse} from './remove-image.js';
 export {ReusedBuffers} from './reused-buffers.js';
@@ -44,8 +45,8 @@ export {
   archiveVolume,
   checkArchive,
   copyVolume,
+  makeVolume,
   plainArchive,
-  unpackPlainVolume,
   unpackVolume,
 } from './volume-archive.js';
 export {MS_BIND, MS_RDONLY, type VolumeDriverOptions, type VolumeFileSystem} from './volume-options.js';

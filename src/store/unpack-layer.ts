@@ -42,8 +42,17 @@ export interface UnpackOptions {
  * @returns the sum of the files' sizes, as Docker counts them: holes count, and the targets of symlinks
  * @throws `ERR_INVALID_LAYER`, `ERR_LAYER_TOO_LARGE`; what was unpacked so far remains for the caller to remove
  */
-export async function unpackLayer(
+export function unpackLayer(
   archive: AsyncIterable<Uint8Array>,
+  root: number,
+  options: UnpackOptions,
+): Promise<{bytes: number; entries: number}> {
+  return unpackEntries(readTar(archive, {sparse: true}), root, options);
+}
+
+/** As `unpackLayer`, of what an archive has or might have. */
+export async function unpackEntries(
+  found: AsyncIterable<TarEntry>,
   root: number,
   options: UnpackOptions,
 ): Promise<{bytes: number; entries: number}> {
@@ -59,7 +68,7 @@ export async function unpackLayer(
   let entries = 0;
   chmodBelow(root, '', 0o755);
   try {
-    for await (const entry of readTar(archive, {sparse: true})) {
+    for await (const entry of found) {
       options.signal?.throwIfAborted();
       if (++entries > layer.limits.entries) throw overLimit('entries', layer.limits.entries);
       read += entry.size;

@@ -7,8 +7,8 @@ import {decompress} from './decompress.js';
 import {invalidLayer, LAYER_LIMITS, type LayerLimits} from './layer-limits.js';
 import {type ArchiveSource, openSource} from './open-source.js';
 import {PlainTree} from './plain-tree.js';
-import {readTar} from './read-tar.js';
-import {unpackLayer} from './unpack-layer.js';
+import {readTar, type TarEntry} from './read-tar.js';
+import {unpackEntries, unpackLayer} from './unpack-layer.js';
 
 /** As a tar archive: PAX, with attributes as GNU tar and star write them, and holes as GNU tar does. */
 export async function* archiveVolume(mountpoint: string, signal?: AbortSignal): AsyncGenerator<Buffer> {
@@ -45,16 +45,13 @@ export async function unpackVolume(source: ArchiveSource, data: number, signal?:
 }
 
 /**
- * As `unpackVolume`, of a plain archive and for whoever may do what root may: ownership that cannot be set is an error.
+ * As `unpackVolume`, of what an archive might have and for whoever may do what root may: ownership that cannot be set is an error.
  * @param directory an empty one, whatever is in its path
  */
-export async function unpackPlainVolume(
-  archive: AsyncIterable<Uint8Array>,
-  directory: string,
-): Promise<void> {
+export async function makeVolume(entries: AsyncIterable<TarEntry>, directory: string): Promise<void> {
   using data = openDirectory(directory);
   try {
-    await unpackLayer(archive, data.fd, {kind: 'volume', limits: VOLUME_LIMITS, asRoot: true});
+    await unpackEntries(entries, data.fd, {kind: 'volume', limits: VOLUME_LIMITS, asRoot: true});
   } catch (error) {
     throw asArchiveError(error);
   }

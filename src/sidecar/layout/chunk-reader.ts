@@ -1,8 +1,10 @@
 import {createHash, createHmac} from 'node:crypto';
 import {CoracleError} from '../../errors.js';
 import type {Snapshot} from '../repository.js';
+import type {BlobDescriptor} from './artifact.js';
 import type {Catalogue} from './catalogue.js';
 import type {ChunkReader} from './chunk-store.js';
+import type {ChunkPlace} from './chunk-table.js';
 import {FrameCache} from './frame-cache.js';
 import {release} from './held.js';
 import {damaged, snapshotNotFound} from './repository-errors.js';
@@ -35,22 +37,23 @@ export class SnapshotReader implements ChunkReader {
     return await this.use(id, bytes => Buffer.from(bytes));
   }
 
-  async use<T>(id: Buffer, work: (bytes: Buffer) => T | Promise<T>): Promise<T> {
-    const {catalogue} = this.#parts;
-    const place = catalogue.table.find(id);
-    const pack = place && catalogue.packs[place.pack]; // none of a chunk that is being written
-    if (place === undefined || pack === undefined) throw this.#missing(id);
-    const {blob} = pack;
-    return await this.#cache.use(blob, place, content => {
-      const bytes = content.subarray(place.offset, place.offset + place.bytes);
-      if (!chunkId(bytes, this.#idKey).equals(id)) {
-        throw damaged(
-          blob.digest,
-          `is damaged: frame ${place.frame} has not the chunk ${id.toString('hex')}`,
-        );
-      }
+  use<T>(id: Buffer, work: (bytes: Buffer) => T | Promise<T>): Promise<T> {
+    return this.useUnchecked(id, bytes => {
+      if (!chunkId(bytes, this.#idKey).equals(id)) throw this.wrongChunk(id);
       return work(bytes);
     });
+  }
+
+  async useUnchecked<T>(id: Buffer, work: (bytes: Buffer) => T | Promise<T>): Promise<T> {
+    const {blob, place} = this.#find(id);
+    return await this.#cache.use(blob, place, content =>
+      work(content.subarray(place.offset, place.offset + place.bytes)),
+    );
+  }
+
+  wrongChunk(id: Buffer): Error {
+    const {blob, place} = this.#find(id);
+    return damaged(blob.digest, `is damaged: frame ${place.frame} has not the chunk ${id.toString('hex')}`);
   }
 
   expect(id: Buffer): void {
@@ -80,6 +83,14 @@ export class SnapshotReader implements ChunkReader {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#cache.dispose();
     await release(this.#parts.held);
+  }
+
+  #find(id: Buffer): {blob: BlobDescriptor; place: ChunkPlace} {
+    const {catalogue} = this.#parts;
+    const place = catalogue.table.find(id);
+    const pack = place && catalogue.packs[place.pack]; // none of a chunk that is being written
+    if (place === undefined || pack === undefined) throw this.#missing(id);
+    return {blob: pack.blob, place};
   }
 
   #missing(id: Buffer): Error {

@@ -82,6 +82,9 @@ export interface ChunkReader extends AsyncDisposable {
   get(id: Buffer): Promise<Buffer>;
   /** As `get`, without a copy: the bytes are only to be used until what `work` returns has settled. */
   use<T>(id: Buffer, work: (bytes: Buffer) => T | Promise<T>): Promise<T>;
+  /** As `use`, for whoever compares the bytes with the id: `wrongChunk` is what there is to say when they differ. */
+  useUnchecked<T>(id: Buffer, work: (bytes: Buffer) => T | Promise<T>): Promise<T>;
+  wrongChunk(id: Buffer): Error;
   /** That the chunk will be asked for soon: what it lies in is read meanwhile. Nobody hears of a failure but whoever asks. */
   expect(id: Buffer): void;
   /** Grows along the repository: chunks with the same number, or nearly, are best asked for one after the other. */

@@ -1,11 +1,11 @@
 /**
- * The program in the sidecar container: it reads volumes for a backup, or unpacks one for a restore. What it is to do comes over
+ * The program in the sidecar container: it reads volumes for a backup, or makes what is in one for a restore. What it is to do comes over
  * stdin, keys as well, and what it reads goes as frames into a pipe that is mounted; what goes wrong, to stderr.
  */
 import {openSync, read, write} from 'node:fs';
 import {promisify} from 'node:util';
 import {setFlagsFromString} from 'node:v8';
-import {ReusedBuffers, unpackPlainVolume, widenPipe} from '../../sdk/index.js';
+import {makeVolume, ReusedBuffers, widenPipe} from '../../sdk/index.js';
 import type {Cutting} from '../layout/chunk-store.js';
 import {ContentChunks} from './content-chunks.js';
 import {
@@ -30,6 +30,7 @@ import {Gathered} from './gathered.js';
 import {Outlet} from './outlet.js';
 import {ParentTree} from './parent-tree.js';
 import {readVolume} from './read-volume.js';
+import {restoredEntries} from './restored-entries.js';
 import {treeCutting} from './tree-cutting.js';
 
 /** Of stdin. A part is good until two more were asked for; only the last is not full, whatever the pipe has. */
@@ -176,7 +177,7 @@ const LATE_OPTIMIZATION = '--interrupt-budget=2000000';
 
 async function main([task, path]: readonly string[]): Promise<void> {
   widenPipe(STDIN, PIPE_BYTES); // of what comes through it; a smaller one is slower
-  if (task === 'restore') await unpackPlainVolume(wholeBuffers(), path!);
+  if (task === 'restore') await makeVolume(restoredEntries(wholeBuffers()), path!);
   else await readAll(openSync(path!, 'w'));
 }
 

@@ -1,6 +1,8 @@
 /** The order in which the least is read: what is in a frame of the repository is wanted at once, and each frame is opened once. */
+
+import {ID_BYTES} from '../layout/chunk-store.js';
 import type {SelectedRecords} from './selected-records.js';
-import {idsIn, type TreeRecord} from './tree-record.js';
+import {recordChunks, recordType} from './tree-record.js';
 
 /** So many have to be in memory; the first group is smaller, for whoever waits to begin. */
 const WINDOW = {first: 256, most: 8192};
@@ -13,8 +15,8 @@ const WINDOW = {first: 256, most: 8192};
 export async function* groupedByPlace(
   records: SelectedRecords,
   placeOf: (id: Buffer) => number,
-): AsyncGenerator<readonly TreeRecord[], void, void> {
-  let group: TreeRecord[] = [];
+): AsyncGenerator<readonly Buffer[], void, void> {
+  let group: Buffer[] = [];
   let size = WINDOW.first;
   for await (const record of records) {
     if (group.push(record) < size) continue;
@@ -25,15 +27,15 @@ export async function* groupedByPlace(
   yield ordered(group, placeOf);
 }
 
-function ordered(group: readonly TreeRecord[], placeOf: (id: Buffer) => number): TreeRecord[] {
+function ordered(group: readonly Buffer[], placeOf: (id: Buffer) => number): Buffer[] {
   return group
     .map(record => ({record, rank: rankOf(record, placeOf)}))
     .sort((one, other) => one.rank - other.rank)
     .map(({record}) => record);
 }
 
-function rankOf({node: {type}, chunks}: TreeRecord, placeOf: (id: Buffer) => number): number {
-  if (type === 'link') return Number.MAX_SAFE_INTEGER;
-  const [first] = idsIn(chunks);
-  return first === undefined ? -1 : placeOf(first);
+function rankOf(record: Buffer, placeOf: (id: Buffer) => number): number {
+  if (recordType(record) === 'link') return Number.MAX_SAFE_INTEGER;
+  const chunks = recordChunks(record);
+  return chunks.length === 0 ? -1 : placeOf(chunks.subarray(0, ID_BYTES));
 }

@@ -1,10 +1,15 @@
-/** What the reader in the sidecar and this process say to each other over its stdin and stdout: frames of a type and bytes. */
+/** What the program in the sidecar and this process say to each other over its stdin and stdout: frames of a type and bytes. */
 
 /** To the reader. */
 export const REQUEST = 1; // JSON: `ReadRequest`
 export const KEYS = 2; // the cutter's table, and after it the key of ids, if any
 export const PARENT = 3; // bytes of the tree that the next part is compared with
 export const PARENT_END = 4;
+
+/** To the sidecar of a restore, after `KEYS` with the key of ids alone, if any. */
+export const RECORD = 5; // of a tree: an entry to be made
+export const CONTENT = 6; // a chunk of it; they come in the order of its ids
+export const TREE_END = 7;
 
 /** From the reader. */
 export const CHUNK = 16; // an id and its bytes

@@ -23,12 +23,12 @@ import type {
   VolumeSource,
   WorkOptions,
 } from '../repository.js';
+import {contentOf} from './content-of.js';
 import {readDump} from './dump-part.js';
 import {type PartToRead, type ReceivedPart, receiveParts} from './receive-parts.js';
-import {restoreArchive} from './restore-archive.js';
+import {restoreTree} from './restore-tree.js';
 import {selectRecords} from './selected-records.js';
 import {decodeRecord, readRecords} from './tree-record.js';
-import {contentOf} from './volume-archive.js';
 import {mountOf, type WaitingReader} from './waiting-reader.js';
 
 export interface LayoutRepositoryOptions extends InRuntime {
@@ -106,12 +106,13 @@ export class LayoutRepository implements Repository {
   ): Promise<Restored> {
     const {kind, bytes: totalBytes} = partOf(snapshot, part);
     if (kind !== 'volume') throw wrongKind(part, 'volume');
-    return await restoreArchive({
+    return await restoreTree({
       open: async () => {
         const reader = await this.#store.reader({signal});
         return {reader, records: selectRecords(treeOf(reader, snapshot, part), paths)};
       },
       directory,
+      idKey: this.#store.cutting.idKey,
       tell: bytes => onProgress?.({phase: 'copy', bytes, totalBytes: paths ? undefined : totalBytes}),
       limits: this.#options.limits,
       signal,

@@ -1,8 +1,8 @@
 /** What of a tree is to be restored: some paths, all that is below them, and the directories on the way to them. */
 import {CoracleError} from '../../errors.js';
-import {decodeRecord, hasSeveralNames, recordPath, type TreeRecord} from './tree-record.js';
+import {decodeRecord, encodeRecord, hasSeveralNames, recordPath, recordType} from './tree-record.js';
 
-export type SelectedRecords = AsyncIterable<TreeRecord>;
+export type SelectedRecords = AsyncIterable<Buffer>;
 
 /**
  * @param paths undefined: all
@@ -27,7 +27,7 @@ interface WantedPath {
 async function* select(
   records: AsyncIterable<Buffer>,
   wanted: readonly WantedPath[] | undefined,
-): AsyncGenerator<TreeRecord, void, void> {
+): AsyncGenerator<Buffer, void, void> {
   /** Files with several names that are not wanted under their first: another of them becomes it. */
   const elsewhere = new Map<string, Buffer>();
   const moved = new Map<string, Buffer>();
@@ -37,22 +37,22 @@ async function* select(
       if (hasSeveralNames(record)) elsewhere.set(path.toString('latin1'), record);
       continue;
     }
-    const decoded = decodeRecord(record);
-    if (decoded.node.type !== 'link' || wanted === undefined) {
-      yield decoded;
+    if (wanted === undefined || recordType(record) !== 'link') {
+      yield record;
       continue;
     }
+    const decoded = decodeRecord(record);
     const target = Buffer.from(decoded.node.target as Buffer).toString('latin1');
     const first = elsewhere.get(target);
     if (first === undefined) {
       const name = moved.get(target);
-      yield name === undefined ? decoded : {...decoded, node: {...decoded.node, target: name}};
+      yield name === undefined ? record : encodeRecord({...decoded, node: {...decoded.node, target: name}});
       continue;
     }
     elsewhere.delete(target);
     moved.set(target, Buffer.from(path));
     const file = decodeRecord(first);
-    yield {...file, node: {...file.node, path}};
+    yield encodeRecord({...file, node: {...file.node, path}});
   }
   const missing = wanted?.find(({isFound}) => !isFound);
   if (missing !== undefined) {

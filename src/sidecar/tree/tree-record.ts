@@ -129,6 +129,16 @@ export function recordSize(record: Buffer): number {
   return readNumber(record, 56);
 }
 
+export function recordType(record: Buffer): TarType {
+  return typeOf(record.readUInt32LE(4));
+}
+
+/** Of a file, without its holes: the sum of its chunks. */
+export function recordContentBytes(record: Buffer): number {
+  if (record.readUInt32LE(48) === WHOLE) return recordSize(record);
+  return decodeRecord(record).ranges!.reduce((sum, {start, end}) => sum + end - start, 0);
+}
+
 /** Whether what the kernel says now is what it said when the record was made. */
 export function isUnchanged(
   record: Buffer,

@@ -1,6 +1,6 @@
 import test from 'ava';
 import {groupedByPlace} from '../../../src/sidecar/tree/by-place.js';
-import type {TreeRecord} from '../../../src/sidecar/tree/tree-record.js';
+import {encodeRecord, recordPath, type TreeRecord} from '../../../src/sidecar/tree/tree-record.js';
 
 /** A chunk's place is the first byte of its id. */
 const placeOf = (id: Buffer) => id[0]!;
@@ -33,24 +33,24 @@ test('a tree of any size is ordered a stretch at a time, and nothing of it is lo
   t.true(groups[0]!.every(name => Number(name) < groups[0]!.length));
 });
 
-function record(path: string, type: TreeRecord['node']['type'], ...chunks: readonly number[]): TreeRecord {
+function record(path: string, type: TreeRecord['node']['type'], ...chunks: readonly number[]): Buffer {
   const ids = chunks.map(place => Buffer.alloc(32, place));
-  return {
+  return encodeRecord({
     node: {type, path: Buffer.from(path)},
     size: 0,
     ranges: undefined,
     chunks: Buffer.concat(ids),
     identity: undefined,
     severalNames: false,
-  };
+  });
 }
 
-async function* from(records: readonly TreeRecord[]): AsyncGenerator<TreeRecord> {
+async function* from(records: readonly Buffer[]): AsyncGenerator<Buffer> {
   yield* records;
 }
 
-async function all(groups: AsyncIterable<readonly TreeRecord[]>): Promise<string[][]> {
+async function all(groups: AsyncIterable<readonly Buffer[]>): Promise<string[][]> {
   const found: string[][] = [];
-  for await (const group of groups) found.push(group.map(({node}) => String(node.path)));
+  for await (const group of groups) found.push(group.map(record => String(recordPath(record))));
   return found;
 }

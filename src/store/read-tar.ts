@@ -54,7 +54,7 @@ export async function* readTar(
   {sparse: takesSparse = false}: ReadTarOptions = {},
 ): AsyncGenerator<TarEntry> {
   const reader = new ByteReader(source);
-  let globals = NO_PAX;
+  const globals = new PaxRecords();
   let extended = NO_PAX;
   try {
     for (;;) {
@@ -64,15 +64,12 @@ export async function* readTar(
       if (header[0] === 0 && header.every(byte => byte === 0)) return await reader.drain();
       checkSum(header);
       const flag = String.fromCharCode(header[156]!);
-      if (flag === 'x') {
-        extended = new Map([...extended, ...(await readPax(reader, header))]);
-      } else if (flag === 'g') {
-        globals = new Map([...globals, ...(await readPax(reader, header))]);
-      } else if (flag === 'L' || flag === 'K') {
-        const key = flag === 'L' ? 'path' : 'linkpath';
-        extended = new Map([...extended, [key, untilNul(await metadata(reader, header))]]);
+      if (flag === 'g') globals.add(await metadata(reader, header), parsePax);
+      else if (flag === 'x' || flag === 'L' || flag === 'K') {
+        if (extended === NO_PAX) extended = new PaxRecords();
+        extended.add(await metadata(reader, header), PARSERS[flag]);
       } else {
-        const pax = globals.size === 0 ? extended : new Map([...globals, ...extended]);
+        const pax = globals.all.size === 0 ? extended.all : new Map([...globals.all, ...extended.all]);
         extended = NO_PAX;
         const entry = new Entry(reader, header, flag, pax);
         if (isSparse(pax)) await entry.readSparseMap(pax, takesSparse);
@@ -90,11 +87,34 @@ type Pax = ReadonlyMap<string, Buffer>;
 const BLOCK = 512;
 /** What every entry begins with. */
 export const TAR_BLOCK = BLOCK;
-/** Of one PAX or GNU header: longer than any path and many attributes of 64 KiB. */
+/** Of a PAX or GNU header, and of what several say: longer than any path and many attributes of 64 KiB. */
 const METADATA_BYTES = 1024 * 1024;
+/** Of them together: attributes, most of all. */
+const METADATA_RECORDS = 2000;
+
+/** Of such headers, however many there are: all of it is kept, and each entry looks at it. */
+class PaxRecords {
+  readonly all = new Map<string, Buffer>();
+  #bytes = 0;
+
+  add(bytes: Buffer, parse: (bytes: Buffer) => Pax): void {
+    for (const [key, value] of parse(bytes)) {
+      this.#bytes += value.length - (this.all.get(key)?.length ?? 0);
+      this.all.set(key, value);
+    }
+    if (this.#bytes > METADATA_BYTES || this.all.size > METADATA_RECORDS)
+      throw invalidLayer(`the archive has headers of ${this.#bytes} bytes with ${this.all.size} records`);
+  }
+}
+
+const PARSERS: Readonly<Record<'x' | 'L' | 'K', (bytes: Buffer) => Pax>> = {
+  x: parsePax,
+  L: bytes => new Map([['path', untilNul(bytes)]]),
+  K: bytes => new Map([['linkpath', untilNul(bytes)]]),
+};
 
 // What nearly every entry has is made once.
-const NO_PAX: Pax = new Map();
+const NO_PAX = new PaxRecords();
 const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
 const NOTHING = Buffer.alloc(0);
 
@@ -238,10 +258,6 @@ function headerPath(header: Buffer): Buffer {
   const name = field(header, 0, 100);
   if (header[345] === 0 || header.toString('latin1', 257, 263) !== 'ustar\0') return name;
   return Buffer.concat([field(header, 345, 155), Buffer.from('/'), name]);
-}
-
-function readPax(reader: ByteReader, header: Buffer): Promise<Pax> {
-  return metadata(reader, header).then(parsePax);
 }
 
 /** What a header for another header carries. */

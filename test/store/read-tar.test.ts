@@ -33,12 +33,26 @@ function patched(offset: number, bytes: string): Buffer {
 }
 
 function withPax(pax: string): Buffer {
-  const extension = tarEntry({path: 'pax', content: pax});
-  extension.write('x', 156);
-  extension.fill(' ', 148, 156);
-  const sum = extension.subarray(0, 512).reduce((total, byte) => total + byte, 0);
-  extension.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
-  return Buffer.concat([extension, tar({path: 'f', content: 'x'})]);
+  return Buffer.concat([extension('x', pax), tar({path: 'f', content: 'x'})]);
+}
+
+function extension(flag: string, content: string): Buffer {
+  const entry = tarEntry({path: 'pax', content});
+  entry.write(flag, 156);
+  entry.fill(' ', 148, 156);
+  const sum = entry.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+  entry.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  return entry;
+}
+
+/** A record for each key, with a value of so many bytes. */
+function extensionWith(flag: string, keys: readonly string[], bytes = 1): Buffer {
+  const record = (rest: string) => {
+    let length = rest.length;
+    while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
+    return `${length}${rest}`;
+  };
+  return extension(flag, keys.map(key => record(` ${key}=${'v'.repeat(bytes)}\n`)).join(''));
 }
 
 test(refuses, 'no tar', Buffer.from('<html>'.repeat(200)), /no tar archive/);
@@ -55,6 +69,26 @@ test(
   Buffer.concat([patched(156, 'x').subarray(0, 0), pax8GiB()]),
   /header of 8589934591 bytes/,
 );
+test(
+  refuses,
+  'many PAX headers of a megabyte, whose records are all kept',
+  Buffer.concat(Array.from({length: 3}, (_, index) => extensionWith('x', [`key${index}`], 500_000))),
+  /headers of 1500000 bytes with 3 records/,
+);
+for (const flag of ['x', 'g'])
+  test(
+    refuses,
+    `PAX headers (${flag}) with more records than an entry has attributes`,
+    Buffer.concat(
+      Array.from({length: 3}, (_, header) =>
+        extensionWith(
+          flag,
+          Array.from({length: 800}, (_, key) => `${header}.${key}`),
+        ),
+      ),
+    ),
+    /with 2400 records/,
+  );
 test(refuses, 'a PAX record that is longer than its header', withPax('99 path=x\n'), /damaged PAX/);
 test(refuses, 'a PAX record without an end', withPax('9 path=xx'), /damaged PAX/);
 test(refuses, 'a PAX size that is no number', withPax('11 size=-1\n'), /the size -1/);

@@ -44,6 +44,8 @@ const KEY = {secret: 'open sesame'};
 interface Seen {
   /** Told how long each chunk is that is handed to the store, which waits for it. */
   readonly see?: (bytes: number) => unknown;
+  /** What is kept of a chunk in its place. @default it */
+  readonly keep?: (bytes: Buffer) => Buffer;
   /** What is said instead of what the store has. */
   readonly has?: () => boolean;
 }
@@ -53,7 +55,7 @@ async function open(place: string, {key = true, ...seen}: Seen & {key?: boolean}
   return new LayoutRepository(watched(store, seen), {runtime: await own.runtime});
 }
 
-function watched(store: ChunkStore, {see, has}: Seen): ChunkStore {
+function watched(store: ChunkStore, {see, keep = bytes => bytes, has}: Seen): ChunkStore {
   return new Proxy(store, {
     get(target, name) {
       const value: unknown = Reflect.get(target, name);
@@ -66,7 +68,7 @@ function watched(store: ChunkStore, {see, has}: Seen): ChunkStore {
               if (verb === 'add') {
                 return async (id: Buffer, bytes: Buffer) => {
                   await see?.(bytes.length);
-                  await writer.add(id, bytes);
+                  await writer.add(id, keep(bytes));
                 };
               }
               if (verb === 'has') return (id: Buffer) => has?.() !== false && writer.has(id);
@@ -355,6 +357,22 @@ asRoot('a restore of a tree that cannot be read says so, whatever waits for it',
   const [snapshot] = await repository.snapshots();
   await t.throwsAsync(repository.restore(snapshot!, 'damaged', folder()), {code: 'ERR_REPOSITORY_DAMAGED'});
 });
+
+for (const key of [true, false])
+  asRoot(
+    `a chunk with another content than its id says is named, ${key ? 'with' : 'without'} a key`,
+    async t => {
+      const {mountpoint} = await volumeOf(`other-content-${key}`);
+      writeFileSync(join(mountpoint, 'file'), noise(300_000, 'as it was'));
+      const keep = (bytes: Buffer) => (bytes.length < 300_000 ? bytes : noise(300_000, 'as it is kept'));
+      await using repository = await open(folder(), {key, keep});
+      const {snapshot} = await repository.backup([volumeSource(`other-content-${key}`)], work());
+      await t.throwsAsync(repository.restore(snapshot, `other-content-${key}`, folder()), {
+        code: 'ERR_REPOSITORY_DAMAGED',
+        message: /^sha256:[0-9a-f]{64} is damaged: frame \d+ has not the chunk [0-9a-f]{64}$/,
+      });
+    },
+  );
 
 asRoot('when the repository has lost chunks of the snapshot before, everything is read again', async t => {
   let isLost = false;

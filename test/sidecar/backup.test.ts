@@ -82,19 +82,23 @@ withTar('several volumes go into one file, of one moment, and each comes back by
 
 withTar('the sidecar has the volume read-only, no network and next to no capabilities', async t => {
   const runtime = await own.runtime;
-  await volumeWith('confined', 'x');
-  let seen: Promise<ContainerInspect> | undefined;
-  const onProgress = () => {
-    seen ??= Container.list({runtime}).then(async containers => {
-      // Those of other tests may be gone by now.
-      const facts = await Promise.allSettled(containers.map(each => each.inspect()));
-      return facts
-        .flatMap(each => (each.status === 'fulfilled' ? [each.value] : []))
-        .find(({Config}) => Config.Labels['coracle.sidecar'] === 'backup')!;
-    });
+  // More than a pipe holds: the sidecar is there while this is told of.
+  await volumeWith('confined', 'x'.repeat(32 * 1024 * 1024));
+  let seen: ContainerInspect | undefined;
+  const look = async () => {
+    for (const container of await Container.list({runtime})) {
+      const facts = await container.inspect().catch(() => undefined); // those of other tests may be gone by now
+      const isIt = facts?.Config.Labels['coracle.sidecar'] === 'backup';
+      if (isIt && facts?.Mounts.some(({Name}) => Name === 'confined')) seen ??= facts;
+    }
+  };
+  const looks: Promise<void>[] = [];
+  const onProgress = ({phase}: {phase: string}) => {
+    if (phase === 'copy' && seen === undefined) looks.push(look());
   };
   await backupVolume('confined', join(folder(), 'confined.tar'), {onProgress}, {runtime});
-  const {HostConfig, Mounts} = (await seen)!;
+  await Promise.all(looks);
+  const {HostConfig, Mounts} = seen!;
   t.like(HostConfig, {
     NetworkMode: 'none',
     ReadonlyRootfs: true,

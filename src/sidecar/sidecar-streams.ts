@@ -1,4 +1,5 @@
 /** What goes into sidecars, and what they say. */
+import {finished} from 'node:stream/promises';
 import type {RunningContainer} from '../sdk/index.js';
 
 /**
@@ -8,18 +9,18 @@ import type {RunningContainer} from '../sdk/index.js';
  */
 export async function feed(container: RunningContainer, source: AsyncIterable<Uint8Array>): Promise<boolean> {
   const stdin = container.stdin!;
-  let failure: Error | undefined;
-  stdin.on('error', error => {
-    failure = error; // it has ended, and says why
-  });
+  // Not the container's end, which is told before what was written fails: a source that waits for nothing would go on for ever.
+  const closed = finished(stdin).then(
+    () => true,
+    () => false, // it has ended, and says why
+  );
   try {
     for await (const chunk of source) {
-      if (failure !== undefined) return false;
-      if (!stdin.write(chunk))
-        await Promise.race([new Promise(resolve => stdin.once('drain', resolve)), container.exit]);
+      if (stdin.destroyed) return false;
+      if (!stdin.write(chunk)) await Promise.race([new Promise(done => stdin.once('drain', done)), closed]);
     }
-    await new Promise<void>(resolve => stdin.end(resolve).once('error', () => resolve()));
-    return failure === undefined;
+    stdin.end();
+    return await closed;
   } catch (error) {
     await container[Symbol.asyncDispose]();
     throw error;

@@ -1,5 +1,6 @@
 import {type Container, Image} from '../../src/index.js';
 import {type DumpSidecar, dumpSource, restoreDump} from '../../src/sidecar/dump.js';
+import {feed} from '../../src/sidecar/sidecar-streams.js';
 import {ownRuntime, textOf} from '../helpers/own-runtime.js';
 import {asRoot} from '../helpers/requires.js';
 
@@ -105,4 +106,15 @@ asRoot('a command that fails, before or after, is no dump and no restore', async
   ] as const)
     await t.throwsAsync(textOf(dumpSource('x', sidecar, {runtime}).open(undefined)), {code});
   t.throws(() => dumpSource('../x', tool()), {code: 'ERR_INVALID_OPTION'});
+});
+
+asRoot('whoever ended before it was fed gets next to nothing of a source that never waits', async t => {
+  const container = await own.run({command: ['true'], stdin: 'pipe'});
+  await container.exit;
+  let chunks = 0;
+  async function* endless() {
+    for (; chunks < 1000; chunks++) yield Buffer.alloc(65_536);
+  }
+  t.false(await feed(container, endless()));
+  t.true(chunks < 10, `${chunks}`);
 });

@@ -92,11 +92,18 @@ function read(path) {
 const LAZY = new Set([
   'node:child_process',
   'node:crypto',
+  'node:dgram',
+  'node:dns/promises',
   'node:fs/promises',
+  'node:http',
+  'node:https',
   'node:net',
+  'node:readline',
   'node:stream',
   'node:stream/promises',
   'node:timers/promises',
+  'node:tls',
+  'node:tty',
   'node:zlib',
 ]);
 

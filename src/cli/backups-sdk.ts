@@ -1,6 +1,9 @@
 import type {
+  BackupOptions,
+  BackupResult,
   BackupSet,
   BackupSetOptions,
+  BackupsResult,
   CopiedSnapshots,
   CopyOptions,
   CopyVolumeOptions,
@@ -15,6 +18,8 @@ import type {
   RepositoryKey,
   RestoredDump,
   RestoredVolume,
+  RestoreOptions,
+  RestoreResult,
   RestoreSnapshotOptions,
   RunResult,
   SavedSet,
@@ -25,10 +30,14 @@ import type {
   UnreadableSnapshot,
   VerifyReport,
   VerifyWork,
+  VolumeSet,
 } from '../sidecar/index.js';
 
-/** What the commands need of repositories of backups: a part of `Sdk`. See `coracle/sidecar`. */
+/** What the commands need of backups: a part of `Sdk`. See `coracle/sidecar`. */
 export interface BackupsSdk {
+  backupVolume(name: string, file: string, options: BackupOptions): Promise<BackupResult>;
+  backupVolumes(set: VolumeSet, file: string, options: BackupOptions): Promise<BackupsResult>;
+  restoreVolume(name: string, file: string, options: RestoreOptions): Promise<RestoreResult>;
   backup(set: BackupSet, options: BackupSetOptions): Promise<SavedSet>;
   restore(volume: string, options: RestoreSnapshotOptions): Promise<RestoredVolume>;
   restoreDump(name: string, sidecar: DumpSidecar, options: DumpOptions): Promise<RestoredDump>;

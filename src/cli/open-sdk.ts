@@ -21,7 +21,6 @@ import {
   Volume,
   watching,
 } from '../sdk/index.js';
-import {backupVolume, backupVolumes, restoreVolume} from '../sidecar/index.js';
 import type {ListedPort} from './displayable-ports.js';
 import {examineHost} from './examine-host.js';
 import {backupsSdk} from './open-backups-sdk.js';
@@ -161,9 +160,6 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     exportVolume: async function* (name) {
       yield* (await Volume.get(name, here)).export();
     },
-    backupVolume: (name, file, options) => backupVolume(name, file, options, here),
-    backupVolumes: (set, file, options) => backupVolumes(set, file, options, here),
-    restoreVolume: (name, file, options) => restoreVolume(name, file, options, here),
     listVolumes: async () =>
       (await Volume.list(here)).map(volume => ({
         name: volume.name,

@@ -34,14 +34,6 @@ import type {
   UpdateOptions,
   watching,
 } from '../sdk/index.js';
-import type {
-  BackupOptions,
-  BackupResult,
-  BackupsResult,
-  RestoreOptions,
-  RestoreResult,
-  VolumeSet,
-} from '../sidecar/index.js';
 import type {BackupsSdk} from './backups-sdk.js';
 import type {ListedPort} from './displayable-ports.js';
 import type {RegistrySdk} from './registry-sdk.js';
@@ -151,10 +143,6 @@ export interface Sdk extends RegistrySdk, BackupsSdk {
   importVolume(name: string, source: Readable, options: VolumeLabels): Promise<string>;
   /** As a tar archive. */
   exportVolume(name: string): AsyncIterable<Uint8Array>;
-  /** See `coracle/sidecar`. */
-  backupVolume(name: string, file: string, options: BackupOptions): Promise<BackupResult>;
-  backupVolumes(set: VolumeSet, file: string, options: BackupOptions): Promise<BackupsResult>;
-  restoreVolume(name: string, file: string, options: RestoreOptions): Promise<RestoreResult>;
   listVolumes(): Promise<readonly VolumeSummary[]>;
   inspectVolume(name: string): Promise<unknown>;
   removeVolume(name: string, options: {readonly force: boolean}): Promise<void>;

@@ -1,9 +1,11 @@
-/* All entries of a tree in one call: what is compared to learn what has changed since. library.h has the contract. */
+/* All entries of a tree in one call: what is compared to learn what has changed since; and what copies by sharing blocks.
+ * library.h has the contract. */
 #include "library.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/btrfs.h>
 #include <linux/fs.h>
 #include <linux/openat2.h>
 #include <string.h>
@@ -175,4 +177,32 @@ int64_t ct_look(int32_t root, uint8_t *entries, int64_t used, int32_t part, int3
 int64_t ct_clone(int32_t from, int32_t to)
 {
         return ioctl(to, FICLONE, from) < 0 ? -errno : 0;
+}
+
+static int64_t subvolume(int directory, unsigned long request, const char *name)
+{
+        struct btrfs_ioctl_vol_args args = {0};
+        if (strlen(name) >= sizeof args.name)
+                return -ENAMETOOLONG;
+        strcpy(args.name, name);
+        return ioctl(directory, request, &args) < 0 ? -errno : 0;
+}
+
+int64_t ct_subvolume_make(int32_t directory, const char *name)
+{
+        return subvolume(directory, BTRFS_IOC_SUBVOL_CREATE, name);
+}
+
+int64_t ct_subvolume_remove(int32_t directory, const char *name)
+{
+        return subvolume(directory, BTRFS_IOC_SNAP_DESTROY, name);
+}
+
+int64_t ct_subvolume_copy(int32_t directory, const char *name, int32_t subvolume)
+{
+        struct btrfs_ioctl_vol_args_v2 args = {.fd = subvolume};
+        if (strlen(name) >= sizeof args.name)
+                return -ENAMETOOLONG;
+        strcpy(args.name, name);
+        return ioctl(directory, BTRFS_IOC_SNAP_CREATE_V2, &args) < 0 ? -errno : 0;
 }

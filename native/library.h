@@ -121,6 +121,11 @@ CT_EXPORT int64_t ct_look(int32_t root, uint8_t *entries, int64_t used, int32_t 
 /* Shares a regular file's blocks with an empty one, or fails. */
 CT_EXPORT int64_t ct_clone(int32_t from, int32_t to);
 
+/* Subvolumes of Btrfs (linux/btrfs.h): directories that are copied whole, in one moment. `name` is one in `directory`. */
+CT_EXPORT int64_t ct_subvolume_make(int32_t directory, const char *name);
+CT_EXPORT int64_t ct_subvolume_copy(int32_t directory, const char *name, int32_t subvolume);
+CT_EXPORT int64_t ct_subvolume_remove(int32_t directory, const char *name);
+
 /* Content-defined chunks (library-cut.c): ct_cut goes over the next bytes of some content and fills cuts with the offsets in
  * them at which a chunk ends; how many. What comes after the last belongs to a chunk that goes on: hash and length keep its
  * state, 0 where content begins. -ENOBUFS unless most is at least (count + length) / min_bytes. */

@@ -103,6 +103,7 @@ export {
 export {NETLINK_NETFILTER, NETLINK_ROUTE, requestNetlink} from './netlink.js';
 export {identifyProcess, isAlive, openProcess, type ProcessIdentity, signalProcess} from './processes.js';
 export * from './steps.js';
+export {copySubvolume, isSubvolume, tryMakeSubvolume, tryRemoveSubvolume} from './subvolumes.js';
 export {makeRaw, readableBytes, receiveDescriptor, setTerminalSize, type TerminalSize} from './terminal.js';
 export {
   encodeNewEntry,

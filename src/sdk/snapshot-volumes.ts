@@ -2,7 +2,7 @@
 import {randomBytes} from 'node:crypto';
 import {identifyProcess} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import {TreeMirror} from '../store/index.js';
+import {SubvolumeCopy, TreeMirror} from '../store/index.js';
 import {volumeEvent} from './record-events.js';
 import type {Runtime} from './runtime.js';
 
@@ -20,6 +20,16 @@ export interface SnapshotMoment {
    * @returns whether that was done before
    */
   hold(copy: () => Promise<void>): Promise<boolean>;
+}
+
+/** A copy that is made while everybody writes, but for the last of it. */
+interface Copying extends Disposable {
+  /** What the last of it takes at least. */
+  readonly lookMs: number;
+  /** Does beforehand what can be done then. Again is fine. */
+  prepare(): Promise<unknown>;
+  /** While nobody writes. */
+  take(): Promise<unknown>;
 }
 
 /**
@@ -46,16 +56,16 @@ export async function snapshotVolumes(
       runtime.tell([volumeEvent(copy, 'destroy')]);
     }
   };
-  const mirrors: TreeMirror[] = [];
+  const begun: Copying[] = [];
   const fillFrom = async (index: number): Promise<void> => {
     const next = copies[index];
-    if (next === undefined) return updateAll(names, mirrors, moment);
+    if (next === undefined) return copyAll(names, begun, moment);
     const {name, copy} = next;
     if (volumes.fileSystem(name) !== undefined) throw ownFileSystem(name);
     const labels = {'coracle.sidecar': 'snapshot', 'coracle.snapshot.of': name};
-    await volumes.createFilled({name: copy, labels, owner}, async data => {
-      using mirror = new TreeMirror(volumes.get(name).Mountpoint, data);
-      mirrors.push(mirror);
+    await volumes.createFilled({name: copy, labels, owner}, async (data, path) => {
+      using copying = beginCopy(volumes.get(name).Mountpoint, data, path);
+      begun.push(copying);
       await fillFrom(index + 1);
     });
     made.push(copy);
@@ -70,27 +80,42 @@ export async function snapshotVolumes(
   return {volumes: copies.map(({copy}) => copy), [Symbol.asyncDispose]: remove};
 }
 
-async function updateAll(
+/** As a whole where the file system can, or entry by entry. */
+function beginCopy(source: string, data: number, path: string): Copying {
+  const whole = SubvolumeCopy.between(source, path);
+  if (whole !== undefined) return whole;
+  const mirror = new TreeMirror(source, data);
+  return {
+    get lookMs() {
+      return mirror.lookMs;
+    },
+    prepare: () => mirror.update(),
+    take: () => mirror.update(),
+    [Symbol.dispose]: () => mirror[Symbol.dispose](),
+  };
+}
+
+async function copyAll(
   names: readonly string[],
-  mirrors: readonly TreeMirror[],
+  begun: readonly Copying[],
   {limitMs, hold}: SnapshotMoment,
 ): Promise<void> {
-  const update = async () => {
-    const done = await Promise.allSettled(mirrors.map(mirror => mirror.update()));
+  const all = async (work: (copying: Copying) => Promise<unknown>) => {
+    const done = await Promise.allSettled(begun.map(work));
     for (const each of done) if (each.status === 'rejected') throw each.reason;
   };
   for (let attempt = 1; attempt <= MOST_ATTEMPTS; attempt++) {
     // Each time there is less to do, unless they write faster than that.
     for (let round = 0; round < MOST_ROUNDS; round++) {
       const from = performance.now();
-      await update();
+      await all(copying => copying.prepare());
       if ((round > 0 || attempt > 1) && performance.now() - from < limitMs / 2) break;
     }
     // Nobody has to stand still for what cannot be done in time.
-    const lookMs = Math.max(...mirrors.map(mirror => mirror.lookMs));
+    const lookMs = Math.max(...begun.map(copying => copying.lookMs));
     if (lookMs > limitMs)
       throw tooSlow(names, limitMs, `a look at all files alone takes ${Math.round(lookMs)} ms`);
-    if (await hold(update)) return;
+    if (await hold(() => all(copying => copying.take()))) return;
   }
   throw tooSlow(names, limitMs, `too much was left to do ${MOST_ATTEMPTS} times`);
 }

@@ -1,6 +1,6 @@
 /**
  * Fills an empty volume with what an image has in its place. It is copied into a directory beside, or inside when the
- * volume is a file system of its own, and moved from there name by name: whoever is killed meanwhile leaves a copy that is
+ * volume is a file system of its own or a subvolume, and moved from there name by name: whoever is killed meanwhile leaves a copy that is
  * thrown away (`FILLING`) or one whose rest is still moved (`FILLED`), never a volume that looks full and is not.
  */
 import {constants} from 'node:fs';
@@ -28,14 +28,14 @@ const DATA = '_data';
 export interface FillPlace {
   /** The volume's directory. */
   readonly directory: string;
-  /** A file system is mounted at its data. */
-  readonly isMounted: boolean;
+  /** Nothing can be renamed into its data: a file system is mounted there, or it is a subvolume. */
+  readonly isApart: boolean;
 }
 
 /** Goes on where somebody was killed. With the volume's lock held. */
-export async function resumeFill({directory, isMounted}: FillPlace): Promise<void> {
+export async function resumeFill({directory, isApart}: FillPlace): Promise<void> {
   using volume = openDirectory(directory);
-  const base = isMounted ? `${DATA}/` : '';
+  const base = isApart ? `${DATA}/` : '';
   if (tryStatBelow(volume.fd, `${base}${FILLED}`) !== undefined) await moveIn(volume.fd, base);
   await removeTree(volume.fd, `${base}${FILLING}`);
 }
@@ -45,7 +45,7 @@ export async function resumeFill({directory, isMounted}: FillPlace): Promise<voi
  * @returns whether something was copied
  */
 export async function fillVolume(
-  {directory, isMounted}: FillPlace,
+  {directory, isApart}: FillPlace,
   image: MergedLayers,
   path: string,
 ): Promise<boolean> {
@@ -53,7 +53,7 @@ export async function fillVolume(
   if (!isEmpty(volume.fd)) return false;
   const source = image.resolve(Buffer.from(path).toString('latin1'));
   if (source === undefined) return false;
-  const base = isMounted ? `${DATA}/` : '';
+  const base = isApart ? `${DATA}/` : '';
   mkdirBelow(volume.fd, `${base}${FILLING}`, 0o700);
   {
     using staged = openBelow(volume.fd, `${base}${FILLING}`, constants.O_RDONLY | constants.O_DIRECTORY);

@@ -39,6 +39,7 @@ export {type SecretFile, writeSecret} from './secret-file.js';
 export type {StagedLayer} from './stage-layer.js';
 export {probeStorageDriver, type StorageDriver} from './storage-driver.js';
 export {type RemoveImageOptions, Store} from './store.js';
+export {SubvolumeCopy} from './subvolume-copy.js';
 export {TreeMirror} from './tree-mirror.js';
 export {contentOf, decompressedStart, isArchive, unpackArchive} from './unpack-context.js';
 export {

@@ -1,6 +1,6 @@
 /**
- * Volumes: `volumes/NAME/_data` for the content, `volume.json` for the rest. A volume exists once its `volume.json`
- * does. `claim` is locked by who is about to use it; `mounted/` and `shared/`, with a lock each, tell of containers: see
+ * Volumes: `volumes/NAME/_data` for the content, on Btrfs a subvolume, `volume.json` for the rest. A volume exists once its
+ * `volume.json` does. `claim` is locked by who is about to use it; `mounted/` and `shared/`, with a lock each, tell of containers: see
  * `plan-volumes.ts` of the SDK.
  */
 import {randomBytes} from 'node:crypto';
@@ -10,16 +10,20 @@ import {
   chmodBelow,
   type Descriptor,
   isAlive,
+  isSubvolume,
   LOCK_SHARED,
+  mkdirBelow,
   openDirectory,
   type ProcessIdentity,
   RENAME_EXCHANGE,
   removeTree,
   renameBelow,
   syncFileSystem,
+  tryMakeSubvolume,
+  tryRemoveSubvolume,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import {fillVolume, resumeFill} from './fill-volume.js';
+import {type FillPlace, fillVolume, resumeFill} from './fill-volume.js';
 import {Flushing} from './flushing.js';
 import {acquireIn, withLock} from './lock.js';
 import {MergedLayers} from './merged-layers.js';
@@ -181,8 +185,7 @@ export class Volumes {
     const record = this.get(name);
     await using work = Workspace.open(this.#work);
     const made = join(work.path, '_data');
-    mkdirSync(made, {mode: 0o700});
-    chmodBelow(work.directory.fd, '_data', 0o755);
+    makeData(work.directory.fd);
     const hadContent = !this.isEmpty(name);
     await using flushing = new Flushing(work.directory.fd);
     await fill(made, bytes => {
@@ -210,10 +213,10 @@ export class Volumes {
     options: VolumeRecord['Options'],
   ): string {
     const made = join(work, 'volume');
-    mkdirSync(join(made, '_data'), {recursive: true, mode: 0o700});
+    mkdirSync(made, {mode: 0o700});
     using directory = openDirectory(made);
     chmodBelow(directory.fd, '', 0o701);
-    chmodBelow(directory.fd, '_data', 0o755);
+    makeData(directory.fd);
     const record: VolumeRecord = {
       CreatedAt: new Date().toISOString().replace(/\.\d+Z$/, 'Z'),
       Driver: 'local',
@@ -258,6 +261,8 @@ export class Volumes {
     await using work = Workspace.open(this.#work);
     try {
       renameSync(join(this.#directory, name), join(work.path, 'volume'));
+      using volume = openDirectory(join(work.path, 'volume'));
+      tryRemoveSubvolume(volume.fd, '_data'); // in one step; file by file goes as well
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
@@ -329,7 +334,7 @@ export class Volumes {
    * @returns whether something was copied
    */
   async copyUp(name: string, layers: readonly string[], path: string): Promise<boolean> {
-    const place = {directory: this.directory(name), isMounted: this.fileSystem(name) !== undefined};
+    const place = this.#fillPlace(name);
     return withLock(join(place.directory, 'lock'), async () => {
       await resumeFill(place);
       using image = new MergedLayers(layers);
@@ -339,9 +344,21 @@ export class Volumes {
 
   /** Finishes or throws away what a process that was killed had begun to copy into it. */
   async settle(name: string): Promise<void> {
-    const place = {directory: this.directory(name), isMounted: this.fileSystem(name) !== undefined};
+    const place = this.#fillPlace(name);
     await withLock(join(place.directory, 'lock'), () => resumeFill(place));
   }
+
+  #fillPlace(name: string): FillPlace {
+    const directory = this.directory(name);
+    const isApart = this.fileSystem(name) !== undefined || isSubvolume(join(directory, '_data'));
+    return {directory, isApart};
+  }
+}
+
+/** A volume's directory of content. */
+function makeData(directory: number): void {
+  if (!tryMakeSubvolume(directory, '_data')) mkdirBelow(directory, '_data', 0o700);
+  chmodBelow(directory, '_data', 0o755);
 }
 
 /** Undefined when there is no such directory. */

@@ -77,8 +77,7 @@ printTable(
   Object.entries(results).map(([name, {pausedMs, refused}]) => [
     name,
     String(pausedMs.length),
-    median(pausedMs),
-    quantile(pausedMs, 1),
+    ...(pausedMs.length > 0 ? [median(pausedMs), quantile(pausedMs, 1)] : ['-', '-']), // each was refused
     String(refused),
   ]),
 );

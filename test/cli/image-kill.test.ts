@@ -147,9 +147,10 @@ async function work(dice: Dice): Promise<void> {
     const args = dice.oneOf([
       ['load', '--input', join(folder, 'archive.tar')],
       ['commit', 'changed', dice.oneOf(['one', 'two'])],
-      ['image', 'rm', '--force', dice.oneOf(['coming', 'one', 'two', 'doomed'])],
-      ['image', 'prune', '--all', '--force'],
-      ['tag', 'kept', 'doomed'],
+      ['image', 'rm', '--force', dice.oneOf(['coming', 'one', 'two'])],
+      ['image', 'rm', 'doomed'], // not by force: it may be the last name of the container's image
+      ['image', 'prune', '--all', '--force'], // which leaves that one name, as dockerd's does
+      ['tag', kept, dice.oneOf(['kept', 'doomed'])],
       ['run', '--rm', 'coming', '/none'],
     ]);
     const dies = dice.roll() < 0.3;

@@ -3,13 +3,14 @@ import {signalProcess} from '../binding/index.js';
 import {isFrozen, processesIn, releaseKilled} from '../cgroup/index.js';
 
 /**
- * A command that was on its way into a container when that was paused stands in its cgroup. Should its launcher die, on
- * cgroup v1 even SIGKILL waits for the thaw: it is ended here, and the container stands on.
- * @param cgroups the container's
+ * A command that was on its way into a container when that was paused stands in its cgroup. Should its launcher die, it would
+ * learn of that after the thaw, and on cgroup v1 even SIGKILL waits for it: it is ended here, and the container stands on.
+ * @param cgroups the container's, by controller; '' is that of v2
  */
 export async function endLostCommands(cgroups: Readonly<Record<string, string>>): Promise<void> {
-  if (cgroups['freezer'] === undefined || !(await isFrozen(cgroups))) return;
-  const inside = await processesIn({freezer: cgroups['freezer']});
+  const place = cgroups['freezer'] ?? cgroups[''];
+  if (place === undefined || !(await isFrozen(cgroups))) return;
+  const inside = await processesIn({'': place});
   for (const pid of inside) {
     const helper = lostHelper(pid, inside);
     if (helper !== undefined && signalProcess(helper, SIGKILL)) releaseKilled(cgroups, pid);

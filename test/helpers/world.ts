@@ -238,9 +238,9 @@ export async function finished(child: Started): Promise<Finished> {
 }
 
 /** With its supervisor dies the rest of a launcher, with a monitor its container: it may be gone already. */
-export function kill(pid: number): void {
+export function kill(pid: number, signal: NodeJS.Signals = 'SIGKILL'): void {
   try {
-    process.kill(pid, 'SIGKILL');
+    process.kill(pid, signal);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }

@@ -1,4 +1,4 @@
-/* All entries of a tree in one call: what is compared to learn what has changed since; and what copies by sharing blocks.
+/* All entries of a tree in one call: what is compared to learn what has changed since; what copies by sharing blocks, and where it lies.
  * library.h has the contract. */
 #include "library.h"
 
@@ -177,6 +177,15 @@ int64_t ct_look(int32_t root, uint8_t *entries, int64_t used, int32_t part, int3
 int64_t ct_clone(int32_t from, int32_t to)
 {
         return ioctl(to, FICLONE, from) < 0 ? -errno : 0;
+}
+
+int64_t ct_spread(int32_t directory)
+{
+        int flags;
+        if (ioctl(directory, FS_IOC_GETFLAGS, &flags) < 0)
+                return -errno;
+        flags |= FS_TOPDIR_FL;
+        return ioctl(directory, FS_IOC_SETFLAGS, &flags) < 0 ? -errno : 0;
 }
 
 static int64_t subvolume(int directory, unsigned long request, const char *name)

@@ -121,6 +121,9 @@ CT_EXPORT int64_t ct_look(int32_t root, uint8_t *entries, int64_t used, int32_t 
 /* Shares a regular file's blocks with an empty one, or fails. */
 CT_EXPORT int64_t ct_clone(int32_t from, int32_t to);
 
+/* ext4: what is made in this directory has nothing to do with each other, and gets places apart (chattr(1), T). */
+CT_EXPORT int64_t ct_spread(int32_t directory);
+
 /* Subvolumes of Btrfs (linux/btrfs.h): directories that are copied whole, in one moment. `name` is one in `directory`. */
 CT_EXPORT int64_t ct_subvolume_make(int32_t directory, const char *name);
 CT_EXPORT int64_t ct_subvolume_copy(int32_t directory, const char *name, int32_t subvolume);

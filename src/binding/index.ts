@@ -71,6 +71,7 @@ export {
   renameBelow,
   rmdirBelow,
   setXattrBelow,
+  spreadDirectories,
   statBelow,
   symlinkBelow,
   syncFileSystem,

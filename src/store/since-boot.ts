@@ -11,16 +11,20 @@ const BOOT_ID = '/proc/sys/kernel/random/boot_id';
 /** Of a container: who watches over its run, and its first process. */
 const IDENTITIES = ['watcher', 'pid'];
 
-/** @param root of the store; `booted` in it names the boot that its processes are of */
-export async function forgetLastBoot(root: string): Promise<void> {
+/**
+ * @param root of the store; `booted` in it names the boot that its processes are of
+ * @returns whether this is the first opening since
+ */
+export async function forgetLastBoot(root: string): Promise<boolean> {
   const present = textOf(BOOT_ID);
   const isPresent = () => textOf(join(root, 'booted')) === present;
-  if (isPresent()) return;
-  await withLock(join(root, 'live.lock'), () => {
-    if (isPresent()) return;
+  if (isPresent()) return false;
+  return await withLock(join(root, 'live.lock'), () => {
+    if (isPresent()) return false;
     // A store without that file is new, or of a release that did not write it, whose processes may live.
     if (textOf(join(root, 'booted')) !== undefined) forgetProcesses(root);
     replaceFile(join(root, 'booted'), present ?? '', {work: join(root, 'work')});
+    return true;
   });
 }
 

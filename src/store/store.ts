@@ -21,6 +21,7 @@
  */
 import {mkdirSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
+import {openDirectory, spreadDirectories} from '../binding/index.js';
 import type {Digest, Reference} from '../oci/index.js';
 import type {ImageShelves} from './add-image.js';
 import {Blobs} from './blobs.js';
@@ -101,7 +102,7 @@ export class Store {
     try {
       const before = makeLayout(roots.root);
       driver = wanted ?? (await driverOf(roots.root, before));
-      await forgetLastBoot(roots.root);
+      if (await forgetLastBoot(roots.root)) spread(work);
       live = await liveDirectory(roots);
       sweepSecrets(live);
       await sweepWorkspaces(work, () => images.collectGarbage());
@@ -282,6 +283,12 @@ interface Opened {
   readonly images: Images;
   readonly driver: StorageDriver;
   readonly baseLayer: string;
+}
+
+/** Layers, volumes and roots of containers are made there, each for itself. */
+function spread(work: string): void {
+  using directory = openDirectory(work);
+  spreadDirectories(directory.fd);
 }
 
 /** @returns what was there before */

@@ -1,5 +1,4 @@
 /** What goes into sidecars, and what they say. */
-import {finished} from 'node:stream/promises';
 import type {RunningContainer} from '../sdk/index.js';
 
 /**
@@ -9,18 +8,12 @@ import type {RunningContainer} from '../sdk/index.js';
  */
 export async function feed(container: RunningContainer, source: AsyncIterable<Uint8Array>): Promise<boolean> {
   const stdin = container.stdin!;
-  // Not the container's end, which is told before what was written fails: a source that waits for nothing would go on for ever.
-  const closed = finished(stdin).then(
-    () => true,
-    () => false, // it has ended, and says why
-  );
+  // What was written tells how it went. The container's end is told before: a source that waits for nothing would go on for ever.
+  const went = (give: (told: (error?: Error | null) => void) => void) =>
+    new Promise<boolean>(resolve => give(error => resolve(!error)));
   try {
-    for await (const chunk of source) {
-      if (stdin.destroyed) return false;
-      if (!stdin.write(chunk)) await Promise.race([new Promise(done => stdin.once('drain', done)), closed]);
-    }
-    stdin.end();
-    return await closed;
+    for await (const chunk of source) if (!(await went(told => stdin.write(chunk, told)))) return false;
+    return await went(told => stdin.end(told));
   } catch (error) {
     await container[Symbol.asyncDispose]();
     throw error;

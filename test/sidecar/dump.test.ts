@@ -24,7 +24,7 @@ const NODE = 'test-node';
 
 async function application(name: string, network?: string): Promise<Container> {
   const runtime = await own.runtime;
-  await Image.fromHost({name: NODE, binaries: [process.execPath, 'sh']}, {runtime});
+  await Image.fromHost({name: NODE, binaries: [process.execPath, 'sh', 'cat']}, {runtime});
   const container = await own.create(
     {name, command: [process.execPath, '-e', SERVER], ...(network !== undefined && {network})},
     NODE,

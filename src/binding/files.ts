@@ -93,11 +93,11 @@ export function removeTreeSync(root: number, path: Path): void {
 
 /**
  * Tells the file system that directories which are made in this one have nothing to do with each other: ext4 gives them places apart
- * (chattr(1), T). Without, files are made where others were removed a moment ago, and it looks through all of those for each.
- * @returns false where there is nothing to tell
+ * (chattr(1), T). Without, files are made where others were removed a moment ago, and it looks through all of those for each. Others have
+ * nothing that could be told, and nothing happens.
  */
-export function spreadDirectories(directory: number): boolean {
-  return ct_spread(directory) === 0;
+export function spreadDirectories(directory: number): void {
+  ct_spread(directory);
 }
 
 export const RENAME_NOREPLACE = 1;
@@ -469,7 +469,7 @@ export function splitNanoseconds(time: bigint): [bigint, bigint] {
 }
 
 /** The bytes with the NUL that C wants; a NUL inside would silently name another file. */
-function terminated(stage: string, path: Path): Uint8Array {
+export function terminated(stage: string, path: Path): Uint8Array {
   const bytes = typeof path === 'string' ? Buffer.from(`${path}\0`) : Buffer.concat([path, NUL]);
   if (bytes.indexOf(0) === bytes.length - 1) return bytes;
   const printable = bytes.toString('utf8', 0, bytes.length - 1).replaceAll('\0', '\\0');

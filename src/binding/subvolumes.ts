@@ -3,35 +3,29 @@
  * are shared. btrfs-subvolume(8), linux/btrfs.h.
  */
 import {statfsSync, statSync} from 'node:fs';
-import {checked, declare, errnoName} from './native.js';
+import {terminated} from './files.js';
+import {checked, declare} from './native.js';
 
-/** Whether a directory is one. */
+/** Whether a directory is one; what is not there is none. */
 export function isSubvolume(path: string): boolean {
-  return statSync(path).ino === FIRST_INODE && statfsSync(path).type === BTRFS_MAGIC;
+  const found = statSync(path, {throwIfNoEntry: false});
+  return found?.ino === FIRST_INODE && statfsSync(path).type === BTRFS_MAGIC;
 }
 
 /** @param name in `directory` @returns false where it cannot be made one: mkdir(2) makes a directory, or says why not */
 export function tryMakeSubvolume(directory: number, name: string): boolean {
-  return ct_subvolume_make(directory, terminated(name)) === 0;
+  return ct_subvolume_make(directory, terminated('make subvolume', name)) === 0;
 }
 
 /** On a thread of the pool. @param name in `directory`, which is on the same file system; nothing is there yet */
 export async function copySubvolume(subvolume: number, directory: number, name: string): Promise<void> {
-  checked(await ct_subvolume_copy.async(directory, terminated(name), subvolume), 'copy subvolume', name);
+  const operation = 'copy subvolume';
+  checked(await ct_subvolume_copy.async(directory, terminated(operation, name), subvolume), operation, name);
 }
 
-/** With all that is in it. @returns false when there is none, or it may not be removed like this: removeTree can */
+/** With all that is in it. @returns false where that is not possible: removeTree can, or says why not */
 export function tryRemoveSubvolume(directory: number, name: string): boolean {
-  const result = ct_subvolume_remove(directory, terminated(name));
-  if (result < 0 && !REFUSALS.includes(errnoName(result))) checked(result, 'remove subvolume', name);
-  return result === 0;
-}
-
-/** Not Btrfs; a plain directory; nothing; a user without CAP_SYS_ADMIN. */
-const REFUSALS = ['ENOTTY', 'EOPNOTSUPP', 'ENOTSUP', 'EINVAL', 'ENOTDIR', 'ENOENT', 'EPERM', 'EACCES'];
-
-function terminated(name: string): Buffer {
-  return Buffer.from(`${name}\0`);
+  return ct_subvolume_remove(directory, terminated('remove subvolume', name)) === 0;
 }
 
 const BTRFS_MAGIC = 0x9123_683e;

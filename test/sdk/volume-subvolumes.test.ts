@@ -1,7 +1,8 @@
 import {execFileSync} from 'node:child_process';
 import {mkdirSync, readdirSync, readFileSync, statSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
-import type {ExecutionContext} from 'ava';
+import test, {type ExecutionContext} from 'ava';
+import {isSubvolume, openDirectory, tryRemoveSubvolume} from '../../src/binding/index.js';
 import {Image, type Runtime, Volume} from '../../src/index.js';
 import {restoreVolume} from '../../src/sidecar/index.js';
 import {OwnRuntime, ownRuntime} from '../helpers/own-runtime.js';
@@ -78,3 +79,11 @@ withBtrfs(
     t.deepEqual(readdirSync(join(runtime.store.root, 'work')), []);
   },
 );
+
+test('what is not there, and a plain directory, are no subvolumes', t => {
+  t.false(isSubvolume(join(own.folder, 'nowhere')));
+  t.false(isSubvolume(own.folder));
+  using folder = openDirectory(own.folder);
+  t.false(tryRemoveSubvolume(folder.fd, 'nowhere'));
+  t.throws(() => tryRemoveSubvolume(folder.fd, 'a\0b'), {code: 'ERR_INVALID_PATH'});
+});

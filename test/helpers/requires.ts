@@ -43,7 +43,10 @@ function testsThatNeed(what: string, present: boolean) {
       if (present) run(title, implementation);
       else skip(`${title} (needs ${what})`, implementation);
     };
-  return Object.assign(declare(test, test.skip), {serial: declare(test.serial, test.serial.skip)});
+  return Object.assign(declare(test, test.skip), {
+    serial: declare(test.serial, test.serial.skip),
+    isMet: present,
+  });
 }
 
 function isPresent(need: string): boolean {

@@ -212,7 +212,7 @@ asRoot('a monitor tells of a container that was renamed by its new name', async 
     const events = await told(async () => {
       await container.rename('new-name');
       await container.kill();
-      await container.wait();
+      if (!autoRemove) await container.wait();
       const removal = untilTold('destroy', container.id);
       await (autoRemove ? container.wait({condition: 'removed'}) : container.remove());
       await removal; // a monitor tells of it when all is gone

@@ -13,6 +13,7 @@
 #define LAST_WORDS_NS 10000000000u     /* how long a client that lost output may take to read the rest, at the end */
 #define SECOND 1000000000u
 #define STACK_BELOW (64 * 1024)        /* more than anything here takes */
+#define CLEANERS_LOST_MOST 4           /* that somebody killed: then the next open cleans */
 
 extern char __bss_start[], _end[];
 
@@ -323,6 +324,14 @@ static void child_ended(struct monitor *m)
 
 /* --- end --- */
 
+/* The next open tries again. One that was to remove itself may have no directory any more. */
+static void mark_leftover(const struct monitor *m)
+{
+        long fd = sys4(__NR_openat, m->directory, "leftover", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        if (fd >= 0)
+                close_fd((int)fd);
+}
+
 /* From here on the container may be started by others: nothing in its directory is ours any more. */
 static void end(struct monitor *m, const struct ct_said_ended *ended)
 {
@@ -330,6 +339,8 @@ static void end(struct monitor *m, const struct ct_said_ended *ended)
         close_if_open(&m->plan);
         close_if_open(&m->alive);
         close_if_open(&m->listener);
+        if (ended->error != 0)
+                mark_leftover(m);
         sys3(__NR_unlinkat, m->directory, "control", 0);
         sys3(__NR_unlinkat, m->directory, "pid", 0);
         sys3(__NR_unlinkat, m->directory, "watcher", 0);
@@ -345,6 +356,11 @@ static void cleaner_reported(struct monitor *m)
         struct ct_said_ended ended;
         if (!hear_cleaner(&m->helper, &ended))
                 return;
+        if (ended.error == ECHILD && m->cleaners_lost++ < CLEANERS_LOST_MOST) {
+                clean(m);              /* what was removed already is fine */
+                return;
+        }
+        m->cleaners_lost = 0;
         reap_beside(m->beside);
         if (m->final && m->cleaned) {
                 end(m, &ended);

@@ -394,6 +394,30 @@ export function removeHalfWritten(directory: string): void {
 }
 
 /**
+ * A run of a container that stays has left something behind, or nobody lived to tell; its monitor writes it down as well. The
+ * next open tries again, and so does whoever removes it.
+ */
+export function markLeftover(directory: string): void {
+  try {
+    writeWhole(leftoverOf(directory), '');
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error; // somebody removed the container meanwhile
+  }
+}
+
+export function hasLeftover(directory: string): boolean {
+  return existsSync(leftoverOf(directory));
+}
+
+export function clearLeftover(directory: string): void {
+  rmSync(leftoverOf(directory), {force: true});
+}
+
+function leftoverOf(directory: string): string {
+  return `${directory}/leftover`;
+}
+
+/**
  * When nothing of a run is left to be done, or it never came to run: nobody watches any more. Before that its cgroups may
  * be there still: should its watcher die, the next open sees to them.
  */

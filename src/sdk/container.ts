@@ -17,6 +17,7 @@ import {
   endRun,
   isWatched,
   LOST,
+  markLeftover,
   readExit,
   readPid,
   writeExit,
@@ -983,7 +984,10 @@ export class RunningContainer extends Container {
   async #settle(record: ContainerRecord): Promise<void> {
     await this.exit;
     const gone = await this.#process.removed.catch(error => this.#tidyLost(record, error));
-    if (gone.errno !== 0) this.runtime.reportLeftover(record, gone);
+    if (gone.errno !== 0) {
+      this.runtime.reportLeftover(record, gone);
+      if (!this.#transient) markLeftover(this.runtime.placesOf(record).directory);
+    }
     if (this.#transient) this.#tell(now => removalEvents(now, anonymousVolumesOf(now)));
     // Also then: whoever waits for the end of this run to start the next would wait for ever.
     if (!this.#transient) endRun(this.runtime.placesOf(record).directory);

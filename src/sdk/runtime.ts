@@ -31,12 +31,15 @@ import {type ContainerConfig, makeContainerConfig, type NetworkAttachment} from 
 import {
   type ContainerPlaces,
   type ContainerRecord,
+  clearLeftover,
   endRun,
   execDirectory,
+  hasLeftover,
   holdsName,
   isWatched,
   type LivePlaces,
   type LiveRecord,
+  markLeftover,
   readExecs,
   readExit,
   readPid,
@@ -552,7 +555,8 @@ export class Runtime implements AsyncDisposable {
   async settle(record: ContainerRecord): Promise<void> {
     await this.#whenUnwatched(record);
     const {directory} = this.placesOf(record);
-    if (readWatcher(directory) !== undefined) await this.#finishRun(record, directory);
+    if (readWatcher(directory) !== undefined || hasLeftover(directory))
+      await this.#finishRun(record, directory);
     this.readContainer(record.id);
   }
 
@@ -754,8 +758,8 @@ export class Runtime implements AsyncDisposable {
     if (watcher !== undefined && isAlive(watcher)) return this.#endLostCommands(record);
     if (this.#isNameless(record)) await this.#removeNameless(record);
     else if (watcher !== undefined) await this.#finishLostRun(record);
-    else if (['watcher~', 'exec'].some(name => existsSync(`${directory}/${name}`)))
-      this.#removeUnwatched(record);
+    else if (['watcher~', 'exec', 'leftover'].some(name => existsSync(`${directory}/${name}`)))
+      await this.#removeUnwatched(record);
   }
 
   /** Of one that lives; only what was ever joined can have any. */
@@ -766,11 +770,15 @@ export class Runtime implements AsyncDisposable {
     await endLostCommands(this.cgroupsOf(record));
   }
 
-  /** Somebody died while it wrote down that it watches, before anything began; or a command was on its way into a run that ended. */
-  #removeUnwatched(record: ContainerRecord): void {
+  /**
+   * Somebody died while it wrote down that it watches, before anything began; a command was on its way into a run that ended;
+   * or a run could not be torn down.
+   */
+  async #removeUnwatched(record: ContainerRecord): Promise<void> {
     const {directory} = this.placesOf(record);
     using lock = this.store.containers.tryLock(record.id);
     if (lock === undefined || readWatcher(directory) !== undefined) return;
+    if (hasLeftover(directory)) return this.#finishRun(record, directory);
     removeHalfWritten(directory);
     rmSync(execDirectory(directory), {recursive: true, force: true});
   }
@@ -786,8 +794,10 @@ export class Runtime implements AsyncDisposable {
     if (this.#closed) return;
     this.launcher();
     await awaitHelpers(this.#lost);
-    if (record.autoRemove) await this.#removeOrphan(record);
-    else await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown: this.#cgroupTeardown(record)}));
+    if (record.autoRemove) return this.#removeOrphan(record);
+    const teardown = this.#cgroupTeardown(record);
+    const {errno} = await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
+    if (errno !== 0) markLeftover(this.placesOf(record).directory);
   }
 
   async #removeOrphan(record: ContainerRecord | WaitingRecord): Promise<void> {
@@ -868,7 +878,7 @@ export class Runtime implements AsyncDisposable {
     if (watcher !== undefined) await awaitHelpers([watcher.pid]);
     if (record.autoRemove) return this.#removeOrphan(record);
     const teardown = [...this.#cgroupTeardown(record), ...this.#networkTeardown(record)];
-    await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
+    const {errno} = await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
     const state = this.stateOf(record);
     const at = nowNanoseconds();
     if (state.status === 'exited' && readExit(directory, record) === undefined) {
@@ -877,6 +887,8 @@ export class Runtime implements AsyncDisposable {
       writeExit(directory, startedNs, at, state.exit);
     }
     removeHalfWritten(directory);
+    if (errno === 0) clearLeftover(directory);
+    else markLeftover(directory);
     endRun(directory);
   }
 

@@ -9,9 +9,16 @@ import {once} from 'node:events';
 import {mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import {setTimeout as sleep} from 'node:timers/promises';
 import type {ExecutionContext} from 'ava';
 import {Container, type CoracleError, Runtime} from '../../src/index.js';
-import {assertNothingLeft, hostFootprint} from '../helpers/host-footprint.js';
+import {
+  assertNothingLeft,
+  cgroupDirectories,
+  hostFootprint,
+  isRunning,
+  nameOf,
+} from '../helpers/host-footprint.js';
 import {ownRuntime} from '../helpers/own-runtime.js';
 import {asRoot, requires} from '../helpers/requires.js';
 
@@ -50,6 +57,57 @@ withStrace.serial(
     t.log(`${chosen.length} of ${points.length} calls`);
   },
 );
+
+for (const [killed, outcome] of [
+  [1, 'by the next one'],
+  [Number.POSITIVE_INFINITY, 'by the next open, when each is'],
+] as const) {
+  withStrace.serial(`what a monitor's cleaner is killed at is removed ${outcome}`, async t => {
+    const runtime = await reopened();
+    const options = {command: ['sleep', '1000'], limits: {processes: 16}};
+    const container = await Container.create('host-shell', options, {runtime});
+    const {directory} = runtime.placesOf(runtime.readContainer(container.id));
+    const strace = await attach(runtime.launcher().pid, [
+      'inject=unlinkat:delay_enter=100000',
+      'trace=unlinkat',
+    ]);
+    await container.startDetached();
+    const monitor = Number(readFileSync(`${directory}/watcher`, 'latin1').split(' ')[0]);
+    await container.kill();
+    const cleaners = new Set<number>();
+    while (isRunning(monitor)) {
+      const cleaner = childrenOf(monitor).find(pid => nameOf(pid) === 'coracle-clean');
+      if (cleaner !== undefined && cleaners.size < killed) {
+        cleaners.add(cleaner);
+        process.kill(cleaner, 'SIGKILL');
+      }
+      await sleep(5);
+    }
+    t.is(cleaners.size, Math.min(killed, 5));
+    const exit = once(strace, 'exit');
+    strace.kill('SIGINT');
+    await exit;
+    t.is(cgroupsOf(container).length === 0, killed === 1);
+    await runtime.close();
+    await (await reopened()).close();
+    t.deepEqual(cgroupsOf(container), []);
+    const again = await reopened();
+    await (await Container.get(container.id, {runtime: again})).remove();
+    await again.close();
+  });
+}
+
+function cgroupsOf({id}: Pick<Container, 'id'>): string[] {
+  return cgroupDirectories().filter(path => path.endsWith(id));
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return []; // gone
+  }
+}
 
 /** Whose parent is somebody else by now: a monitor and its helpers work in the directory of their container. */
 function monitors(): string[] {
@@ -105,6 +163,7 @@ async function liveAndDie(t: ExecutionContext, ...expressions: readonly string[]
   await exit;
   await runtime.close();
   const again = await reopened();
+  t.deepEqual(cgroupsOf(container), [], expressions.join(' '));
   const found = await Container.get(container.id, {runtime: again});
   t.regex((await found.state()).status, /^(created|exited)$/, expressions.join(' '));
   await found.startDetached();

@@ -4,7 +4,7 @@
  * launcher. strace(1) tells first which calls a life consists of, then kills at each of them in turn, or, for want of time,
  * at each CORACLE_TEST_STRIDE-th.
  */
-import {type ChildProcess, spawn} from 'node:child_process';
+import {spawn} from 'node:child_process';
 import {once} from 'node:events';
 import {mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
@@ -84,9 +84,7 @@ for (const [killed, outcome] of [
       await sleep(5);
     }
     t.is(cleaners.size, Math.min(killed, 5));
-    const exit = once(strace, 'exit');
-    strace.kill('SIGINT');
-    await exit;
+    await strace.end();
     t.is(cgroupsOf(container).length === 0, killed === 1);
     await runtime.close();
     await (await reopened()).close();
@@ -158,9 +156,7 @@ async function liveAndDie(t: ExecutionContext, ...expressions: readonly string[]
     const {code} = error as CoracleError;
     t.regex(code ?? String(error), /^ERR_(MONITOR_LOST|LAUNCHER_LOST|START_FAILED)$/);
   }
-  const exit = once(strace, 'exit');
-  strace.kill('SIGINT');
-  await exit;
+  await strace.end();
   await runtime.close();
   const again = await reopened();
   t.deepEqual(cgroupsOf(container), [], expressions.join(' '));
@@ -173,19 +169,29 @@ async function liveAndDie(t: ExecutionContext, ...expressions: readonly string[]
   await again.close();
 }
 
-async function attach(launcher: number, expressions: readonly string[]): Promise<ChildProcess> {
+/** @returns how to end it; it ends by itself as well, with the last process that it watches */
+async function attach(
+  launcher: number,
+  expressions: readonly string[],
+): Promise<{readonly end: () => Promise<void>}> {
   const [first = '', second = '', ...rest] = expressions;
   const strace = spawn('strace', ['-f', `-p${launcher}`, '-e', first, '-e', second, ...rest], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
+  const ended = once(strace, 'exit');
   let said = '';
   for await (const chunk of strace.stderr!.iterator({destroyOnReturn: false})) {
     said += chunk;
     if (/ attached$/m.test(said)) break;
   }
-  if (strace.exitCode !== null) throw new Error(`strace ended: ${said}`);
+  if (!/ attached$/m.test(said)) throw new Error(`strace ended: ${said}`);
   strace.stderr!.resume();
-  return strace;
+  return {
+    end: async () => {
+      strace.kill('SIGINT');
+      await ended;
+    },
+  };
 }
 
 function reopened(): Promise<Runtime> {

@@ -159,6 +159,8 @@ async function liveAndDie(t: ExecutionContext, ...expressions: readonly string[]
   await strace.end();
   await runtime.close();
   const again = await reopened();
+  // What was not killed may be at it still.
+  for (let waited = 0; cgroupsOf(container).length > 0 && waited < 5000; waited += 10) await sleep(10);
   t.deepEqual(cgroupsOf(container), [], expressions.join(' '));
   const found = await Container.get(container.id, {runtime: again});
   t.regex((await found.state()).status, /^(created|exited)$/, expressions.join(' '));

@@ -1,6 +1,5 @@
 import {createHash} from 'node:crypto';
 import {resolve} from 'node:path';
-import {finished} from 'node:stream/promises';
 import {CoracleError} from '../errors.js';
 import {
   checkArchive,
@@ -14,6 +13,7 @@ import {
 import {expectDone, LISTED, PLACE, readListing, runArchiver, WHOLE} from './archiver.js';
 import {LeadingDirectory} from './leading-directory.js';
 import {counted, hashed, type Progress} from './progress.js';
+import {feed} from './sidecar-streams.js';
 
 export interface RestoreOptions extends ReplaceVolumeOptions {
   /**
@@ -127,13 +127,8 @@ async function unpack({
   try {
     const listing = Promise.all([readListing(container.stdout!), readListing(container.stderr!)]);
     const digest = createHash('sha256');
-    const stdin = container.stdin!;
-    const closed = finished(stdin).catch(() => {}); // tar says what was wrong
-    for await (const chunk of hashed(counted(plainArchive(path), tell), digest)) {
-      if (stdin.destroyed) break;
-      if (!stdin.write(chunk)) await Promise.race([new Promise(done => stdin.once('drain', done)), closed]);
-    }
-    stdin.end();
+    // Should tar end before it has read all, it says what was wrong.
+    await feed(container, hashed(counted(plainArchive(path), tell), digest));
     const [listed, errors] = await listing;
     signal?.throwIfAborted();
     await expectDone(container, 'restore', errors.said);

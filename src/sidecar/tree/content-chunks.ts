@@ -102,9 +102,10 @@ export class ContentChunks {
       if (!isOurs) this.#makeRoom(part.length);
       const begin = this.#to;
       this.#to += part.length;
-      // What lies in our memory lies there, or further back where zeros were left out.
+      // What lies in our memory lies there, or further back where zeros were left out: then its old place may be overwritten.
       if (!isOurs || part.byteOffset !== begin) part.copy(this.#waiting, begin);
-      for (const cut of this.#cutter.cuts(part)) await this.#emit(begin + cut);
+      const cuts = this.#cutter.cuts(this.#waiting.subarray(begin, this.#to));
+      for (const cut of cuts) await this.#emit(begin + cut);
       at += part.length;
     }
   }

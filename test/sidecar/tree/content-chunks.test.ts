@@ -42,39 +42,47 @@ test('content in parts of any size is cut into the same chunks, which joined are
   t.deepEqual((await cut(parts, bytes.length)).chunks, whole.chunks);
 });
 
-test('what is read into its memory, a piece ahead, is cut as what comes from elsewhere', async t => {
-  const bytes = noise(1024 * KiB + 100, 'content');
-  for (const [from, to] of [
-    [3, 4],
-    [40, 90],
-    [200, 201],
-  ] as const)
-    bytes.fill(0, from * BLOCK, to * BLOCK);
-  const whole = await cut([[0, bytes]], bytes.length);
-  t.true(whole.ranges!.length === 4);
-  const taken: Buffer[] = [];
-  const content = new ContentChunks(cutting, (_, chunk) => void taken.push(Buffer.from(chunk)));
-  for (let file = 0; file < 2; file++) {
-    taken.length = 0;
-    const read = (at: number, into: Buffer) => {
-      const count = bytes.copy(into, 0, at, at + into.length);
-      const isShort = at % (7 * BLOCK) === 0 && at + count < bytes.length && count > BLOCK;
-      return into.subarray(0, isShort ? BLOCK : count);
-    };
-    let ahead: Buffer | undefined;
-    for (let at = 0, pieces = 0; at < bytes.length; pieces++) {
-      const piece = ahead ?? read(at, content.newRoom(16 * BLOCK));
-      const position = at;
-      at += piece.length;
-      const room = pieces % 5 === 4 || at === bytes.length ? undefined : content.room(16 * BLOCK);
-      ahead = room && read(at, room);
-      await content.add(piece, position);
+for (const [what, zeros] of [
+  [
+    'here and there',
+    [
+      [3, 4],
+      [40, 90],
+      [200, 201],
+    ],
+  ],
+  // What follows each is moved by one block, onto itself.
+  ['every seventh block', Array.from({length: 36}, (_, index) => [index * 7 + 2, index * 7 + 3] as const)],
+] as const) {
+  test(`what is read into its memory, a piece ahead, is cut as what comes from elsewhere: zeros ${what}`, async t => {
+    const bytes = noise(1024 * KiB + 100, 'content');
+    for (const [from, to] of zeros) bytes.fill(0, from * BLOCK, to * BLOCK);
+    const whole = await cut([[0, bytes]], bytes.length);
+    t.is(whole.ranges!.length, zeros.length + 1);
+    const taken: Buffer[] = [];
+    const content = new ContentChunks(cutting, (_, chunk) => void taken.push(Buffer.from(chunk)));
+    for (let file = 0; file < 2; file++) {
+      taken.length = 0;
+      const read = (at: number, into: Buffer) => {
+        const count = bytes.copy(into, 0, at, at + into.length);
+        const isShort = at % (11 * BLOCK) === 0 && at + count < bytes.length && count > BLOCK;
+        return into.subarray(0, isShort ? BLOCK : count);
+      };
+      let ahead: Buffer | undefined;
+      for (let at = 0, pieces = 0; at < bytes.length; pieces++) {
+        const piece = ahead ?? read(at, content.newRoom(16 * BLOCK));
+        const position = at;
+        at += piece.length;
+        const room = pieces % 5 === 4 || at === bytes.length ? undefined : content.room(16 * BLOCK);
+        ahead = room && read(at, room);
+        await content.add(piece, position);
+      }
+      const done = await content.end(bytes.length);
+      t.deepEqual(done, {ranges: whole.ranges, chunks: whole.chunks});
+      t.true(Buffer.concat(taken).equals(whole.joined));
     }
-    const done = await content.end(bytes.length);
-    t.deepEqual(done, {ranges: whole.ranges, chunks: whole.chunks});
-    t.true(Buffer.concat(taken).equals(whole.joined));
-  }
-});
+  });
+}
 
 test('an id is keyed where there is a key', async t => {
   const bytes = noise(100, 'keyed');

@@ -13,7 +13,7 @@
 #define LAST_WORDS_NS 10000000000u     /* how long a client that lost output may take to read the rest, at the end */
 #define SECOND 1000000000u
 #define STACK_BELOW (64 * 1024)        /* more than anything here takes */
-#define CLEANERS_LOST_MOST 4           /* that somebody killed: then the next open cleans */
+#define HELPERS_LOST_MOST 4            /* that somebody killed, one after the other, are replaced */
 
 extern char __bss_start[], _end[];
 
@@ -110,6 +110,11 @@ static void start_failed(struct monitor *m)
 {
         struct ct_said_failed failed = {m->failed_step, (int32_t)m->failed_error};
         close_streams(m);
+        if (m->failed_error == ECHILD && m->restarts > 0 && !m->final && m->starters_lost++ < HELPERS_LOST_MOST) {
+                m->restarts--;
+                clean(m);              /* nobody waits for this start: after the pause, again */
+                return;
+        }
         if (m->restarts > 0)           /* it is not to be restarted any more */
                 write_state(m, "exited");
         say(m, CT_SAID_FAILED, &failed, sizeof failed);
@@ -185,6 +190,7 @@ static void started(struct monitor *m)
 {
         struct ct_said_started said = {m->pid, m->restarts, m->requested_ns, m->executed_ns};
         m->stage = RUNNING;
+        m->starters_lost = 0;
         m->due = orders()->deadline_ns ? m->executed_ns + orders()->deadline_ns : 0;
         m->idle = 0;
         format_time(m->started, wall_ns() - (now_ns() - m->executed_ns));
@@ -356,7 +362,7 @@ static void cleaner_reported(struct monitor *m)
         struct ct_said_ended ended;
         if (!hear_cleaner(&m->helper, &ended))
                 return;
-        if (ended.error == ECHILD && m->cleaners_lost++ < CLEANERS_LOST_MOST) {
+        if (ended.error == ECHILD && m->cleaners_lost++ < HELPERS_LOST_MOST) {
                 clean(m);              /* what was removed already is fine */
                 return;
         }

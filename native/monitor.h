@@ -95,7 +95,7 @@ struct monitor {
         enum stage stage;
         int final;                     /* no restart any more */
         int cleaned;                   /* the teardown that runs, or ran last, was for good */
-        int cleaners_lost;             /* before one told how it ended */
+        int starters_lost, cleaners_lost;      /* since one told how it ended */
         int gave_up;                   /* on the start */
         int input_waits;               /* a client's input waits until stdin takes it */
         int idle;                      /* buffers were given back since the last output */

@@ -394,27 +394,25 @@ export function removeHalfWritten(directory: string): void {
 }
 
 /**
- * A run of a container that stays has left something behind, or nobody lived to tell; its monitor writes it down as well. The
- * next open tries again, and so does whoever removes it.
+ * What the next open has to do for a container that stays, besides what its other files say. `leftover`: of its last run something
+ * could not be removed; its monitor writes that down as well. `again`: it lost its monitor, and is to be started.
  */
-export function markLeftover(directory: string): void {
+type Duty = 'leftover' | 'again';
+
+export function writeDuty(directory: string, duty: Duty): void {
   try {
-    writeWhole(leftoverOf(directory), '');
+    writeWhole(`${directory}/${duty}`, '');
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error; // somebody removed the container meanwhile
   }
 }
 
-export function hasLeftover(directory: string): boolean {
-  return existsSync(leftoverOf(directory));
+export function hasDuty(directory: string, duty: Duty): boolean {
+  return existsSync(`${directory}/${duty}`);
 }
 
-export function clearLeftover(directory: string): void {
-  rmSync(leftoverOf(directory), {force: true});
-}
-
-function leftoverOf(directory: string): string {
-  return `${directory}/leftover`;
+export function clearDuty(directory: string, duty: Duty): void {
+  rmSync(`${directory}/${duty}`, {force: true});
 }
 
 /**

@@ -17,9 +17,9 @@ import {
   endRun,
   isWatched,
   LOST,
-  markLeftover,
   readExit,
   readPid,
+  writeDuty,
   writeExit,
 } from './container-files.js';
 import {containerLogs, type LogsOptions} from './container-logs.js';
@@ -986,7 +986,7 @@ export class RunningContainer extends Container {
     const gone = await this.#process.removed.catch(error => this.#tidyLost(record, error));
     if (gone.errno !== 0) {
       this.runtime.reportLeftover(record, gone);
-      if (!this.#transient) markLeftover(this.runtime.placesOf(record).directory);
+      if (!this.#transient) writeDuty(this.runtime.placesOf(record).directory, 'leftover');
     }
     if (this.#transient) this.#tell(now => removalEvents(now, anonymousVolumesOf(now)));
     // Also then: whoever waits for the end of this run to start the next would wait for ever.

@@ -31,15 +31,14 @@ import {type ContainerConfig, makeContainerConfig, type NetworkAttachment} from 
 import {
   type ContainerPlaces,
   type ContainerRecord,
-  clearLeftover,
+  clearDuty,
   endRun,
   execDirectory,
-  hasLeftover,
+  hasDuty,
   holdsName,
   isWatched,
   type LivePlaces,
   type LiveRecord,
-  markLeftover,
   readExecs,
   readExit,
   readPid,
@@ -51,6 +50,7 @@ import {
   type WaitingRecord,
   wasRunning,
   wasStopped,
+  writeDuty,
   writeExit,
 } from './container-files.js';
 import {type ContainerState, isUp} from './container-state.js';
@@ -555,7 +555,7 @@ export class Runtime implements AsyncDisposable {
   async settle(record: ContainerRecord): Promise<void> {
     await this.#whenUnwatched(record);
     const {directory} = this.placesOf(record);
-    if (readWatcher(directory) !== undefined || hasLeftover(directory))
+    if (readWatcher(directory) !== undefined || hasDuty(directory, 'leftover'))
       await this.#finishRun(record, directory);
     this.readContainer(record.id);
   }
@@ -758,7 +758,7 @@ export class Runtime implements AsyncDisposable {
     if (watcher !== undefined && isAlive(watcher)) return this.#endLostCommands(record);
     if (this.#isNameless(record)) await this.#removeNameless(record);
     else if (watcher !== undefined) await this.#finishLostRun(record);
-    else if (['watcher~', 'exec', 'leftover'].some(name => existsSync(`${directory}/${name}`)))
+    else if (['watcher~', 'exec', 'leftover', 'again'].some(name => existsSync(`${directory}/${name}`)))
       await this.#removeUnwatched(record);
   }
 
@@ -771,16 +771,20 @@ export class Runtime implements AsyncDisposable {
   }
 
   /**
-   * Somebody died while it wrote down that it watches, before anything began; a command was on its way into a run that ended;
-   * or a run could not be torn down.
+   * Somebody died while it wrote down that it watches, before anything began, or while it started again what had lost its monitor;
+   * a command was on its way into a run that ended; or a run could not be torn down.
    */
   async #removeUnwatched(record: ContainerRecord): Promise<void> {
     const {directory} = this.placesOf(record);
     using lock = this.store.containers.tryLock(record.id);
     if (lock === undefined || readWatcher(directory) !== undefined) return;
-    if (hasLeftover(directory)) return this.#finishRun(record, directory);
+    if (hasDuty(directory, 'leftover')) {
+      await this.#finishRun(record, directory);
+      if (record.autoRemove) return;
+    }
     removeHalfWritten(directory);
     rmSync(execDirectory(directory), {recursive: true, force: true});
+    if (hasDuty(directory, 'again')) await this.#startAgain(record);
   }
 
   /** Unless somebody is about to give it its name. */
@@ -797,7 +801,7 @@ export class Runtime implements AsyncDisposable {
     if (record.autoRemove) return this.#removeOrphan(record);
     const teardown = this.#cgroupTeardown(record);
     const {errno} = await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
-    if (errno !== 0) markLeftover(this.placesOf(record).directory);
+    if (errno !== 0) writeDuty(this.placesOf(record).directory, 'leftover');
   }
 
   async #removeOrphan(record: ContainerRecord | WaitingRecord): Promise<void> {
@@ -818,10 +822,10 @@ export class Runtime implements AsyncDisposable {
       // Nobody starts it meanwhile, which would begin anew what is removed here.
       await this.store.containers.withLock(record.id, async () => {
         if (!isLost()) return;
-        const restarts = restartsAfterLoss(record, {
-          ran: wasRunning(directory, record),
-          stopped: wasStopped(directory),
-        });
+        const restarts =
+          hasDuty(directory, 'again') ||
+          restartsAfterLoss(record, {ran: wasRunning(directory, record), stopped: wasStopped(directory)});
+        if (restarts) writeDuty(directory, 'again');
         await this.#finishRun(record, directory);
         if (restarts) await this.#startAgain(record);
       });
@@ -832,20 +836,28 @@ export class Runtime implements AsyncDisposable {
     }
   }
 
-  /** With its lock held. What cannot be started is reported, and stays as it is. */
+  /** With its lock held. What cannot be started is reported, and stays as it is; unless who was at it died: the next open tries. */
   async #startAgain(record: ContainerRecord): Promise<void> {
-    try {
-      (await startDetached(this, record)).connection.close();
-      this.#again.started.add(record.name);
-      this.#again.failed.delete(record.name);
-    } catch (error) {
-      this.#again.failed.add(record.name);
-      process.emitWarning(
-        `container ${record.name} could not be started again: ${(error as Error).message}`,
-        {
+    const {directory} = this.placesOf(record);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        (await startDetached(this, record)).connection.close();
+        this.#again.started.add(record.name);
+        this.#again.failed.delete(record.name);
+        return;
+      } catch (error) {
+        const {code, details, message} = error as CoracleError;
+        const isKilled = details?.['errno'] === 'ECHILD'; // whoever set it up was
+        if (isKilled && attempt < MOST_STARTS) continue;
+        const isLost = code === 'ERR_LAUNCHER_LOST' || code === 'ERR_MONITOR_LOST';
+        const isInTheWay = hasDuty(directory, 'leftover');
+        if (!isKilled && !isLost && !isInTheWay) clearDuty(directory, 'again');
+        this.#again.failed.add(record.name);
+        process.emitWarning(`container ${record.name} could not be started again: ${message}`, {
           code: 'CORACLE_NOT_RESTARTED',
-        },
-      );
+        });
+        return;
+      }
     }
   }
 
@@ -887,8 +899,8 @@ export class Runtime implements AsyncDisposable {
       writeExit(directory, startedNs, at, state.exit);
     }
     removeHalfWritten(directory);
-    if (errno === 0) clearLeftover(directory);
-    else markLeftover(directory);
+    if (errno === 0) clearDuty(directory, 'leftover');
+    else writeDuty(directory, 'leftover');
     endRun(directory);
   }
 
@@ -908,6 +920,9 @@ export class Runtime implements AsyncDisposable {
 }
 
 const SIGKILL = 9;
+
+/** Of one that lost its monitor, while whoever sets it up is killed each time. */
+const MOST_STARTS = 4;
 
 /** How many names are tried when each is taken already. */
 const MOST_NAMES = 10;

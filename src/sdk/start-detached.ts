@@ -30,7 +30,7 @@ import {
 } from './connect-network.js';
 import {connects} from './connects.js';
 import type {ContainerConfig} from './container-config.js';
-import {endRun, monitoredSteps, removalSteps, writeWatcher} from './container-files.js';
+import {clearDuty, endRun, monitoredSteps, removalSteps, writeWatcher} from './container-files.js';
 import {compressLog} from './container-logs.js';
 import {JOURNAL_SOCKET} from './journal-fields.js';
 import {MonitorConnection} from './monitor-connection.js';
@@ -99,6 +99,7 @@ export async function startDetached(
     writeWatcher(places.directory, identity);
     await before?.(connection);
     const started = await start(connection, config, prepared.plan, signal);
+    clearDuty(places.directory, 'again'); // whoever wanted it to
     return {started, warnings: prepared.warnings, connection};
   } catch (error) {
     connection?.close();

@@ -12,7 +12,7 @@ import {
   writeEndpoints,
 } from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
-import {endRun, keptSteps, removalSteps} from './container-files.js';
+import {clearDuty, endRun, keptSteps, removalSteps} from './container-files.js';
 import {type PreparedStart, prepareStart} from './prepare-start.js';
 import type {StdinSource} from './run-options.js';
 import type {Runtime} from './runtime.js';
@@ -45,6 +45,7 @@ export async function startKept(
       trace: explain,
       signal,
     });
+    clearDuty(directory, 'again');
     return {prepared, process};
   } catch (error) {
     if (isLauncherLoss(error)) await runtime.tidyLost(config);

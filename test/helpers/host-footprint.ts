@@ -112,6 +112,14 @@ export function isRunning(pid: number): boolean {
   return /\) [^ZX] /.test(text(`/proc/${pid}/stat`));
 }
 
+export function childrenOf(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
+  } catch {
+    return []; // gone
+  }
+}
+
 export function nameOf(pid: number): string {
   return text(`/proc/${pid}/comm`).trimEnd();
 }

@@ -15,6 +15,7 @@ import {Container, type CoracleError, Runtime} from '../../src/index.js';
 import {
   assertNothingLeft,
   cgroupDirectories,
+  childrenOf,
   hostFootprint,
   isRunning,
   nameOf,
@@ -95,16 +96,38 @@ for (const [killed, outcome] of [
   });
 }
 
+withStrace.serial(
+  'a starter that is killed while a policy starts its container again is replaced',
+  async t => {
+    const runtime = await reopened();
+    const options = {command: ['sleep', '0.05'], restart: {name: 'always'}} as const;
+    const container = await Container.create('host-shell', options, {runtime});
+    await container.startDetached();
+    const {directory} = runtime.placesOf(runtime.readContainer(container.id));
+    const monitor = Number(readFileSync(`${directory}/watcher`, 'latin1').split(' ')[0]);
+    const restarts = async () => (await container.inspect()).RestartCount;
+    while ((await restarts()) === 0) await sleep(5);
+    const strace = await attach(monitor, ['inject=unlinkat:delay_enter=100000', 'trace=unlinkat']);
+    let starter: number | undefined;
+    while (starter === undefined) {
+      await sleep(5);
+      starter = childrenOf(monitor).find(pid => nameOf(pid) === 'coracle-start');
+    }
+    process.kill(starter, 'SIGKILL');
+    await strace.end();
+    const before = await restarts();
+    while ((await restarts()) < before + 2) {
+      t.true(isRunning(monitor));
+      await sleep(20);
+    }
+    await container.remove({force: true});
+    await runtime.close();
+    t.deepEqual(cgroupsOf(container), []);
+  },
+);
+
 function cgroupsOf({id}: Pick<Container, 'id'>): string[] {
   return cgroupDirectories().filter(path => path.endsWith(id));
-}
-
-function childrenOf(pid: number): number[] {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean).map(Number);
-  } catch {
-    return []; // gone
-  }
 }
 
 /** Whose parent is somebody else by now: a monitor and its helpers work in the directory of their container. */

@@ -282,13 +282,16 @@ export class Dice {
   }
 }
 
+/** Of a run that has ended they are gone once somebody has opened the store. */
+const LEFT = ['watcher', 'pid', 'control', 'exec', 'leftover', 'again'];
+
 /** Of what a live monitor has no use for, nothing is left; of what it has, all is there. */
 function impossibleFiles({name, directory, watcher}: Recorded): string[] {
   const files = list(directory);
   const isWatched = watcher !== undefined && isRunning(watcher);
   const wrong = files.filter(file => {
     if (file === 'exit.json~' || file === 'state.json~') return !isWatched;
-    return isTemporary(file) || (!isWatched && ['watcher', 'pid', 'control', 'exec'].includes(file));
+    return isTemporary(file) || (!isWatched && LEFT.includes(file));
   });
   const missing = ['config.json', 'upper', 'work'].filter(file => !existsSync(join(directory, file)));
   return [...wrong.map(file => `${name} has ${file}`), ...missing.map(file => `${name} lacks ${file}`)];

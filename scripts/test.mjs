@@ -62,9 +62,11 @@ async function runTests() {
   const finished = ended(child);
   const counts = {passed: 0, failed: 0, skipped: 0, failures: []};
   let detailsOfFailure = false;
+  let isWhole = false;
   for await (const line of createInterface({input: child.stdout})) {
     const [, not, title, directive] = /^(not )?ok \d+ - (.*?)(?: # (SKIP|TODO)\b.*)?$/.exec(line) ?? [];
     if (title === undefined) {
+      if (/^1\.\.\d+$/.test(line)) isWhole = true; // the plan comes last
       // Details of a failure and messages of a test are indented; the plan and totals at the end are not.
       if (!/^(# )? {2}/.test(line)) continue;
       console.log(line);
@@ -85,7 +87,11 @@ async function runTests() {
     }
   }
   const outcome = await finished;
-  if (outcome !== 0 && counts.failed === 0) {
+  if (!isWhole) {
+    console.error(`ava ended with ${outcome} before it had run everything`);
+    counts.failed += 1;
+    counts.failures.push('✖ whatever ava had not run when it ended');
+  } else if (outcome !== 0 && counts.failed === 0) {
     console.error(`ava ended with ${outcome} although no test failed`);
     counts.failed = 1;
   }

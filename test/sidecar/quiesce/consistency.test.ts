@@ -1,6 +1,6 @@
 import {spawn} from 'node:child_process';
 import {once} from 'node:events';
-import {readdirSync, readFileSync, writeFileSync} from 'node:fs';
+import {existsSync, readdirSync, readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {fileURLToPath} from 'node:url';
@@ -50,7 +50,8 @@ async function assertConsistent(t: ExecutionContext, runtime: Runtime, options: 
   let before = 0;
   for (let round = 0; round < ROUNDS; round++) {
     const {mountpoint} = await Volume.get(volume, {runtime});
-    const written = () => Number(readFileSync(join(mountpoint, 'state'), 'utf8'));
+    const state = join(mountpoint, 'state');
+    const written = () => (existsSync(state) ? Number(readFileSync(state, 'utf8')) : 0);
     while (written() <= before) await sleep(10);
     const facts = await withQuiet(runtime, [volume], options, async quiet => {
       const [log, state] = await Promise.all(

@@ -102,8 +102,9 @@ function programOf(pid: number): string {
 
 function coracle(...words: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    execFile(process.execPath, [CORACLE, ...words], {env}, (error, stdout) =>
-      error ? reject(error) : resolve(stdout),
-    );
+    execFile(process.execPath, [CORACLE, ...words], {env}, (error, stdout, stderr) => {
+      if (error) reject(new Error(`${words.join(' ')}: ${stderr}`));
+      else resolve(stdout);
+    });
   });
 }

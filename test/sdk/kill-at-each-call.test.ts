@@ -77,7 +77,7 @@ for (const [killed, outcome] of [
     await container.kill();
     const cleaners = new Set<number>();
     while (isRunning(monitor)) {
-      const cleaner = childrenOf(monitor).find(pid => nameOf(pid) === 'coracle-clean');
+      const cleaner = childrenOf(monitor).find(pid => nameOf(pid) === 'coracle-clean' && !cleaners.has(pid));
       if (cleaner !== undefined && cleaners.size < killed) {
         cleaners.add(cleaner);
         process.kill(cleaner, 'SIGKILL');

@@ -507,10 +507,9 @@ export class Runtime implements AsyncDisposable {
   stateOf(
     record: StateFacts & Pick<ContainerRecord, 'id' | 'name' | 'owner' | 'autoRemove' | 'cgroupParent'>,
   ): ContainerState {
-    const places = this.placesOf(record);
-    // Its removal begins with the name; from then on its files go, one after the other.
+    const state = readState(this.placesOf(record).directory, record, startedAt);
+    // Its removal begins with the name; from then on its files go, one after the other, maybe while they were read.
     if (this.#isNameless(record)) return {status: 'removing'};
-    const state = readState(places.directory, record, startedAt);
     if (state.status !== 'running') return state;
     return isPaused(this.cgroupsOf(record)) ? {...state, status: 'paused'} : state;
   }

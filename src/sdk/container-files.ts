@@ -389,7 +389,9 @@ export function writeExit(directory: string, startedNs: bigint, finishedNs: bigi
 /** What only a process that died would have gone on with: its socket, files that were to replace others. */
 export function removeHalfWritten(directory: string): void {
   for (const name of readdirSync(directory)) {
-    if (name === 'control' || name === 'held' || /(~|\.tmp)$/.test(name)) rmSync(`${directory}/${name}`);
+    if (name === 'control' || name === 'held' || /(~|\.tmp)$/.test(name)) {
+      rmSync(`${directory}/${name}`, {force: true}); // whoever is dying may be at it still
+    }
   }
 }
 

@@ -72,6 +72,7 @@ for (const [killed, outcome] of [
       'inject=unlinkat:delay_enter=100000',
       'trace=unlinkat',
     ]);
+    t.teardown(strace.end);
     await container.startDetached();
     const monitor = Number(readFileSync(`${directory}/watcher`, 'latin1').split(' ')[0]);
     await container.kill();
@@ -108,6 +109,7 @@ withStrace.serial(
     const restarts = async () => (await container.inspect()).RestartCount;
     while ((await restarts()) === 0) await sleep(5);
     const strace = await attach(monitor, ['inject=unlinkat:delay_enter=100000', 'trace=unlinkat']);
+    t.teardown(strace.end);
     let starter: number | undefined;
     while (starter === undefined) {
       await sleep(5);

@@ -141,25 +141,32 @@ function liveSteps(
   return {host, started: [pidStep(directory)], teardown: removalSteps(kept, volumes)};
 }
 
-/** A container that was made before and stays: only what one run adds is made and removed. */
-export function keptSteps({directory}: ContainerPlaces) {
-  const {pid, startTime} = watcher();
-  const host: Step[] = [
-    {
+/**
+ * A container that was made before and stays: only what one run adds is made and removed.
+ * @param launcher who carries the plan out, and goes on with it should this process die
+ */
+export function keptSteps({directory}: ContainerPlaces, launcher: ProcessIdentity) {
+  const identities = {launcher, watcher: watcher()};
+  const host = Object.entries(identities).map(
+    ([name, {pid, startTime}]): Step => ({
       op: 'create',
       stage: 'record',
       at: HOST,
-      s1: `${directory}/watcher`,
+      s1: `${directory}/${name}`,
       s2: `${pid} ${startTime}\n`,
       x: 0o600,
       record: true,
-    },
-  ];
+    }),
+  );
+  return {host, ...startedSteps({directory})};
+}
+
+function startedSteps({directory}: Pick<ContainerPlaces, 'directory'>) {
   // How it ended before stays true until it runs again: a start that fails changes nothing.
   const forget = ['exit.json', 'health.json', 'state.json', 'stopped'].map(
     (name): Step => ({op: 'unlink', stage: 'record', at: HOST, s1: `${directory}/${name}`, record: true}),
   );
-  return {host, started: [...forget, nextPidStep(directory)], teardown: [] as Step[]};
+  return {started: [...forget, nextPidStep(directory)], teardown: [] as Step[]};
 }
 
 /**
@@ -167,7 +174,7 @@ export function keptSteps({directory}: ContainerPlaces) {
  * monitor's to replace. Were it gone for a moment, a container between two runs would seem to have ended.
  */
 export function monitoredSteps(places: ContainerPlaces): Bookkeeping {
-  const {started, teardown} = keptSteps(places);
+  const {started, teardown} = startedSteps(places);
   return {host: [], started: started.filter(({s1}) => s1 !== `${places.directory}/state.json`), teardown};
 }
 
@@ -299,6 +306,12 @@ export function readWatcher(directory: string): ProcessIdentity | undefined {
   return readIdentity(`${directory}/watcher`);
 }
 
+/** Whoever may be at something still for a run whose watcher died: see `awaitHelpers`. */
+export function leadersOf(directory: string): number[] {
+  const leaders = [readWatcher(directory), readIdentity(`${directory}/launcher`)];
+  return leaders.flatMap(leader => leader?.pid ?? []);
+}
+
 export function readIdentity(path: string): ProcessIdentity | undefined {
   let text: string;
   try {
@@ -423,6 +436,5 @@ export function clearDuty(directory: string, duty: Duty): void {
  */
 export function endRun(directory: string): void {
   rmSync(execDirectory(directory), {recursive: true, force: true});
-  rmSync(`${directory}/pid`, {force: true});
-  rmSync(`${directory}/watcher`, {force: true});
+  for (const name of ['pid', 'launcher', 'watcher']) rmSync(`${directory}/${name}`, {force: true});
 }

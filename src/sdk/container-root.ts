@@ -113,7 +113,7 @@ async function startSurroundings(runtime: Runtime, record: ContainerRecord): Pro
     waits: 'before exec',
     volume: name => runtime.volume(name),
     bookkeeping: {
-      host: keptSteps(places).host, // should this process die, the next open removes the rest
+      host: keptSteps(places, runtime.owner()).host, // should this process die, the next open removes the rest
       started: [{op: 'pidFile', stage: 'record', at: HOST, s1: heldPath, x: 0o600, record: true}],
       teardown: [{op: 'unlink', stage: 'record', at: HOST, s1: heldPath}],
     },

@@ -39,6 +39,7 @@ import {
   isWatched,
   type LivePlaces,
   type LiveRecord,
+  leadersOf,
   readExecs,
   readExit,
   readPid,
@@ -885,8 +886,7 @@ export class Runtime implements AsyncDisposable {
   }
 
   async #finishRun(record: ContainerRecord, directory: string): Promise<void> {
-    const watcher = readWatcher(directory);
-    if (watcher !== undefined) await awaitHelpers([watcher.pid]);
+    await awaitHelpers(leadersOf(directory));
     if (record.autoRemove) return this.#removeOrphan(record);
     const teardown = [...this.#cgroupTeardown(record), ...this.#networkTeardown(record)];
     const {errno} = await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));

@@ -57,7 +57,7 @@ export async function startKept(
 
 function prepare(runtime: Runtime, config: ContainerConfig, endpoint: Connection | undefined): PreparedStart {
   const places = runtime.placesOf(config);
-  const steps = keptSteps(places);
+  const steps = keptSteps(places, runtime.owner());
   return prepareStart(runtime.facts, {
     config,
     image: runtime.store.imageOfContainer(config.image.id),

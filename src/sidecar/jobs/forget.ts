@@ -146,14 +146,15 @@ function without(snapshots: readonly Snapshot[], results: readonly SnapshotResul
   return snapshots.filter(({id}) => lastResult(results, id)?.passed !== true);
 }
 
-/** Its last verification or drill. */
+/** Its last verification or drill; of several in one millisecond one that failed. */
 export function lastResult(results: readonly SnapshotResult[], id: string): SnapshotResult | undefined {
-  return results
-    .filter(({snapshot}) => snapshot === id)
-    .reduce<SnapshotResult | undefined>(
-      (last, each) => (last === undefined || Date.parse(each.time) >= Date.parse(last.time) ? each : last),
-      undefined,
-    );
+  let last: SnapshotResult | undefined;
+  for (const each of results) {
+    if (each.snapshot !== id) continue;
+    const later = last === undefined ? 1 : Date.parse(each.time) - Date.parse(last.time);
+    if (later > 0 || (later === 0 && !each.passed)) last = each;
+  }
+  return last;
 }
 
 function unverifiedError(damaged: readonly Snapshot[], subject: string): CoracleError {

@@ -19,7 +19,7 @@ import {
   type Step,
   stepAt,
 } from '../../src/binding/index.js';
-import {processesBelow} from '../helpers/host-footprint.js';
+import {nameOf, processesBelow} from '../helpers/host-footprint.js';
 import {asRoot, requires} from '../helpers/requires.js';
 
 /** Plans of a few steps, without any namespace: what the launcher does with every plan. */
@@ -215,10 +215,7 @@ asRoot('all that a teardown waits for has two seconds together, and what comes a
 
 test('a janitor that is killed is replaced, and what it was at is done by the next', async t => {
   const launcher = new Launcher();
-  const janitor = () =>
-    processesBelow(launcher.pid).find(
-      pid => readFileSync(`/proc/${pid}/comm`, 'latin1') === 'coracle-clean\n',
-    );
+  const janitor = () => processesBelow(launcher.pid).find(pid => nameOf(pid) === 'coracle-clean');
   while (janitor() === undefined) await sleep(10); // the launcher begins by forking it
   const first = janitor()!;
   process.kill(first, 'SIGSTOP'); // it has what it is sent, and does nothing
@@ -288,9 +285,7 @@ async function killSpawnersAt(
   launcher: Launcher,
   systemCall: string,
 ): Promise<{readonly happened: () => boolean; readonly end: () => Promise<void>}> {
-  const spawners = processesBelow(launcher.pid).filter(
-    pid => readFileSync(`/proc/${pid}/comm`, 'latin1') === 'coracle-spawn\n',
-  );
+  const spawners = processesBelow(launcher.pid).filter(pid => nameOf(pid) === 'coracle-spawn');
   const strace = spawn(
     'strace',
     [

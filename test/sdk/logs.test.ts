@@ -52,7 +52,7 @@ function nanoseconds(at: string): string {
 }
 
 asRoot('logs gives lines with stream and time, chosen by stream, number and time', async t => {
-  const container = await ended(t, 'echo one; sleep 0.01; echo two >&2; sleep 0.01; echo three; printf four');
+  const container = await ended(t, 'echo one; sleep 0.1; echo two >&2; sleep 0.1; echo three; printf four');
   const entries = await logs(container);
   t.deepEqual(
     entries.map(({stream, bytes}) => [stream, String(Buffer.from(bytes))]),

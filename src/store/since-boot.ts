@@ -8,8 +8,8 @@ import {withLock} from './lock.js';
 import {replaceFile} from './records.js';
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';
-/** Of a container: who watches over its run, and its first process. */
-const IDENTITIES = ['watcher', 'pid'];
+/** Of a container: who watches over its run, who carries its start out, and its first process. */
+const IDENTITIES = ['watcher', 'launcher', 'pid'];
 
 /**
  * @param root of the store; `booted` in it names the boot that its processes are of

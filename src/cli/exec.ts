@@ -4,10 +4,11 @@ import {attend} from './attend.js';
 import {ClientError} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
 import {environment} from './container-options.js';
-import {parseDetachKeys, UntilDetached} from './detach-keys.js';
+import {parseDetachKeys} from './detach-keys.js';
 import {checkEnv} from './flag-checks.js';
 import type {LocalTerminal} from './local-terminal.js';
 import type {RunningExec, Sdk} from './sdk.js';
+import {UntilDetached} from './until-detached.js';
 
 export const command: Command = {
   name: 'exec',

@@ -16,8 +16,6 @@ export interface ProcessList {
   readonly processes: readonly (readonly string[])[];
 }
 
-const run = promisify(execFile);
-
 /**
  * As dockerd does it (daemon/top_unix.go): ps(1) runs outside and is told which processes to show; options that cannot go
  * together with that show all, of which the container's are kept.
@@ -38,6 +36,7 @@ export async function listProcesses(
 }
 
 async function outputOf(args: readonly string[], pids: readonly number[]): Promise<string> {
+  const run = promisify(execFile); // here: it loads node:child_process, which most programs do without
   const options = {env: {...process.env, COLUMNS: '100000'}, maxBuffer: 2 ** 26};
   try {
     return (await run('ps', [...args, `-q${pids.join(',')}`], options)).stdout;

@@ -14,8 +14,6 @@ const STAMP_LENGTH = 72;
 /** What `load` has compiled, by path. */
 const scripts = new Map();
 
-module.exports = {start, load, scripts, codeCacheFile, readableStack, STAMP_LENGTH};
-
 /** Runs `dist/NAME.cjs` up to the end of its `main`, which sets the exit code. */
 async function start(name) {
   Error.prepareStackTrace = readableStack;
@@ -89,7 +87,7 @@ function read(path) {
 }
 
 /** Modules of Node's that take 0.2-2 ms each to load. Many commands do without; `run` has time once its start was sent. */
-const LAZY = new Set([
+const LOADED_ON_USE = new Set([
   'node:child_process',
   'node:crypto',
   'node:dgram',
@@ -100,6 +98,7 @@ const LAZY = new Set([
   'node:net',
   'node:readline',
   'node:stream',
+  'node:stream/consumers',
   'node:stream/promises',
   'node:timers/promises',
   'node:tls',
@@ -107,9 +106,11 @@ const LAZY = new Set([
   'node:zlib',
 ]);
 
+module.exports = {start, load, scripts, codeCacheFile, readableStack, STAMP_LENGTH, LOADED_ON_USE};
+
 /** Their functions are looked up at each call (esbuild writes `crypto.createHash()`): the first call loads the module. */
 function requireLazily(name) {
-  if (!LAZY.has(name)) return require(name);
+  if (!LOADED_ON_USE.has(name)) return require(name);
   return new Proxy({}, {get: (_, key) => require(name)[key]});
 }
 

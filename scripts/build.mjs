@@ -2,9 +2,11 @@
 // bundles (dist/). `npm ci` runs it as `prepare`; `npm run build` repeats it. `--core` or `--js` builds that part alone.
 import {spawnSync} from 'node:child_process';
 import {accessSync, constants, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync} from 'node:fs';
+import {createRequire} from 'node:module';
 import {basename, delimiter, dirname, join} from 'node:path';
 import {fileURLToPath} from 'node:url';
 
+const {LOADED_ON_USE} = createRequire(import.meta.url)('../bin/start.cjs');
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const FILE_URL = "'use strict';const fileUrl = require('node:url').pathToFileURL(__filename).href;";
 
@@ -102,7 +104,14 @@ async function buildBundles() {
     logLevel: 'warning',
   };
   const bundled = await Promise.all([
-    build({...shared, entryPoints: modules, format: 'esm', splitting: true, charset: 'utf8'}),
+    build({
+      ...shared,
+      entryPoints: modules,
+      plugins: [builtinsOnUse()],
+      format: 'esm',
+      splitting: true,
+      charset: 'utf8',
+    }),
     build({
       ...shared,
       entryPoints: {
@@ -182,6 +191,29 @@ function withoutWhatIsNotCalled() {
         const resolved = await build.resolve(path, {...where, pluginData: 'resolved'});
         return resolved.path.startsWith(join(root, 'src')) ? {...resolved, sideEffects: false} : resolved;
       }),
+  };
+}
+
+/**
+ * A module of Node's that is imported becomes an object whose names are looked up at each use (esbuild writes
+ * `crypto.createHash()`), the first of which loads it: for an import statement Node loads it whole, and asks for each of its
+ * exports, some of which load others.
+ */
+function builtinsOnUse() {
+  return {
+    name: 'builtins-on-use',
+    setup: build => {
+      build.onResolve({filter: /^node:/}, ({path, kind}) =>
+        kind === 'import-statement' ? {path, namespace: 'builtins-on-use'} : undefined,
+      );
+      build.onLoad({filter: /./, namespace: 'builtins-on-use'}, ({path}) => {
+        const builtin = `process.getBuiltinModule(${JSON.stringify(path)})`;
+        const names = LOADED_ON_USE.has(path)
+          ? `new Proxy({}, {get: (_, name) => ${builtin}[name]})`
+          : builtin;
+        return {contents: `module.exports = Object.create(${names});`, loader: 'js'}; // its prototype, which esbuild keeps
+      });
+    },
   };
 }
 

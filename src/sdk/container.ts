@@ -1,8 +1,14 @@
 import type {Readable, Writable} from 'node:stream';
 import {setTimeout as sleep} from 'node:timers/promises';
-import {encodeSignal, type MonitorEvent, type StartedEvent, signalProcess} from '../binding/index.js';
+import {
+  encodeSignal,
+  errnoName,
+  type MonitorEvent,
+  type StartedEvent,
+  signalProcess,
+} from '../binding/index.js';
 import {freeze, isGone, isPaused, thaw, thawNow} from '../cgroup/index.js';
-import {CoracleError} from '../errors.js';
+import {CoracleError, type NativeFailure} from '../errors.js';
 import {containerNotFound, diffUpper} from '../store/index.js';
 import {Attachment, type AttachOptions} from './attachment.js';
 import {beginRun, describeRun, processRequest, startTransient, subjectOf} from './begin-run.js';
@@ -643,7 +649,7 @@ export class Container implements AsyncDisposable {
 
   /**
    * Removes it, and with `volumes` the anonymous volumes that are its own.
-   * @throws `ERR_CONTAINER_RUNNING` without `force`; `ERR_CONTAINER_NOT_FOUND`
+   * @throws `ERR_CONTAINER_RUNNING` without `force`; `ERR_CONTAINER_NOT_FOUND`; `ERR_REMOVAL_FAILED`, and all of it stays
    */
   async remove({
     force = false,
@@ -681,7 +687,8 @@ export class Container implements AsyncDisposable {
   async #removeKept(config: ContainerRecord, volumes: boolean): Promise<boolean> {
     const removal = this.runtime.store.containers.withLock(this.id, async () => {
       if (isRunning(this.#stateOf(config))) return false;
-      await this.runtime.settle(config);
+      const left = await this.runtime.settle(config);
+      if (left !== undefined) throw notRemoved(config, left);
       await this.runtime.removeContainer(config, volumes);
       return true;
     });
@@ -985,7 +992,7 @@ export class RunningContainer extends Container {
     await this.exit;
     const gone = await this.#process.removed.catch(error => this.#tidyLost(record, error));
     if (gone.errno !== 0) {
-      this.runtime.reportLeftover(record, gone);
+      this.runtime.reportLeftover(record, errnoName(-gone.errno));
       if (!this.#transient) writeDuty(this.runtime.placesOf(record).directory, 'leftover');
     }
     if (this.#transient) this.#tell(now => removalEvents(now, anonymousVolumesOf(now)));
@@ -1058,6 +1065,15 @@ async function drained(output: CapturedOutput | undefined): Promise<void> {
 /** Docker counts a container that is about to be started again as running. */
 export function isRunning(state: ContainerState): boolean {
   return isUp(state) || state.status === 'restarting';
+}
+
+/** Without its record nobody would know what to look for. */
+function notRemoved({id, name}: ContainerRecord, cause: NativeFailure): CoracleError {
+  return new CoracleError('ERR_REMOVAL_FAILED', `cannot remove container "/${name}": ${cause.message}`, {
+    cause,
+    hint: 'A process in one of its cgroups cannot be killed: frozen by somebody else, say. Try again when it is gone.',
+    details: {container: id, stage: cause.stage, subject: cause.subject, errno: cause.errno},
+  });
 }
 
 function heldBySomebody(name: string): CoracleError {

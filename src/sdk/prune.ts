@@ -43,7 +43,11 @@ export async function pruneContainers(
         if (record === undefined || !['created', 'exited'].includes(runtime.stateOf(record).status)) return;
         if (!fits(options, Date.parse(record.created), record.labels)) return;
         const bytes = await runtime.writableBytes(record);
-        await runtime.settle(record);
+        const left = await runtime.settle(record);
+        if (left !== undefined) {
+          runtime.reportLeftover(record, left.message);
+          return;
+        }
         await runtime.removeContainer(record, false);
         deleted.push(id);
         reclaimedBytes += bytes;

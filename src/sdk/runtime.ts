@@ -2,16 +2,16 @@ import {existsSync, readFileSync, rmSync} from 'node:fs';
 import {setTimeout as sleep} from 'node:timers/promises';
 import {
   encodePlan,
+  errnoName,
   identifyProcess,
   isAlive,
   Launcher,
   type Plan,
   type ProcessIdentity,
-  type RemovedEvent,
   signalProcess,
 } from '../binding/index.js';
 import {isPaused, thawNow} from '../cgroup/index.js';
-import {CoracleError} from '../errors.js';
+import {CoracleError, NativeFailure} from '../errors.js';
 import {isPredefined, Networks} from '../network/index.js';
 import {
   containerNotFound,
@@ -550,14 +550,16 @@ export class Runtime implements AsyncDisposable {
 
   /**
    * @internal With its lock held: resolves when nothing of the last run of a container that stays is left to be done.
+   * @returns why something of it is left nonetheless
    * @throws `ERR_CONTAINER_NOT_FOUND` when that was to remove it
    */
-  async settle(record: ContainerRecord): Promise<void> {
+  async settle(record: ContainerRecord): Promise<NativeFailure | undefined> {
     await this.#whenUnwatched(record);
     const {directory} = this.placesOf(record);
-    if (readWatcher(directory) !== undefined || hasDuty(directory, 'leftover'))
-      await this.#finishRun(record, directory);
+    const isOver = readWatcher(directory) === undefined && !hasDuty(directory, 'leftover');
+    const left = isOver ? undefined : await this.#finishRun(record, directory);
     this.readContainer(record.id);
+    return left;
   }
 
   /** Nobody is at it any more; whoever was may have died before it was done. */
@@ -681,8 +683,8 @@ export class Runtime implements AsyncDisposable {
   }
 
   /** @internal Something could not be removed: the next open tries again. */
-  reportLeftover({id}: Pick<ContainerConfig, 'id'>, {errno}: RemovedEvent): void {
-    process.emitWarning(`container ${id.slice(0, 12)} could not be removed completely (errno ${errno})`, {
+  reportLeftover({id}: Pick<ContainerConfig, 'id'>, why: string): void {
+    process.emitWarning(`container ${id.slice(0, 12)} could not be removed completely: ${why}`, {
       code: 'CORACLE_LEFTOVER',
       detail: 'The next Runtime.open() tries again.',
     });
@@ -885,11 +887,15 @@ export class Runtime implements AsyncDisposable {
     return {started: [...started], failed: [...failed]};
   }
 
-  async #finishRun(record: ContainerRecord, directory: string): Promise<void> {
+  /** @returns why something of it is left */
+  async #finishRun(record: ContainerRecord, directory: string): Promise<NativeFailure | undefined> {
     await awaitHelpers(leadersOf(directory));
-    if (record.autoRemove) return this.#removeOrphan(record);
+    if (record.autoRemove) {
+      await this.#removeOrphan(record);
+      return undefined;
+    }
     const teardown = [...this.#cgroupTeardown(record), ...this.#networkTeardown(record)];
-    const {errno} = await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
+    const {errno, step} = await this.launcher().teardown(encodePlan({...EMPTY_PLAN, teardown}));
     const state = this.stateOf(record);
     const at = nowNanoseconds();
     if (state.status === 'exited' && readExit(directory, record) === undefined) {
@@ -901,6 +907,9 @@ export class Runtime implements AsyncDisposable {
     if (errno === 0) clearDuty(directory, 'leftover');
     else writeDuty(directory, 'leftover');
     endRun(directory);
+    if (errno === 0) return undefined;
+    const {stage = '', s1 = ''} = teardown[step] ?? {};
+    return new NativeFailure(stage, errnoName(-errno), String(s1));
   }
 
   /** @internal Of a container that does not run, with its lock held. */

@@ -125,6 +125,30 @@ asRoot.serial(
   },
 );
 
+asRoot.serial('a launcher that outlives its program is waited for: it may be at a start still', async t => {
+  const before = hostFootprint(own.folder);
+  const program = startProgram('keeping-program', own.root, own.runDirectory);
+  const [id = '', ...pids] = String(await once(program.stdout!, 'data')).split(/\s/);
+  const [pid, launcher] = pids.map(Number) as [number, number];
+  process.kill(launcher, 'SIGSTOP');
+  program.kill('SIGKILL');
+  await once(program, 'exit');
+  let isStopped = true;
+  const going = sleep(400).then(() => {
+    isStopped = false;
+    process.kill(launcher, 'SIGCONT');
+  });
+  const runtime = await open();
+  t.false(isStopped);
+  t.deepEqual([pid, launcher].filter(isRunning), []);
+  await going;
+  const kept = await Container.get(id, {runtime});
+  t.like(await kept.state(), {status: 'exited', exit: {kind: 'lost'}});
+  await kept.remove();
+  await runtime.close();
+  await assertNothingLeft(t, own.folder, before);
+});
+
 asRoot.serial('two programs share a store: opening it disturbs nothing that another runs', async t => {
   const program = await startBusyProgram(own.root, own.runDirectory);
   for (let round = 0; round < 20; round++) {
@@ -179,11 +203,13 @@ function isLauncher(pid: number): boolean {
   return nameOf(pid).startsWith('coracle-');
 }
 
+function startProgram(name: string, ...roots: string[]): ChildProcess {
+  const path = fileURLToPath(new URL(`../helpers/${name}.ts`, import.meta.url));
+  return spawn(process.execPath, ['--import', 'tsx', path, ...roots], {stdio: ['ignore', 'pipe', 'inherit']});
+}
+
 async function startBusyProgram(...roots: string[]): Promise<ChildProcess> {
-  const path = fileURLToPath(new URL('../helpers/busy-program.ts', import.meta.url));
-  const program = spawn(process.execPath, ['--import', 'tsx', path, ...roots], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const program = startProgram('busy-program', ...roots);
   const [line] = (await once(program.stdout!, 'data')) as [Buffer];
   if (!line.toString().startsWith('busy')) throw new Error(line.toString());
   return program;

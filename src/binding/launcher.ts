@@ -93,6 +93,8 @@ export class Launcher {
   readonly #idle = new Set<number>();
   #growTimer: NodeJS.Timeout | undefined;
   #state: 'open' | 'closing' | 'ended' = 'open';
+  /** It is dead, though what it said before has not been read yet. */
+  #isDeaf = false;
 
   /**
    * Starts a launcher: about a millisecond, never a fork. @throws `ERR_CORE_MISSING`, `ERR_LAUNCHER_FAILED`
@@ -118,7 +120,7 @@ export class Launcher {
   }
 
   get alive(): boolean {
-    return this.#state === 'open';
+    return this.#state === 'open' && !this.#isDeaf;
   }
 
   /** Asks for a start and returns its number. Events come later, never within this call. */
@@ -218,13 +220,21 @@ export class Launcher {
    * @param directory the container's, opened
    * @param client one end of a connected stream socket: see `control.ts`
    * @param shared handed to each start of its container, after the streams
+   * @throws `ERR_LAUNCHER_LOST`
    */
   monitor(plan: Uint8Array, directory: number, client: number, shared: readonly number[]): void {
     if (!this.alive) throw launcherLost();
     const fds = descriptorList([directory, client, ...shared]);
     const header = this.#header(REQUEST.monitor, ++this.#lastId);
     const sent = ct_send(this.#control, header, plan, plan.length, fds, 2 + shared.length);
-    if (sent !== EPIPE) checked(sent, 'send to the launcher', ''); // else the socket's other end closes
+    if (sent !== EPIPE) {
+      checked(sent, 'send to the launcher', '');
+      return;
+    }
+    this.#isDeaf = true;
+    this.#listen(); // which reaps it
+    this.#hold();
+    throw launcherLost();
   }
 
   /** Kills what still runs, waits until everything is removed, and ends the launcher. */
@@ -261,8 +271,9 @@ export class Launcher {
     const attempt = () => {
       const result = ct_send(socket, header, plan, plan?.length ?? 0, fds, count);
       if (result === EAGAIN) return false; // the socket is full
-      if (result === EPIPE) return true; // the launcher is gone; 'close' follows
-      checked(result, 'send to the launcher', '');
+      if (result === EPIPE)
+        this.#isDeaf = true; // 'close' follows
+      else checked(result, 'send to the launcher', '');
       return true;
     };
     if (this.#queue.length === 0 && attempt()) return;

@@ -40,6 +40,7 @@ import {prepareProbe} from './prepare-probe.js';
 import {prepareStart} from './prepare-start.js';
 import type {Runtime} from './runtime.js';
 import {startFailure} from './start-failure.js';
+import {isLauncherLoss} from './start-process.js';
 import {volumeNames} from './use-volumes.js';
 
 export interface DetachedStart {
@@ -160,7 +161,21 @@ function forGood(step: Step): Step {
   return {...step, flags: (step.flags ?? 0) | STEP_FLAGS.final};
 }
 
+/** That a launcher has died is noticed when it is asked, and no fault of who asks: another one is there at once. */
 async function forkMonitor(
+  runtime: Runtime,
+  path: string,
+  shared: readonly number[],
+): Promise<MonitorConnection | undefined> {
+  try {
+    return askForMonitor(runtime, path, shared);
+  } catch (error) {
+    if (!isLauncherLoss(error)) throw error;
+    return askForMonitor(runtime, path, shared);
+  }
+}
+
+function askForMonitor(
   runtime: Runtime,
   path: string,
   shared: readonly number[],

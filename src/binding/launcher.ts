@@ -227,14 +227,13 @@ export class Launcher {
     const fds = descriptorList([directory, client, ...shared]);
     const header = this.#header(REQUEST.monitor, ++this.#lastId);
     const sent = ct_send(this.#control, header, plan, plan.length, fds, 2 + shared.length);
-    if (sent !== EPIPE) {
-      checked(sent, 'send to the launcher', '');
-      return;
-    }
-    this.#isDeaf = true;
-    this.#listen(); // which reaps it
+    this.#listen(); // nothing comes of it but its end
     this.#hold();
-    throw launcherLost();
+    if (sent === EPIPE) {
+      this.#isDeaf = true;
+      throw launcherLost();
+    }
+    checked(sent, 'send to the launcher', '');
   }
 
   /** Kills what still runs, waits until everything is removed, and ends the launcher. */

@@ -161,7 +161,7 @@ function forGood(step: Step): Step {
   return {...step, flags: (step.flags ?? 0) | STEP_FLAGS.final};
 }
 
-/** That a launcher has died is noticed when it is asked, and no fault of who asks: another one is there at once. */
+/** One that has died this moment is noticed when it is asked; another one is there at once. */
 async function forkMonitor(
   runtime: Runtime,
   path: string,

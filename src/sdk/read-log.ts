@@ -172,16 +172,16 @@ class LogReader implements Disposable {
   /** To the next file, when this one was put aside and is read. False when there is nothing newer. */
   moveOn(files: LogFiles): boolean {
     if (this.#fd === undefined) return this.#open(this.#path);
-    const own = fstatSync(this.#fd);
     const present = statSync(this.#path, {throwIfNoEntry: false});
     if (present === undefined) return false;
+    const own = fstatSync(this.#fd); // after it: nobody writes into what is put aside by then
     if (present.ino === own.ino) {
       if (present.size >= this.#offset) return false;
       this.#offset = 0; // with one file it begins anew
       this.#rest = Buffer.alloc(0);
       return true;
     }
-    if (own.size > this.#offset) return true; // written between the last look and the rename
+    if (own.size > this.#offset) return true; // written between the last read and the rename
     const fd = this.#fd;
     // Files are renamed meanwhile: the one that was opened counts if it is the next one afterwards as well.
     for (;;) {

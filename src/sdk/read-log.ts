@@ -58,15 +58,12 @@ export async function* readLog(
 ): AsyncGenerator<LogEntry, void, undefined> {
   using changes = follow === undefined ? undefined : new Changes(files.directory);
   const format = files.format === 'json' ? JSON_LINES : BINARY;
-  const older = rotated(files);
-  const present = `${files.directory}/${files.name}`;
-  const parts: {readonly bytes: () => Promise<Buffer>}[] = [];
-  using reader = new LogReader(present);
-  for (const path of older) parts.push({bytes: () => wholeFile(path)});
+  using reader = new LogReader(`${files.directory}/${files.name}`);
+  using older = new PutAside(files, reader.inode);
   if (tail === undefined) {
-    for (const {bytes} of parts) yield* format.decode(await bytes()).entries;
+    for (const file of older.files) yield* format.decode(await wholeFile(file)).entries;
   } else {
-    yield* await lastEntries(parts, reader, format, tail);
+    yield* await lastEntries(older.files, reader, format, tail);
   }
   for (;;) {
     const isOver = follow === undefined || !follow();
@@ -100,18 +97,55 @@ export async function compressRotated(files: LogFiles): Promise<void> {
   }
 }
 
-async function wholeFile(path: string): Promise<Buffer> {
+interface OpenFile {
+  readonly fd: number;
+  readonly isCompressed: boolean;
+}
+
+/**
+ * The files that were put aside, open, the oldest first: whatever name each of them has when it is read. They are renamed from
+ * the oldest on, each to the next higher number, and looked for from the lowest number on: none slips through.
+ */
+class PutAside implements Disposable {
+  readonly files: OpenFile[] = [];
+
+  /** @param present the inode of the present file, which may have been put aside by now */
+  constructor(files: LogFiles, present: bigint | undefined) {
+    const inodes = new Set([present]);
+    for (let number = 1; number < files.files; number++) {
+      const path = `${files.directory}/${files.name}.${number}`;
+      const plain = tryOpen(path);
+      const fd = plain ?? tryOpen(`${path}.gz`);
+      if (fd === undefined) continue;
+      const {ino} = fstatSync(fd, {bigint: true});
+      if (inodes.has(ino)) closeSync(fd);
+      else this.files.unshift({fd, isCompressed: plain === undefined});
+      inodes.add(ino);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const {fd} of this.files) closeSync(fd);
+  }
+}
+
+async function wholeFile({fd, isCompressed}: OpenFile): Promise<Buffer> {
+  const bytes = readFileSync(fd);
+  return isCompressed ? promisify(gunzip)(bytes) : bytes;
+}
+
+/** Undefined when there is none. */
+function tryOpen(path: string): number | undefined {
   try {
-    const bytes = readFileSync(path);
-    return path.endsWith('.gz') ? await promisify(gunzip)(bytes) : bytes;
+    return openSync(path, 'r');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0); // it was the oldest
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return undefined;
   }
 }
 
 async function lastEntries(
-  older: readonly {readonly bytes: () => Promise<Buffer>}[],
+  older: readonly OpenFile[],
   reader: LogReader,
   format: LogFormat,
   count: number,
@@ -119,9 +153,9 @@ async function lastEntries(
   const found = reader.seekTail(format, count);
   const entries: LogEntry[][] = [];
   let missing = count - found;
-  for (const {bytes} of older.toReversed()) {
+  for (const file of older.toReversed()) {
     if (missing <= 0) break;
-    const content = await bytes();
+    const content = await wholeFile(file);
     const {start, found: some} = format.tailStart(content, missing);
     entries.unshift([...format.decode(content.subarray(start)).entries]);
     missing -= some;
@@ -195,15 +229,15 @@ class LogReader implements Disposable {
     return true;
   }
 
+  /** Undefined while there is no file. */
+  get inode(): bigint | undefined {
+    return this.#fd === undefined ? undefined : fstatSync(this.#fd, {bigint: true}).ino;
+  }
+
   #open(path: string): boolean {
     this.#offset = 0;
     this.#rest = Buffer.alloc(0);
-    try {
-      this.#fd = openSync(path, 'r');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-      this.#fd = undefined;
-    }
+    this.#fd = tryOpen(path);
     return this.#fd !== undefined;
   }
 

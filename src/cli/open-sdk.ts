@@ -47,7 +47,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       // The signal is the start's: what happens later is the container's affair.
       return asRunning(made, await startAttached(made, {...streams, ...(signal && {signal})}), options);
     } catch (error) {
-      if (options.autoRemove) await made.remove({volumes: true});
+      if (options.autoRemove) await made[Symbol.asyncDispose](); // should its monitor not have done so
       throw error;
     }
   };
@@ -61,7 +61,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       try {
         return {id: made.id, warnings: await made.startDetached(options.signal && {signal: options.signal})};
       } catch (error) {
-        if (options.autoRemove) await made.remove({volumes: true});
+        if (options.autoRemove) await made[Symbol.asyncDispose](); // should its monitor not have done so
         throw error;
       }
     },

@@ -182,8 +182,8 @@ async function keepImage(runtime: Runtime, subject: StartSubject, process: Start
 }
 
 /** @throws `ERR_IMAGE_NOT_FOUND` */
-function refuseWithoutImage({store}: Runtime, {config, stored}: StartSubject): void {
-  if (store.findImage(stored.id) !== undefined) return;
+function refuseWithoutImage({store}: Runtime, {config, stored, keepsWritable}: StartSubject): void {
+  if (keepsWritable || store.findImage(stored.id) !== undefined) return; // layers of a build have no image yet
   store.getImage(config.image.reference);
   store.getImage(stored.id); // the name is another one's by now
 }

@@ -251,7 +251,7 @@ export class Container implements AsyncDisposable {
       const {signal} = options;
       await container.startDetached({...(signal && {signal})});
     } catch (error) {
-      if (options.autoRemove) await container.remove({volumes: true});
+      if (options.autoRemove) await container[Symbol.asyncDispose](); // should its monitor not have done so
       throw error;
     }
     return container;

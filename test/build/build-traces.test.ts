@@ -12,6 +12,16 @@ const own = ownRuntime();
 
 const {build} = buildsIn(own);
 
+for (const [steps, message] of [
+  ['RUN ["/nope"]', 'exec: "/nope": stat /nope: no such file or directory'],
+  ['SHELL ["/bin/nosh", "-c"]\nRUN true', 'exec: "/bin/nosh": stat /bin/nosh: no such file or directory'],
+  ['USER nobodyx\nRUN true', 'unable to find user nobodyx: no matching entries in passwd file'],
+] as const) {
+  asRoot.serial(`a RUN that cannot start says why: ${steps}`, async t => {
+    await t.throwsAsync(build(t, {Dockerfile: `FROM host-shell\n${steps}\n`}), {message});
+  });
+}
+
 asRoot.serial('a RUN that fails says its code and where it stands, and leaves nothing', async t => {
   const runtime = await own.runtime;
   await build(t, {Dockerfile: 'FROM host-shell\nRUN true\n'}); // what is made once is made

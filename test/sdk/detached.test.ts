@@ -51,6 +51,21 @@ asRoot('it outlives the program that started it, and is stopped by another', asy
   });
 });
 
+asRoot('one that cannot be started says why, and is gone if it was not to stay', async t => {
+  const call = {runtime: await own.runtime};
+  for (const autoRemove of [true, false]) {
+    const name = `cannot-start-${autoRemove}`;
+    const start = Container.runDetached('host-shell', {name, command: ['/nope'], autoRemove}, call);
+    await t.throwsAsync(start, {
+      code: 'ERR_COMMAND_NOT_FOUND',
+      message: 'exec: "/nope": stat /nope: no such file or directory',
+    });
+    const found = await Container.get(name, call).catch(error => error.code);
+    if (autoRemove) t.is(found, 'ERR_CONTAINER_NOT_FOUND');
+    else await found.remove();
+  }
+});
+
 asRoot('inspect tells of a detached container what docker does', async t => {
   const container = await detached(t, 'sleep 60', {restart: {name: 'on-failure', maximumRetries: 2}});
   const {State, LogPath, HostConfig, RestartCount} = await container.inspect();

@@ -18,6 +18,7 @@ export const command: Command = {
   ],
   least: 1,
   most: 2,
+  flagsFirst: true,
   examples: [
     'coracle commit db my/db:filled',
     `coracle commit --change 'CMD ["server"]' --message "with certificates" web my/web:2`,

@@ -10,6 +10,7 @@ export const command: Command = {
   flags: [],
   least: 2,
   most: 2,
+  flagsFirst: true,
   examples: ['coracle tag app:latest registry.example:5000/app:1.0'],
   run,
 };

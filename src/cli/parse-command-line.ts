@@ -11,7 +11,7 @@ const FALSE = new Set(['0', 'f', 'F', 'false', 'FALSE', 'False']);
  * @returns undefined when help was asked for
  * @throws UsageError; CoracleError `ERR_UNSUPPORTED_OPTION`
  */
-export function parseCommandLine(command: Command, argv: readonly string[]): Call | undefined {
+export function parseCommandLine(command: Command, given: readonly string[]): Call | undefined {
   const values = new Map<string, string[]>();
   let help = false;
   const parser = new Commander(command.name)
@@ -23,28 +23,28 @@ export function parseCommandLine(command: Command, argv: readonly string[]): Cal
     .passThroughOptions(command.flagsFirst === true);
 
   const declare = (flag: Flag, value: string | undefined, spelling = `--${flag.name}`) => {
-    const short = flag.short === undefined ? '' : `-${flag.short}, `;
-    const option = new Option(`${short}--${flag.name}${flag.type === undefined ? '' : ' <value>'}`);
+    const option = new Option(`--${flag.name}${flag.type === undefined ? '' : ' <value>'}`);
     if (spelling.includes('=')) {
       // pflag takes --rm=false; commander knows no value for a switch, but takes the whole word as another switch.
-      option.short = undefined as never;
       option.long = spelling;
       option.name = () => spelling.slice(2);
       option.attributeName = () => spelling.slice(2);
     }
     parser.addOption(option);
-    parser.on(`option:${option.name()}`, (given: string | undefined) => {
+    parser.on(`option:${option.name()}`, (read: string | undefined) => {
       if (flag.unsupported !== undefined) throw unsupported(flag);
       if (flag.name === 'help') help = true;
-      const text = value ?? given ?? 'true';
+      const text = value ?? read ?? 'true';
       checkValue(command, flag, text);
       values.set(flag.name, [...(values.get(flag.name) ?? []), text]);
     });
   };
 
-  const flags = [...command.flags, {name: 'help', summary: 'Print usage'}];
+  const flags = [...command.flags, HELP];
+  const argv = inFull(command, flags, given);
   // Commander takes as long to hear of seventy flags as the kernel to start a container: it is told of those in sight.
-  for (const flag of flags) if (mayAppear(flag, argv)) declare(flag, undefined);
+  for (const flag of flags)
+    if (argv.some(word => word.startsWith(`--${flag.name}`))) declare(flag, undefined);
   for (const word of new Set(argv)) {
     const [, name, value] = /^--([a-z-]+)=(.*)$/s.exec(word) ?? [];
     const flag = flags.find(known => known.name === name && known.type === undefined);
@@ -66,14 +66,61 @@ export function parseCommandLine(command: Command, argv: readonly string[]): Cal
   };
 }
 
-/** Whether a word may mean the flag: `--name`, `--name=value`, or its letter anywhere in a word such as `-it`. */
-function mayAppear({name, short}: Flag, argv: readonly string[]): boolean {
-  return argv.some(
-    word =>
-      word.startsWith(`--${name}`) ||
-      (short !== undefined && word.startsWith('-') && !word.startsWith('--') && word.includes(short)),
-  );
+/**
+ * One-letter flags as the long ones that they mean, read as pflag reads them: `-it`, `-m64m`, `-m 64m`, and `-m=64m`, of which
+ * commander would take `=64m`. @throws UsageError
+ */
+function inFull(command: Command, flags: readonly Flag[], given: readonly string[]): string[] {
+  const words: string[] = [];
+  for (let index = 0; index < given.length; index++) {
+    const word = given[index]!;
+    const isFlag = word.startsWith('-') && word !== '-';
+    if (word === '--' || (!isFlag && command.flagsFirst)) return [...words, ...given.slice(index)];
+    if (isFlag && !word.startsWith('--')) {
+      if (addLetters(command, flags, word.slice(1), given[index + 1], words)) index++;
+      continue;
+    }
+    words.push(word);
+    const takesNext = flags.some(({name, type}) => type !== undefined && word === `--${name}`);
+    if (takesNext && index + 1 < given.length) words.push(given[++index]!);
+  }
+  return words;
 }
+
+/** @param next the word behind them @returns whether it is the last one's value @throws UsageError */
+function addLetters(
+  command: Command,
+  flags: readonly Flag[],
+  letters: string,
+  next: string | undefined,
+  words: string[],
+): boolean {
+  for (let rest = letters; rest !== ''; rest = rest.slice(1)) {
+    const letter = rest[0]!;
+    const flag = flags.find(({short}) => short === letter) ?? (letter === 'h' ? HELP : undefined);
+    if (flag === undefined) {
+      words.push(`-${rest}`); // refused in its turn
+      return false;
+    }
+    const {name, type} = flag;
+    if (rest.length > 2 && rest[1] === '=') {
+      words.push(`--${name}=${rest.slice(2)}`);
+      return false;
+    }
+    if (type === undefined) {
+      words.push(`--${name}`);
+      continue;
+    }
+    if (rest.length > 1) words.push(`--${name}=${rest.slice(1)}`);
+    else if (next === undefined) throw usageError(command, `flag needs an argument: '${letter}' in -${rest}`);
+    else words.push(`--${name}=${next}`);
+    return rest.length === 1;
+  }
+  return false;
+}
+
+/** Docker takes `-h` for it where it means nothing else. */
+const HELP: Flag = {name: 'help', summary: 'Print usage'};
 
 /** What pflag says: message, usage line, where to read on. */
 export function usageError(command: Command, message: string): UsageError {
@@ -104,14 +151,10 @@ function checkValue(command: Command, flag: Flag, value: string): void {
 
 function refusal({code, message}: CommanderError, argv: readonly string[]): string {
   const [, flag = ''] = /'(-[^' ,<]*)/.exec(message) ?? [];
-  if (code === 'commander.optionMissingArgument') {
-    const last = argv.at(-1)!;
-    if (last.startsWith('--')) return `flag needs an argument: ${last}`;
-    return `flag needs an argument: '${last.at(-1)}' in ${last}`;
-  }
+  if (code === 'commander.optionMissingArgument') return `flag needs an argument: ${argv.at(-1)}`;
   if (code !== 'commander.unknownOption') return message;
-  const name = flag.split('=')[0]!;
-  return name.startsWith('--') ? `unknown flag: ${name}` : `unknown shorthand flag: '${name[1]}' in ${name}`;
+  if (flag.startsWith('--')) return `unknown flag: ${flag.split('=')[0]}`;
+  return `unknown shorthand flag: '${flag[1]}' in ${flag}`;
 }
 
 function checkWordCount(command: Command, words: readonly string[]): void {

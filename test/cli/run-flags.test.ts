@@ -54,6 +54,11 @@ test(means, '--rm=false', {autoRemove: false});
 test(means, '--rm=true --init=1', {autoRemove: true, init: true});
 test(means, '--init=false', {init: false});
 test(means, '-i', {stdin: 'pipe'});
+test(means, '-i=false', {});
+test(means, '-ie=A=1', {stdin: 'pipe', env: ['A=1']});
+test(means, '-ieA=1', {stdin: 'pipe', env: ['A=1']});
+test(means, '-w=/src', {workdir: '/src'});
+test(means, '-w=', {workdir: '='}); // as pflag: one letter behind the flag is its value, whatever it is
 test(means, '--entrypoint sh', {entrypoint: ['sh']});
 test(means, '--entrypoint=', {entrypoint: []});
 test(means, '-m 64m --memory-swap -1 --memory-reservation 32m', {

@@ -1,6 +1,8 @@
 /** What every program that imports Coracle, and every command, pays before it has done anything. */
-import {spawn} from 'node:child_process';
+import {spawn, spawnSync} from 'node:child_process';
 import {once} from 'node:events';
+import {mkdtempSync, rmSync, writeFileSync} from 'node:fs';
+import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {json} from 'node:stream/consumers';
 import {fileURLToPath, pathToFileURL} from 'node:url';
@@ -34,4 +36,22 @@ for (const name of ['index', 'inspect', 'sidecar']) {
 
 test('a command that opens the store loads none of them', async t => {
   t.deepEqual(await heavyIn(join(root, 'bin', 'coracle.cjs'), 'volume', 'ls', '--quiet'), []);
+});
+
+test('a file of variables for a container is not read by the Node that runs the command', t => {
+  const folder = mkdtempSync(join(tmpdir(), 'coracle-test-'));
+  t.teardown(() => rmSync(folder, {recursive: true}));
+  const file = join(folder, 'variables');
+  writeFileSync(file, 'NODE_OPTIONS=--require /nowhere.cjs\n');
+  for (const words of [
+    [`--env-file=${file}`],
+    ['--env-file', '/nowhere'],
+    ['--env-file-if-exists=/nowhere'],
+  ]) {
+    const {status, stderr} = spawnSync(join(root, 'bin', 'coracle.cjs'), ['nonesuch', ...words], {
+      encoding: 'utf8',
+    });
+    t.is(status, 1);
+    t.is(stderr, "coracle: unknown command: coracle nonesuch\n\nRun 'coracle --help' for more information\n");
+  }
 });

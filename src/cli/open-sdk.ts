@@ -51,6 +51,11 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       throw error;
     }
   };
+  const attachTo = async (found: Container, stdin: boolean) => {
+    const {Config, HostConfig} = await found.inspect();
+    const attachment = await found.attach({stdin: stdin && Config.OpenStdin, stdinOnce: Config.StdinOnce});
+    return asRunning(found, {attachment, warnings: []}, {tty: Config.Tty, autoRemove: HostConfig.AutoRemove});
+  };
   return {
     run: (image, options, explain = false) =>
       hasHealth(image, options) && !explain
@@ -70,27 +75,28 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     start: async (name, {stdin}) => {
       const found = await container(name);
       const {Config, HostConfig} = await found.inspect();
-      const started = await startAttached(found, {
-        stdin: stdin && Config.OpenStdin,
-        stdout: true,
-        stderr: true,
-      });
-      return asRunning(found, started, {tty: Config.Tty, autoRemove: HostConfig.AutoRemove});
+      try {
+        const started = await startAttached(found, {
+          stdin: stdin && Config.OpenStdin,
+          stdout: true,
+          stderr: true,
+        });
+        return asRunning(found, started, {tty: Config.Tty, autoRemove: HostConfig.AutoRemove});
+      } catch (error) {
+        if (!(await isUpAlready(found, error))) throw error;
+        return attachTo(found, stdin);
+      }
     },
-    attach: async (name, {stdin}) => {
+    attach: async (name, {stdin}) => attachTo(await container(name), stdin),
+    startDetached: async name => {
       const found = await container(name);
-      const {Config, HostConfig} = await found.inspect();
-      const attachment = await found.attach({
-        stdin: stdin && Config.OpenStdin,
-        stdinOnce: Config.StdinOnce,
-      });
-      return asRunning(
-        found,
-        {attachment, warnings: []},
-        {tty: Config.Tty, autoRemove: HostConfig.AutoRemove},
-      );
+      try {
+        return await found.startDetached();
+      } catch (error) {
+        if (!(await isUpAlready(found, error))) throw error;
+        return []; // for Docker there is nothing to do
+      }
     },
-    startDetached: async name => (await container(name)).startDetached(),
     logs: async function* (name, options) {
       yield* (await container(name)).logs(options);
     },
@@ -116,8 +122,16 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     update: async (name, options) => (await container(name)).update(options),
     rename: async (name, wanted) => (await container(name)).rename(wanted),
     wait: async name => {
-      const exit = await (await container(name)).wait();
-      return {exitCode: exit === undefined ? 0 : dockerExitCode(exit)};
+      const found = await container(name);
+      const isOfAnother = runtime.readContainer(found.id).owner !== undefined;
+      const late = new AbortController();
+      const told = isOfAnother ? codeTold(runtime, found.id, late.signal) : undefined;
+      const exit = await found.wait();
+      const patience = setTimeout(() => late.abort(), exit === undefined ? TOLD_WITHIN_MS : 0);
+      const code = exit === undefined ? await told : dockerExitCode(exit);
+      clearTimeout(patience);
+      late.abort();
+      return {exitCode: code ?? 0};
     },
     remove: async (name, options) => (await container(name)).remove(options),
     list: ({size}) => listContainers(runtime, size),
@@ -301,3 +315,27 @@ function summary(image: Image, patterns?: readonly string[]): ImageSummary {
   );
   return {id, references: references!, digests: digests!, created, sizeBytes, labels};
 }
+
+/** What a start failed by: that it runs, or is about to be started again. One that stands still is not running. */
+async function isUpAlready(container: Container, error: unknown): Promise<boolean> {
+  if ((error as CoracleError).code !== 'ERR_CONTAINER_RUNNING') return false;
+  const {status} = await container.state();
+  return status === 'running' || status === 'restarting';
+}
+
+/** Of a container that ends with its `run`, in another process: nobody else writes down how. */
+async function codeTold(runtime: Runtime, id: string, signal: AbortSignal): Promise<number | undefined> {
+  try {
+    for await (const {attributes} of runtime.events({
+      filters: {container: [id], event: ['die']},
+      signal,
+    }))
+      return Number(attributes['exitCode']);
+  } catch {
+    // Given up, or there are no events.
+  }
+  return undefined;
+}
+
+/** It may be removed a moment before its process tells of its end. */
+const TOLD_WITHIN_MS = 500;

@@ -34,7 +34,7 @@ async function run(call: Call, context: Context): Promise<number> {
       for (const warning of await sdk.startDetached(name)) context.stderr.write(`WARNING: ${warning}\n`);
     });
     if (failed.length === 0) return 0;
-    throw new ClientError(`failed to start containers: ${failed.join(', ')}`);
+    throw new ClientError(`Error: failed to start containers: ${failed.join(', ')}`);
   }
   const detachKeys = parseDetachKeys(call.value('detach-keys'));
   const container = await sdk.start(call.words[0]!, {stdin: call.has('interactive')});

@@ -594,18 +594,26 @@ export class Container implements AsyncDisposable {
    * @throws `ERR_CONTAINER_NOT_FOUND`; with `healthy` `ERR_WAIT_ENDED`, `ERR_NO_HEALTHCHECK`, `ERR_CONTAINER_NOT_RUNNING`
    */
   async wait({signal, condition = 'not-running'}: WaitOptions = {}): Promise<Exit | undefined> {
-    let exit: Exit | undefined;
     if (condition !== 'removed') this.runtime.readContainer(this.id);
     if (condition === 'healthy') return untilHealthy(this, signal);
     if (condition === 'next-exit') return this.#nextExit(signal);
-    for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 100)) {
-      const record = this.runtime.findContainer(this.id);
-      if (record === undefined) return exit; // one that removes itself has ended
-      const state = this.#stateOf(record);
-      if (state.status === 'exited' || state.status === 'restarting') exit = state.exit;
-      if (condition === 'not-running' && !isRunning(state)) return exit;
-      await this.#change(pauseMs, signal);
-    }
+    let exit: Exit | undefined;
+    let last: ContainerRecord | undefined;
+    const ended = await watchContainer(
+      this.runtime,
+      this.id,
+      (record, {said}) => {
+        // Of one that removes itself its monitor has the only word.
+        if (said?.type === 'exited' && last !== undefined) exit = this.#exitAfter(said, last);
+        last = record;
+        if (record === undefined) return {exit};
+        const state = this.#stateOf(record);
+        if (state.status === 'exited' || state.status === 'restarting') exit = state.exit;
+        return condition === 'not-running' && !isRunning(state) ? {exit} : undefined;
+      },
+      signal,
+    );
+    return ended.exit;
   }
 
   /**

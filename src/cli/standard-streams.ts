@@ -1,4 +1,5 @@
 import {constants, fstatSync, openSync, writeSync} from 'node:fs';
+import {getSystemErrorMap} from 'node:util';
 import type {Output} from './command.js';
 
 type Name = 'stdout' | 'stderr';
@@ -49,8 +50,8 @@ class DirectOutput implements StandardOutput {
       while (this.#stream === undefined && bytes.length > 0)
         bytes = bytes.subarray(writeSync(this.#fd, bytes));
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EPIPE') exitOnBrokenPipe(error as Error);
-      // The pipe is full or the disk is: Node's stream waits, or meets the same error and tells it.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') leave(this.#name, error as Error);
+      // The pipe is full: Node's stream waits.
       this.#stream = nodeStream(this.#name);
     }
     return bytes.length === 0 || this.#stream!.write(bytes);
@@ -81,12 +82,18 @@ const DEV_NULL = 0x103;
 
 function nodeStream(name: Name): NodeJS.WriteStream {
   const stream = process[name];
-  stream.on('error', exitOnBrokenPipe);
+  stream.on('error', error => leave(name, error));
   return stream;
 }
 
-/** `coracle ps | head -1`: the reader is gone, which is no error of ours. */
-function exitOnBrokenPipe(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(128 + 13); // SIGPIPE
+/** `coracle ps | head -1`: the reader is gone, which is no error of ours. Of a full disk and its like docker's client says so much. */
+function leave(name: Name, error: NodeJS.ErrnoException): never {
+  if (error.code === 'EPIPE') process.exit(128 + 13); // SIGPIPE
+  const [, what = error.message] = getSystemErrorMap().get(error.errno ?? 0) ?? [];
+  try {
+    writeSync(2, `write /dev/${name}: ${what}\n`);
+  } catch {
+    // That cannot be written either.
+  }
+  process.exit(1);
 }

@@ -15,6 +15,13 @@ test('what goes to a file is there when the program has ended', async t => {
   t.regex(await readFile(file, 'utf8'), /^Usage: {2}coracle [\s\S]*for more information on a command\.\n$/);
 });
 
+for (const words of ['coracle.cjs" --help', 'ts-inspect.cjs" --version']) {
+  test(`output that finds no room is told in a line: ${words}`, async t => {
+    const {stdout} = await shell(`"$NODE" "$BIN/${words} 2>&1 >/dev/full; echo $?`);
+    t.is(stdout, 'write /dev/stdout: no space left on device\n1\n');
+  });
+}
+
 test('a file that is appended to keeps what it has', async t => {
   const file = join(await folder(t), 'out');
   await writeFile(file, 'before\n');

@@ -1,6 +1,6 @@
 import {closeSync, fstatSync, openSync, readFileSync, readSync} from 'node:fs';
 import type {ObjectKind} from '../inspect/index.js';
-import {goJson} from './go-json.js';
+import {rawJson} from './go-json.js';
 import type {Sdk} from './sdk.js';
 import {main} from './ts-inspect.js';
 
@@ -53,7 +53,8 @@ async function namesOf(sdk: Sdk): Promise<string[]> {
 
 /** JSON as it is; of an image archive or an OCI image layout, what inspecting its images gives. */
 async function readInput(path: string, {archivedImages}: InspectWorld): Promise<string> {
-  const archived = async (source: string | AsyncIterable<Uint8Array>) => goJson(await archivedImages(source));
+  const archived = async (source: string | AsyncIterable<Uint8Array>) =>
+    rawJson(await archivedImages(source));
   if (path === '-') {
     const bytes = readFileSync(0);
     return isArchive(bytes) ? archived(singleChunk(bytes)) : bytes.toString('utf8');
@@ -88,10 +89,10 @@ async function documentOf(
   options: {readonly size: boolean},
 ): Promise<string | undefined> {
   try {
-    if (kind === 'container') return goJson(await sdk.inspect(name, options));
-    if (kind === 'image') return goJson(await sdk.inspectImage(name));
-    if (kind === 'volume') return goJson(await sdk.inspectVolume(name));
-    if (kind === 'network') return goJson(await sdk.inspectNetwork(name));
+    if (kind === 'container') return rawJson(await sdk.inspect(name, options));
+    if (kind === 'image') return rawJson(await sdk.inspectImage(name));
+    if (kind === 'volume') return rawJson(await sdk.inspectVolume(name));
+    if (kind === 'network') return rawJson(await sdk.inspectNetwork(name));
     return kind satisfies never;
   } catch (error) {
     // Every name may be a container's; not every one is a reference of an image.

@@ -2,7 +2,7 @@ import {CoracleError} from '../errors.js';
 import type {InspectTemplate, ObjectKind} from '../inspect/index.js';
 import {ClientError, errorLine, printHint, UsageError} from './cli-error.js';
 import type {Call, Command, Context, Flag} from './command.js';
-import {goJson} from './go-json.js';
+import {goJson, rawJson} from './go-json.js';
 import type {Sdk} from './sdk.js';
 
 const KINDS = [
@@ -105,8 +105,11 @@ export async function inspect(
   }
   const documents = found.map(({document}) => document);
   if (template !== undefined) stdout.write(rendered(found, template, errors));
-  else if (format === 'json' || found.length === 0) stdout.write(`${goJson(documents)}\n`);
-  else stdout.write(`${goJson(documents, '    ')}\n`);
+  else {
+    // docker's volume inspect decodes what dockerd said, and encodes it again.
+    const json = fallback ? rawJson : goJson;
+    stdout.write(`${json(documents, format === 'json' || found.length === 0 ? undefined : '    ')}\n`);
+  }
   for (const error of errors) {
     stderr.write(`${error instanceof ClientError ? error.message : errorLine(error)}\n`);
     printHint(error, stderr);

@@ -62,6 +62,19 @@ const containers: Partial<Sdk> = {
   inspect: async () => ({Name: '/web', State: {Status: 'running'}, HostConfig: {}}) as never,
 };
 
+test('inspect hands on what dockerd would say, without regard to HTML; volume inspect minds it, as docker', async t => {
+  const labels = {Labels: {a: '<b> & c'}};
+  const sdk: Partial<Sdk> = {
+    inspect: async () => labels as never,
+    inspectVolume: async () => labels as never,
+  };
+  t.true((await command(['inspect', 'web'], sdk)).stdout.includes('"a": "<b> & c"'));
+  t.true((await command(['inspect', '--format', 'json', 'web'], sdk)).stdout.includes('"a":"<b> & c"'));
+  t.true(
+    (await command(['volume', 'inspect', 'web'], sdk)).stdout.includes('"a": "\\u003cb\\u003e \\u0026 c"'),
+  );
+});
+
 test('inspect takes both delimiters, JSONPath, explanations and conditions to wait for', async t => {
   const inspect = (...words: string[]) => command(['inspect', ...words, 'web'], containers);
   t.is((await inspect('-f', '<<.Name>>')).stdout, '/web\n');

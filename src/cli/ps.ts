@@ -74,13 +74,16 @@ const FILTERS = [
   'status',
   'volume',
 ];
+/** A template of it, or of all there is; docker's own `--format json` does without. */
+const ASKS_FOR_SIZE = /\.Size\b|\bjson\s+\.\s*[)|}>]/;
 const STATUSES = ['created', 'running', 'paused', 'restarting', 'removing', 'exited', 'dead'];
 const HEALTHS = ['starting', 'healthy', 'unhealthy', 'none'];
 
 async function run(call: Call, {sdk, stdout, now}: Context): Promise<number> {
   const filters = parseFilters(call.values('filter'), FILTERS);
   checkFilters(filters);
-  const size = call.has('size');
+  const format = call.value('format') ?? '';
+  const size = call.has('size') || ASKS_FOR_SIZE.test(format);
   const opened = await sdk();
   const all = [...(await opened.list({size}))].sort(newestFirst);
   for (const name of ['before', 'since']) for (const value of filters.get(name) ?? []) positionOf(all, value);

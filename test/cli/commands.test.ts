@@ -106,6 +106,16 @@ test('ps --all shows all, the newest first, cut and with control characters writ
   );
 });
 
+test('ps measures containers for --size, and for a template that shows it', async t => {
+  const asked = async (...words: string[]) =>
+    (await ps(...words)).asked.find(([name]) => name === 'list')?.[1];
+  t.deepEqual(await asked('--size'), {size: true});
+  for (const format of ['{{.Size}}', 'table {{.Names}}\t{{.Size}}', '{{json .}}'])
+    t.deepEqual(await asked('--format', format), {size: true}, format);
+  for (const format of ['json', '{{.Names}}', '{{json .Names}}', 'table'])
+    t.deepEqual(await asked('--format', format), {size: false}, format);
+});
+
 test('ps says how a container with a health check is', async t => {
   const list = async () =>
     (['starting', 'healthy', 'unhealthy'] as const).map((health, index) => ({

@@ -115,7 +115,10 @@ function healthcheckOf(call: Call): RunOptions['healthcheck'] {
   return {...(command && {command}), ...(retries && {retries}), ...Object.fromEntries(times)};
 }
 
-/** Files first, then flags; `KEY` alone takes the value that this process has. */
+/**
+ * Files first, then flags; `KEY` alone takes the value that this process has. Without one it removes what the image says, and
+ * leaves what a file says.
+ */
 export async function environment(call: Call, {env}: World): Promise<readonly string[]> {
   const variables: string[] = [];
   for (const path of call.values('env-file')) {
@@ -124,8 +127,12 @@ export async function environment(call: Call, {env}: World): Promise<readonly st
       if (value !== undefined) variables.push(value);
     }
   }
-  for (const text of call.values('env'))
-    variables.push(text.includes('=') ? text : (ownValue(text, env) ?? text));
+  const ofFiles = new Set(variables.map(variable => variable.slice(0, variable.indexOf('='))));
+  for (const text of call.values('env')) {
+    const value = text.includes('=') ? text : ownValue(text, env);
+    if (value !== undefined) variables.push(value);
+    else if (!ofFiles.has(text)) variables.push(text);
+  }
   return variables;
 }
 

@@ -197,7 +197,7 @@ test('a variable without a value takes that of the caller, or is passed on to be
 test('variables and labels of files come before those of flags', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'coracle-test-'));
   t.teardown(() => rmSync(folder, {recursive: true}));
-  writeFileSync(join(folder, 'env'), '# comment\nA=file\nMINE\nNOBODYS\n');
+  writeFileSync(join(folder, 'env'), '# comment\nA=file\nMINE\nNOBODYS\nTOKEN=file\n');
   writeFileSync(join(folder, 'labels'), 'a=file\nb=file\n');
   const words = [
     '--env-file',
@@ -209,8 +209,8 @@ test('variables and labels of files come before those of flags', async t => {
     '-l',
     'b=flag',
   ];
-  const {options} = await optionsOf([...words, 'image'], {MINE: '1'});
-  t.deepEqual(options!.env, ['A=file', 'MINE=1', 'B=flag']);
+  const {options} = await optionsOf([...words, '-e', 'TOKEN', 'image'], {MINE: '1'});
+  t.deepEqual(options!.env, ['A=file', 'MINE=1', 'TOKEN=file', 'B=flag']); // TOKEN alone takes nothing away
   t.deepEqual(options!.labels, {a: 'file', b: 'flag'});
 });
 

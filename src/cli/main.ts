@@ -34,6 +34,7 @@ export async function runCommandLine(argv: readonly string[], world: World): Pro
     const {globals: read, rest} = readGlobals(argv);
     globals = read;
     if (globals.version) return await runCommandLine(['version'], world);
+    if (rest[0] === 'help') return await runCommandLine(helpOn(rest.slice(1)), world);
     const {name, spelled, words} = findCommand(rest);
     if (name === undefined || globals.help) return await printOverview(rest, world);
     command = (await COMMANDS[name]!.load()).command;
@@ -93,6 +94,16 @@ interface Chosen {
   /** As it was written, which is how messages call it: `rmi` for `image rm`. */
   readonly spelled: string;
   readonly words: readonly string[];
+}
+
+/** `help run` is `run --help`. @throws UsageError */
+function helpOn(words: readonly string[]): readonly string[] {
+  const [first] = words;
+  const isKnown = [first, words.slice(0, 2).join(' ')].some(
+    name => name !== undefined && [COMMANDS, ALIASES, GROUPS].some(names => Object.hasOwn(names, name)),
+  );
+  if (first !== undefined && !isKnown) throw new UsageError(`unknown help topic: ${words.join(' ')}`, 1);
+  return [...words, '--help'];
 }
 
 /** The longest beginning that names a command: `image ls`, `images`. @throws UsageError when there is none */

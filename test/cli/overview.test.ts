@@ -36,6 +36,15 @@ for (const [name, {load}] of Object.entries(COMMANDS)) {
   });
 }
 
+test('help COMMAND is COMMAND --help, of groups as well', async t => {
+  for (const words of [[], ['run'], ['images'], ['image'], ['image', 'ls']]) {
+    const asked = await command(['help', ...words]);
+    t.is(asked.exitCode, 0);
+    t.is(asked.stdout, (await command([...words, '--help'])).stdout);
+  }
+  t.like(await command(['help', 'nope']), {exitCode: 1, stdout: '', stderr: 'unknown help topic: nope\n'});
+});
+
 test('two flags of a command never share a name or a letter', async t => {
   for (const [name, {load}] of Object.entries(COMMANDS)) {
     const {flags} = (await load()).command;

@@ -19,7 +19,10 @@ export function containerRow(container: ContainerSummary, {truncate, now}: RowSt
     CreatedAt: goTime(new Date(created)),
     ID: truncate ? id.slice(0, 12) : id,
     Image: truncate
-      ? image.replace(/^sha256:([a-f0-9]{12})[a-f0-9]{52}$/, '$1').replace(/@sha256:.*$/, '')
+      ? image
+          .replace(/^sha256:([a-f0-9]{12})[a-f0-9]{52}$/, '$1')
+          .replace(/@sha256:.*$/, '')
+          .replace(/^(?:index\.)?docker\.io\/(?:library\/)?/, '')
       : image,
     Labels: joinLabels(labels),
     LocalVolumes: String(mounts.filter(({type}) => type === 'volume').length),

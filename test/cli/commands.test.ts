@@ -106,6 +106,14 @@ test('ps --all shows all, the newest first, cut and with control characters writ
   );
 });
 
+test('ps shows the short form of an image of Docker Hub, --no-trunc what was asked for', async t => {
+  const list = async () => [{...created, image: 'docker.io/library/busybox:1'}];
+  const shown = async (...words: string[]) =>
+    (await command(['ps', '-a', '--format', '{{.Image}}', ...words], {list}, {now: NOW})).stdout;
+  t.is(await shown(), 'busybox:1\n');
+  t.is(await shown('--no-trunc'), 'docker.io/library/busybox:1\n');
+});
+
 test('ps measures containers for --size, and for a template that shows it', async t => {
   const asked = async (...words: string[]) =>
     (await ps(...words)).asked.find(([name]) => name === 'list')?.[1];

@@ -15,12 +15,14 @@ import {
   dnat,
   drop,
   type Expression,
+  ensureElement,
   FIRST_REGISTER,
   interfaceIs,
   loadDestination,
   loadDestinationPort,
   loadProtocol,
   lookUp,
+  type MapElement,
   type MapShape,
   masquerade,
   newChain,
@@ -168,18 +170,28 @@ export const PROTOCOLS = {tcp: 6, udp: 17, sctp: 132} as const;
 
 export function publish(table: string, ports: readonly Published[]): Transaction {
   return transaction(
-    ports.map(published => {
-      const {address, port} = published;
-      const data = Buffer.concat([ipBytes(address), portField(port)]);
-      return newElement(tableOf(table, published), mapOf(published).name, keyOf(published), data);
-    }),
+    ports.map(published =>
+      newElement(tableOf(table, published), mapOf(published).name, elementOf(published)),
+    ),
   );
 }
 
-export function unpublish(table: string, ports: readonly Published[]): Transaction {
-  return transaction(
-    ports.map(published => deleteElement(tableOf(table, published), mapOf(published).name, keyOf(published))),
-  );
+/**
+ * One transaction for each port: what keeps one must not keep the others. The kernel deletes by key alone, whoever has it
+ * by now, so each port is first led to where it is thought to lead: that changes nothing if it does or if nothing is there,
+ * and is refused where it leads elsewhere, with all that follows.
+ */
+export function unpublish(table: string, ports: readonly Published[]): Transaction[] {
+  return ports.map(published => {
+    const [own, map] = [tableOf(table, published), mapOf(published).name];
+    const element = elementOf(published);
+    return transaction([ensureElement(own, map, element), deleteElement(own, map, element)]);
+  });
+}
+
+function elementOf(published: Published): MapElement {
+  const {address, port} = published;
+  return {key: keyOf(published), data: Buffer.concat([ipBytes(address), portField(port)])};
 }
 
 function tableOf(name: string, {address}: Published) {

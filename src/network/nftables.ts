@@ -130,16 +130,30 @@ export function newMap(table: Table, {name, id, key, data}: MapShape): Buffer {
   ]);
 }
 
-/** EEXIST when the key is there with other data. */
-export function newElement(table: Table, map: string, key: Uint8Array, data: Uint8Array): Buffer {
-  return elementMessage(NFT_MSG.newElement, NLM_F_CREATE | NLM_F_EXCL, table, map, [
+export interface MapElement {
+  readonly key: Uint8Array;
+  readonly data: Uint8Array;
+}
+
+/** EEXIST when the key is there. */
+export function newElement(table: Table, map: string, element: MapElement): Buffer {
+  return dataMessage(NLM_F_CREATE | NLM_F_EXCL, table, map, element);
+}
+
+/** Fine when it is there already; EEXIST, or EBUSY of older kernels, when the key is there with other data. */
+export function ensureElement(table: Table, map: string, element: MapElement): Buffer {
+  return dataMessage(NLM_F_CREATE, table, map, element);
+}
+
+function dataMessage(flags: number, table: Table, map: string, {key, data}: MapElement): Buffer {
+  return elementMessage(NFT_MSG.newElement, flags, table, map, [
     nested(1, [attribute(1, key)]),
     nested(2, [attribute(1, data)]),
   ]);
 }
 
-/** ENOENT when there is none. */
-export function deleteElement(table: Table, map: string, key: Uint8Array): Buffer {
+/** Whatever its data. ENOENT when there is none. */
+export function deleteElement(table: Table, map: string, {key}: Pick<MapElement, 'key'>): Buffer {
   return elementMessage(NFT_MSG.delElement, 0, table, map, [nested(1, [attribute(1, key)])]);
 }
 

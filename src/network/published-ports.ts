@@ -16,6 +16,7 @@ import {CoracleError} from '../errors.js';
 import {PROTOCOLS, type Published, publish, unpublish} from './bridge-rules.js';
 import {type IpAddress, ipBytes, parseIp} from './ip.js';
 import type {Endpoint} from './networks.js';
+import type {Transaction} from './nftables.js';
 import {socketAddress} from './socket-address.js';
 
 /** As somebody wants it. */
@@ -174,24 +175,25 @@ export function movePortsSteps(
   ];
 }
 
-/** Fine with what is gone already. */
+/** Fine with what is gone already, or leads elsewhere by now. */
 export function unpublishSteps(ports: readonly BoundPort[], target: PortTarget): Step[] {
-  const [step] = transactionStep(unpublish(target.table, translatedPorts(ports, target)), 'take a port back');
-  return step === undefined ? [] : [{...step, flags: STEP_FLAGS.optional}];
+  return unpublish(target.table, translatedPorts(ports, target))
+    .flatMap(taken => transactionStep(taken, 'take a port back'))
+    .map(step => ({...step, flags: STEP_FLAGS.optional}));
 }
 
-/** At once; fine with what is gone already. */
+/** At once; fine with what is gone already, or leads elsewhere by now. */
 export function takePortsBack(ports: readonly BoundPort[], target: PortTarget): void {
-  const {bytes, acks} = unpublish(target.table, translatedPorts(ports, target));
-  if (acks === 0) return;
-  try {
-    requestNetlink(NETLINK_NETFILTER, bytes, acks, 'take a port back', target.table);
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
+  for (const {bytes, acks} of unpublish(target.table, translatedPorts(ports, target))) {
+    try {
+      requestNetlink(NETLINK_NETFILTER, bytes, acks, 'take a port back', target.table);
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT', 'EEXIST', 'EBUSY')) throw error;
+    }
   }
 }
 
-function transactionStep({bytes, acks}: ReturnType<typeof publish>, stage: string): Step[] {
+function transactionStep({bytes, acks}: Transaction, stage: string): Step[] {
   return acks === 0 ? [] : [{op: 'netlink', stage, at: HOST, s1: bytes, x: NETLINK_NETFILTER, y: acks}];
 }
 

@@ -30,8 +30,9 @@ export function networkPlace(
   return {
     address: addressBytes(parseAddress(address) ?? 0),
     linkIndex,
-    // Once in the MAC address, twice in the address inside; for ports in the map and for the forwarder.
-    addresses: 3 + (isTranslated ? translated.length : 0) + connection.ports.length,
+    // Once in the MAC address, twice in the address inside; for ports as they are led there, as they are taken back, and for
+    // the forwarder.
+    addresses: 3 + (isTranslated ? 2 : 1) * translated.length + connection.ports.length,
     texts: [endpointsText(connection), hostsFile(config, facts, connection), reservation, holder],
   };
 }

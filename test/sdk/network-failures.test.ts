@@ -10,7 +10,7 @@ import {asRoot, requiresAsRoot} from '../helpers/requires.js';
 ownNetwork();
 const own = ownRuntime();
 
-asRoot('a start that fails gives its address back at once, whoever was to watch over it', async t => {
+asRoot.serial('a start that fails gives its address back at once, whoever was to watch over it', async t => {
   const runtime = await own.runtime;
   const options = {network: 'bridge', command: ['/no/such/program']} as const;
   const [kept, detached] = [await own.create(options), await own.create(options)];
@@ -24,6 +24,31 @@ asRoot('a start that fails gives its address back at once, whoever was to watch 
     await t.throwsAsync(start, {code: 'ERR_COMMAND_NOT_FOUND'});
     t.deepEqual(runtime.networks.holders('bridge'), []);
   }
+});
+
+asRoot.serial('a start that finds a port taken leaves the ports of who has it as they are', async t => {
+  const runtime = await own.runtime;
+  const port = (containerPort: number, hostPort: number) => ({
+    containerPort,
+    hostPort,
+    hostAddress: '127.0.0.1',
+  });
+  const options = {command: ['sleep', '1000'], ports: [port(80, 8093), port(90, 8094)]};
+  const first = await Container.runDetached('host-shell', options, {runtime});
+  t.teardown(() => first[Symbol.asyncDispose]());
+  const other = await own.create({command: ['true'], ports: [port(80, 8093)]});
+  for (const start of [
+    () => own.run({command: ['true'], ports: [port(80, 8093)]}),
+    () => other.start(),
+    () => other.startDetached(),
+  ]) {
+    await t.throwsAsync(start, {code: 'ERR_PORT_IN_USE'});
+  }
+  await first.restart({timeoutMs: 0});
+  await first.remove({force: true});
+  const again = await Container.runDetached('host-shell', options, {runtime});
+  await again[Symbol.asyncDispose]();
+  t.truthy(again.id);
 });
 
 const withNft = requiresAsRoot('/usr/sbin/nft', 'nftables');

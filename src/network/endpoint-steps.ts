@@ -1,7 +1,10 @@
-/** The steps that connect a container to its networks: pure, as everything of a plan. */
+/** The steps that connect a container to its networks, and those that take it off them. */
 import {
   HOST,
+  isErrno,
   NETLINK_ROUTE,
+  requestNetlink,
+  SLOT_LIMIT,
   SLOT_PROC,
   type Slot,
   type SlotAllocator,
@@ -141,6 +144,41 @@ export function leaveNetworkSteps({namespace, before, after}: NetworkChange, slo
 /** Both ends go. */
 export function removeLinkStep({linkIndex}: Pick<Endpoint, 'linkIndex'>): Step {
   return optional(send(HOST, deleteLinkAt(linkIndex)));
+}
+
+/**
+ * For a teardown: a namespace goes with its last process and takes its links along, unless somebody else is in it. Who joins
+ * it makes the file, so that only then the removal is waited for (the kernel takes some 20 ms).
+ */
+export function removeSharedLinksSteps(file: string, endpoints: readonly Endpoint[]): Step[] {
+  const step = (fields: Partial<Step> & Pick<Step, 'op'>): Step => ({
+    stage: VETH_STAGE,
+    at: HOST,
+    flags: STEP_FLAGS.optional,
+    record: true,
+    ...fields,
+  });
+  return [
+    step({op: 'open', out: SHARED, s1: file, x: 0}),
+    step({op: 'socket', at: SHARED, out: ROUTES, x: AF_NETLINK, y: SOCK_RAW, z: NETLINK_ROUTE}),
+    ...endpoints.map(({linkIndex}) =>
+      step({op: 'netlink', at: ROUTES, s1: deleteLinkAt(linkIndex), x: NETLINK_ROUTE, y: 1}),
+    ),
+    ...[ROUTES, SHARED].map(at => step({op: 'close', at})),
+    step({op: 'unlink', s1: file}),
+  ];
+}
+
+/** Slots of a teardown are its own: the last ones, since a plan's compiler counts from the first. */
+const [SHARED, ROUTES] = [6, 7].map(back => SLOT_LIMIT - back) as [Slot, Slot];
+
+/** At once; what is gone already is fine. */
+export function removeLink({linkIndex, bridge}: Pick<Endpoint, 'linkIndex' | 'bridge'>): void {
+  try {
+    requestNetlink(NETLINK_ROUTE, deleteLinkAt(linkIndex), 1, VETH_STAGE, bridge);
+  } catch (error) {
+    if (!isErrno(error, 'ENODEV')) throw error;
+  }
 }
 
 function openInside(namespace: string, own: Slot, inside: Slot): Step[] {

@@ -8,7 +8,9 @@ export {
   joinNetworkSteps,
   leaveNetworkSteps,
   type NetworkChange,
+  removeLink,
   removeLinkStep,
+  removeSharedLinksSteps,
   wayOut,
 } from './endpoint-steps.js';
 export {describeDrop, type ForeignDrop, foreignDrops, waysPast} from './foreign-drops.js';

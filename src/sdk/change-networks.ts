@@ -21,6 +21,7 @@ import {
   leaveNetworkSteps,
   movePortsSteps,
   type NetworkRecord,
+  removeLink,
   removeLinkStep,
   takePortsBack,
   wayOut,
@@ -352,6 +353,7 @@ export function releaseMoved(runtime: Runtime, id: string): void {
   if (connection === undefined) return;
   const target = wayOut(connection.endpoints);
   if (target !== undefined) takePortsBack(connection.ports, target);
+  for (const endpoint of connection.endpoints) removeLink(endpoint); // others may share its namespace
   releaseAll(runtime, connection);
   rmSync(path, {force: true});
 }

@@ -9,6 +9,7 @@ import {
   describeDrop,
   type Endpoint,
   removeNamesSteps,
+  removeSharedLinksSteps,
   resolvableNames,
   unpublishSteps,
   type WantedPort,
@@ -18,6 +19,7 @@ import {readRecord, writeRecord} from '../store/index.js';
 import {checkStart} from './check-privileges.js';
 import {attachmentsOf, connects} from './connects.js';
 import type {ContainerConfig, NetworkAttachment} from './container-config.js';
+import {sharedNetworkFile} from './container-files.js';
 import {type LinkedFacts, linkedFacts, tellLinking} from './linked-containers.js';
 import type {Runtime} from './runtime.js';
 import {donorId} from './shared-namespaces.js';
@@ -177,10 +179,15 @@ export function endpointsText(connection: Connection): string {
   return `${JSON.stringify(connection)}\n`;
 }
 
-/** Nothing leads there any more. */
-export function disconnectSteps(connection: Connection | undefined): Step[] {
-  const target = connection && wayOut(connection.endpoints);
-  return target === undefined ? [] : unpublishSteps(connection?.ports ?? [], target);
+/** Nothing leads there any more. @param directory of the container */
+export function disconnectSteps(directory: string, connection: Connection | undefined): Step[] {
+  if (connection === undefined) return [];
+  const {endpoints, ports} = connection;
+  const target = wayOut(endpoints);
+  return [
+    ...(target === undefined ? [] : unpublishSteps(ports, target)),
+    ...removeSharedLinksSteps(sharedNetworkFile(directory), endpoints),
+  ];
 }
 
 /** Its addresses are the next one's, as soon as it has ended. */

@@ -3,7 +3,15 @@
  * `config.json` by whoever makes the container, `pid` by whoever carries out a start, `exit.json` by the process that
  * `watcher` names: the one that started it or, when it is detached, its monitor, which writes `state.json` as well.
  */
-import {existsSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync} from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import {
   HOST,
   identifyProcess,
@@ -234,6 +242,20 @@ export function holdsName({id, name}: ContainerPlaces): boolean {
   } catch {
     return false;
   }
+}
+
+/** Somebody joins the network of a container: its interfaces end with it all the same. */
+export function noteSharedNetwork(directory: string): void {
+  try {
+    writeFileSync(sharedNetworkFile(directory), '', {mode: 0o600});
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // it has ended, which whoever joins it will see
+  }
+}
+
+/** It is there once somebody has joined the network of the present run. */
+export function sharedNetworkFile(directory: string): string {
+  return `${directory}/network-shared`;
 }
 
 /** Whether something of a run is under way, or left to be done by a process that lives. */

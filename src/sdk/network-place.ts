@@ -33,6 +33,8 @@ export function networkPlace(
     // Once in the MAC address, twice in the address inside; for ports as they are led there, as they are taken back, and for
     // the forwarder.
     addresses: 3 + (isTranslated ? 2 : 1) * translated.length + connection.ports.length,
+    // As the link is made, and removed where somebody shares it; once more where it is kept apart from the others.
+    linkIndexes: endpoint.isolated ? 3 : 2,
     texts: [endpointsText(connection), hostsFile(config, facts, connection), reservation, holder],
   };
 }

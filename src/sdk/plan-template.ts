@@ -32,8 +32,9 @@ export interface NetworkPlace {
   readonly address: Uint8Array;
   /** Index of the near end of its veth. */
   readonly linkIndex: Uint8Array;
-  /** How often they occur in such messages. */
+  /** How often the address and the index occur in such messages. */
   readonly addresses: number;
+  readonly linkIndexes: number;
   /** Whole texts of steps. */
   readonly texts: readonly string[];
 }
@@ -97,7 +98,7 @@ function placeIn(steps: readonly Step[], encoded: Buffer, place: NetworkPlace): 
   const find = (number: Uint8Array) =>
     messages.flatMap(({begin, bytes}) => placesOf(bytes, number).map(at => begin + at));
   const [addresses, linkIndexes] = [find(place.address), find(place.linkIndex)];
-  if (addresses.length !== place.addresses || linkIndexes.length !== 1) return undefined;
+  if (addresses.length !== place.addresses || linkIndexes.length !== place.linkIndexes) return undefined;
   const texts = place.texts.flatMap((text, number) => [
     ...indexesOf(steps, ({s1}) => s1 === text).map(step => ({step, field: STEP_LAYOUT.s1, text: number})),
     ...indexesOf(steps, ({s2}) => s2 === text).map(step => ({step, field: STEP_LAYOUT.s2, text: number})),

@@ -104,7 +104,11 @@ function plan(
     return {
       ...steps,
       host: [...steps.host, ...endpointRecordSteps(places.directory, endpoint)],
-      teardown: [...disconnectSteps(endpoint), ...releaseSteps(runtime, endpoint), ...steps.teardown],
+      teardown: [
+        ...disconnectSteps(places.directory, endpoint),
+        ...releaseSteps(runtime, endpoint),
+        ...steps.teardown,
+      ],
     };
   };
   const prepare = () =>

@@ -539,7 +539,8 @@ export class Runtime implements AsyncDisposable {
   openShared(config: Pick<ContainerConfig, 'pid' | 'ipc' | 'network'>): SharedNamespaces {
     return openSharedNamespaces(config, id => {
       const donor = this.readContainer(id);
-      return {config: donor, state: this.stateOf(donor), process: readPid(this.placesOf(donor).directory)};
+      const {directory} = this.placesOf(donor);
+      return {config: donor, state: this.stateOf(donor), process: readPid(directory), directory};
     });
   }
 
@@ -918,8 +919,9 @@ export class Runtime implements AsyncDisposable {
   }
 
   #networkTeardown(record: ContainerRecord | WaitingRecord) {
-    const connection = readEndpoints(this.placesOf(record).directory);
-    return [...disconnectSteps(connection), ...releaseSteps(this, connection)];
+    const {directory} = this.placesOf(record);
+    const connection = readEndpoints(directory);
+    return [...disconnectSteps(directory, connection), ...releaseSteps(this, connection)];
   }
 
   #cgroupTeardown({id, cgroupParent}: Pick<ContainerRecord, 'id' | 'cgroupParent'>) {

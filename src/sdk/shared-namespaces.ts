@@ -11,6 +11,7 @@ import {
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
 import type {ContainerConfig} from './container-config.js';
+import {noteSharedNetwork} from './container-files.js';
 import type {ContainerState} from './container-state.js';
 
 /** What a start is handed besides the standard streams, in the order of `sharedSlots`. */
@@ -33,6 +34,8 @@ export interface Donor {
   readonly config: Pick<ContainerConfig, 'id' | 'ipc' | 'userNamespace'>;
   readonly state: ContainerState;
   readonly process: ProcessIdentity | undefined;
+  /** Of its files. */
+  readonly directory: string;
 }
 
 type Sharing = Pick<ContainerConfig, 'pid' | 'ipc' | 'network'>;
@@ -82,7 +85,12 @@ export function openSharedNamespaces(
     }
     if (networkDonor !== undefined) {
       const context = 'cannot join the network of another container: ';
-      opened.push(...openOf(find(networkDonor), context, directory => [namespaceOf(directory, 'net')]));
+      const donor = find(networkDonor);
+      const join = (directory: string) => {
+        noteSharedNetwork(donor.directory); // before it is seen to be alive: then its end comes after that
+        return [namespaceOf(directory, 'net')];
+      };
+      opened.push(...openOf(donor, context, join));
     }
     return new SharedNamespaces(opened);
   } catch (error) {

@@ -131,7 +131,10 @@ export function preparePlan(runtime: Runtime, config: ContainerConfig) {
   const places = runtime.placesOf(config);
   const steps = monitoredSteps(places);
   const endpoint = connects(config) ? readEndpoints(places.directory) : undefined;
-  const release = [...disconnectSteps(endpoint), ...releaseSteps(runtime, endpoint).map(forGood)];
+  const release = [
+    ...disconnectSteps(places.directory, endpoint),
+    ...releaseSteps(runtime, endpoint).map(forGood),
+  ];
   // Nobody of ours may be there to do it when the last container ends.
   const dissolve = (endpoint?.endpoints ?? []).flatMap(place => runtime.networks.dissolveSteps(place));
   return prepareStart(runtime.facts, {

@@ -68,7 +68,7 @@ function prepare(runtime: Runtime, config: ContainerConfig, endpoint: Connection
     bookkeeping: {
       ...steps,
       teardown: [
-        ...disconnectSteps(endpoint),
+        ...disconnectSteps(places.directory, endpoint),
         ...releaseSteps(runtime, endpoint),
         ...(config.autoRemove ? removalSteps(places, runtime.anonymousVolumes(config)) : steps.teardown),
       ],

@@ -6,7 +6,7 @@ import {createServer} from 'node:net';
 import {join} from 'node:path';
 import {setTimeout as sleep} from 'node:timers/promises';
 import type {ExecutionContext} from 'ava';
-import {Container, Image, type RunOptions, Runtime} from '../../src/index.js';
+import {Container, Image, Network, type RunOptions, Runtime} from '../../src/index.js';
 import {ask, serveIn} from '../helpers/a-server.js';
 import {aNeighbour} from '../helpers/neighbour.js';
 import {ownNetwork} from '../helpers/own-network.js';
@@ -273,6 +273,38 @@ asRoot('one that shares the network of another has its addresses, its names and 
 });
 
 const ASK_INSIDE = 'hostname; grep -w db /etc/hosts; exec 3<>/dev/tcp/127.0.0.1/80; printf who? >&3; cat <&3';
+
+asRoot('one that shares the network of another is left with loopback when that one has ended', async t => {
+  const runtime = await own.runtime;
+  const options = {...bridge, command: ['sleep', '1000']} as const;
+  const kept = await own.create(options);
+  await kept.start();
+  const detached = await Container.runDetached('host-shell', options, {runtime});
+  const moved = await own.run(options);
+  const network = await Network.create('shared', {}, {runtime});
+  t.teardown(() => network.remove());
+  await network.connect(moved.id);
+  for (const first of [await own.run(options), kept, detached, moved]) {
+    await using beside = await own.run({
+      network: `container:${first.id}`,
+      command: ['sh', '-c', 'while read line; do cat /proc/net/dev; echo end; done'],
+      stdin: 'pipe',
+    });
+    let text = '';
+    beside.stdout!.on('data', (bytes: Buffer) => {
+      text += bytes;
+    });
+    const interfaces = async () => {
+      text = '';
+      beside.stdin!.write('\n');
+      await until('it has answered', () => text.endsWith('end\n'));
+      return text.match(/(?<=^ *)(lo|eth\d)(?=:)/gm);
+    };
+    t.deepEqual(await interfaces(), first === moved ? ['lo', 'eth0', 'eth1'] : ['lo', 'eth0']);
+    await first[Symbol.asyncDispose]();
+    t.deepEqual(await interfaces(), ['lo']);
+  }
+});
 
 asRoot('what contradicts a shared network is refused in the words of Docker', async t => {
   const network = 'container:web';

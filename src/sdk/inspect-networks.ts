@@ -1,5 +1,5 @@
 /** `NetworkSettings` of Docker's inspect document: where a container is reached. Pure. */
-import type {Endpoint} from '../network/index.js';
+import {type Endpoint, wayOut} from '../network/index.js';
 import type {Connection} from './connect-network.js';
 import {attachmentsOf} from './connects.js';
 import type {ContainerConfig, NetworkAttachment} from './container-config.js';
@@ -106,11 +106,12 @@ export interface PortBinding {
   readonly HostPort: string;
 }
 
-/** `NetworkSettings.Ports`: what is exposed, and where it is published. */
+/** `NetworkSettings.Ports`: what is exposed, and where it is published; nothing of one that no network leads out of. */
 export function openPorts(
   exposed: readonly string[],
-  {ports}: Connection,
+  {endpoints, ports}: Connection,
 ): Readonly<Record<string, readonly PortBinding[] | null>> {
+  if (wayOut(endpoints) === undefined) return {};
   const bound = bindingsOf(
     ports.map(({containerPort, protocol, hostAddress, hostPort}) => ({
       port: `${containerPort}/${protocol}`,

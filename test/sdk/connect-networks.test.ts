@@ -78,6 +78,24 @@ withIp('a container that runs is given an interface, an address, names and a lin
   t.false(existsSync(join(names, 'www')));
 });
 
+withIp('a container that is on no network that leads out has no open ports, until it is again', async t => {
+  const [{network}, {network: internal}] = [
+    await aNetwork('ports-out'),
+    await aNetwork('ports-inside', {internal: true}),
+  ];
+  const ports = [{containerPort: 80, hostPort: 8104, hostAddress: '127.0.0.1'}];
+  const container = await detached(t, {network: network.name, ports, expose: ['90']});
+  const open = async () => (await container.inspect()).NetworkSettings.Ports;
+  const before = await open();
+  t.deepEqual(before, {'80/tcp': [{HostIp: '127.0.0.1', HostPort: '8104'}], '90/tcp': null});
+  await network.disconnect(container.id);
+  t.deepEqual(await open(), {});
+  await internal.connect(container.id);
+  t.deepEqual(await open(), {});
+  await network.connect(container.id);
+  t.deepEqual(await open(), before);
+});
+
 withIp('the way out goes with the network whose name comes first, and comes back', async t => {
   const [{network: later, address: there}, {network, address}] = [
     await aNetwork('e-later'),

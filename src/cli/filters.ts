@@ -36,11 +36,12 @@ export function hasLabels(filters: Filters, labels: Readonly<Record<string, stri
   });
 }
 
-/** Docker takes a regular expression here. */
+/** Docker takes a regular expression here, for any part of the text; its flags may stand in front: `(?i)WEB`. */
 export function matches(pattern: string, ...texts: readonly string[]): boolean {
+  const [, flags = '', rest = ''] = /^(?:\(\?([ims]+)\))?(.*)$/s.exec(pattern) ?? [];
   let expression: RegExp;
   try {
-    expression = new RegExp(pattern);
+    expression = new RegExp(rest, flags);
   } catch {
     return texts.includes(pattern);
   }

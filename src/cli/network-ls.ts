@@ -2,7 +2,7 @@ import {isPredefined} from '../sdk/index.js';
 import type {Call, Command, Context} from './command.js';
 import {compareNaturally} from './compare-naturally.js';
 import {joinLabels} from './container-row.js';
-import {anyOf, booleanFilter, hasLabels, invalidFilter, parseFilters} from './filters.js';
+import {anyOf, booleanFilter, hasLabels, invalidFilter, matches, parseFilters} from './filters.js';
 import {checkFilter} from './flag-checks.js';
 import {goTime} from './human-time.js';
 import {printList} from './print-list.js';
@@ -44,8 +44,8 @@ async function run(call: Call, {sdk, stdout}: Context): Promise<number> {
     if (!['builtin', 'custom'].includes(type)) throw invalidFilter(`type=${type}`);
   const networks = (await (await sdk()).listNetworks())
     .filter(({name, inUse}) => dangling === undefined || dangling === !(inUse || isPredefined(name)))
-    .filter(({id}) => anyOf(filters, 'id', value => id.startsWith(value)))
-    .filter(({name}) => anyOf(filters, 'name', value => name.includes(value)))
+    .filter(({id}) => anyOf(filters, 'id', value => matches(value, id)))
+    .filter(({name}) => anyOf(filters, 'name', value => matches(value, name)))
     .filter(({driver}) => anyOf(filters, 'driver', value => driver === value))
     .filter(() => anyOf(filters, 'scope', value => value === 'local'))
     .filter(({name}) => anyOf(filters, 'type', value => isPredefined(name) === (value === 'builtin')))

@@ -1,6 +1,6 @@
 import type {Call, Command, Context} from './command.js';
 import {joinLabels} from './container-row.js';
-import {anyOf, booleanFilter, hasLabels, parseFilters} from './filters.js';
+import {anyOf, booleanFilter, hasLabels, matches, parseFilters} from './filters.js';
 import {checkFilter} from './flag-checks.js';
 import {printList} from './print-list.js';
 import type {VolumeSummary} from './sdk.js';
@@ -36,7 +36,7 @@ async function run(call: Call, {sdk, stdout}: Context): Promise<number> {
   const dangling = booleanFilter(filters, 'dangling');
   const volumes = (await (await sdk()).listVolumes())
     .filter(({inUse}) => dangling === undefined || dangling === !inUse)
-    .filter(({name}) => anyOf(filters, 'name', value => name.includes(value)))
+    .filter(({name}) => anyOf(filters, 'name', value => matches(value, name)))
     .filter(() => anyOf(filters, 'driver', value => value === 'local'))
     .filter(({labels}) => hasLabels(filters, labels))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));

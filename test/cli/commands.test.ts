@@ -429,6 +429,7 @@ const listVolumes = (...words: string[]) =>
 test('volume ls sorts by name', async t => {
   t.is((await listVolumes()).stdout, 'DRIVER    VOLUME NAME\nlocal     a\nlocal     z\n');
   t.is((await listVolumes('-q', '-f', 'dangling=true')).stdout, 'a\n');
+  t.is((await listVolumes('-q', '-f', 'name=^[y-z]$')).stdout, 'z\n');
   t.is((await listVolumes('--format', '{{.Name}} {{.Label "keep"}}')).stdout, 'a yes\nz \n');
 });
 

@@ -139,6 +139,11 @@ test(lists, '--filter dangling=false', ['n9', 'none']);
 test(lists, '--filter driver=null --filter name=n', ['none']);
 test(lists, `--filter id=${ID.slice(0, 6)}`, ['n10']);
 test(lists, '--filter scope=swarm', []);
+test(lists, '--filter name=^n9$', ['n9']);
+test(lists, '--filter name=(?i)^N.*$ --filter driver=bridge', ['n9', 'n10']);
+test(lists, `--filter id=^${ID.slice(1, 6)}`, []);
+test(lists, `--filter id=^${ID.slice(0, 6)}`, ['n10']);
+test(lists, '--filter name=[', []);
 
 test('network ls tells what a template asks for', async t => {
   const template = '{{.Name}} {{.IPv6}} {{.Internal}} {{.Labels}} {{.Label "team"}}';

@@ -172,7 +172,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     name: 'network',
     type: 'network',
     summary:
-      'Connect a container to a network: its name, bridge, none, host or container:NAME; several times for several (default none, or bridge with -p)',
+      'Connect a container to a network: its name, bridge, none, host or container:NAME; several times for several (default none, or bridge with -p, --link or --mac-address)',
     check: parseNetworkFlag,
   },
   {name: 'network-alias', type: 'list', summary: 'Add network-scoped alias for the container'},

@@ -277,9 +277,13 @@ async function seccomp(value: string): Promise<NonNullable<RunOptions['seccomp']
 function networkingOf(call: Call): Partial<RunOptions> {
   const ports = call.values('publish').flatMap(text => asClient(() => parsePublish(text)));
   const expose = call.values('expose').flatMap(text => asClient(() => parseExpose(text)));
-  const publishes = ports.length > 0 || call.has('publish-all');
+  const wantsBridge =
+    ports.length > 0 ||
+    call.has('publish-all') ||
+    call.values('link').length > 0 ||
+    Boolean(call.value('mac-address'));
   return {
-    ...networksOf(call, publishes ? 'bridge' : 'none'),
+    ...networksOf(call, wantsBridge ? 'bridge' : 'none'),
     ...(ports.length > 0 && {ports}),
     ...(expose.length > 0 && {expose}),
     ...(call.has('publish-all') && {publishAll: true}),

@@ -124,7 +124,8 @@ export interface RunOptions {
   /**
    * `none`: loopback only. `host`: the host's own network, not isolated. `bridge`: an address of its own on a bridge of the
    * host, by which it reaches out. `container:NAME`: that of a container that runs, with its addresses, ports and names.
-   * Anything else: a network of one's own (`Network.create`). @default 'none' `--network`
+   * Anything else: a network of one's own (`Network.create`). @default 'bridge' with `ports`, `publishAll` or `links`, else
+   * 'none' `--network`
    */
   readonly network?: NetworkMode;
   /** Several networks, or more about one. The way out is by the one whose name comes first, as in Docker. @default `network` */

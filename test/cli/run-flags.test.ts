@@ -151,6 +151,12 @@ test(means, '--network host --oom-score-adj -500', {network: 'host', oomScoreAdj
 test(means, '--net host', {network: 'host'});
 test(means, '--network backend', {network: 'backend'});
 test(means, '--network default', {network: 'bridge'});
+test(means, '--link db:store', {network: 'bridge', links: ['db:store']});
+test(means, '--network db --link db:store', {network: 'db', links: ['db:store']});
+test(means, '--mac-address 02:42:0a:05:00:09', {
+  network: 'bridge',
+  networks: [{network: 'bridge', macAddress: '02:42:0a:05:00:09'}],
+});
 test(
   means,
   '--network db --ip 10.5.0.9 --ip6 fd00::9 --mac-address 02:42:0a:05:00:09 --network-alias a --net-alias b',

@@ -28,7 +28,7 @@ export function parseNetworkFlag(text: string): NetworkOptions {
         place.ipv6Address = value;
         break;
       case 'mac-address':
-        place.macAddress = value.toLowerCase();
+        place.macAddress = withColons(value.toLowerCase());
         break;
       case 'driver-opt':
         Object.assign(driverOptions, parseDriverOption(value.toLowerCase()));
@@ -96,7 +96,8 @@ function withFlags(options: NetworkOptions, call: Call): NetworkOptions {
     throw new ClientError('conflicting options: cannot specify both --network-alias and per-network alias');
   const ipv4Address = value('ip', options.ipv4Address, 'IPv4 address');
   const ipv6Address = value('ip6', options.ipv6Address, 'IPv6 address');
-  const macAddress = value('mac-address', options.macAddress, 'MAC address');
+  const given = value('mac-address', options.macAddress, 'MAC address');
+  const macAddress = given && withColons(given);
   return {
     ...options,
     ...(aliases.length > 0 && {aliases}),
@@ -104,6 +105,14 @@ function withFlags(options: NetworkOptions, call: Call): NetworkOptions {
     ...(ipv6Address !== undefined && {ipv6Address}),
     ...(macAddress !== undefined && {macAddress}),
   };
+}
+
+/** The notations that Go reads: `02-42-0a-05-00-09` and `0242.0a05.0009` are `02:42:0a:05:00:09`. Others stay as they are. */
+function withColons(mac: string): string {
+  const text = mac.trim();
+  const isOther =
+    /^[0-9a-f]{2}(-[0-9a-f]{2}){5}$/i.test(text) || /^[0-9a-f]{4}(\.[0-9a-f]{4}){2}$/i.test(text);
+  return isOther ? text.replaceAll(/[-.]/g, '').replaceAll(/..(?!$)/g, '$&:') : mac;
 }
 
 function refuseScoped({network, aliases = [], macAddress}: NetworkOptions): void {

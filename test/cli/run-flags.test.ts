@@ -151,6 +151,16 @@ test(means, '--network host --oom-score-adj -500', {network: 'host', oomScoreAdj
 test(means, '--net host', {network: 'host'});
 test(means, '--network backend', {network: 'backend'});
 test(means, '--network default', {network: 'bridge'});
+for (const mac of ['02-42-0A-05-00-09', '0242.0A05.0009']) {
+  test(means, `--network db --mac-address ${mac}`, {
+    network: 'db',
+    networks: [{network: 'db', macAddress: '02:42:0A:05:00:09'}],
+  });
+}
+test(means, '--network name=db,mac-address=02-42-0A-05-00-09', {
+  network: 'db',
+  networks: [{network: 'db', macAddress: '02:42:0a:05:00:09'}],
+});
 test(means, '--link db:store', {network: 'bridge', links: ['db:store']});
 test(means, '--network db --link db:store', {network: 'db', links: ['db:store']});
 test(means, '--mac-address 02:42:0a:05:00:09', {

@@ -61,6 +61,7 @@ async function run(call: Call, {sdk, stdout}: Context): Promise<number> {
   if (ipamDriver !== 'default') throw unsupported(`plugin "${ipamDriver}" not found`);
   const scope = call.value('scope') ?? '';
   if (scope === 'swarm') throw unsupported('cannot create a swarm scoped network when swarm is not active');
+  if (scope !== '' && scope !== 'local') throw unsupported('This node is not a swarm manager.');
   if (call.value('ipv4') !== undefined && !call.has('ipv4'))
     throw unsupported('networks without IPv4 are not supported by this release');
   const [name = ''] = call.words;

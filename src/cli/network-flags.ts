@@ -79,8 +79,11 @@ export function networksOf(call: Call, fallback: string): Pick<RunOptions, 'netw
       'conflicting options: cannot attach both user-defined and non-user-defined network-modes',
     );
   }
+  const {network} = networks[0]!;
+  if (call.values('link').length > 0 && network !== 'bridge' && !isOwnNetwork(network))
+    throw new ClientError('links are only supported for user-defined networks');
   const isPlain = networks.length === 1 && Object.keys(networks[0]!).length === 1;
-  return {network: networks[0]!.network, ...(isPlain ? {} : {networks})};
+  return {network, ...(isPlain ? {} : {networks})};
 }
 
 /** What stands on the command line alone is the first network's. */

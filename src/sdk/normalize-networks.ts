@@ -56,9 +56,12 @@ export function refuseNetworks({
   const option = 'networks';
   if (networks.length === 0) return;
   if (networks.length > 1 && networks.some(({network}) => network !== 'bridge' && !isOwnNetwork(network))) {
+    const names = networks.map(({network}) => network);
     throw invalidOption(
       option,
-      'conflicting options: cannot attach both user-defined and non-user-defined network-modes',
+      names.some(isOwnNetwork)
+        ? 'conflicting options: cannot attach both user-defined and non-user-defined network-modes'
+        : `Container cannot be connected to network endpoints: ${names.join(', ')}`,
     );
   }
   if (network !== networks[0]?.network)
@@ -82,7 +85,9 @@ export function refuseNetworks({
 
 export function checkNetworkMode(option: string, value: unknown): void {
   checkString(option, value);
-  if (value === '' || value === 'container:')
+  if (value === 'container:')
+    throw invalidOption(option, 'Invalid network mode: invalid container format container:<name|id>');
+  if (value === '')
     throw invalidOption(
       option,
       `${option} must be 'none', 'host', 'bridge', 'container:NAME' or the name of a network, not ${describe(value)}`,

@@ -19,6 +19,7 @@ const creates = test.macro({
   title: (_, line: string) => `network create ${line} means that`,
 });
 test(creates, '--driver bridge', {driver: 'bridge'});
+test(creates, '--scope local', {});
 test(creates, '--internal --attachable --ipv6', {internal: true, attachable: true, ipv6: true});
 test(creates, '--label a=b=c --label d', {labels: {a: 'b=c', d: ''}});
 test(creates, '-o com.docker.network.driver.mtu=1400 -o x', {
@@ -68,6 +69,16 @@ test(
 );
 test(
   refuses,
+  'network create --scope swarm n',
+  'Error response from daemon: cannot create a swarm scoped network when swarm is not active\n',
+);
+test(
+  refuses,
+  'network create --scope foo n',
+  'Error response from daemon: This node is not a swarm manager.\n',
+);
+test(
+  refuses,
   'network create --label =x n',
   `invalid argument "=x" for "--label" flag: invalid label '=x': empty name\n`,
 );
@@ -103,6 +114,12 @@ test(
   'run --link src:al:x bb',
   'invalid argument "src:al:x" for "--link" flag: bad format for links: src:al:x\n',
 );
+for (const network of ['host', 'none', 'container:db'])
+  test(
+    refuses,
+    `run --network ${network} --link db bb`,
+    'coracle: links are only supported for user-defined networks\n',
+  );
 test(refuses, 'run --network n2 --mac-address xx bb', 'coracle: xx is not a valid mac address\n');
 
 const facts = {created: '2026-01-01T00:00:00Z', internal: false, ipv6: false, inUse: false, labels: {}};

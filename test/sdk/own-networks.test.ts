@@ -285,6 +285,10 @@ asRoot('what contradicts itself about networks is refused in the words of Docker
     code,
     message: 'conflicting options: cannot attach both user-defined and non-user-defined network-modes',
   });
+  await t.throwsAsync(run({networks: [{network: 'none'}, {network: 'host'}]}), {
+    code,
+    message: 'Container cannot be connected to network endpoints: none, host',
+  });
   await t.throwsAsync(run({networks: [{network: 'bridge', aliases: ['x']}]}), {
     code,
     message: 'network-scoped aliases are only supported for user-defined networks',

@@ -336,7 +336,7 @@ test(
   refuses,
   'a network of a container without a name',
   {network: 'container:'},
-  /network must be 'none', 'host', 'bridge', 'container:NAME' or the name of a network, not "container:"/,
+  /^Invalid network mode: invalid container format container:<name\|id>$/,
   'network',
 );
 test(

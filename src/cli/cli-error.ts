@@ -28,6 +28,9 @@ export class ClientError extends Error {
   }
 }
 
+/** One of them in the options of a container to be created: `create` tells it as `run` does, and ends with 125. */
+export class OptionsError extends ClientError {}
+
 /** What dockerd tells amid its answer: the client prints it as it is. */
 export class StreamError extends Error {
   static override readonly name = 'StreamError';
@@ -87,10 +90,10 @@ export function reportError(error: unknown, command: Command | undefined, stderr
     stderr.write(`${error.message}\n`);
     return command?.exitCodeOf?.(error) ?? error.exitCode;
   }
-  const runs = command?.name === 'run';
+  const runs = command?.name === 'run' || error instanceof OptionsError;
   const prefix = runs || isOfTheHost(error) ? `${PROGRAM}: ` : '';
   stderr.write(`${prefix}${errorLine(error)}\n`);
-  if (runs) stderr.write(`\nRun '${PROGRAM} run --help' for more information\n`);
+  if (runs) stderr.write(`\nRun '${PROGRAM} ${command?.name} --help' for more information\n`);
   printHint(error, stderr);
   const own = command?.exitCodeOf?.(error);
   if (own !== undefined) return own;

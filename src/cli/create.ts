@@ -1,4 +1,5 @@
 import {CidFile} from './cid-file.js';
+import {ClientError, OptionsError} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
 import {CONTAINER_FLAGS} from './container-flags.js';
 import {containerOptions} from './container-options.js';
@@ -20,7 +21,9 @@ export const command: Command = {
 
 async function run(call: Call, context: Context): Promise<number> {
   const image = call.words[0]!;
-  const options = await containerOptions(call, context);
+  const options = await containerOptions(call, context).catch(error => {
+    throw error instanceof ClientError ? new OptionsError(error.message, error.hint, error) : error;
+  });
   using cidFile = new CidFile(call.value('cidfile'));
   const sdk = await context.sdk();
   const id = await whileInterruptible(context, 'the creation', signal =>

@@ -278,6 +278,30 @@ test('a quota and graphics processors are refused with what is missing', async t
   );
 });
 
+/** The docker client's own refusals; what dockerd refuses, create tells without the program's name and ends with 1. */
+const createRefuses = test.macro({
+  async exec(t, line: string, message: string) {
+    const {exitCode, stderr, asked} = await command(['create', ...line.split(' '), 'image']);
+    t.is(stderr, `coracle: ${message}\n\nRun 'coracle create --help' for more information\n`);
+    t.is(exitCode, 125);
+    t.deepEqual(asked, []);
+  },
+  title: (_, line) => `create ${line} is refused as run refuses it`,
+});
+test(createRefuses, '-p banana', 'invalid containerPort: banana');
+test(createRefuses, '--mac-address xx', 'xx is not a valid mac address');
+test(
+  createRefuses,
+  '--network host --network-alias q',
+  'network-scoped aliases are only supported for user-defined networks',
+);
+test(
+  createRefuses,
+  '--network name=db,ip=10.5.0.1 --ip 10.5.0.2',
+  'conflicting options: cannot specify both --ip and per-network IPv4 address',
+);
+test(createRefuses, '--pid x', '--pid: invalid PID mode');
+
 const refusesHealth = test.macro({
   async exec(t, line: string, message: string) {
     const {exitCode, stderr, asked} = await command(['run', ...line.split(' '), 'image']);

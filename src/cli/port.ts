@@ -1,4 +1,5 @@
 import type {ContainerInspect} from '../sdk/index.js';
+import {ClientError} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
 
 export const command: Command = {
@@ -23,7 +24,13 @@ async function run(call: Call, {sdk, stdout, stderr}: Context): Promise<number> 
     stdout.write(lines.join(''));
     return 0;
   }
-  const port = wanted.includes('/') ? wanted : `${wanted}/tcp`;
+  const [number = '', protocol = ''] = wanted.split(/\/(.*)/s);
+  const why = refusal(number);
+  if (why !== undefined) {
+    const quoted = JSON.stringify(number);
+    throw new ClientError(`Error: invalid port (${number}): strconv.ParseUint: parsing ${quoted}: ${why}`);
+  }
+  const port = `${number}/${protocol || 'tcp'}`;
   const [, hosts] = publishedPorts(NetworkSettings).find(([published]) => published === port) ?? [];
   if (hosts === undefined || hosts.length === 0) {
     stderr.write(`Error: No public port '${wanted}' published for ${container}\n`);
@@ -31,6 +38,12 @@ async function run(call: Call, {sdk, stdout, stderr}: Context): Promise<number> 
   }
   stdout.write(hosts.map(host => `${host}\n`).join(''));
   return 0;
+}
+
+/** Why it is no port, in Go's words. */
+function refusal(number: string): string | undefined {
+  if (!/^\d+$/.test(number)) return 'invalid syntax';
+  return Number(number) > 65_535 ? 'value out of range' : undefined;
 }
 
 /** `80/tcp` and the addresses of the host that lead there, in the order of the ports. */

@@ -237,6 +237,15 @@ test('port prints where published ports lead, and says so when one is not publis
   t.is((await port()).stdout, '9/udp -> 127.0.0.1:9\n80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080\n');
   t.is((await port('80')).stdout, '0.0.0.0:8080\n[::]:8080\n');
   t.like(await port('443/tcp'), {stderr: "Error: No public port '443/tcp' published for web\n", exitCode: 1});
+  for (const [number, why] of [
+    ['banana', 'invalid syntax'],
+    ['65536', 'value out of range'],
+  ]) {
+    t.like(await port(`${number}/udp`), {
+      stderr: `Error: invalid port (${number}): strconv.ParseUint: parsing "${number}": ${why}\n`,
+      exitCode: 1,
+    });
+  }
 });
 
 test('rename says nothing, and what failed twice', async t => {

@@ -6,7 +6,7 @@ import type {Device} from './run-options.js';
 export function parseDevice(text: string): Device {
   const [source = '', second, third, ...rest] = text.split(':');
   if (source === '' || rest.length > 0) return refuse(`bad format for path: ${text}`);
-  if (second === undefined) return {source};
+  if (second === undefined) return {source: absolute(source, text)};
   if (third === undefined)
     return isAccess(second) ? {source, access: second} : {source, target: absolute(second, text)};
   if (!isAccess(third)) return refuse(`bad mode specified: ${third}`);

@@ -300,6 +300,7 @@ test(
   '--network name=db,ip=10.5.0.1 --ip 10.5.0.2',
   'conflicting options: cannot specify both --ip and per-network IPv4 address',
 );
+test(createRefuses, '--device foo', 'foo is not an absolute path');
 test(createRefuses, '--pid x', '--pid: invalid PID mode');
 
 const refusesHealth = test.macro({

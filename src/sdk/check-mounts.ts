@@ -50,7 +50,7 @@ export const PROPAGATIONS = ['private', 'rprivate', 'shared', 'rshared', 'slave'
 /** The greatest uid and gid, as in Docker; the kernel would take up to 2^32-2, programs with signed ids would not. */
 export const GREATEST_ID = 2 ** 31 - 1;
 
-/** Mounts with clean targets. @throws CoracleError `ERR_INVALID_OPTION` */
+/** Mounts with clean paths. @throws CoracleError `ERR_INVALID_OPTION` */
 export function normalizeMounts(mounts: readonly Mount[]): readonly Mount[] {
   if (!Array.isArray(mounts))
     throw invalidOption('mounts', `mounts must be an array, not ${describe(mounts)}`);
@@ -67,7 +67,7 @@ export function normalizeMounts(mounts: readonly Mount[]): readonly Mount[] {
     checkPlace(`mounts[${index}].target`, {...mount, target});
     if (taken.has(target)) throw invalidOption(`mounts[${index}].target`, `Duplicate mount point: ${target}`);
     taken.add(target);
-    return {...mount, target};
+    return mount.type === 'bind' ? {...mount, target, source: cleanPath(mount.source)} : {...mount, target};
   });
 }
 

@@ -364,10 +364,11 @@ function containerConfig(config: ContainerConfig) {
   const opened = config.stdin !== 'ignore';
   const attached = (stream: 'stdin' | 'stdout' | 'stderr') =>
     config[stream] !== 'ignore' && (config.attach?.includes(stream) ?? true);
-  // Anonymous volumes of `-v /data` and of the image; those of --mount stand in HostConfig.Mounts alone.
-  const volumes = config.mounts.filter(
+  // Anonymous volumes of `-v /data`, and the image's, mounted or not; those of --mount stand in HostConfig.Mounts alone.
+  const written = config.mounts.filter(
     mount => mount.type === 'volume' && mount.anonymous && mount.writtenAs,
   );
+  const volumes = new Set([...config.imageVolumes, ...written.map(({target}) => target)]);
   return {
     Hostname: config.hostname,
     Domainname: config.domainname,
@@ -385,7 +386,7 @@ function containerConfig(config: ContainerConfig) {
     Cmd: config.command,
     ...(config.healthcheck && {Healthcheck: config.healthcheck}),
     Image: config.image.reference,
-    Volumes: volumes.length > 0 ? sortedRecord(volumes.map(({target}) => [target, {}])) : null,
+    Volumes: volumes.size > 0 ? sortedRecord([...volumes].map(target => [target, {}])) : null,
     WorkingDir: config.workdir,
     Entrypoint: config.entrypoint,
     OnBuild: null as readonly string[] | null,

@@ -108,6 +108,18 @@ const mounts = [
 ] as const;
 test(sameKeys, 'containers/mounts/inspect.json', {mounts}, RUNNING);
 
+test('the volumes of the image are told of whatever is mounted there', t => {
+  const image = {...busybox, Volumes: {'/data': {}, '/vol2': {}}};
+  const {Config} = inspect({mounts: [parseVolume('named:/data'), parseVolume('/own')]}, CREATED, image);
+  t.deepEqual(Config.Volumes, {'/data': {}, '/own': {}, '/vol2': {}});
+});
+
+test('a bind mount is told of with a clean path of the host, and as it was written', t => {
+  const {Mounts, HostConfig} = inspect({mounts: [parseVolume('/tmp//x/../:/y/')]});
+  t.like(Mounts[0], {Source: '/tmp', Destination: '/y'});
+  t.deepEqual(HostConfig.Binds, ['/tmp//x/../:/y/']);
+});
+
 /** Whole sections equal the recorded ones where the options are the same. */
 const sameHostConfig = test.macro({
   exec(t, kind: string, options: RunOptions, section: readonly string[]) {

@@ -2,6 +2,7 @@ import {readFile} from 'node:fs/promises';
 import {resolve} from 'node:path';
 import {CoracleError} from '../errors.js';
 import {
+  cleanPath,
   type Limits,
   type Mount,
   parseDevice,
@@ -195,7 +196,7 @@ function swappiness(text: string | undefined): number | undefined {
 }
 
 function mountsOf(call: Call, {directory}: World): readonly Mount[] {
-  return [
+  const said = [
     // The client keeps them in a map: what is said twice is said once.
     ...[...new Set(call.values('volume'))].map(text => withDriver(volume(text, directory), call)),
     ...call.values('mount').map(text => {
@@ -204,6 +205,28 @@ function mountsOf(call: Call, {directory}: World): readonly Mount[] {
     }),
     ...call.values('tmpfs').map(parseTmpfs),
   ];
+  return said.filter(
+    (mount, index) => !said.some((other, at) => at !== index && yieldsTo(mount, other, at > index)),
+  );
+}
+
+/**
+ * Of two mounts at one place dockerd leaves out an anonymous volume of `-v` for anything else, `--tmpfs` for a tmpfs of
+ * `--mount`, and each of these for a later one of its kind. Others clash.
+ */
+function yieldsTo(mount: Mount, other: Mount, isLater: boolean): boolean {
+  if (cleanPath(mount.target) !== cleanPath(other.target)) return false;
+  if (isAnonymous(mount)) return isLater || !isAnonymous(other);
+  if (!isOfTmpfsFlag(mount) || other.type !== 'tmpfs') return false;
+  return isLater || !isOfTmpfsFlag(other);
+}
+
+function isAnonymous(mount: Mount): boolean {
+  return mount.type === 'volume' && mount.name === undefined && mount.writtenAs !== undefined;
+}
+
+function isOfTmpfsFlag({type, writtenAs}: Mount): boolean {
+  return type === 'tmpfs' && writtenAs !== undefined;
 }
 
 function withDriver(mount: Mount, call: Call): Mount {

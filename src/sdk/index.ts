@@ -72,6 +72,7 @@ export {Attachment, type AttachOptions} from './attachment.js';
 export {CAPABILITIES, type Capability, DOCKER_CAPABILITIES} from './capabilities.js';
 export type {OutputChunk} from './captured-output.js';
 export type {ConnectOptions} from './change-networks.js';
+export {cleanPath} from './check-mounts.js';
 export type {CommitContainerOptions} from './commit-container.js';
 export {type Configuration, type LogLevel, readConfigFile} from './config-file.js';
 export {

@@ -95,6 +95,25 @@ test(
 test(means, '--ulimit nofile=512:1024 --ulimit core=0', {
   ulimits: {nofile: {soft: 512, hard: 1024}, core: {soft: 0, hard: 0}},
 });
+for (const line of ['-v /a:/b -v /b', '-v /b/ -v /a:/b']) {
+  test(means, line, {
+    mounts: [
+      {type: 'bind', source: '/a', target: '/b', readOnly: false, createSource: true, writtenAs: '/a:/b'},
+    ],
+  });
+}
+test(means, '-v /b -v /b/ --tmpfs /b', {mounts: [{type: 'tmpfs', target: '/b', writtenAs: ''}]});
+test(means, '-v /b --mount type=volume,dst=/b', {mounts: [{type: 'volume', target: '/b'}]});
+test(means, '--tmpfs /b --tmpfs /b:ro', {
+  mounts: [{type: 'tmpfs', target: '/b', readOnly: true, writtenAs: 'ro'}],
+});
+test(means, '--tmpfs /b --mount type=tmpfs,dst=/b', {mounts: [{type: 'tmpfs', target: '/b'}]});
+test(means, '--tmpfs /b -v v1:/b', {
+  mounts: [
+    {type: 'volume', name: 'v1', target: '/b', readOnly: false, writtenAs: 'v1:/b'},
+    {type: 'tmpfs', target: '/b', writtenAs: ''},
+  ],
+}); // which the SDK refuses
 test(means, '-v /a:/b:ro', {
   mounts: [
     {type: 'bind', source: '/a', target: '/b', readOnly: true, createSource: true, writtenAs: '/a:/b:ro'},

@@ -94,7 +94,7 @@ async function publish(
   const known = runtime.store.findImage(digestOf(document));
   const names = references.map(reference => familiarString(withDefaultTag(reference)));
   if (known !== undefined && names.every(name => known.repoTags.includes(name))) return known;
-  return work.addImage(document, state.layers, references, signal);
+  return work.addImage(document, state, references, signal);
 }
 
 function parsed(source: string | Uint8Array, file: string): StagedDockerfile {
@@ -243,6 +243,7 @@ class Building implements AsyncDisposable {
       history: [],
       platform: {architecture, os, ...(variant !== undefined && {variant})},
       created: undefined,
+      parent: undefined,
       key: digestOf(`scratch ${formatPlatform(platform)}`),
     };
   }
@@ -250,7 +251,8 @@ class Building implements AsyncDisposable {
   async #imageState(image: StoredImage): Promise<ImageState> {
     const {layers, history, platform} = await this.#parts.work.base(image);
     const {id, config, author, created} = image;
-    return {config, author, hasCommand: false, layers, history, platform, created, key: nextKey(id, 'image')};
+    const key = nextKey(id, 'image');
+    return {config, author, hasCommand: false, layers, history, platform, created, parent: id, key};
   }
 
   /** Of the store, or pulled. */

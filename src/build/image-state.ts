@@ -10,6 +10,8 @@ export interface ImageState extends Settings {
   readonly platform: Readonly<Record<string, unknown>>;
   /** RFC 3339, of the last step. */
   readonly created: string | undefined;
+  /** The image of the store that its first step was done on; undefined for none. */
+  readonly parent: Digest | undefined;
   /** What it came from and how: equal for what need not be done again. */
   readonly key: Digest;
 }

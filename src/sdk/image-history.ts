@@ -1,5 +1,5 @@
 /** How an image came about, as `docker history` tells. */
-import {type Digest, parseImageConfig} from '../oci/index.js';
+import {parseImageConfig} from '../oci/index.js';
 import type {Store, StoredImage} from '../store/index.js';
 
 export interface ImageHistoryEntry {
@@ -23,19 +23,25 @@ export function imageHistory(store: Store, image: StoredImage): ImageHistoryEntr
     const diffId = step.empty_layer ? undefined : layers.shift();
     return diffId === undefined ? 0 : store.layerBytes(diffId);
   });
-  let made: StoredImage | undefined = image;
+  const made = imagesByStep(store, image);
   return history
-    .map((step, index) => ({step, sizeBytes: sizes[index]!}))
-    .reverse()
-    .map(({step, sizeBytes}) => {
-      const {created, created_by: createdBy = '', comment = ''} = step;
-      const entry = {id: made?.id, created, createdBy, comment, references: made?.repoTags ?? [], sizeBytes};
-      made = parentOf(store, made);
-      return entry;
-    });
+    .map(({created, created_by: createdBy = '', comment = ''}, index) => {
+      const {id, repoTags: references = []} = made.get(index + 1) ?? {};
+      return {id, created, createdBy, comment, references, sizeBytes: sizes[index]!};
+    })
+    .reverse();
 }
 
-function parentOf(store: Store, image: StoredImage | undefined): StoredImage | undefined {
-  const parent: Digest | undefined = image?.parent;
+/** The image and those it was made from, by how many steps made each: a build does several at once. */
+function imagesByStep(store: Store, image: StoredImage): Map<number, StoredImage> {
+  const images = new Map<number, StoredImage>();
+  for (let made: StoredImage | undefined = image; made !== undefined; made = parentOf(store, made)) {
+    const steps = parseImageConfig(store.readDocument(made.id)).history.length;
+    if (!images.has(steps)) images.set(steps, made);
+  }
+  return images;
+}
+
+function parentOf(store: Store, {parent}: StoredImage): StoredImage | undefined {
   return parent === undefined ? undefined : store.findImage(parent);
 }

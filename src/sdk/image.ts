@@ -69,7 +69,7 @@ export class Image {
   /** The sum of its files' bytes. */
   readonly sizeBytes: number;
   readonly labels: Readonly<Record<string, string>>;
-  /** The image it was made from by a commit or a step of a build. */
+  /** The image it was made from by a commit or a build. */
   readonly parent: string | undefined;
   readonly #runtime: Runtime;
   readonly #stored: StoredImage;

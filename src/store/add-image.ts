@@ -37,7 +37,7 @@ export interface ImageParts {
   readonly manifest?: Buffer;
   /** Indexes through which the manifest was found, if any, the outermost first: kept as well. */
   readonly indexes?: readonly Buffer[];
-  /** The image it was made from by a commit or a step of a build. */
+  /** The image it was made from by a commit or a build. */
   readonly parent?: Digest;
 }
 

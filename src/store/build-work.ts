@@ -5,6 +5,7 @@ import {openBelow, openDirectory, readDirectory, statBelow} from '../binding/ind
 import {CoracleError} from '../errors.js';
 import {
   type Digest,
+  digestOf,
   type HistoryEntry,
   parseImageConfig,
   parseManifest,
@@ -177,10 +178,14 @@ export class BuildWork implements AsyncDisposable {
     return images.whileKept(() => layers.has(diffId) && blobs.has(blob));
   }
 
-  /** The image: its layers are there already. @param config the document whose digest is its id */
+  /**
+   * The image: its layers are there already.
+   * @param config the document whose digest is its id
+   * @param made its layers, and the image it was made from
+   */
   async addImage(
     config: Buffer,
-    layers: readonly BuiltLayer[],
+    {layers, parent}: {readonly layers: readonly BuiltLayer[]; readonly parent: Digest | undefined},
     references: readonly Reference[],
     signal?: AbortSignal,
   ): Promise<StoredImage> {
@@ -192,6 +197,7 @@ export class BuildWork implements AsyncDisposable {
         size,
         diffId,
       })),
+      ...(parent !== undefined && parent !== digestOf(config) && {parent}),
     };
     const image = await addImage(this.#shelves, this.#workspace, parts, references, {signal, tagged: true});
     forgetOldest(this.#records);

@@ -39,7 +39,7 @@ export interface ImageRecord {
   readonly manifestType?: string;
   /** Indexes through which the manifest was found, the outermost first. */
   readonly indexes?: readonly Digest[];
-  /** The image it was made from by a commit or a step of a build. */
+  /** The image it was made from by a commit or a build. */
   readonly parent?: Digest;
   readonly config: ContainerDefaults;
   /** Of the layers, bottom first. */

@@ -72,6 +72,31 @@ asRoot('what did not change is not done again, and the image is the same one', a
   t.is((await again({noCache: true})).cached, 0);
 });
 
+asRoot('an image that others were built from stays until they are gone', async t => {
+  const runtime = await own.runtime;
+  const base = await build(t, {Dockerfile: 'FROM host-shell\nENV base=1\n'}, {tags: ['base:1']});
+  const lines = 'FROM base:1 AS first\nENV a=1\nFROM first\nENV b=1\n';
+  const made = await build(t, {Dockerfile: lines}, {tags: ['made:1']});
+  t.is(made.parent, base.id);
+  t.is(made.inspect()['Parent'], base.id);
+  t.deepEqual(
+    made
+      .history()
+      .slice(0, 3)
+      .map(({id}) => id),
+    [made.id, undefined, base.id],
+  );
+  for (const force of [false, true]) {
+    await t.throwsAsync(Image.remove(base.id, {force}, {runtime}), {
+      code: 'ERR_IMAGE_IN_USE',
+      message: /\(cannot be forced\) - image has dependent child images$/,
+    });
+  }
+  t.deepEqual((await Image.remove('base:1', {}, {runtime})).deleted, []);
+  const {deleted} = await Image.remove('made:1', {}, {runtime});
+  t.deepEqual([deleted[0], deleted.some(each => each === base.id)], [made.id, true]);
+});
+
 asRoot('times and owners of files in the context do not count, names and modes do', async t => {
   const files = {Dockerfile: 'FROM host-shell\nCOPY data /data\n', 'data/a': '1'};
   const cachedAfter = async (change: (folder: string) => Promise<void> | void) => {

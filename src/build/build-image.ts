@@ -32,7 +32,7 @@ import {buildStage} from './build-stage.js';
 import {CacheSources} from './cache-sources.js';
 import {checkBuildOptions} from './check-build-options.js';
 import {type ImageState, imageDocument, nextKey} from './image-state.js';
-import {neededStages, stageNamed, targetStage} from './needed-stages.js';
+import {neededStages, stageBefore, targetStage} from './needed-stages.js';
 import {openContext} from './open-context.js';
 
 /**
@@ -267,9 +267,9 @@ class Building implements AsyncDisposable {
   }
 
   /** Of `COPY --from` and of mounts: an earlier stage, or an image. */
-  #filesOf(name: string, user: Stage): Promise<{readonly tree: ContextTree; readonly key: Digest}> {
+  async #filesOf(name: string, user: Stage): Promise<{readonly tree: ContextTree; readonly key: Digest}> {
     const {dockerfile, work} = this.#parts;
-    const stage = stageNamed(dockerfile.stages.slice(0, user.index), name);
+    const stage = stageBefore(dockerfile.stages, user, name);
     const id = stage === undefined ? `image ${name}` : `stage ${stage.index}`;
     const open = async () => {
       const {layers, key} =

@@ -1,6 +1,7 @@
 /** Which stages a build needs: the one it ends with, and those that others of them name. Pure. */
 import {CoracleError} from '../errors.js';
 import type {Stage, StagedDockerfile} from '../sdk/index.js';
+import {sourceError} from './build-error.js';
 
 /** The stage to end with. @throws `ERR_BUILD_TARGET` */
 export function targetStage({stages}: StagedDockerfile, target: string | undefined): Stage {
@@ -43,5 +44,18 @@ function referencesOf(step: Stage['steps'][number]): string[] {
 /** By name, the last one of it, or by number. */
 export function stageNamed(stages: readonly Stage[], name: string): Stage | undefined {
   const named = stages.findLast(({from}) => from.name === name.toLowerCase());
-  return named ?? (/^\d{1,5}$/.test(name) ? stages[Number(name)] : undefined);
+  return named ?? (isNumber(name) ? stages[Number(name)] : undefined);
+}
+
+/** What `--from` of a stage names: one before it, or undefined for an image. @throws `ERR_BUILD_SOURCE` for a number of none */
+export function stageBefore(stages: readonly Stage[], user: Stage, name: string): Stage | undefined {
+  const stage = stageNamed(stages.slice(0, user.index), name);
+  if (stage !== undefined || !isNumber(name)) return stage;
+  const why = Number(name) === user.index ? 'refers to current build stage' : 'index out of bounds';
+  throw sourceError(`invalid from flag value ${name}: ${why}`);
+}
+
+/** As Go reads one. */
+function isNumber(name: string): boolean {
+  return /^[+-]?\d+$/.test(name);
 }

@@ -154,6 +154,23 @@ test('what is not in the context, or leads out of it, is not copied', async t =>
   );
 });
 
+asRoot('COPY --from=NUMBER is a stage before, never an image', async t => {
+  const refuses = async (Dockerfile: string, message: string) =>
+    t.throwsAsync(build(t, {Dockerfile}), {code: 'ERR_BUILD_SOURCE', message});
+  await refuses(
+    'FROM host-shell\nCOPY --from=1 /bin/sh /o\n',
+    'invalid from flag value 1: index out of bounds',
+  );
+  await refuses(
+    'FROM host-shell\nCOPY --from=0 /bin/sh /o\n',
+    'invalid from flag value 0: refers to current build stage',
+  );
+  const image = await build(t, {
+    Dockerfile: 'FROM host-shell AS other\nRUN echo other >/o\nFROM host-shell\nCOPY --from=+0 /o /o\n',
+  });
+  t.is(await inside(image, 'cat /o'), 'other\n');
+});
+
 asRoot('ADD unpacks archives, with the owners that they name, and nothing else', async t => {
   const tar = tarOf([{path: 'in/one', uid: 5, gid: 6, mode: 0o600, content: '1'}]);
   const image = await build(t, {

@@ -2,6 +2,7 @@
 import {platform as hostOs} from 'node:os';
 import {CoracleError} from '../errors.js';
 import {
+  checkTag,
   type Digest,
   digestOf,
   familiarString,
@@ -78,8 +79,8 @@ export async function buildImage(
 
 function parseTag(text: string) {
   const reference = parseReference(text);
-  if (reference.digest === undefined) return reference;
-  throw new CoracleError('ERR_INVALID_REFERENCE', 'refusing to create a tag with a digest reference');
+  checkTag(reference, 'build tag cannot contain a digest');
+  return reference;
 }
 
 /** Nothing is written when it is all there. */

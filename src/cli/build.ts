@@ -2,7 +2,7 @@ import {rmSync, writeFileSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {text} from 'node:stream/consumers';
 import type {BuildContext, BuildOptions, BuildSecret} from '../build/index.js';
-import {parseSize, parseUlimit, splitCsv} from '../sdk/index.js';
+import {familiarNameOf, parseSize, parseUlimit, splitCsv} from '../sdk/index.js';
 import {buildPrinter} from './build-progress.js';
 import {ClientError} from './cli-error.js';
 import type {Call, Command, Context, Flag} from './command.js';
@@ -57,7 +57,13 @@ export const command: Command = {
       summary: 'Secret to expose to the build (id=mysecret[,src=/local/secret | ,env=VARIABLE])',
       check: value => void parseSecret(value, {}),
     },
-    {name: 'tag', short: 't', type: 'list', summary: 'Name and optionally a tag in the "name:tag" format'},
+    {
+      name: 'tag',
+      short: 't',
+      type: 'list',
+      summary: 'Name and optionally a tag in the "name:tag" format',
+      check: value => void familiarNameOf(value),
+    },
     {name: 'target', type: 'string', summary: 'Set the target build stage to build'},
     ...['rm', 'force-rm', 'compress', 'load', 'disable-content-trust'].map(
       (name): Flag => ({name, summary: '', hidden: true}),

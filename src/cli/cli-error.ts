@@ -108,8 +108,7 @@ export function reportError(error: unknown, command: Command | undefined, stderr
 /** `Error response from daemon: No such container: x`, or what the client would say alone. */
 export function errorLine(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (!(error instanceof CoracleError) || OF_THE_CLIENT.has(error.code) || isOfTheHost(error))
-    return error.message;
+  if (!(error instanceof CoracleError) || isOfTheClient(error) || isOfTheHost(error)) return error.message;
   // What happens amid a build comes in its stream, where dockerd says nothing before it.
   if (error.details['stage'] !== undefined) return error.message;
   return `Error response from daemon: ${error.message}`;
@@ -122,6 +121,10 @@ export function printHint(error: unknown, stderr: Output): void {
       ? error.hint
       : undefined;
   if (hint !== undefined && stderr.isTTY) stderr.write(`hint: ${hint}\n`);
+}
+
+function isOfTheClient({code, details}: CoracleError): boolean {
+  return OF_THE_CLIENT.has(code) && details['daemon'] !== true;
 }
 
 function isOfTheHost(error: unknown): boolean {

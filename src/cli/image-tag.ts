@@ -1,5 +1,5 @@
 import {CoracleError} from '../errors.js';
-import {ClientError} from './cli-error.js';
+import {ClientError, errorLine} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
 
 export const command: Command = {
@@ -27,10 +27,11 @@ async function run(call: Call, {sdk}: Context): Promise<number> {
 }
 
 /** Docker's client reads both names itself, dockerd refuses one that would read like an id. */
-function inClientsWords({message, details}: CoracleError): string {
+function inClientsWords(error: CoracleError): string {
+  const {message, details} = error;
   const {reference} = details;
   if (reference !== undefined) {
     return `Error parsing reference: "${reference}" is not a valid repository/tag: ${message}`;
   }
-  return message.includes('ambiguous') ? `Error response from daemon: ${message}` : message;
+  return errorLine(error);
 }

@@ -31,6 +31,7 @@ export {type ContentDescriptor, type Index, type Manifest, MEDIA_TYPES, parseMan
 export {formatPlatform, type Platform, parsePlatform, platformMatches, platformOf} from './platform.js';
 export {
   canonicalString,
+  checkTag,
   familiarName,
   familiarString,
   parseReference,

@@ -42,6 +42,18 @@ export function parseReference(text: string): Reference {
   return {domain, path: path!, ...(tag !== undefined && {tag}), ...(digest !== undefined && {digest})};
 }
 
+/**
+ * What a user may call an image: neither a digest, nor what would read like one.
+ * @param noDigest Docker's words for the first, which are others in each command
+ * @throws `ERR_INVALID_REFERENCE`
+ */
+export function checkTag(reference: Reference, noDigest?: string): void {
+  if (reference.digest !== undefined)
+    throw refusedTag(noDigest ?? 'refusing to create a tag with a digest reference', noDigest !== undefined);
+  if (familiarName(reference) === 'sha256')
+    throw refusedTag('refusing to create an ambiguous tag using digest algorithm as name', true);
+}
+
 /** The tag `latest` for a reference that has neither tag nor digest. */
 export function withDefaultTag(reference: Reference): Reference {
   if (reference.tag !== undefined || reference.digest !== undefined) return reference;
@@ -88,6 +100,11 @@ function splitDomain(text: string): {domain: string; remainder: string} {
 
 function suffix({tag, digest}: Reference): string {
   return (tag === undefined ? '' : `:${tag}`) + (digest === undefined ? '' : `@${digest}`);
+}
+
+/** @param daemon whether it is dockerd that refuses it, not its client */
+function refusedTag(message: string, daemon: boolean): CoracleError {
+  return new CoracleError('ERR_INVALID_REFERENCE', message, {details: daemon ? {daemon} : {}});
 }
 
 function invalidReference(message: string, reference: string): CoracleError {

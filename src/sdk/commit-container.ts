@@ -1,7 +1,7 @@
 /** An image of a container as it is: `docker commit`. */
-import {CoracleError} from '../errors.js';
 import {
   type ContainerDefaults,
+  checkTag,
   familiarString,
   parseReference,
   type Reference,
@@ -70,8 +70,8 @@ export async function commitContainer(
 
 function parseName(text: string): Reference {
   const reference = parseReference(text);
-  if (reference.digest === undefined) return withDefaultTag(reference);
-  throw new CoracleError('ERR_INVALID_REFERENCE', 'refusing to create a tag with a digest reference');
+  checkTag(reference);
+  return withDefaultTag(reference);
 }
 
 /** Its removal begins with its name: while it has that, none of its files is gone. @throws `ERR_CONTAINER_NOT_FOUND` */

@@ -10,8 +10,8 @@ import {
   type ContainerDefaults,
   canonicalString,
   chainIds,
+  checkTag,
   type Digest,
-  familiarName,
   familiarString,
   hexOf,
   isDigest,
@@ -181,7 +181,7 @@ export class Images {
 
   /** Gives an image one more name. @throws `ERR_IMAGE_NOT_FOUND`, `ERR_INVALID_REFERENCE` */
   async tag(nameOrId: string, reference: Reference): Promise<StoredImage> {
-    refuseTag(reference);
+    checkTag(reference);
     return this.#locked(() => {
       const image = this.get(nameOrId);
       this.#rename(image, [nameOf(reference)], true);
@@ -424,17 +424,6 @@ function canonicalName(text: string): string {
 function nameOf({tag, ...reference}: Reference): string {
   const named = reference.digest === undefined && tag !== undefined ? {...reference, tag} : reference;
   return canonicalString(withDefaultTag(named));
-}
-
-/** Docker's words. */
-function refuseTag(reference: Reference): void {
-  const why =
-    reference.digest !== undefined
-      ? 'refusing to create a tag with a digest reference'
-      : familiarName(reference) === 'sha256'
-        ? 'refusing to create an ambiguous tag using digest algorithm as name'
-        : undefined;
-  if (why !== undefined) throw new CoracleError('ERR_INVALID_REFERENCE', why);
 }
 
 /** In the order in which Docker shows them. */

@@ -1,5 +1,5 @@
 /** Makes an image of one archive of a whole file system: `docker import`. */
-import {type ContainerDefaults, type Platform, platformOf, type Reference} from '../oci/index.js';
+import {type ContainerDefaults, checkTag, type Platform, platformOf, type Reference} from '../oci/index.js';
 import type {ImageShelves} from './add-image.js';
 import type {StoredImage} from './images.js';
 import {Intake} from './intake.js';
@@ -19,13 +19,17 @@ export interface ImportOptions {
   readonly signal?: AbortSignal;
 }
 
-/** @param source a tar archive, plain or compressed by gzip or zstd */
+/**
+ * @param source a tar archive, plain or compressed by gzip or zstd
+ * @throws `ERR_INVALID_REFERENCE` for a name with a digest, and for one that would read like an id
+ */
 export async function importImage(
   shelves: ImageShelves,
   source: ArchiveSource,
   options: ImportOptions = {},
 ): Promise<StoredImage> {
   const {signal, reference} = options;
+  if (reference !== undefined) checkTag(reference, 'cannot import digest reference');
   await using intake = new Intake(shelves);
   const layer = await intake.stageLayer(openSource(source, {reuse: true}), {signal});
   const config = imageDocument(layer.diffId, options);

@@ -312,6 +312,14 @@ asRoot('an option that does not exist is refused before anything happens', async
   await t.throwsAsync(build(t, {Dockerfile: 'FROM host-shell'}, {tags: ['Upper']}), {
     code: 'ERR_INVALID_REFERENCE',
   });
+  await t.throwsAsync(build(t, {Dockerfile: 'FROM host-shell'}, {tags: [`a@sha256:${'0'.repeat(64)}`]}), {
+    code: 'ERR_INVALID_REFERENCE',
+    message: 'build tag cannot contain a digest',
+  });
+  await t.throwsAsync(build(t, {Dockerfile: 'FROM host-shell'}, {tags: ['sha256:1']}), {
+    code: 'ERR_INVALID_REFERENCE',
+    message: /ambiguous tag/,
+  });
 });
 
 test('what cannot be done is refused with what to do instead', async t => {

@@ -186,6 +186,24 @@ test('--iidfile has the id', async t => {
   t.is(readFileSync(join(folder, 'id'), 'utf8'), ID);
 });
 
+test('a tag that is none is refused as a flag is, one that no image may have as dockerd does', async t => {
+  for (const tag of ['a:b:c', '', '0'.repeat(64)]) {
+    const {exitCode, stderr} = await command(['build', '-t', tag, '.']);
+    t.is(exitCode, 125);
+    t.true(stderr.startsWith(`invalid argument "${tag}" for "-t, --tag" flag: invalid re`), stderr);
+    t.regex(stderr, /\nRun 'coracle build --help' for more information\n$/);
+  }
+  const error = new CoracleError('ERR_INVALID_REFERENCE', 'build tag cannot contain a digest', {
+    details: {daemon: true},
+  });
+  const {exitCode, stderr} = await command(
+    ['build', '-t', `a@sha256:${'0'.repeat(64)}`, '.'],
+    building([], error),
+  );
+  t.is(exitCode, 1);
+  t.is(stderr, 'Error response from daemon: build tag cannot contain a digest\n');
+});
+
 test('what Docker has and this has not is refused with what to do instead', async t => {
   for (const flag of ['--output=type=local,dest=.', '--ssh=default', '--squash', '--push']) {
     const {exitCode, stderr} = await command(['build', flag, '.']);

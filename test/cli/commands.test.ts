@@ -419,6 +419,7 @@ test(
   new CoracleError(
     'ERR_INVALID_REFERENCE',
     'refusing to create an ambiguous tag using digest algorithm as name',
+    {details: {daemon: true}},
   ),
   'Error response from daemon: refusing to create an ambiguous tag using digest algorithm as name',
 );

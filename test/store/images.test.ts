@@ -202,6 +202,18 @@ test('a missing archive is named as Docker names it', async t => {
   });
 });
 
+test('an import is not called by a digest, nor by what would read like one', async t => {
+  using place = await openStore();
+  const refuses = async (name: string, message: string) =>
+    t.throwsAsync(place.store.importImage(inChunks(lower), {reference: parseReference(name)}), {
+      code: 'ERR_INVALID_REFERENCE',
+      message,
+    });
+  await refuses(`name@sha256:${'a'.repeat(64)}`, 'cannot import digest reference');
+  await refuses('sha256:1', 'refusing to create an ambiguous tag using digest algorithm as name');
+  t.deepEqual(place.store.listImages(), []);
+});
+
 test('an unknown image is named with its tag', async t => {
   using place = await openStore();
   const {store} = place;

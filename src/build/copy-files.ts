@@ -219,7 +219,7 @@ export async function carryOutCopy(
   step: Copying,
   {sources, destination}: PreparedCopy,
   layers: readonly string[],
-  {work, signal}: Pick<CopyPlace, 'work' | 'signal'>,
+  {work, inContext, signal}: Pick<CopyPlace, 'work' | 'inContext' | 'signal'>,
 ): Promise<string> {
   // With --link it does not matter what is below: not even for symlinks on the way.
   using draft = new LayerDraft(work.newPath(), step.link ? [] : layers);
@@ -229,6 +229,8 @@ export async function carryOutCopy(
   const owner = chown === undefined ? undefined : parseChown(chown, read);
   const options = {
     owner: owner ?? ROOT,
+    // What the host lets one of its files do is not for the image to say.
+    attributes: !inContext,
     ...(chmod !== undefined && {mode: parseChmod(chmod)}),
     signal,
   };
@@ -242,11 +244,17 @@ export async function carryOutCopy(
       const directory = work.newPath();
       await unpackArchive(contentOf(content.found), directory, {keepsOwners: true, signal});
       using unpacked = new ContextTree([directory]);
-      await draft.copy(unpacked, unpacked.find('')!, place, {...options, owner, parents: ROOT});
+      const asItSays = {...options, owner: undefined, parents: ROOT, attributes: true};
+      await draft.copy(unpacked, unpacked.find('')!, place, asItSays);
       continue;
     }
     if (source.kind === 'dir' && content.from === 'tree') {
-      await draft.copy(excluding(content.tree, step, content.found), content.found, place, options);
+      const view = excluding(content.tree, step, content.found);
+      // As Docker's: it makes what is above a directory before it looks at owners.
+      await draft.copy(view, content.found, place, {
+        ...options,
+        ...(parents === undefined && {parents: ROOT}),
+      });
       continue;
     }
     const isInto = destination.endsWith('/') || parents !== undefined || (existing && isDirectory(existing));

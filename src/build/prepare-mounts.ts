@@ -130,8 +130,9 @@ async function bindMount(mount: MountOf<'bind'>, sources: MountSources): Promise
   const found = findMounted(tree, mount);
   using draft = new LayerDraft(work.newPath(), []);
   const name = isDirectory(found) ? '' : 'file';
-  const owner = mount.from === undefined ? {uid: 0, gid: 0} : undefined;
-  await draft.copy(tree, found, name, {owner, parents: {uid: 0, gid: 0}, signal});
+  const isContext = mount.from === undefined;
+  const owner = isContext ? {uid: 0, gid: 0} : undefined;
+  await draft.copy(tree, found, name, {owner, parents: {uid: 0, gid: 0}, attributes: !isContext, signal});
   const source = name === '' ? `${draft.path}/fs` : `${draft.path}/fs/${name}`;
   return {type: 'bind', source, target: mount.target, readOnly: mount.readOnly};
 }

@@ -40,8 +40,10 @@ export interface CopyOptions {
   readonly owner?: FileOwner | undefined;
   /** Permission bits of all files and directories. @default as they are */
   readonly mode?: number | undefined;
-  /** Of directories on the way that are missing. @default root */
+  /** Of directories on the way that are missing. @default `owner`, or root */
   readonly parents?: FileOwner | undefined;
+  /** Extended attributes too. @default true */
+  readonly attributes?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -53,7 +55,7 @@ export class LayerDraft implements Disposable {
   readonly #asRoot = isHostRoot();
   /** Directories of the layers below that something else stands in the place of. */
   readonly #hidden = new Set<string>();
-  /** Files with several names, by device and inode: where they were put first. */
+  /** Of one copy: files with several names, by device and inode, and where they were put first. */
   readonly #linked = new Map<string, string>();
 
   /**
@@ -121,15 +123,18 @@ export class LayerDraft implements Disposable {
 
   /**
    * Copies what is found: a directory's contents into the directory at `to`, anything else to the path `to`. What is there is
-   * replaced, but directories are merged.
+   * replaced, but directories are merged. Names of one file are names of one file there, if one copy has them.
    * @param to as `place` gives it
    */
   async copy(source: SourceTree, found: Found, to: string, options: CopyOptions = {}): Promise<void> {
+    this.#linked.clear();
     if (typeOf(found) !== constants.S_IFDIR) {
       this.#parents(to, options);
       return await this.#copyEntry(source, found, to, options);
     }
-    this.makeDirectories(to, options.parents ?? options.owner);
+    const {owner, parents = owner} = options;
+    this.makeDirectories(parentOf(to), parents);
+    this.makeDirectories(to, owner ?? parents);
     for (const child of source.list(found.path)) {
       this.#bringDirectories(to.split('/'));
       await this.#copyEntry(source, child, joined(to, nameOf(child.path)), options);
@@ -235,10 +240,14 @@ export class LayerDraft implements Disposable {
   }
 
   /** In this order: chown clears set-id bits and capabilities; times last. */
-  #copyAttributes({root, path, status}: Found, to: string, {owner, mode}: CopyOptions): void {
+  #copyAttributes(
+    {root, path, status}: Found,
+    to: string,
+    {owner, mode, attributes = true}: CopyOptions,
+  ): void {
     const {fd} = this.#upper;
     this.#own(to, owner ?? status);
-    for (const name of listXattrsBelow(root, bytes(path))) {
+    for (const name of attributes ? listXattrsBelow(root, bytes(path)) : []) {
       if (!isContent(name)) continue;
       const value = getXattrBelow(root, bytes(path), name);
       if (value !== undefined) setXattrBelow(fd, bytes(to), name, value);

@@ -5,6 +5,7 @@ import {join} from 'node:path';
 import {Readable} from 'node:stream';
 import {gzipSync} from 'node:zlib';
 import test from 'ava';
+import {listXattrsBelow, openDirectory, setXattrBelow} from '../../src/binding/index.js';
 import {type BuildContext, Image} from '../../src/index.js';
 import {TAR_END, type TarNode, tarHeader, tarPadding} from '../../src/store/write-tar.js';
 import {buildFolder, buildsIn, counter} from '../helpers/builds.js';
@@ -104,6 +105,77 @@ COPY --parents d/a.txt /o/3/
     code: 'ERR_USER_UNKNOWN',
     message: /can't find uid for user nobody/,
   });
+});
+
+asRoot('--chown leaves alone what an archive says, and what is above a directory', async t => {
+  const image = await build(t, {
+    'd/a': '',
+    f: '',
+    'a.tar': tarOf([{path: 'in/one', uid: 5, gid: 6, mode: 0o600, content: '1'}]),
+    Dockerfile: `FROM host-shell
+COPY --chown=12:13 d /o/1/2/
+COPY --chown=12:13 f /o/3/4/
+ADD --chown=12:13 a.tar /o/5
+`,
+  });
+  t.is(
+    await inside(image, "find /o | sort | xargs stat -c '%n %u:%g'"),
+    `/o 0:0
+/o/1 0:0
+/o/1/2 12:13
+/o/1/2/a 12:13
+/o/3 12:13
+/o/3/4 12:13
+/o/3/4/f 12:13
+/o/5 0:0
+/o/5/in 0:0
+/o/5/in/one 5:6
+`,
+  );
+});
+
+asRoot(
+  'extended attributes of files in the context stay out, those of archives and images do not',
+  async t => {
+    // vfs_cap_data of revision 2: CAP_NET_RAW, permitted and effective.
+    const capability = Buffer.from('0100000200200000000000000000000000000000', 'hex');
+    const xattrs = new Map([['security.capability', capability]]);
+    const folder = buildFolder(t, {
+      'd/f': '',
+      'a.tar': tarOf([{path: 'f', xattrs, content: ''}]),
+      Dockerfile: `FROM host-shell AS one
+COPY d d/f /context/
+ADD a.tar /archive
+FROM scratch
+COPY --from=one /context /o
+COPY --from=one /archive/f /archived
+COPY --from=one /context/f /from-context
+`,
+    });
+    using context = openDirectory(folder);
+    setXattrBelow(context.fd, Buffer.from('d'), 'user.of-a-directory', Buffer.from('1'));
+    setXattrBelow(context.fd, Buffer.from('d/f'), 'security.capability', capability);
+    const runtime = await own.runtime;
+    const image = await Image.build(folder, {}, {runtime});
+    const [copied, archived, fromContext] = runtime.store.getImage(image.id).layers;
+    const attributesOf = (layer: string, path: string) => {
+      using directory = openDirectory(layer);
+      return listXattrsBelow(directory.fd, Buffer.from(path)).filter(name => !name.startsWith('trusted.'));
+    };
+    t.deepEqual(attributesOf(copied!, 'o'), []);
+    t.deepEqual(attributesOf(archived!, 'archived'), ['security.capability']);
+    t.deepEqual(attributesOf(fromContext!, 'from-context'), []);
+  },
+);
+
+asRoot('one file of two names is two files when it is copied twice, one when it is copied once', async t => {
+  const folder = buildFolder(t, {
+    'd/a': '',
+    Dockerfile: 'FROM host-shell\nCOPY d/a d/b /o/1/\nCOPY d /o/2\n',
+  });
+  linkSync(join(folder, 'd/a'), join(folder, 'd/b'));
+  const image = await Image.build(folder, {}, {runtime: await own.runtime});
+  t.is(await inside(image, 'stat -c %h /o/*/*'), '1\n1\n2\n2\n');
 });
 
 asRoot('what .dockerignore names is not there, unless it is named again', async t => {

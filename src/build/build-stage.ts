@@ -176,7 +176,7 @@ class StageBuilder {
 
   async #copy(step: Of<'copy'> | Of<'add'>): Promise<void> {
     const {work, signal, context, filesOf} = this.#request;
-    const from = step.kind === 'copy' ? step.from : undefined;
+    const from = step.kind === 'copy' && step.from !== '' ? step.from : undefined;
     const opened: Disposable[] = [];
     const keep = <Opened extends Disposable>(each: Opened): Opened => {
       opened.push(each);

@@ -77,16 +77,11 @@ export async function prepareCopy(step: Copying, place: CopyPlace): Promise<Prep
       `When using ${keyword} with more than one source file, the destination must be a directory and end with a /`,
     );
   }
-  const {chown, chmod, link, exclude} = step;
-  const owner = chown === undefined ? '' : `--chown=${chown} `;
+  const {chown = '', chmod = '', link, exclude} = step;
+  const owner = chown === '' ? '' : `--chown=${chown} `;
   return {
     told: `${keyword} ${owner}${digestText(sources)} in ${destination} `,
-    facts: [
-      chmod ?? null,
-      link,
-      exclude,
-      sources.map(({name, parents, content}) => [name, parents, content.from]),
-    ],
+    facts: [chmod, link, exclude, sources.map(({name, parents, content}) => [name, parents, content.from])],
     sources,
     destination,
   };
@@ -224,14 +219,14 @@ export async function carryOutCopy(
   // With --link it does not matter what is below: not even for symlinks on the way.
   using draft = new LayerDraft(work.newPath(), step.link ? [] : layers);
   using names = new ContextTree(layers);
-  const {chown, chmod} = step;
+  const {chown = '', chmod = ''} = step; // either may be a variable without a value
   const read = (path: string) => names.readText(path, ACCOUNTS_BYTES) ?? '';
-  const owner = chown === undefined ? undefined : parseChown(chown, read);
+  const owner = chown === '' ? ROOT : parseChown(chown, read);
   const options = {
-    owner: owner ?? ROOT,
+    owner,
     // What the host lets one of its files do is not for the image to say.
     attributes: !inContext,
-    ...(chmod !== undefined && {mode: parseChmod(chmod)}),
+    ...(chmod !== '' && {mode: parseChmod(chmod)}),
     signal,
   };
   for (const source of sources) {

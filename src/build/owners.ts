@@ -5,9 +5,14 @@ import type {FileOwner} from '../store/index.js';
 /**
  * `user`, `user:group`, names or numbers; without a group, what is called as the user is: the classic builder's rule.
  * @param read files of the image
+ * @throws `ERR_INVALID_OPTION`, `ERR_USER_UNKNOWN`
  */
 export function parseChown(text: string, read: (path: string) => string): FileOwner {
-  const [user = '', group = user] = text.split(':', 2);
+  const [user = '', group = user, ...others] = text.split(':');
+  if (others.length > 0)
+    throw new CoracleError('ERR_INVALID_OPTION', `${UNCONVERTIBLE}invalid chown string format: ${text}`, {
+      details: {option: 'chown'},
+    });
   return {
     uid: number(user) ?? lookUp(read('etc/passwd'), user, 'user'),
     gid: number(group) ?? lookUp(read('etc/group'), group, 'group'),
@@ -27,10 +32,12 @@ function lookUp(file: string, name: string, kind: 'user' | 'group'): number {
   const id = kind === 'user' ? 'uid' : 'gid';
   throw new CoracleError(
     'ERR_USER_UNKNOWN',
-    `unable to convert uid/gid chown string to host mapping: can't find ${id} for ${kind} ${name}: no such ${kind}: ${name}`,
+    `${UNCONVERTIBLE}can't find ${id} for ${kind} ${name}: no such ${kind}: ${name}`,
     {details: {[kind]: name}},
   );
 }
+
+const UNCONVERTIBLE = 'unable to convert uid/gid chown string to host mapping: ';
 
 /** Octal. */
 export function parseChmod(text: string): number {

@@ -64,7 +64,7 @@ export function parseRunMount(text: string, workdir: string): RunMount {
       only('from', 'source', 'readonly');
       return {
         type,
-        from: fields.get('from'),
+        from: fields.get('from') || undefined,
         source: fields.get('source') ?? '',
         target: needed(),
         readOnly: fields.get('readonly') !== 'false',
@@ -81,7 +81,7 @@ export function parseRunMount(text: string, workdir: string): RunMount {
         target: whole,
         readOnly: fields.get('readonly') === 'true',
         sharing,
-        from: fields.get('from'),
+        from: fields.get('from') || undefined,
         source: fields.get('source') ?? '',
         ...ownership(fields, 0o755),
       };

@@ -105,6 +105,23 @@ COPY --parents d/a.txt /o/3/
     code: 'ERR_USER_UNKNOWN',
     message: /can't find uid for user nobody/,
   });
+  await t.throwsAsync(build(t, {f: '', Dockerfile: 'FROM scratch\nCOPY --chown=1:2:3 f /\n'}), {
+    code: 'ERR_INVALID_OPTION',
+    message: 'unable to convert uid/gid chown string to host mapping: invalid chown string format: 1:2:3',
+  });
+});
+
+asRoot('a flag whose variable has no value says nothing', async t => {
+  const image = await build(t, {
+    f: '',
+    Dockerfile: `FROM host-shell
+ARG NONE
+COPY --chown=$NONE --chmod=$NONE --from= f /o/1
+ADD --chown=$NONE f /o/2
+RUN --mount=type=bind,from=$NONE,target=/context cp /context/f /o/3
+`,
+  });
+  t.is(await inside(image, LIST), '/o/1 644 0:0\n/o/2 644 0:0\n/o/3 644 0:0\n');
 });
 
 asRoot('--chown leaves alone what an archive says, and what is above a directory', async t => {

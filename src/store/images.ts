@@ -216,7 +216,10 @@ export class Images {
       for (const image of plan.images) images.set(image, {names: new Set(), removed: true});
       this.#write(images);
       for (const image of plan.images) if (options.use(image) === undefined) images.delete(image);
-      const freed = plan.images.map(image => ({image, layers: this.#freedLayers(image, images)}));
+      const freed = plan.images.map((image, index) => ({
+        image,
+        layers: this.#freedLayers(image, [...images.keys(), ...plan.images.slice(index + 1)]),
+      }));
       const freedBytes = freed
         .flatMap(({layers}) => layers)
         .reduce((sum, {diffId}) => sum + this.#layers.bytes(diffId), 0);
@@ -254,8 +257,8 @@ export class Images {
   }
 
   /** The topmost layers of its stacks that no image has then, from the whole to the lowest. */
-  #freedLayers(id: Digest, then: ImageIndex['images']) {
-    const others = new Set([...then.keys()].flatMap(other => chainIds(this.#record(other).diffIds)));
+  #freedLayers(id: Digest, then: readonly Digest[]) {
+    const others = new Set(then.flatMap(other => chainIds(this.#record(other).diffIds)));
     const {diffIds} = this.#record(id);
     return chainIds(diffIds)
       .map((chain, index) => ({chain, diffId: diffIds[index]!}))

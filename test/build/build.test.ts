@@ -97,6 +97,16 @@ asRoot('an image that others were built from stays until they are gone', async t
   t.deepEqual([deleted[0], deleted.some(each => each === base.id)], [made.id, true]);
 });
 
+asRoot('a layer is told of once, with the last image that goes and has it', async t => {
+  const runtime = await own.runtime;
+  const base = await Image.fromHost({name: 'base:2', binaries: ['true']}, {runtime});
+  const made = await build(t, {Dockerfile: 'FROM base:2\nENV a=1\n'}, {tags: ['made:2']});
+  await Image.remove('base:2', {}, {runtime});
+  const {deleted} = await Image.remove('made:2', {}, {runtime});
+  t.deepEqual(deleted.slice(0, 2), [made.id, base.id]);
+  t.is(deleted.length, 3);
+});
+
 asRoot('times and owners of files in the context do not count, names and modes do', async t => {
   const files = {Dockerfile: 'FROM host-shell\nCOPY data /data\n', 'data/a': '1'};
   const cachedAfter = async (change: (folder: string) => Promise<void> | void) => {

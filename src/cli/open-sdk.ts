@@ -309,11 +309,19 @@ function listedPorts(ports: ContainerInspect['NetworkSettings']['Ports']): reado
 
 /** @param patterns names that are asked for */
 function summary(image: Image, patterns?: readonly string[]): ImageSummary {
-  const {id, created, sizeBytes, labels} = image;
+  const {id, created, sizeBytes, labels, parent} = image;
   const [references, digests] = [image.references, image.digests].map(names =>
     patterns === undefined ? names : names.filter(name => fitsReference(name, patterns)),
   );
-  return {id, references: references!, digests: digests!, created, sizeBytes, labels};
+  return {
+    id,
+    references: references!,
+    digests: digests!,
+    created,
+    sizeBytes,
+    labels,
+    ...(parent !== undefined && {parent}),
+  };
 }
 
 /** What a start failed by: that it runs, or is about to be started again. One that stands still is not running. */

@@ -145,9 +145,7 @@ function passes(
       value => state.status === 'exited' && dockerExitCode(state.exit) === Number(value),
     ) &&
     anyOf(filters, 'health', value => value === (health ?? 'none')) &&
-    anyOf(filters, 'ancestor', value =>
-      images.some(image => image.id === imageId && isNamed(image, value)),
-    ) &&
+    anyOf(filters, 'ancestor', value => lineOf(imageId, images).some(image => isNamed(image, value))) &&
     anyOf(filters, 'volume', value =>
       mounts.some(({source, target}) => source === value || target === value),
     ) &&
@@ -170,6 +168,18 @@ function positionOf(all: readonly ContainerSummary[], wanted: string): number {
   const position = all.findIndex(({name, id}) => name === wanted.replace(/^\//, '') || id.startsWith(wanted));
   if (position === -1) throw new CoracleError('ERR_CONTAINER_NOT_FOUND', `no such container ${wanted}`);
   return position;
+}
+
+/** An image and those it was made from, as far as they are here. */
+function lineOf(id: string, images: readonly ImageSummary[]): readonly ImageSummary[] {
+  const line: ImageSummary[] = [];
+  let next = images.find(image => image.id === id);
+  while (next !== undefined) {
+    line.push(next);
+    const {parent} = next;
+    next = images.find(image => image.id === parent);
+  }
+  return line;
 }
 
 function isNamed({id, references}: ImageSummary, name: string): boolean {

@@ -245,6 +245,8 @@ export interface ImageSummary {
   readonly created: string | undefined;
   readonly sizeBytes: number;
   readonly labels: Readonly<Record<string, string>>;
+  /** The id of the image it was made from. */
+  readonly parent?: string;
 }
 
 export interface ImportOptions {

@@ -77,6 +77,15 @@ const containers: Partial<Sdk> = {
       created: undefined,
       sizeBytes: 1,
       labels: {},
+      parent: `sha256:${'5'.repeat(64)}`,
+    },
+    {
+      id: `sha256:${'5'.repeat(64)}`,
+      references: ['scratched:1'],
+      digests: [],
+      created: undefined,
+      sizeBytes: 1,
+      labels: {},
     },
   ],
 };
@@ -188,6 +197,7 @@ test(chooses, ['--filter', 'ancestor=busybox', '--filter', 'network=none'], ['we
 test(chooses, ['--filter', 'ancestor=busybox', '--filter', 'network=0c'], ['web']);
 test(chooses, ['--filter', 'network=non'], []);
 
+test(chooses, ['--filter', 'ancestor=scratched:1'], ['web']); // its image was made from that one
 test(chooses, ['-a', '--filter', 'ancestor=nope'], []);
 test(chooses, ['-a', '--filter', 'ancestor=sha256:1111'], ['job\u001b[2J', 'web', 'oom']);
 test(chooses, ['-a', '--filter', 'expose=80'], ['web']);

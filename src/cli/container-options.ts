@@ -123,7 +123,7 @@ function healthcheckOf(call: Call): RunOptions['healthcheck'] {
 export async function environment(call: Call, {env}: World): Promise<readonly string[]> {
   const variables: string[] = [];
   for (const path of call.values('env-file')) {
-    for (const line of asClientList(await readText(path), path)) {
+    for (const line of asClientList(await readBytes(path), path)) {
       const value = line.includes('=') ? line : ownValue(line, env);
       if (value !== undefined) variables.push(value);
     }
@@ -143,18 +143,21 @@ function ownValue(key: string, env: World['env']): string | undefined {
 
 async function labelsOf(call: Call): Promise<Readonly<Record<string, string>>> {
   const lines: string[] = [];
-  for (const path of call.values('label-file')) lines.push(...asClientList(await readText(path), path));
+  for (const path of call.values('label-file')) {
+    const said = asClientList(await readBytes(path), path);
+    lines.push(...said.filter(line => line.includes('='))); // no label has its value from the caller's environment
+  }
   return Object.fromEntries([...lines, ...call.values('label')].map(splitPair));
 }
 
-async function readText(path: string): Promise<string> {
-  return await readFile(path, 'utf8').catch(cause => {
+async function readBytes(path: string): Promise<Buffer> {
+  return await readFile(path).catch(cause => {
     throw openingError(path, cause);
   });
 }
 
-function asClientList(text: string, path: string): string[] {
-  return asClient(() => parseEnvFile(text, path));
+function asClientList(bytes: Buffer, path: string): string[] {
+  return asClient(() => parseEnvFile(bytes, path));
 }
 
 export function limitsOf(call: Call): Limits {

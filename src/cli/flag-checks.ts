@@ -29,6 +29,8 @@ export function checkEnv(text: string): void {
 
 export function checkLabel(text: string): void {
   if (text === '' || text.startsWith('=')) throw new Error(`invalid label '${text}': empty name`);
+  const [name = ''] = text.split('=');
+  if (/\s/.test(name.trimStart())) throw new Error(`label '${name.trimStart()}' contains whitespaces`);
 }
 
 /** docker/cli opts.ValidateSysctl: namespaced ones only. */

@@ -82,6 +82,11 @@ test(
   'network create --label =x n',
   `invalid argument "=x" for "--label" flag: invalid label '=x': empty name\n`,
 );
+test(
+  refuses,
+  'network create --label b\tc=x n',
+  `invalid argument "b\\tc=x" for "--label" flag: label 'b\tc' contains whitespaces\n`,
+);
 test(refuses, 'network create', "coracle: 'coracle network create' requires 1 argument\n");
 test(
   refuses,

@@ -233,7 +233,7 @@ test('variables and labels of files come before those of flags', async t => {
   const folder = mkdtempSync(join(tmpdir(), 'coracle-test-'));
   t.teardown(() => rmSync(folder, {recursive: true}));
   writeFileSync(join(folder, 'env'), '# comment\nA=file\nMINE\nNOBODYS\nTOKEN=file\n');
-  writeFileSync(join(folder, 'labels'), 'a=file\nb=file\n');
+  writeFileSync(join(folder, 'labels'), 'a=file\nb=file\nMINE\nalone\n');
   const words = [
     '--env-file',
     join(folder, 'env'),

@@ -14,7 +14,7 @@ import {parseVolumesFrom} from '../../src/sdk/parse-volumes-from.js';
 type Parse = (text: string) => unknown;
 const bytesPerSecond = (text: string) => parseDeviceRate(text, 'bytes');
 const operationsPerSecond = (text: string) => parseDeviceRate(text, 'operations');
-const envFile = (text: string) => parseEnvFile(text, 'a.env');
+const envFile = (text: string) => parseEnvFile(Buffer.from(text, 'latin1'), 'a.env');
 
 const reads = test.macro({
   exec(t, parse: Parse, text: string, value: unknown) {
@@ -267,6 +267,12 @@ test(reads, envFile, '# a comment\n\nA=1 # kept\n  B="quoted"\nHOME\r\nC=\n', [
   'C=',
 ]);
 test(refuses, envFile, '=x', "invalid env file (a.env): no variable name on line '=x'");
+test(
+  refuses,
+  envFile,
+  '\xc3\xa4=1\nA=\xff1',
+  'invalid env file (a.env): invalid utf8 bytes at line 2: [65 61 255 49]',
+);
 test(refuses, envFile, 'A B=x', "invalid env file (a.env): variable 'A B' contains whitespaces");
 
 test(reads, parseSignal, 'SIGTERM', 15);

@@ -3,15 +3,31 @@ import {type Endpoint, wayOut} from '../network/index.js';
 import type {Connection} from './connect-network.js';
 import {attachmentsOf} from './connects.js';
 import type {ContainerConfig, NetworkAttachment} from './container-config.js';
+import {type ContainerState, isUp} from './container-state.js';
 import {orNull, sortedRecord} from './go-values.js';
+import {donorId} from './shared-namespaces.js';
+
+export interface NetworkFacts {
+  /** Its places on networks, or those that it had. */
+  readonly connection?: Connection | undefined;
+  /** Of `none` or `host`, of a container that has been started on it. */
+  readonly predefinedNetworkId?: string | undefined;
+}
 
 /**
  * Without a network of its own all addresses are empty; the keys are there, since scripts read them. Those of the first
- * level are, as in Docker, of the default bridge alone.
+ * level are, as in Docker, of the default bridge alone. `SandboxKey` is a path to its namespace, for nsenter(1).
  */
-export function networkSettings(config: ContainerConfig, connection: Connection | undefined, isUp: boolean) {
-  const endpointOf = (name: string) => connection?.endpoints.find(({network}) => network === name);
-  const bridge = isUp ? endpointOf('bridge') : undefined;
+export function networkSettings(
+  config: ContainerConfig,
+  state: ContainerState,
+  {connection, predefinedNetworkId}: NetworkFacts,
+) {
+  const up = isUp(state);
+  const wasUp = state.status !== 'created'; // a start that failed has left its places, too
+  const endpointOf = (name: string) =>
+    wasUp ? connection?.endpoints.find(({network}) => network === name) : undefined;
+  const bridge = up ? endpointOf('bridge') : undefined;
   const {MacAddress, ...addresses} = addressesOf(bridge);
   return {
     Bridge: '',
@@ -19,8 +35,8 @@ export function networkSettings(config: ContainerConfig, connection: Connection 
     HairpinMode: false,
     LinkLocalIPv6Address: '',
     LinkLocalIPv6PrefixLen: 0,
-    Ports: isUp && connection !== undefined ? openPorts(config.exposedPorts, connection) : {},
-    SandboxKey: '',
+    Ports: up && connection !== undefined ? openPorts(config.exposedPorts, connection) : {},
+    SandboxKey: up && donorId(config.network) === undefined ? `/proc/${state.pid}/ns/net` : '',
     SecondaryIPAddresses: null as readonly unknown[] | null,
     SecondaryIPv6Addresses: null as readonly unknown[] | null,
     EndpointID: bridge?.endpointId ?? '',
@@ -32,13 +48,14 @@ export function networkSettings(config: ContainerConfig, connection: Connection 
     IPv6Gateway: addresses.IPv6Gateway,
     MacAddress,
     Networks: sortedRecord(
-      shownAttachments(config).map(
-        attachment =>
-          [
-            attachment.network,
-            place(config, attachment, isUp ? endpointOf(attachment.network) : undefined),
-          ] as const,
-      ),
+      shownAttachments(config).map(attachment => {
+        const last = endpointOf(attachment.network);
+        const networkId = last?.networkId ?? predefinedNetworkId ?? '';
+        return [
+          attachment.network,
+          place(config, attachment, {networkId, endpoint: up ? last : undefined}),
+        ] as const;
+      }),
     ),
   };
 }
@@ -55,13 +72,13 @@ export function shownAttachments(
 function place(
   config: Pick<ContainerConfig, 'id' | 'hostname'>,
   attachment: NetworkAttachment,
-  endpoint: Endpoint | undefined,
+  {networkId, endpoint}: {readonly networkId: string; readonly endpoint: Endpoint | undefined},
 ) {
   return {
     IPAMConfig: ipamConfig(attachment),
     Links: orNull(attachment.links ?? []) as readonly string[] | null,
     Aliases: orNull(aliasesOf(config, attachment)) as readonly string[] | null,
-    NetworkID: endpoint?.networkId ?? '',
+    NetworkID: networkId,
     EndpointID: endpoint?.endpointId ?? '',
     ...addressesOf(endpoint),
     DriverOpts: attachment.driverOptions ?? (null as Readonly<Record<string, string>> | null),

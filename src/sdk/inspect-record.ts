@@ -1,15 +1,14 @@
 import type {DeviceRate, Limits} from '../cgroup/index.js';
-import type {Connection} from './connect-network.js';
 import type {ConfiguredMount, ConfiguredVolume, ContainerConfig} from './container-config.js';
 import type {ContainerState} from './container-state.js';
 import {dockerExitCode, isUp} from './container-state.js';
 import {MASKED_PATHS, READONLY_PATHS} from './docker-defaults.js';
 import {orNull, sortedRecord} from './go-values.js';
 import type {Health} from './health-state.js';
-import {bindingsOf, networkSettings, type PortBinding} from './inspect-networks.js';
+import {bindingsOf, type NetworkFacts, networkSettings, type PortBinding} from './inspect-networks.js';
 
 /** What `inspect` tells besides the container's record and state. Paths are the host's. */
-export interface InspectFacts {
+export interface InspectFacts extends NetworkFacts {
   /** The container's directory, or '' when its files are in no directory of its own. */
   readonly directory: string;
   /** Lowest layer last, as overlay wants them; none for a container whose layers are gone. */
@@ -23,8 +22,6 @@ export interface InspectFacts {
   readonly volumeMountpoint: (name: string) => string;
   /** `private` when the container sees its own cgroup as the root of the tree. */
   readonly cgroupNamespace: 'host' | 'private';
-  /** Its places on networks, or those that it had. */
-  readonly connection?: Connection | undefined;
   /** Of the commands that run in it beside its own. */
   /** `/db:/web/store` each. */
   readonly links: readonly string[];
@@ -76,7 +73,7 @@ export function inspectRecord(config: ContainerConfig, state: ContainerState, fa
     ...(facts.sizes && {SizeRw: facts.sizes.writable, SizeRootFs: facts.sizes.total}),
     Mounts: mountPoints(config.mounts, facts),
     Config: containerConfig(config),
-    NetworkSettings: networkSettings(config, facts.connection, isUp(state)),
+    NetworkSettings: networkSettings(config, state, facts),
   };
 }
 

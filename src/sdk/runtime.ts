@@ -610,6 +610,10 @@ export class Runtime implements AsyncDisposable {
       }),
       restarts: readMonitorState(directory)?.restarts ?? 0,
       connection: readEndpoints(directory),
+      predefinedNetworkId:
+        state.status !== 'created' && (config.network === 'none' || config.network === 'host')
+          ? (await this.networks.records.get(config.network)).id
+          : undefined,
       ...(health && {health}),
       logPath: config.log?.driver === 'json-file' && existsSync(log) ? log : '',
       ...(size && {sizes: {writable, total: writable + (image?.size ?? 0)}}),

@@ -187,6 +187,34 @@ asRoot('it is found by its name, its id and the beginning of that', async t => {
   await t.throwsAsync(own.run({network: 'nope', command: ['true']}), {code: 'ERR_NETWORK_NOT_FOUND'});
 });
 
+asRoot('inspect tells the id of a network from the first start on, and a path to the namespace', async t => {
+  const network = await create('identified', {subnets: [{subnet: '10.110.0.0/24'}]});
+  const records = (await own.runtime).networks.records;
+  const ids = {
+    identified: network.id,
+    none: (await records.get('none')).id,
+    host: (await records.get('host')).id,
+  };
+  for (const [name, NetworkID] of Object.entries(ids)) {
+    const container = await own.create({network: name, command: ['sleep', '1000']});
+    t.teardown(() => container[Symbol.asyncDispose]());
+    const told = async () => {
+      const {SandboxKey, Networks} = (await container.inspect()).NetworkSettings;
+      return {SandboxKey, NetworkID: Networks[name]?.NetworkID};
+    };
+    t.deepEqual(await told(), {SandboxKey: '', NetworkID: ''}, name);
+    await container.start();
+    const {SandboxKey, ...up} = await told();
+    t.deepEqual(up, {NetworkID});
+    const links = execFileSync('nsenter', [`--net=${SandboxKey}`, 'cat', '/proc/net/dev'], {
+      encoding: 'utf8',
+    });
+    if (name === network.name) t.regex(links, /^ *eth0:/m);
+    await container.stop({timeoutMs: 0});
+    t.deepEqual(await told(), {SandboxKey: '', NetworkID}, name);
+  }
+});
+
 asRoot('a container on it has address, gateway and route there, and inspect tells them', async t => {
   const network = await create('backend', {subnets: [{subnet: '10.9.0.0/24'}]});
   await using container = await own.start('cat /etc/hosts /proc/net/route; read wait', {

@@ -6,7 +6,7 @@ import {existsSync, readdirSync, readlinkSync, rmSync, symlinkSync} from 'node:f
 import {join} from 'node:path';
 import {identifyProcess, type ProcessIdentity} from '../binding/index.js';
 import {CoracleError} from '../errors.js';
-import {formatIp, type IpNetwork, networkHas, networkSize, parseIp, parseNetwork} from './ip.js';
+import {formatIp, type IpNetwork, networkHas, parseIp, parseNetwork, usableAddresses} from './ip.js';
 import type {SubnetConfig} from './network-records.js';
 
 /** An address that is taken. */
@@ -136,15 +136,9 @@ export function isInside(network: IpNetwork, address: string): boolean {
   return parsed !== undefined && networkHas(network, parsed);
 }
 
-/** In their order; those of IPv4 that are a network's own left out. */
 function* addressesOf({subnet, ipRange}: SubnetConfig): Generator<string> {
-  const whole = parseNetwork(subnet) as IpNetwork;
-  const {family} = whole;
-  const {base, prefixLength} = ipRange === undefined ? whole : (parseNetwork(ipRange) as IpNetwork);
-  const last = whole.base + networkSize(whole) - 1n;
-  for (let value = base; value < base + networkSize({family, prefixLength}); value++) {
-    if (value !== whole.base && (family === 6 || value !== last)) yield formatIp({family, value});
-  }
+  const range = ipRange === undefined ? undefined : parseNetwork(ipRange);
+  for (const address of usableAddresses(parseNetwork(subnet) as IpNetwork, range)) yield formatIp(address);
 }
 
 let ownIdentity: ProcessIdentity | undefined;

@@ -4,11 +4,14 @@ import {CoracleError} from '../errors.js';
 import {
   formatIp,
   formatNetwork,
+  type IpAddress,
   type IpNetwork,
+  isForAll,
   networkHas,
   networksOverlap,
   parseIp,
   parseNetwork,
+  usableAddresses,
 } from './ip.js';
 import {type NetworkRecord, PREDEFINED, type SubnetConfig} from './network-records.js';
 import {type AddressPool, freeSubnets} from './subnets.js';
@@ -19,7 +22,7 @@ export interface SubnetOptions {
   readonly subnet: string;
   /** Addresses are taken from this part of it. @default all of it */
   readonly ipRange?: string;
-  /** @default the first address */
+  /** @default the first address that can be had, of `ipRange` if there is one */
   readonly gateway?: string;
   /** Addresses that are somebody else's, by name. */
   readonly auxAddresses?: Readonly<Record<string, string>>;
@@ -196,18 +199,30 @@ function readSubnet({subnet, ipRange, gateway, auxAddresses = {}}: SubnetOptions
     return formatIp(address);
   };
   const aux = Object.entries(auxAddresses).map(([name, text]) => [name, own(text, 'aux-address')] as const);
-  return {
-    network,
-    config: {
-      subnet: formatNetwork(network),
-      ...(range && {ipRange: formatNetwork(range)}),
-      gateway:
-        gateway === undefined
-          ? formatIp({family: network.family, value: network.base + 1n})
-          : own(gateway, 'gateway'),
-      ...(aux.length > 0 && {auxAddresses: Object.fromEntries(aux)}),
-    },
+  const config = {
+    subnet: formatNetwork(network),
+    ...(range && {ipRange: formatNetwork(range)}),
+    ...(aux.length > 0 && {auxAddresses: Object.fromEntries(aux)}),
   };
+  const first = usableAddresses(network, range).next().value;
+  const wanted = gateway === undefined ? '' : own(gateway, 'gateway');
+  const chosen = wanted === '' ? first && formatIp(first) : wanted;
+  const refuseGateway = (why: string) => refuse('subnets', `failed to allocate gateway (${wanted}): ${why}`);
+  if (usableAddresses(network).next().done || chosen === undefined)
+    throw refuseGateway('No available addresses on this pool');
+  const taken = (text: string) => isForAll(network, (parseIp(text) as IpAddress).value);
+  if (taken(chosen)) throw refuseGateway('Address already in use');
+  const others = new Set([chosen]);
+  for (const [name, address] of aux) {
+    if (taken(address) || others.has(address)) {
+      throw refuse(
+        'subnets',
+        `failed to allocate secondary ip address (${name}:${address}): Address already in use`,
+      );
+    }
+    others.add(address);
+  }
+  return {network, config: {...config, gateway: chosen}};
 }
 
 function checkDriver(driver: string): void {

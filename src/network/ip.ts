@@ -69,6 +69,22 @@ export function networkHas(network: IpNetwork, {family, value}: IpAddress): bool
   return family === network.family && (value & ~hostMask(family, network.prefixLength)) === network.base;
 }
 
+/** Nobody's: the first, which is the network itself or any of its routers, and of IPv4 the last, which is all on it. */
+export function isForAll({family, base, prefixLength}: IpNetwork, value: bigint): boolean {
+  const last = base + networkSize({family, prefixLength}) - 1n;
+  return value === base || (family === 4 && value === last);
+}
+
+/** Those that somebody can have, in their order. @param range a part of the network */
+export function* usableAddresses(
+  network: IpNetwork,
+  {base, prefixLength}: Pick<IpNetwork, 'base' | 'prefixLength'> = network,
+): Generator<IpAddress> {
+  const {family} = network;
+  for (let value = base; value < base + networkSize({family, prefixLength}); value++)
+    if (!isForAll(network, value)) yield {family, value};
+}
+
 export function networksOverlap(a: IpNetwork, b: IpNetwork): boolean {
   const [wide, narrow] = a.prefixLength <= b.prefixLength ? [a, b] : [b, a];
   return networkHas(wide, {family: narrow.family, value: narrow.base});

@@ -34,7 +34,7 @@ import {bridgeSettings, type CreateNetworkOptions, describeNetwork} from './desc
 import {dissolveSteps} from './dissolve-steps.js';
 import {DropWatch} from './drop-watch.js';
 import type {ForeignDrop} from './foreign-drops.js';
-import {type IpNetwork, parseIp, parseNetwork} from './ip.js';
+import {formatIp, type IpAddress, type IpNetwork, isForAll, parseIp, parseNetwork} from './ip.js';
 import {macOf} from './ipv4.js';
 import {addNames, type Named, removeNames, sweepNames} from './names.js';
 import {
@@ -43,6 +43,7 @@ import {
   type NetworkRecord,
   NetworkRecords,
   networkNotFound,
+  type SubnetConfig,
 } from './network-records.js';
 import {hostRoutes} from './subnets.js';
 
@@ -326,7 +327,7 @@ export class Networks {
     try {
       const ipv6 = takeAddress(directory, second, {
         ...request,
-        wanted: ipv6Address,
+        wanted: ipv6Address && formatIp(parseIp(ipv6Address) as IpAddress),
         previous: previous?.ipv6?.address,
       });
       return ipv6 && {ipv4, ipv6};
@@ -402,13 +403,26 @@ function checkAddresses(
     }
     if (!own.some(({subnet}) => isInside(parseNetwork(subnet) as IpNetwork, address)))
       throw refuse(`Invalid address ${address}: It does not belong to any of this network's subnets`);
-    if (own.some(({gateway}) => gateway === address)) {
+    const role = own
+      .map(subnet => roleOf(subnet, parseIp(address) as IpAddress))
+      .find(each => each !== undefined);
+    if (role !== undefined) {
       throw new CoracleError('ERR_ADDRESS_IN_USE', 'Address already in use', {
-        hint: `${address} is the gateway of ${name}.`,
+        hint: `${address} is ${role} of ${name}.`,
         details: {network: name, address},
       });
     }
   }
+}
+
+/** Of an address that no container can have. */
+function roleOf({subnet, gateway, auxAddresses = {}}: SubnetConfig, address: IpAddress): string | undefined {
+  const text = formatIp(address);
+  if (text === gateway) return 'the gateway';
+  if (Object.values(auxAddresses).includes(text)) return 'an auxiliary address';
+  return isForAll(parseNetwork(subnet) as IpNetwork, address.value)
+    ? 'the first or the last address'
+    : undefined;
 }
 
 /** No network has such a name. */

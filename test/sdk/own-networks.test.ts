@@ -132,6 +132,33 @@ asRoot('what cannot be is refused in the words of dockerd, and nothing is made',
       'ERR_INVALID_OPTION',
       'no matching subnet for range 10.0.0.0/8',
     ],
+    ...(['10.7.0.0', '10.7.255.255'] as const).map(
+      gateway =>
+        [
+          'x',
+          {subnets: [{subnet: '10.7.0.0/16', gateway}]},
+          'ERR_INVALID_OPTION',
+          `failed to allocate gateway (${gateway}): Address already in use`,
+        ] as const,
+    ),
+    ...(['10.7.0.0/31', '10.7.0.0/32'] as const).map(
+      subnet =>
+        [
+          'x',
+          {subnets: [{subnet}]},
+          'ERR_INVALID_OPTION',
+          'failed to allocate gateway (): No available addresses on this pool',
+        ] as const,
+    ),
+    ...(['10.7.0.0', '10.7.0.1', '10.7.255.255'] as const).map(
+      address =>
+        [
+          'x',
+          {subnets: [{subnet: '10.7.0.0/16', auxAddresses: {a: address}}]},
+          'ERR_INVALID_OPTION',
+          `failed to allocate secondary ip address (a:${address}): Address already in use`,
+        ] as const,
+    ),
     [
       'x',
       {subnets: [{subnet: '10.7.0.0/16'}, {subnet: '10.8.0.0/16'}]},
@@ -251,7 +278,7 @@ asRoot('a container on it has address, gateway and route there, and inspect tell
 });
 
 asRoot('an address that another has, or that is no address of the network, is refused', async t => {
-  await create('strict', {subnets: [{subnet: '10.10.0.0/24'}]});
+  await create('strict', {subnets: [{subnet: '10.10.0.0/24', auxAddresses: {router: '10.10.0.9'}}]});
   await create('loose');
   const at = (network: string, ipv4Address: string) =>
     own.run({networks: [{network, ipv4Address}], command: ['true']});
@@ -259,7 +286,8 @@ asRoot('an address that another has, or that is no address of the network, is re
   t.truthy(container.id);
   const inUse = {code: 'ERR_ADDRESS_IN_USE', message: 'Address already in use'};
   await t.throwsAsync(at('strict', '10.10.0.5'), inUse);
-  await t.throwsAsync(at('strict', '10.10.0.1'), inUse);
+  for (const address of ['10.10.0.0', '10.10.0.1', '10.10.0.9', '10.10.0.255'])
+    await t.throwsAsync(at('strict', address), inUse, address);
   const code = 'ERR_INVALID_OPTION';
   await t.throwsAsync(at('strict', '10.11.0.5'), {
     code,

@@ -61,6 +61,7 @@ import type {LogEntry} from './read-log.js';
 import {anonymousVolumesOf, containerEvent, endEvents, removalEvents, startEvents} from './record-events.js';
 import {refusedSystemCall} from './refused-system-call.js';
 import {renameContainer} from './rename-container.js';
+import {requireSources} from './require-sources.js';
 import type {RunOptions, StdinSource} from './run-options.js';
 import {Runtime} from './runtime.js';
 import {type DetachedStart, type DetachedStartOptions, startDetached} from './start-detached.js';
@@ -203,6 +204,7 @@ export class Container implements AsyncDisposable {
       Runtime.configurationOf(call.runtime),
     );
     const runtime = call.runtime ?? (await Runtime.default());
+    if (normalized.door === 'docker') await requireSources(normalized.mounts);
     return new Container(runtime, await runtime.createContainer(image, normalized));
   }
 

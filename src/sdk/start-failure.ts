@@ -163,12 +163,12 @@ function nameInUse(path: string, cause: NativeFailure): CoracleError {
   );
 }
 
-function mountSourceMissing(source: string, cause: NativeFailure): CoracleError {
+export function mountSourceMissing(source: string, cause?: NativeFailure): CoracleError {
   return new CoracleError(
     'ERR_MOUNT_SOURCE',
     `invalid mount config for type "bind": bind source path does not exist: ${source}`,
     {
-      cause,
+      ...(cause && {cause}),
       hint: 'Create it first, or say createSource: true, as -v on the command line does.',
       details: {source},
     },

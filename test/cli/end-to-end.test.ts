@@ -156,6 +156,16 @@ asRoot('a container that is created, started, inspected, waited for and removed 
   t.deepEqual(readdirSync(`${env['CORACLE_ROOT']}/names`), []);
 });
 
+asRoot('a bind of --mount whose source is missing is refused before there is a container', async t => {
+  const words = 'invalid mount config for type "bind": bind source path does not exist: /missing\n';
+  const mount = ['--name', 'unbound', '--mount', 'type=bind,src=/missing,dst=/y', 'shell', 'true'];
+  t.like(await coracle(['create', ...mount]), {code: 1, stderr: `Error response from daemon: ${words}`});
+  const detached = await coracle(['run', '-d', ...mount]);
+  t.like(detached, {code: 125, stdout: ''});
+  t.true(detached.stderr.includes(words), detached.stderr);
+  t.like(await coracle(['inspect', 'unbound']), {code: 1});
+});
+
 asRoot('another process sees, stops and cannot remove what runs', async t => {
   const child = start(['run', '--rm', '--name', 'busy', 'shell', 'sh', '-c', 'echo ready; exec sleep 1000']);
   const closed = once(child, 'close');

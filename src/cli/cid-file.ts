@@ -23,8 +23,9 @@ export class CidFile implements Disposable {
     }
   }
 
+  /** What comes after the first time is not written. */
   write(id: string): void {
-    if (this.#fd === undefined) return;
+    if (this.#fd === undefined || this.#written) return;
     writeSync(this.#fd, id);
     this.#written = true;
   }

@@ -40,8 +40,9 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     const config = runtime.store.findImage(image)?.config;
     return config !== undefined && hasProbe(config);
   };
-  const runAttached: Sdk['runAttached'] = async (image, options, streams) => {
+  const runAttached: Sdk['runAttached'] = async (image, options, streams, onCreated) => {
     const made = await Container.create(image, options, {runtime, door: 'docker'});
+    onCreated?.(made.id);
     try {
       const {signal} = options;
       // The signal is the start's: what happens later is the container's affair.
@@ -61,10 +62,11 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       hasHealth(image, options) && !explain
         ? runAttached(image, options, {stdin: options.stdin === 'pipe', stdout: true, stderr: true})
         : Container.run(image, options, {runtime, door: 'docker', explain}),
-    runDetached: async (image, options) => {
+    runDetached: async (image, options, onCreated) => {
       const made = await Container.create(image, options, {runtime, door: 'docker'});
+      onCreated(made.id);
       try {
-        return {id: made.id, warnings: await made.startDetached(options.signal && {signal: options.signal})};
+        return await made.startDetached(options.signal && {signal: options.signal});
       } catch (error) {
         if (options.autoRemove) await made[Symbol.asyncDispose](); // should its monitor not have done so
         throw error;

@@ -49,13 +49,23 @@ async function run(call: Call, context: Context): Promise<number> {
   if (streams.stdin && options.tty && !call.has('detach')) requireTerminal(context);
   using cidFile = new CidFile(call.value('cidfile'));
   const sdk = await context.sdk();
-  if (call.has('detach')) {
-    const {id, warnings} = await whileInterruptible(context, 'the start', signal =>
-      withImage(call, context, signal, pull => sdk.runDetached(image, {...options, ...pull, signal})),
-    );
+  let created: string | undefined;
+  const onCreated = (id: string) => {
+    created = id;
     cidFile.write(id);
-    for (const warning of warnings) context.stderr.write(`WARNING: ${warning}\n`);
-    context.stdout.write(`${id}\n`);
+  };
+  if (call.has('detach')) {
+    try {
+      const warnings = await whileInterruptible(context, 'the start', signal =>
+        withImage(call, context, signal, pull =>
+          sdk.runDetached(image, {...options, ...pull, signal}, onCreated),
+        ),
+      );
+      for (const warning of warnings) context.stderr.write(`WARNING: ${warning}\n`);
+    } finally {
+      // Whether or not it started: there is a container, and this is how it is found.
+      if (created !== undefined) context.stdout.write(`${created}\n`);
+    }
     return 0;
   }
   // What nobody can come back to needs no monitor; and the steps of a start are told by the launcher.
@@ -68,10 +78,10 @@ async function run(call: Call, context: Context): Promise<number> {
     withImage(call, context, signal, pull =>
       passes || call.has('explain')
         ? sdk.run(image, {...options, ...pull, signal}, call.has('explain'))
-        : sdk.runAttached(image, {...options, ...pull, signal}, streams),
+        : sdk.runAttached(image, {...options, ...pull, signal}, streams, onCreated),
     ),
   );
-  cidFile.write(container.id);
+  onCreated(container.id);
   if (call.has('explain')) context.stderr.write(explainSteps(container.steps, call.has('json')));
   try {
     return await attend(container, context, {

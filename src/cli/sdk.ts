@@ -52,12 +52,22 @@ export interface Sdk extends RegistrySdk, BackupsSdk {
    * @throws `ERR_IMAGE_NOT_FOUND`; a failed start has `details.exitCode` 125, 126 or 127
    */
   run(image: string, options: RunOptions, explain?: boolean): Promise<RunningContainer>;
-  /** Resolves once the program inside was executed; it goes on without this process. @throws as `run` */
-  runDetached(image: string, options: RunOptions): Promise<DetachedContainer>;
+  /**
+   * Resolves once the program inside was executed; it goes on without this process.
+   * @param onCreated is given the id before the start, which may fail
+   * @returns limits that are not enforced
+   * @throws as `run`
+   */
+  runDetached(image: string, options: RunOptions, onCreated: OnCreated): Promise<readonly string[]>;
   /** @returns the id */
   create(image: string, options: RunOptions): Promise<string>;
   /** As `runDetached`, and stays with it from its first byte on. */
-  runAttached(image: string, options: RunOptions, streams: AttachedStreams): Promise<RunningContainer>;
+  runAttached(
+    image: string,
+    options: RunOptions,
+    streams: AttachedStreams,
+    onCreated?: OnCreated,
+  ): Promise<RunningContainer>;
   /** Starts one that was created or has exited, and stays with it. */
   start(container: string, options: {readonly stdin: boolean}): Promise<RunningContainer>;
   /** Stays with one that runs. */
@@ -174,11 +184,7 @@ export interface AttachedStreams {
   readonly stderr: boolean;
 }
 
-export interface DetachedContainer {
-  readonly id: string;
-  /** Limits that are not enforced. */
-  readonly warnings: readonly string[];
-}
+type OnCreated = (id: string) => void;
 
 /** A container whose program runs; streams are null where the options did not ask for a pipe. */
 export interface RunningContainer {

@@ -1,12 +1,19 @@
+import {mkdtempSync, readFileSync, rmSync} from 'node:fs';
+import {tmpdir} from 'node:os';
+import {join} from 'node:path';
 import test from 'ava';
 import type {Sdk} from '../../src/cli/sdk.js';
+import {CoracleError} from '../../src/errors.js';
 import {command} from './recording-sdk.js';
 
 const ID = 'c'.repeat(64);
 
 test('run --detach prints the id, and start, restart the names', async t => {
   const sdk: Partial<Sdk> = {
-    runDetached: async () => ({id: ID, warnings: ['cpus is not enforced']}),
+    runDetached: async (_image, _options, onCreated) => {
+      onCreated(ID);
+      return ['cpus is not enforced'];
+    },
     startDetached: async () => [],
     restart: async () => {},
   };
@@ -19,8 +26,31 @@ test('run --detach prints the id, and start, restart the names', async t => {
   t.deepEqual(restart.asked[0], ['restart', 'a', {timeoutMs: 2000}]);
 });
 
+test('a start that fails leaves an id on stdout and in --cidfile, by which the container is found', async t => {
+  const folder = mkdtempSync(join(tmpdir(), 'coracle-test-'));
+  t.teardown(() => rmSync(folder, {recursive: true}));
+  const fail = async (onCreated: ((id: string) => void) | undefined): Promise<never> => {
+    onCreated?.(ID);
+    throw new CoracleError('ERR_PORT_IN_USE', 'Bind for 0.0.0.0:80 failed: port is already allocated');
+  };
+  const sdk: Partial<Sdk> = {
+    runDetached: (_image, _options, onCreated) => fail(onCreated),
+    runAttached: (_image, _options, _streams, onCreated) => fail(onCreated),
+  };
+  const run = (...flags: string[]) => command(['run', ...flags, '-p', '80:80', 'job'], sdk);
+  t.like(await run('-d', '--cidfile', join(folder, 'detached')), {exitCode: 125, stdout: `${ID}\n`});
+  t.is(readFileSync(join(folder, 'detached'), 'utf8'), ID);
+  t.like(await run('--cidfile', join(folder, 'attached')), {exitCode: 125, stdout: ''});
+  t.is(readFileSync(join(folder, 'attached'), 'utf8'), ID);
+});
+
+test('run --detach prints nothing of a container that could not be made', async t => {
+  const runDetached = () => Promise.reject(new CoracleError('ERR_NAME_IN_USE', 'Conflict.'));
+  t.like(await command(['run', '-d', 'job'], {runDetached}), {exitCode: 125, stdout: ''});
+});
+
 test('log options are handed on as docker names them', async t => {
-  const sdk: Partial<Sdk> = {runDetached: async () => ({id: ID, warnings: []})};
+  const sdk: Partial<Sdk> = {runDetached: async () => []};
   const run = await command(['run', '-d', '--log-driver', 'local', '--log-opt', 'max-size=1m', 'job'], sdk);
   t.like(run.asked[0]![2], {log: {driver: 'local', options: {'max-size': '1m'}}});
   const alone = await command(['run', '-d', '--log-opt', 'tag={{.ID}}', 'job'], sdk);

@@ -12,10 +12,11 @@ type Protocol = (typeof PROTOCOLS)[number];
  * @throws `ERR_INVALID_OPTION`
  */
 export function parsePublish(text: string): PublishedPort[] {
-  return parseSpec(text.includes('=') ? shortForm(text) : text);
+  return parsePortSpec(text.includes('=') ? shortForm(text) : text);
 }
 
-function parseSpec(text: string): PublishedPort[] {
+/** As `parsePublish`, the long form alone: what `EXPOSE` takes. @throws `ERR_INVALID_OPTION` */
+export function parsePortSpec(text: string): PublishedPort[] {
   const [ports, protocolText] = splitProtocol(text);
   const parts = ports.split(':');
   const containerText = parts.at(-1) ?? '';

@@ -195,6 +195,25 @@ test('EXPOSE, VOLUME, LABEL and ONBUILD add to what there is', t => {
   t.deepEqual(config.OnBuild, ['RUN x']);
 });
 
+test('EXPOSE takes what may be published, of which it keeps the part inside', t => {
+  const {config} = settingsAfter('EXPOSE 127.0.0.1:8080:80 90:91/UDP 100/');
+  t.deepEqual(Object.keys(config.ExposedPorts ?? {}).sort(), ['100/tcp', '80/tcp', '91/udp']);
+  const refusesPort = (port: string, message: string) =>
+    t.throws(() => settingsAfter(`EXPOSE ${port}`), {code: 'ERR_INVALID_OPTION', message});
+  refusesPort('80/foo', 'Invalid proto: foo');
+  refusesPort('99999', 'Invalid containerPort: 99999');
+  refusesPort('80-70', 'Invalid containerPort: 80-70');
+  refusesPort('99999:80', 'Invalid hostPort: 99999');
+  refusesPort('/tcp', 'No port specified: /tcp<empty>');
+});
+
+test('a VOLUME whose variable has no value is refused', t => {
+  t.throws(() => settingsAfter('VOLUME /a $UNSET'), {
+    code: 'ERR_INVALID_OPTION',
+    message: 'VOLUME specified can not be an empty string',
+  });
+});
+
 test('HEALTHCHECK takes all of its options, in nanoseconds as Docker keeps them', t => {
   const text =
     'HEALTHCHECK --interval=1m30s --timeout=3s --start-period=5s --start-interval=1s --retries=4 CMD curl -f x';

@@ -3,7 +3,7 @@ import {posix} from 'node:path';
 import {CoracleError} from '../../errors.js';
 import type {ContainerDefaults, Healthcheck} from '../../oci/index.js';
 import {envKey} from '../env-key.js';
-import {parseExpose} from '../parse-port.js';
+import {parsePortSpec} from '../parse-port.js';
 import {parseSignal} from '../parse-signal.js';
 import type {CommandLine, Statement} from './instructions.js';
 
@@ -20,7 +20,7 @@ export type Setting = Exclude<Statement, {readonly kind: 'from' | 'run' | 'copy'
 
 export const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
 
-/** @throws `ERR_INVALID_OPTION` for ports and signals that are none */
+/** @throws `ERR_INVALID_OPTION` for ports, signals and paths that are none */
 export function applySetting(settings: Settings, statement: Setting): Settings {
   const {config} = settings;
   const change = (changed: Partial<ContainerDefaults>): Settings => ({
@@ -58,6 +58,8 @@ export function applySetting(settings: Settings, statement: Setting): Settings {
     case 'user':
       return change({User: statement.user});
     case 'volume':
+      if (statement.paths.includes(''))
+        throw new CoracleError('ERR_INVALID_OPTION', 'VOLUME specified can not be an empty string');
       return change({Volumes: {...config.Volumes, ...keySet(statement.paths)}});
     case 'expose':
       return change({ExposedPorts: {...config.ExposedPorts, ...keySet(statement.ports.flatMap(exposed))}});
@@ -97,7 +99,13 @@ export function withVariables(
 
 /** The part for the host, which old files have, means nothing in an image. */
 function exposed(port: string): string[] {
-  return parseExpose(port.slice(port.lastIndexOf(':') + 1));
+  try {
+    return parsePortSpec(port).map(({containerPort, protocol}) => `${containerPort}/${protocol}`);
+  } catch (error) {
+    const {code, message, details} = error as CoracleError;
+    // dockerd begins what its client says later with a capital letter.
+    throw new CoracleError(code, message[0]!.toUpperCase() + message.slice(1), {cause: error, details});
+  }
 }
 
 function keySet(keys: readonly string[]): Record<string, Record<string, never>> {

@@ -199,9 +199,8 @@ function checkWorkdir(option: string, value: unknown): void {
 function checkUser(option: string, value: unknown): void {
   checkString(option, value);
   const parts = value.split(':');
-  if (parts.length > 2 || (value !== '' && parts[0] === '')) {
+  if (parts.length > 2)
     throw invalidOption(option, `${option} must be uid[:gid] or names, not ${describe(value)}`);
-  }
   for (const part of parts) checkId(option, part, value);
 }
 

@@ -60,6 +60,7 @@ const ROWS: readonly (readonly [what: string, options: RunOptions, found: string
   ['a uid that the image does not know', {user: '4321'}, '4321:0 0 /'],
   ['a name and a group', {user: 'worker:audio'}, '1000:29 29 /home/worker'],
   ['a name that looks like a number', {user: '1001'}, '4:5 5 /named-like-a-number'],
+  ['a group alone', {user: ':29'}, '0:29 29 /root'],
   ['the highest id', {user: '2147483647:2147483647'}, '2147483647:2147483647 2147483647 /'],
   ['further groups', {user: 'worker', groups: ['55', 'audio']}, '1000:1000 1000 29 44 55 /home/worker'],
   ['a HOME of its own', {user: 'worker', env: {HOME: '/mine'}}, '1000:1000 1000 29 44 /mine'],

@@ -14,7 +14,7 @@ import {
   runStep,
   type Step,
 } from '../sdk/index.js';
-import type {BuildWork, StoredImage} from '../store/index.js';
+import {type BuildWork, LayerDraft, type StoredImage} from '../store/index.js';
 import type {BuildOptions, BuildProgress} from './build-options.js';
 import type {ImageState} from './image-state.js';
 import type {PreparedMounts} from './prepare-mounts.js';
@@ -62,7 +62,8 @@ export interface RunRequest {
  */
 export async function carryOutRun(request: RunRequest): Promise<string> {
   const {runtime, work, state, stage, words, mounts, signal, tell} = request;
-  const image = imageOf(work, state);
+  using volumes = missingVolumes(work, state);
+  const image = imageOf(work, state, volumes);
   const stubs = mounts.stubs(image.layers);
   const running = await runStep(runtime, image, runOptions(request));
   const {container} = running;
@@ -126,10 +127,28 @@ function refuseFailure(exit: Exit, words: readonly string[]): void {
   );
 }
 
+/** A layer of the directories of its volumes that are not there: mounting would make them. */
+function missingVolumes(work: BuildWork, {config, layers}: ImageState): LayerDraft | undefined {
+  const volumes = Object.keys(config.Volumes ?? {});
+  if (volumes.length === 0) return undefined;
+  const draft = new LayerDraft(work.newPath(), work.directories(layers));
+  try {
+    for (const volume of volumes) {
+      const path = Buffer.from(posix.resolve('/', volume)).toString('latin1');
+      if (draft.resolve(path) === undefined) draft.makeDirectories(draft.place(path));
+    }
+    return draft;
+  } catch (error) {
+    draft[Symbol.dispose]();
+    throw error;
+  }
+}
+
 /** The state as an image, for the containers of its steps. Its volumes are ordinary directories there. */
-function imageOf(work: BuildWork, state: ImageState): StoredImage {
+function imageOf(work: BuildWork, state: ImageState, volumes: LayerDraft | undefined): StoredImage {
   const {Env, WorkingDir, Shell} = state.config;
   const layers = work.directories(state.layers);
+  if (volumes?.isEmpty === false) layers.push(`${volumes.path}/fs`);
   const text = (name: string) => (typeof state.platform[name] === 'string' ? state.platform[name] : '');
   return {
     version: 1,

@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: a Dockerfile writes variables like that
-import {writeFileSync} from 'node:fs';
+import {readFileSync, writeFileSync} from 'node:fs';
 import {join} from 'node:path';
 import test from 'ava';
 import {type BuildOptions, Image} from '../../src/index.js';
@@ -291,6 +291,20 @@ asRoot(
     t.notRegex(JSON.stringify(first.inspect()), /password/);
   },
 );
+
+asRoot('a RUN finds the directories of the volumes before it, and what it writes there stays', async t => {
+  const image = await build(t, {
+    Dockerfile: `FROM host-shell
+RUN mkdir -m 751 /with && ln -s /with /link
+VOLUME /data relative /link/in/it
+RUN echo hi >/data/f && ls -d /relative /with/in/it >/seen && rmdir /relative && touch /with/out
+RUN ls -d /relative >>/seen
+`,
+  });
+  t.is(await inside(image, 'cat /seen; stat -c %a /with'), '/relative\n/with/in/it\n/relative\n751\n');
+  const {layers} = (await own.runtime).store.getImage(image.id);
+  t.is(readFileSync(join(layers.at(-2)!, 'data/f'), 'utf8'), 'hi\n');
+});
 
 asRoot('ONBUILD is carried out by the build of an image on top, and only there', async t => {
   const base = await build(

@@ -173,8 +173,14 @@ class Building implements AsyncDisposable {
       this.#stop.abort(error);
       throw error;
     }
-    const state = await this.#state(target);
-    return withLabels(state, options.labels ?? {});
+    const state = withLabels(await this.#state(target), options.labels ?? {});
+    if (state.parent !== undefined || state.history.length > 0 || state.config.Labels) return state;
+    const nothing = new CoracleError(
+      'ERR_BUILD_FAILED',
+      'No image was generated. Is your Dockerfile empty?',
+      {details: {exitCode: 1}},
+    );
+    throw atInstruction(nothing, file, target.from.at, target.index);
   }
 
   #baseOf(stage: Stage) {

@@ -318,6 +318,15 @@ asRoot('ONBUILD is carried out by the build of an image on top, and only there',
   t.falsy((image.inspect()['Config'] as {OnBuild?: unknown}).OnBuild);
 });
 
+asRoot('FROM scratch alone makes no image', async t => {
+  await t.throwsAsync(build(t, {Dockerfile: 'FROM scratch AS nothing\nFROM nothing\n'}), {
+    code: 'ERR_BUILD_FAILED',
+    message: 'No image was generated. Is your Dockerfile empty?',
+  });
+  const image = await build(t, {Dockerfile: 'FROM scratch\n'}, {labels: {a: '1'}});
+  t.deepEqual(image.labels, {a: '1'});
+});
+
 asRoot('what was done before a failure is not done again', async t => {
   const folder = buildFolder(t, {Dockerfile: 'FROM host-shell\nRUN date +%N >/when\nRUN exit 1\n'});
   const runtime = await own.runtime;

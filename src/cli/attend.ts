@@ -23,7 +23,7 @@ export interface Attendance {
 /** What there is to stay with: a container, or a command in one. */
 export type Attended = Pick<
   RunningContainer,
-  'stdin' | 'forward' | 'exit' | 'settled' | 'warnings' | 'kill'
+  'stdin' | 'stdinOnce' | 'forward' | 'exit' | 'settled' | 'warnings' | 'kill'
 > &
   Partial<Pick<RunningContainer, 'terminal'>>;
 
@@ -49,8 +49,9 @@ export async function attend(
     const keys = detachKeys ?? parseDetachKeys();
     giveBack = connectTerminal(context, terminal, container.stdin, {keys, redraws});
   } else if (container.stdin !== null) {
-    if (typing === undefined) stdin?.pipe(container.stdin);
-    else stdin?.pipe(typing).pipe(container.stdin);
+    const {stdinOnce: end = true} = container;
+    if (typing === undefined) stdin?.pipe(container.stdin, {end});
+    else stdin?.pipe(typing).pipe(container.stdin, {end});
     // The program need not read to the end: a broken pipe is its business, and says nothing about ours.
     container.stdin.on('error', () => stdin?.unpipe());
   }

@@ -54,8 +54,10 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
   };
   const attachTo = async (found: Container, stdin: boolean) => {
     const {Config, HostConfig} = await found.inspect();
-    const attachment = await found.attach({stdin: stdin && Config.OpenStdin, stdinOnce: Config.StdinOnce});
-    return asRunning(found, {attachment, warnings: []}, {tty: Config.Tty, autoRemove: HostConfig.AutoRemove});
+    const stdinOnce = Config.StdinOnce;
+    const attachment = await found.attach({stdin: stdin && Config.OpenStdin, stdinOnce});
+    const options = {tty: Config.Tty, stdinOnce, autoRemove: HostConfig.AutoRemove};
+    return asRunning(found, {attachment, warnings: []}, options);
   };
   return {
     run: (image, options, explain = false) =>
@@ -77,13 +79,15 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
     start: async (name, {stdin}) => {
       const found = await container(name);
       const {Config, HostConfig} = await found.inspect();
+      const stdinOnce = Config.StdinOnce;
       try {
         const started = await startAttached(found, {
           stdin: stdin && Config.OpenStdin,
+          stdinOnce,
           stdout: true,
           stderr: true,
         });
-        return asRunning(found, started, {tty: Config.Tty, autoRemove: HostConfig.AutoRemove});
+        return asRunning(found, started, {tty: Config.Tty, stdinOnce, autoRemove: HostConfig.AutoRemove});
       } catch (error) {
         if (!(await isUpAlready(found, error))) throw error;
         return attachTo(found, stdin);
@@ -209,13 +213,19 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
 
 function startAttached(
   container: Container,
-  {stdin, stdout, stderr, signal}: AttachedStreams & {readonly signal?: AbortSignal},
+  {
+    stdin,
+    stdout,
+    stderr,
+    stdinOnce = stdin,
+    signal,
+  }: AttachedStreams & {readonly stdinOnce?: boolean; readonly signal?: AbortSignal},
 ) {
   return container.startAttached({
     stdin,
     stdout,
     stderr,
-    stdinOnce: stdin,
+    stdinOnce,
     whenSlow: 'wait',
     ...(signal && {signal}),
   });
@@ -225,13 +235,18 @@ function startAttached(
 function asRunning(
   container: Container,
   {attachment, warnings}: {readonly attachment: Attachment; readonly warnings: readonly string[]},
-  {tty = false, autoRemove = false}: {readonly tty?: boolean; readonly autoRemove?: boolean},
+  {
+    tty = false,
+    stdinOnce = true,
+    autoRemove = false,
+  }: {readonly tty?: boolean; readonly stdinOnce?: boolean; readonly autoRemove?: boolean},
 ): RunningContainer {
   const writers: Partial<Record<string, (bytes: Uint8Array) => Promise<void> | undefined>> = {};
   let forwarding: Promise<void> | undefined;
   return {
     id: container.id,
     stdin: attachment.stdin,
+    stdinOnce,
     forward: (stream, write) => {
       writers[stream] = write;
       forwarding ??= Promise.resolve().then(() =>

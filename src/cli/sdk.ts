@@ -190,6 +190,8 @@ type OnCreated = (id: string) => void;
 export interface RunningContainer {
   readonly id: string;
   readonly stdin: Writable | null;
+  /** Whether the end of what is handed to it is also its own; false where others may hand it more. @default true */
+  readonly stdinOnce?: boolean;
   /** Resolves when the stream has ended; `write` holds the program back until its promise is fulfilled. */
   forward(
     stream: 'stdout' | 'stderr',

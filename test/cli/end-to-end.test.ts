@@ -184,3 +184,12 @@ asRoot('doctor finds that a container starts here', async t => {
   t.is(code, 0);
   t.is(JSON.parse(stdout).checks[0].status, 'yes');
 });
+
+asRoot('what was not attached when it started can be fed piece by piece', async t => {
+  await coracle(['run', '-d', '-i', '--name', 'fed', 'shell', 'sh']);
+  const first = coracle(['attach', 'fed'], 'echo one\n');
+  while (!(await coracle(['logs', 'fed'])).stdout.includes('one')); // its stdin has ended by then
+  t.like(await coracle(['attach', 'fed'], 'echo two; exit 3\n'), {stdout: 'two\n', code: 3});
+  t.like(await first, {stdout: 'one\ntwo\n', code: 3});
+  await coracle(['rm', 'fed']);
+});

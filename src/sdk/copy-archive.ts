@@ -17,8 +17,10 @@ import {
   type ArchivedIds,
   archiveName,
   archiveTree,
+  decompress,
   extractTree,
   KERNEL_FILE_SYSTEMS,
+  OWN_DATA_LIMITS,
   type PathChange,
   pathForbidden,
 } from '../store/index.js';
@@ -114,7 +116,7 @@ export async function putArchive(
     asUser && record.user !== '' ? map(user.uid, user.gid) : map(uid, gid);
   runtime.tell([containerEvent(record, 'extract-to-dir')]);
   try {
-    await extractTree(root.fd, posix.join('/', path), archive, {
+    await extractTree(root.fd, posix.join('/', path), decompress(archive, OWN_DATA_LIMITS), {
       owner: runtime.facts.isRoot ? owner : null,
       ...(rename && {rename}),
       ...(signal && {signal}),

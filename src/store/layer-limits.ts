@@ -25,6 +25,15 @@ export const LAYER_LIMITS: LayerLimits = {
   ratioFreeBytes: GiB,
 };
 
+/** It is the caller's own data: a disk that is full says so itself, and zeros compress well. */
+export const OWN_DATA_LIMITS: LayerLimits = {
+  ...LAYER_LIMITS,
+  entries: Number.MAX_SAFE_INTEGER,
+  fileBytes: Number.MAX_SAFE_INTEGER,
+  totalBytes: Number.MAX_SAFE_INTEGER,
+  ratio: Number.MAX_SAFE_INTEGER,
+};
+
 export function invalidLayer(message: string, cause?: unknown): CoracleError {
   return new CoracleError('ERR_INVALID_LAYER', message, {cause});
 }

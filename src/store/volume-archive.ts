@@ -4,7 +4,7 @@ import {CoracleError} from '../errors.js';
 import {archiveTree} from './archive-tree.js';
 import {copyTree} from './copy-tree.js';
 import {decompress} from './decompress.js';
-import {invalidLayer, LAYER_LIMITS, type LayerLimits} from './layer-limits.js';
+import {invalidLayer, OWN_DATA_LIMITS} from './layer-limits.js';
 import {type ArchiveSource, openSource} from './open-source.js';
 import {PlainTree} from './plain-tree.js';
 import {readTar, type TarEntry} from './read-tar.js';
@@ -16,25 +16,16 @@ export async function* archiveVolume(mountpoint: string, signal?: AbortSignal): 
   yield* archiveTree(data.fd, Buffer.alloc(0), {name: '.', kind: 'volume', signal});
 }
 
-/** It is the caller's own data: a disk that is full says so itself, and zeros compress well. */
-const VOLUME_LIMITS: LayerLimits = {
-  ...LAYER_LIMITS,
-  entries: Number.MAX_SAFE_INTEGER,
-  fileBytes: Number.MAX_SAFE_INTEGER,
-  totalBytes: Number.MAX_SAFE_INTEGER,
-  ratio: Number.MAX_SAFE_INTEGER,
-};
-
 /**
  * @param data descriptor of an empty directory, which gets the owner and mode of the archive's root
  * @throws `ERR_INVALID_ARCHIVE` for what is none, is damaged or would lead out; `ERR_FILE_NOT_FOUND`
  */
 export async function unpackVolume(source: ArchiveSource, data: number, signal?: AbortSignal): Promise<void> {
   try {
-    const plain = decompress(openSource(source, {reuse: true}), VOLUME_LIMITS);
+    const plain = decompress(openSource(source, {reuse: true}), OWN_DATA_LIMITS);
     const options = {
       kind: 'volume',
-      limits: VOLUME_LIMITS,
+      limits: OWN_DATA_LIMITS,
       asRoot: isHostRoot(),
       ...(signal && {signal}),
     } as const;
@@ -51,7 +42,7 @@ export async function unpackVolume(source: ArchiveSource, data: number, signal?:
 export async function makeVolume(entries: AsyncIterable<TarEntry>, directory: string): Promise<void> {
   using data = openDirectory(directory);
   try {
-    await unpackEntries(entries, data.fd, {kind: 'volume', limits: VOLUME_LIMITS, asRoot: true});
+    await unpackEntries(entries, data.fd, {kind: 'volume', limits: OWN_DATA_LIMITS, asRoot: true});
   } catch (error) {
     throw asArchiveError(error);
   }
@@ -60,7 +51,7 @@ export async function makeVolume(entries: AsyncIterable<TarEntry>, directory: st
 /** The plain bytes of a volume's archive. @throws `ERR_INVALID_ARCHIVE`, `ERR_LIBRARY_MISSING` */
 export async function* plainArchive(source: ArchiveSource): AsyncGenerator<Uint8Array> {
   try {
-    yield* decompress(openSource(source), VOLUME_LIMITS);
+    yield* decompress(openSource(source), OWN_DATA_LIMITS);
   } catch (error) {
     throw asArchiveError(error);
   }

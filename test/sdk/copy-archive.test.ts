@@ -1,6 +1,8 @@
 import {mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
+import {Readable} from 'node:stream';
+import {createGzip} from 'node:zlib';
 import type {ExecutionContext} from 'ava';
 import type {Container, RunOptions} from '../../src/index.js';
 import {readTar} from '../../src/store/read-tar.js';
@@ -103,6 +105,18 @@ asRoot('a container that does not run is copied into and out of as well, volumes
     0o4640,
   ]);
   t.is((await container.state()).status, 'exited');
+});
+
+asRoot('an archive may be compressed, or is refused by the name of its compression', async t => {
+  const container = await own.create();
+  t.teardown(() => container.remove());
+  const zeros = {...NOTE, path: 'zeros', text: '\0'.repeat(3_000_000)};
+  await container.putArchive('/tmp', Readable.from(tarOf(NOTE, zeros)).pipe(createGzip()));
+  t.is((await container.statPath('/tmp/zeros')).size, 3_000_000);
+  await t.throwsAsync(container.putArchive('/tmp', Readable.from([Buffer.from('BZh91AY&SY')])), {
+    code: 'ERR_UNSUPPORTED_COMPRESSION',
+    message: 'bzip2 compression is not supported',
+  });
 });
 
 asRoot('an archive that is given up does not keep the container from starting', async t => {

@@ -31,11 +31,13 @@ const ELSEWHERE = new Set([
 ]);
 
 const ROTATION = ['compress', 'max-file', 'max-size'];
+/** Of every driver. A container never waits for its log, so that they change nothing. */
+const MODE = ['max-buffer-size', 'mode'];
 const ATTRIBUTES = ['env', 'env-regex', 'labels', 'labels-regex', 'tag'];
 const KNOWN: Readonly<Record<LogConfig['driver'], readonly string[]>> = {
-  'json-file': [...ROTATION, ...ATTRIBUTES],
-  journald: ATTRIBUTES,
-  local: ROTATION,
+  'json-file': [...MODE, ...ROTATION, ...ATTRIBUTES],
+  journald: [...MODE, ...ATTRIBUTES],
+  local: [...MODE, ...ROTATION],
   none: [],
 };
 
@@ -58,12 +60,29 @@ export function checkLog(option: string, value: unknown): void {
   }
   checkOneOf(`${option}.driver`, driver, Object.keys(KNOWN));
   checkStringRecord(`${option}.options`, options);
+  checkMode(`${option}.options`, options);
   for (const name of Object.keys(options)) {
     if (!KNOWN[driver].includes(name)) {
       throw invalidOption(`${option}.options`, `unknown log opt '${name}' for ${driver} log driver`);
     }
   }
   if (driver !== 'none') rotationOf({driver, options});
+}
+
+function checkMode(option: string, options: LogConfig['options']): void {
+  const {mode = '', 'max-buffer-size': size} = options;
+  if (!['', 'blocking', 'non-blocking'].includes(mode)) {
+    throw invalidOption(option, `logger: logging mode not supported: ${mode}`);
+  }
+  if (size === undefined) return;
+  if (mode !== 'non-blocking') {
+    throw invalidOption(option, "logger: max-buffer-size option is only supported with 'mode=non-blocking'");
+  }
+  try {
+    parseSize(size);
+  } catch (error) {
+    throw invalidOption(option, `error parsing option max-buffer-size: ${(error as Error).message}`);
+  }
 }
 
 interface Rotation {
@@ -76,7 +95,8 @@ interface Rotation {
 /** The local driver rotates by itself, json-file when it is told to. */
 export function rotationOf({driver, options}: LogConfig): Rotation {
   const isLocal = driver === 'local';
-  const size = options['max-size'] ?? (isLocal ? '20m' : '-1');
+  // What Docker's local driver has by default is 20 times 1024 * 1024; what is written counts by 1000.
+  const size = options['max-size'] ?? (isLocal ? '20971520' : '-1');
   const bytes = size === '-1' ? 0 : sizeOf(size);
   const files = wholeNumber(options['max-file'] ?? (isLocal ? '5' : '1'));
   const compress = truth(options['compress'] ?? String(isLocal && files > 1));
@@ -90,7 +110,7 @@ export function rotationOf({driver, options}: LogConfig): Rotation {
 }
 
 function sizeOf(text: string): number {
-  const bytes = parseSize(text);
+  const bytes = parseSize(text, 1000);
   if (bytes <= 0) throw invalidOption('log.options', 'max-size must be a positive number');
   return bytes;
 }

@@ -1,18 +1,11 @@
 import {CoracleError} from '../errors.js';
 
-const MULTIPLIERS: Readonly<Record<string, number>> = {
-  k: 2 ** 10,
-  m: 2 ** 20,
-  g: 2 ** 30,
-  t: 2 ** 40,
-  p: 2 ** 50,
-};
-
 /**
- * Bytes of a size as Docker takes it: `64m`, `1.5g`, `512KiB`, `1024`. All units count by 1024, also `kb`.
+ * Bytes of a size as Docker takes it: `64m`, `1.5g`, `512KiB`, `1024`. All units count by the same base, also `kb`.
+ * @param base 1000 for the sizes that Docker reads as those of disks, 1024 for those of memory
  * @throws CoracleError `ERR_INVALID_OPTION` with go-units' words
  */
-export function parseSize(text: string): number {
+export function parseSize(text: string, base: 1000 | 1024 = 1024): number {
   const match = /^(.*[0-9. ])([^0-9. ]*)$/s.exec(text);
   if (match === null) return refuse(`invalid size: '${text}'`);
   const number = match[1]!.endsWith(' ') ? match[1]!.slice(0, -1) : match[1]!;
@@ -22,13 +15,13 @@ export function parseSize(text: string): number {
   }
   const size = Number(number);
   if (size < 0) return refuse(`invalid size: '${text}'`);
-  return Math.trunc(size * multiplier(match[2]!.toLowerCase()));
+  return Math.trunc(size * base ** powerOf(match[2]!.toLowerCase()));
 }
 
-function multiplier(suffix: string): number {
-  if (suffix === '' || suffix === 'b') return 1;
-  const [, unit = ''] = /^([kmgtp])(b|ib)?$/.exec(suffix) ?? [];
-  return MULTIPLIERS[unit] ?? refuse(`invalid suffix: '${suffix}'`);
+function powerOf(suffix: string): number {
+  if (suffix === '' || suffix === 'b') return 0;
+  const [, unit] = /^([kmgtp])(b|ib)?$/.exec(suffix) ?? [];
+  return unit === undefined ? refuse(`invalid suffix: '${suffix}'`) : 'kmgtp'.indexOf(unit) + 1;
 }
 
 function refuse(message: string): never {

@@ -197,7 +197,10 @@ export type StdinContent = Uint8Array | {readonly text: string} | AsyncIterable<
 /** Docker's log drivers: `json-file` and `local` write files that rotate, `none` keeps nothing. */
 export interface LogOptions {
   readonly driver: 'json-file' | 'local' | 'journald' | 'none';
-  /** `max-size`, `max-file`, `compress`; json-file and journald: `labels`, `labels-regex`, `env`, `env-regex`, `tag`. @default {} */
+  /**
+   * `max-size` (units of 1000), `max-file`, `compress`; json-file and journald: `labels`, `labels-regex`, `env`,
+   * `env-regex`, `tag`. `mode` and `max-buffer-size` are checked and kept, and change nothing. @default {}
+   */
   readonly options?: Readonly<Record<string, string>>;
 }
 

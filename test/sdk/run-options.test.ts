@@ -155,6 +155,34 @@ test(
 test(refuses, 'a negative gid', {user: '0:-1'}, /uids and gids must be in range/, 'user');
 test(refuses, 'a user of three parts', {user: '1:2:3'}, /user must be uid\[:gid\] or names/, 'user');
 test(refuses, 'a group out of range', {groups: ['2147483648']}, /uids and gids must be in range/, 'groups');
+const logOf = (options: Record<string, string>) => ({log: {driver: 'journald', options}});
+test(
+  refuses,
+  'a mode of a log that is none',
+  logOf({mode: 'x'}),
+  /^logger: logging mode not supported: x$/,
+  'log.options',
+);
+test(
+  refuses,
+  'a buffer for a log that blocks',
+  logOf({'max-buffer-size': '1m'}),
+  /^logger: max-buffer-size option is only supported with 'mode=non-blocking'$/,
+  'log.options',
+);
+test(
+  refuses,
+  'a buffer of no size',
+  logOf({mode: 'non-blocking', 'max-buffer-size': 'x'}),
+  /^error parsing option max-buffer-size: invalid size: 'x'$/,
+  'log.options',
+);
+test('how a log is to be buffered is kept, whatever its driver', t => {
+  const options = {mode: 'non-blocking', 'max-buffer-size': '1m'};
+  for (const driver of ['json-file', 'local', 'journald'] as const) {
+    t.like(normalizeRunOptions({log: {driver, options}}), {log: {driver, options}});
+  }
+});
 test(refuses, 'a host name of 65 bytes', {hostname: 'x'.repeat(65)}, /invalid hostname format/, 'hostname');
 test(
   refuses,

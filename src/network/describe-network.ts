@@ -40,7 +40,10 @@ export interface CreateNetworkOptions {
   /** Taken and told; it means something to swarms alone. @default false */
   readonly attachable?: boolean;
   readonly labels?: Readonly<Record<string, string>>;
-  /** Docker's: `com.docker.network.bridge.name`, `.enable_icc`, `.enable_ip_masquerade`, `com.docker.network.driver.mtu`. */
+  /**
+   * Docker's: `com.docker.network.bridge.name`, `.enable_icc`, `.enable_ip_masquerade`, `.host_binding_ipv4`,
+   * `com.docker.network.driver.mtu`, `com.docker.network.container_iface_prefix`.
+   */
   readonly options?: Readonly<Record<string, string>>;
 }
 
@@ -62,6 +65,8 @@ export const OPTION = {
   icc: 'com.docker.network.bridge.enable_icc',
   masquerade: 'com.docker.network.bridge.enable_ip_masquerade',
   mtu: 'com.docker.network.driver.mtu',
+  hostBinding: 'com.docker.network.bridge.host_binding_ipv4',
+  prefix: 'com.docker.network.container_iface_prefix',
 } as const;
 
 /** @throws `ERR_INVALID_OPTION`, `ERR_SUBNET_IN_USE`, `ERR_NETWORK_UNAVAILABLE` when no pool has room */
@@ -125,6 +130,10 @@ export interface BridgeSettings {
   /** Containers reach each other. */
   readonly icc: boolean;
   readonly masquerade: boolean;
+  /** The address of the host's for published ports that name none; undefined: all of them. */
+  readonly hostAddress: string | undefined;
+  /** Of the names of interfaces inside; undefined: `eth`. */
+  readonly interfacePrefix: string | undefined;
 }
 
 /** @throws `ERR_INVALID_OPTION` in dockerd's words */
@@ -137,6 +146,8 @@ export function bridgeSettings({options = {}}: Pick<NetworkRecord, 'options'>): 
     mtu: mtuOf(options[OPTION.mtu]),
     icc: booleanOf(OPTION.icc, options[OPTION.icc]),
     masquerade: booleanOf(OPTION.masquerade, options[OPTION.masquerade]),
+    hostAddress: hostAddressOf(options[OPTION.hostBinding]),
+    interfacePrefix: prefixOf(options[OPTION.prefix]),
   };
 }
 
@@ -258,6 +269,22 @@ function booleanOf(option: string, text: string | undefined): boolean {
     'options',
     `failed to parse ${option} value: ${text} (strconv.ParseBool: parsing "${text}": invalid syntax)`,
   );
+}
+
+function hostAddressOf(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const address = parseIp(text);
+  if (address === undefined)
+    throw refuse('options', `failed to parse ${OPTION.hostBinding} value: ${text} (nil ip)`);
+  return text === '0.0.0.0' ? undefined : formatIp(address);
+}
+
+/** With room for a number. */
+function prefixOf(text: string | undefined): string | undefined {
+  if (text === undefined || text === '') return undefined;
+  if (!LINK_NAME.test(`${text}000`))
+    throw refuse('options', `invalid prefix of interfaces for ${OPTION.prefix}: ${text}`);
+  return text;
 }
 
 /** IFNAMSIZ is 16 with the NUL. */

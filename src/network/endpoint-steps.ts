@@ -91,14 +91,14 @@ export function endpointSteps(
 
 /** @param into the container's namespace: that of the child that waits, or the one that is open */
 function vethSteps(
-  {number, bridgeIndex, linkIndex, mtu, mac, isolated}: Endpoint,
+  {number, interfacePrefix = 'eth', bridgeIndex, linkIndex, mtu, mac, isolated}: Endpoint,
   into: 'pid' | {readonly host: Slot; readonly own: Slot},
 ): Step[] {
   const ends = {
     bridge: bridgeIndex,
     nearIndex: linkIndex,
     mtu,
-    name: `eth${number}`,
+    name: `${interfacePrefix}${number}`,
     index: INSIDE_INDEX + number,
     mac,
   };

@@ -62,6 +62,10 @@ export interface Endpoint {
   readonly linkIndex: number;
   /** Inside: 0 for eth0. */
   readonly number: number;
+  /** @default 'eth' */
+  readonly interfacePrefix?: string;
+  /** Where its ports are published that name no address. @default all of the host's */
+  readonly hostAddress?: string;
   readonly mtu: number;
   /** No way out. */
   readonly internal: boolean;
@@ -177,7 +181,7 @@ export class Networks {
       const taken = state && isThere(state) ? this.#take(network, state, request) : undefined;
       if (state !== undefined && taken !== undefined) {
         this.#known.set(name, state);
-        const {icc} = bridgeSettings(network);
+        const {icc, hostAddress, interfacePrefix} = bridgeSettings(network);
         const endpoint: Endpoint = {
           network: name,
           networkId: network.id,
@@ -190,6 +194,8 @@ export class Networks {
           mtu: state.mtu,
           internal: network.internal ?? false,
           isolated: !icc,
+          ...(hostAddress !== undefined && {hostAddress}),
+          ...(interfacePrefix !== undefined && {interfacePrefix}),
           mac: request.mac ?? macOf(Number(parseIp(taken.ipv4.address)?.value)),
           ...taken,
           names: isPredefined(name) ? [] : request.names,

@@ -27,7 +27,7 @@ export interface WantedPort {
   readonly hostPort: number;
   /** The last of a range to choose from. */
   readonly hostPortEnd: number;
-  /** '' = all of the host's, of both families. */
+  /** '' = what the network says, or all of the host's, of both families. */
   readonly hostAddress: string;
 }
 
@@ -44,12 +44,14 @@ export interface BoundPort {
 
 /**
  * Port by port and family by family: what is left open is chosen among what is free now.
+ * @param hostAddress of those that name none; '' = all of the host's
  * @throws `ERR_PORT_IN_USE` when nothing of a range is free
  */
-export async function choosePorts(wanted: readonly WantedPort[]): Promise<BoundPort[]> {
+export async function choosePorts(wanted: readonly WantedPort[], hostAddress = ''): Promise<BoundPort[]> {
   const bound: BoundPort[] = [];
   for (const port of wanted) {
-    const addresses = port.hostAddress === '' ? allAddresses() : [port.hostAddress];
+    const address = port.hostAddress || hostAddress;
+    const addresses = address === '' ? allAddresses() : [address];
     const hostPort = await choose(port, addresses, bound);
     const {containerPort, protocol} = port;
     bound.push(...addresses.map(hostAddress => ({containerPort, protocol, hostPort, hostAddress})));

@@ -50,7 +50,6 @@ export async function connectNetwork(
   checkStart(config, runtime.facts); // before anything of the host's is touched
   const isOnBridge = attachmentsOf(config).some(({network}) => network === 'bridge');
   const linked = isOnBridge ? linkedFacts(runtime, config, bridgeAddress) : undefined;
-  const ports = await choosePorts(wantedPorts(config));
   const endpoints: Endpoint[] = [];
   try {
     for (const [number, attachment] of attachmentsOf(config).entries()) {
@@ -58,6 +57,7 @@ export async function connectNetwork(
       const request = attachRequest(config, attachment, number);
       endpoints.push(await runtime.networks.attach(attachment.network, {...request, previous: last}));
     }
+    const ports = await choosePorts(wantedPorts(config), wayOut(endpoints)?.hostAddress);
     return await placesOf(runtime, config, {endpoints, ports, linked}, previous);
   } catch (error) {
     for (const endpoint of endpoints) runtime.networks.release(endpoint);

@@ -181,6 +181,18 @@ asRoot('what cannot be is refused in the words of dockerd, and nothing is made',
     ],
     [
       'x',
+      {options: {'com.docker.network.bridge.host_binding_ipv4': 'banana'}},
+      'ERR_INVALID_OPTION',
+      'failed to parse com.docker.network.bridge.host_binding_ipv4 value: banana (nil ip)',
+    ],
+    [
+      'x',
+      {options: {'com.docker.network.container_iface_prefix': 'a-long-prefix'}},
+      'ERR_INVALID_OPTION',
+      'invalid prefix of interfaces for com.docker.network.container_iface_prefix: a-long-prefix',
+    ],
+    [
+      'x',
       {options: {'com.docker.network.bridge.name': 'br5'}},
       'ERR_INVALID_OPTION',
       /^cannot create network [0-9a-f]{64} \(br5\): conflicts with network [0-9a-f]{64} \(br5\): networks have same bridge name$/,
@@ -304,6 +316,34 @@ asRoot('an address that another has, or that is no address of the network, is re
   });
   await t.throwsAsync(at('strict', 'nope'), {code, message: 'invalid IPv4 address: nope'});
 });
+
+asRoot(
+  'a network says where ports are published that name no address, and what interfaces are called',
+  async t => {
+    const network = await create('bound', {
+      options: {
+        'com.docker.network.bridge.host_binding_ipv4': '127.0.0.1',
+        'com.docker.network.container_iface_prefix': 'net',
+      },
+    });
+    const ports = [
+      {containerPort: 80, hostPort: 8105},
+      {containerPort: 90, hostPort: 8106, hostAddress: '0.0.0.0'},
+    ];
+    await using container = await own.start('cat /proc/net/dev; read wait', {
+      network: network.name,
+      ports,
+      stdin: 'pipe',
+    });
+    t.deepEqual((await container.inspect()).NetworkSettings.Ports, {
+      '80/tcp': [{HostIp: '127.0.0.1', HostPort: '8105'}],
+      '90/tcp': [{HostIp: '0.0.0.0', HostPort: '8106'}],
+    });
+    const output = textOf(container.stdout!);
+    container.stdin!.end();
+    t.regex(await output, /^ *net0:/m);
+  },
+);
 
 asRoot('a small network gives away every address but three, and then no more', async t => {
   await create('small', {subnets: [{subnet: '10.12.0.0/29', auxAddresses: {router: '10.12.0.4'}}]});

@@ -4,6 +4,7 @@ import type {Call, Command, Context} from './command.js';
 import {parseFilters} from './filters.js';
 import {checkFilter} from './flag-checks.js';
 import {goTimeNanoseconds} from './human-time.js';
+import {endOf} from './on-signal.js';
 import {parseTimestamp} from './parse-timestamp.js';
 import {escapeControl} from './print-list.js';
 
@@ -51,8 +52,10 @@ async function run(call: Call, {sdk, stdout, now, onSignal}: Context): Promise<n
   const [since, until] = [timeOf('since'), timeOf('until')];
   const opened = await sdk();
   const end = new AbortController();
+  let code = 0;
   const stopListening = onSignal(signal => {
-    if (signal === 'SIGINT' || signal === 'SIGTERM') end.abort();
+    code ||= endOf(signal) ?? 0;
+    if (code !== 0) end.abort();
   });
   try {
     const events = opened.events({
@@ -68,7 +71,7 @@ async function run(call: Call, {sdk, stdout, now, onSignal}: Context): Promise<n
     }
   } catch (error) {
     if (!end.signal.aborted) throw error;
-    return 130;
+    return code;
   } finally {
     stopListening();
   }

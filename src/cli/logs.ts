@@ -1,5 +1,6 @@
 import {parseTimestamp} from '../sdk/index.js';
 import type {Call, Command, Context} from './command.js';
+import {endOf} from './on-signal.js';
 import type {LogEntry} from './sdk.js';
 
 export const command: Command = {
@@ -45,7 +46,11 @@ async function run(call: Call, context: Context): Promise<number> {
   const tail = tailOf(call.value('tail'));
   const sdk = await context.sdk();
   const abort = new AbortController();
-  const stopListening = context.onSignal(() => abort.abort());
+  let code = 0;
+  const stopListening = context.onSignal(signal => {
+    code ||= endOf(signal) ?? 0;
+    if (code !== 0) abort.abort();
+  });
   try {
     const entries = sdk.logs(call.words[0]!, {
       follow: call.has('follow'),
@@ -68,7 +73,7 @@ async function run(call: Call, context: Context): Promise<number> {
   } finally {
     stopListening();
   }
-  return abort.signal.aborted ? 130 : 0;
+  return code;
 }
 
 /** dockerd takes what is no number, or a negative one, for all of them. */

@@ -1,3 +1,5 @@
+import {constants} from 'node:os';
+
 /** Docker's client hands these on; WINCH waits for terminals. */
 const SIGNALS: readonly NodeJS.Signals[] = [
   'SIGINT',
@@ -8,6 +10,11 @@ const SIGNALS: readonly NodeJS.Signals[] = [
   'SIGUSR2',
   'SIGCONT',
 ];
+
+/** What a shell says of a program that a signal ended; undefined for one that lets a stopped program go on: `fg`. */
+export function endOf(signal: NodeJS.Signals): number | undefined {
+  return signal === 'SIGCONT' ? undefined : 128 + constants.signals[signal];
+}
 
 type Listener = (signal: NodeJS.Signals) => void;
 

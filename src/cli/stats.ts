@@ -2,6 +2,7 @@ import {setTimeout as sleep} from 'node:timers/promises';
 import {isUp, type StatsReading, statsBetween} from '../sdk/index.js';
 import type {Call, Command, Context} from './command.js';
 import {binarySize, humanSize} from './human-size.js';
+import {endOf} from './on-signal.js';
 import {printList} from './print-list.js';
 import type {ContainerSummary, Sdk} from './sdk.js';
 
@@ -43,7 +44,8 @@ async function run(call: Call, context: Context): Promise<number> {
   const sdk = await context.sdk();
   const {stdout} = context;
   let ended = false;
-  const stopListening = context.onSignal(() => {
+  const stopListening = context.onSignal(signal => {
+    if (endOf(signal) === undefined) return;
     ended = true;
     wake.abort();
   });

@@ -1,6 +1,6 @@
-import {constants} from 'node:os';
 import {CoracleError} from '../errors.js';
 import type {Context} from './command.js';
+import {endOf} from './on-signal.js';
 
 /** A signal ends the work, which then undoes what it has begun; the exit code is the shell's for that signal. */
 export async function whileInterruptible<T>(
@@ -10,7 +10,8 @@ export async function whileInterruptible<T>(
 ): Promise<T> {
   const abort = new AbortController();
   const stopListening = context.onSignal(signal => {
-    const exitCode = 128 + constants.signals[signal];
+    const exitCode = endOf(signal);
+    if (exitCode === undefined) return;
     abort.abort(
       new CoracleError('ERR_INTERRUPTED', `${what} was interrupted by ${signal}`, {details: {exitCode}}),
     );

@@ -24,7 +24,7 @@ export {
   type BoundPort,
   choosePorts,
   movePortsSteps,
-  portInUse,
+  portRefused,
   portSteps,
   takePortsBack,
   unpublishSteps,
@@ -38,5 +38,4 @@ export {
   type ResolverSteps,
   resolverSteps,
 } from './resolver-steps.js';
-export {boundAddress} from './socket-address.js';
 export type {AddressPool} from './subnets.js';

@@ -17,7 +17,7 @@ import {PROTOCOLS, type Published, publish, unpublish} from './bridge-rules.js';
 import {type IpAddress, ipBytes, parseIp} from './ip.js';
 import type {Endpoint} from './networks.js';
 import type {Transaction} from './nftables.js';
-import {socketAddress} from './socket-address.js';
+import {boundAddress, socketAddress} from './socket-address.js';
 
 /** As somebody wants it. */
 export interface WantedPort {
@@ -123,6 +123,31 @@ export function portInUse(address: string, port: number, cause?: unknown): Corac
     details: {address, port},
   });
 }
+
+/** In dockerd's words, which name whom it binds them by. @param step of `portSteps` that failed */
+export function portRefused(step: Pick<Step, 's1' | 'x' | 'y'>, errno: string, cause: unknown): CoracleError {
+  const {address, port} = boundAddress(step);
+  if (errno === 'EADDRINUSE') return portInUse(address, port, cause);
+  const [protocol] = Object.entries(PROTOCOLS).find(([, number]) => number === Number(step.y)) ?? [''];
+  const place = address.includes(':') ? `${protocol}6 [${address}]` : `${protocol}4 ${address}`;
+  const why = BIND_FAILURES[errno] ?? errno;
+  const isUnknown = errno === 'EPROTONOSUPPORT' || errno === 'ESOCKTNOSUPPORT';
+  const message = isUnknown ? why : `listen ${place}:${port}: bind: ${why}`;
+  return new CoracleError('ERR_PORT_REFUSED', `Error starting userland proxy: ${message}`, {
+    cause,
+    hint: isUnknown
+      ? `This kernel has no ${protocol}: modprobe ${protocol}.`
+      : 'See which addresses this host has: ip -brief address',
+    details: {address, port, protocol, errno},
+  });
+}
+
+const BIND_FAILURES: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EADDRNOTAVAIL: 'cannot assign requested address',
+  EPROTONOSUPPORT: 'protocol not supported',
+  ESOCKTNOSUPPORT: 'protocol not supported',
+};
 
 const SOCKET_TYPES = {tcp: 1, udp: 2, sctp: 1} as const;
 const BIND_STAGE = 'publish a port';

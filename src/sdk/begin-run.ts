@@ -3,7 +3,7 @@
  * on demand or in surroundings that wait.
  */
 import {rmSync} from 'node:fs';
-import {type Connection, connectNetwork, releaseAll} from './connect-network.js';
+import {type Connection, connectNetwork, ofEndpoint, releaseAll} from './connect-network.js';
 import {connects} from './connects.js';
 import type {CallOptions} from './container.js';
 import type {ContainerConfig} from './container-config.js';
@@ -166,7 +166,7 @@ export async function startTransient<T>(
       if (isLauncherLoss(error) && planned !== undefined) await runtime.tidyLost(planned.record);
       await runtime.forgetVolumes(config);
       refuseWithoutImage(runtime, subject);
-      throw error;
+      throw ofEndpoint(error, named.config, endpoint);
     } finally {
       claims?.[Symbol.dispose]();
     }

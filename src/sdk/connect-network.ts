@@ -2,6 +2,7 @@
 import {readFileSync} from 'node:fs';
 import type {Step} from '../binding/index.js';
 import {HOST} from '../binding/index.js';
+import {CoracleError} from '../errors.js';
 import {
   type AttachRequest,
   type BoundPort,
@@ -61,8 +62,21 @@ export async function connectNetwork(
     return await placesOf(runtime, config, {endpoints, ports, linked}, previous);
   } catch (error) {
     for (const endpoint of endpoints) runtime.networks.release(endpoint);
-    throw error;
+    throw ofEndpoint(error, config, {endpoints});
   }
+}
+
+/** What keeps ports from being published, with the endpoint that they were to lead to, as dockerd has it. */
+export function ofEndpoint(
+  error: unknown,
+  {name}: Pick<ContainerConfig, 'name'>,
+  connection: Pick<Connection, 'endpoints'> | undefined,
+): unknown {
+  const {code, message, cause, hint, details} = error as CoracleError;
+  const endpoint = connection && wayOut(connection.endpoints);
+  if (endpoint === undefined || (code !== 'ERR_PORT_IN_USE' && code !== 'ERR_PORT_REFUSED')) return error;
+  const where = `driver failed programming external connectivity on endpoint ${name} (${endpoint.endpointId})`;
+  return new CoracleError(code, `${where}: ${message}`, {cause, details, ...(hint !== undefined && {hint})});
 }
 
 /** What is to be known of places that are taken. */

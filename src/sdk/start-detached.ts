@@ -23,6 +23,7 @@ import {
   connectNetwork,
   disconnectSteps,
   joinedFiles,
+  ofEndpoint,
   readEndpoints,
   releaseAll,
   releaseSteps,
@@ -105,7 +106,7 @@ export async function startDetached(
   } catch (error) {
     connection?.close();
     releaseAll(runtime, endpoint); // one that is started again keeps it in its teardown
-    throw error;
+    throw ofEndpoint(error, config, endpoint);
   }
 }
 

@@ -14,7 +14,7 @@ import {
   TARGET_NOT_IN_PROC,
 } from '../binding/index.js';
 import {CoracleError, NativeFailure} from '../errors.js';
-import {boundAddress, portInUse} from '../network/index.js';
+import {portRefused} from '../network/index.js';
 import {rootNotWritable} from '../store/index.js';
 import {namespacesForbidden} from './namespace-switches.js';
 import {SUBPATH_STAGE} from './plan-mounts.js';
@@ -89,20 +89,13 @@ export function startFailure(
       },
     );
   }
-  if (isPortTaken(step, errno)) {
-    const {address, port} = boundAddress(step);
-    return portInUse(address, port, cause);
-  }
+  if (step?.op === 'bind') return portRefused(step, errno, cause);
   const why = killed ? 'the process was killed while it was being set up' : errno;
   return new CoracleError(
     'ERR_START_FAILED',
     `cannot start ${program}: ${stage}${subject && ` (${subject})`}: ${why}`,
     {cause, details: {stage, phase, errno}},
   );
-}
-
-function isPortTaken(step: Step | undefined, errno: string): step is Step {
-  return step?.op === 'bind' && errno === 'EADDRINUSE';
 }
 
 function isCallersMount(step: Step | undefined): boolean {

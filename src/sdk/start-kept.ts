@@ -6,6 +6,7 @@ import {
   connectNetwork,
   disconnectSteps,
   joinedFiles,
+  ofEndpoint,
   readEndpoints,
   releaseAll,
   releaseSteps,
@@ -51,7 +52,7 @@ export async function startKept(
     if (isLauncherLoss(error)) await runtime.tidyLost(config);
     else endRun(directory); // given up after its exec it left a pid, and nobody will write how it ended
     releaseAll(runtime, endpoint); // should the teardown not have
-    throw error;
+    throw ofEndpoint(error, config, endpoint);
   }
 }
 

@@ -193,11 +193,17 @@ asRoot('datagrams find their way in and their answers back', async t => {
 asRoot('a port that somebody has is not published twice, and the failed start leaves nothing', async t => {
   await using web = await serve(t, {ports: [{containerPort: 80, hostPort: 8082}]});
   t.truthy(web.id);
-  const again = own.run({command: ['true'], ports: [{containerPort: 80, hostPort: 8082}]});
-  await t.throwsAsync(again, {
-    code: 'ERR_PORT_IN_USE',
-    message: 'Bind for 0.0.0.0:8082 failed: port is already allocated',
-  });
+  const options = {command: ['true'], ports: [{containerPort: 80, hostPort: 8082}]};
+  for (const start of [
+    () => own.run({...options, name: 'again'}),
+    async () => (await own.create({...options, name: 'again'})).startDetached(),
+  ]) {
+    await t.throwsAsync(start, {
+      code: 'ERR_PORT_IN_USE',
+      message:
+        /^driver failed programming external connectivity on endpoint again \([0-9a-f]{64}\): Bind for 0\.0\.0\.0:8082 failed: port is already allocated$/,
+    });
+  }
   const server = createServer().listen(8083, '127.0.0.1');
   await once(server, 'listening');
   t.teardown(() => server.close());
@@ -206,6 +212,26 @@ asRoot('a port that somebody has is not published twice, and the failed start le
   const runtime = await own.runtime;
   const holders = runtime.networks.holders('bridge');
   t.true(holders.every(({containerId}) => runtime.findContainer(containerId) !== undefined));
+});
+
+asRoot('a port cannot be published on an address that the host does not have', async t => {
+  const at = (hostAddress: string, protocol: 'tcp' | 'udp') =>
+    own.run({
+      name: 'elsewhere',
+      command: ['true'],
+      ports: [{containerPort: 80, hostPort: 8107, hostAddress, protocol}],
+    });
+  for (const [address, protocol, place] of [
+    ['10.9.9.9', 'tcp', 'tcp4 10.9.9.9'],
+    ['10.9.9.9', 'udp', 'udp4 10.9.9.9'],
+    ['fd12::1', 'tcp', 'tcp6 [fd12::1]'],
+  ] as const) {
+    const {message} = (await t.throwsAsync(at(address, protocol), {code: 'ERR_PORT_REFUSED'}))!;
+    t.is(
+      message.replace(/\([0-9a-f]{64}\)/, '(ID)'),
+      `driver failed programming external connectivity on endpoint elsewhere (ID): Error starting userland proxy: listen ${place}:8107: bind: cannot assign requested address`,
+    );
+  }
 });
 
 asRoot('a host program cannot take a published port while its container runs', async t => {

@@ -10,7 +10,7 @@ import {donorId} from './shared-namespaces.js';
 export interface NetworkFacts {
   /** Its places on networks, or those that it had. */
   readonly connection?: Connection | undefined;
-  /** Of `none` or `host`, of a container that has been started on it. */
+  /** Of `none` or `host`, of a container that has been started on it; absent until somebody has asked for the network. */
   readonly predefinedNetworkId?: string | undefined;
 }
 

@@ -612,7 +612,7 @@ export class Runtime implements AsyncDisposable {
       connection: readEndpoints(directory),
       predefinedNetworkId:
         state.status !== 'created' && (config.network === 'none' || config.network === 'host')
-          ? (await this.networks.records.get(config.network)).id
+          ? this.networks.records.find(config.network)?.id
           : undefined,
       ...(health && {health}),
       logPath: config.log?.driver === 'json-file' && existsSync(log) ? log : '',

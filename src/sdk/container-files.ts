@@ -24,7 +24,7 @@ import {
 } from '../binding/index.js';
 import {readRecord, writeRecord} from '../store/index.js';
 import type {ContainerConfig} from './container-config.js';
-import type {ContainerState, Exit} from './container-state.js';
+import type {ContainerState, Exit, StartFailure} from './container-state.js';
 import {exitOfRecord, readMonitorState, type WaitedRecord} from './monitor-records.js';
 import {formatNanoseconds} from './nanosecond-time.js';
 import {writableSteps} from './plan-rootfs.js';
@@ -171,7 +171,7 @@ export function keptSteps({directory}: ContainerPlaces, launcher: ProcessIdentit
 
 function startedSteps({directory}: Pick<ContainerPlaces, 'directory'>) {
   // How it ended before stays true until it runs again: a start that fails changes nothing.
-  const forget = ['exit.json', 'health.json', 'state.json', 'stopped'].map(
+  const forget = ['exit.json', 'failure.json', 'health.json', 'state.json', 'stopped'].map(
     (name): Step => ({op: 'unlink', stage: 'record', at: HOST, s1: `${directory}/${name}`, record: true}),
   );
   return {started: [...forget, nextPidStep(directory)], teardown: [] as Step[]};
@@ -367,15 +367,29 @@ export function readState(
     if (isToRestart(directory)) return {...ended, status: 'restarting'};
     // Its monitor writes the pid of a next run before it says that it runs: was it that what was read last?
     const next = readPid(directory);
-    if (next === undefined || next.pid === identity?.pid) return ended;
+    if (next === undefined || next.pid === identity?.pid) return {...ended, ...readFailure(directory)};
     return readState(directory, record, startedAt);
   }
-  if (identity === undefined) return {status: 'created'};
+  if (identity === undefined) return {status: 'created', ...readFailure(directory)};
   // It is gone; it is about to be removed, or how it ended to be written, unless whoever was to do that died as well.
   const watcher = owner ?? readWatcher(directory);
   if (watcher !== undefined && isAlive(watcher)) return autoRemove ? {status: 'removing'} : running(identity);
   const at = since(identity);
   return readExit(directory, record) ?? {status: 'exited', startedAt: at, finishedAt: at, exit: LOST};
+}
+
+/** `failure.json`: why the last start of a container that stays came to nothing; gone with the next one that does not. */
+export function writeFailure(directory: string, failure: StartFailure): void {
+  try {
+    writeRecord(`${directory}/failure.json`, failure, {durable: false});
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // it is gone itself
+  }
+}
+
+function readFailure(directory: string): {readonly failure?: StartFailure} {
+  const failure = readRecord(`${directory}/failure.json`) as StartFailure | undefined;
+  return failure === undefined ? {} : {failure};
 }
 
 /** What of a record its state depends on. */

@@ -9,7 +9,14 @@ export type ContainerState =
   | {readonly status: 'running'; readonly pid: number; readonly startedAt: string}
   /** All its processes stand still. */
   | {readonly status: 'paused'; readonly pid: number; readonly startedAt: string}
-  | {readonly status: 'exited'; readonly startedAt: string; readonly finishedAt: string; readonly exit: Exit}
+  | {
+      readonly status: 'exited';
+      readonly startedAt: string;
+      readonly finishedAt: string;
+      readonly exit: Exit;
+      /** Of a later start. */
+      readonly failure?: StartFailure;
+    }
   /** It ended, and its monitor will start it again. */
   | {
       readonly status: 'restarting';
@@ -26,9 +33,9 @@ export function isUp(
   return state.status === 'running' || state.status === 'paused';
 }
 
-/** 127: no such program; 126: it cannot be executed; 125: everything else, as in Docker. */
+/** Why the last start failed. 127: no such program; 126: it cannot be executed; 128: everything else, as in Docker. */
 export interface StartFailure {
-  readonly exitCode: 125 | 126 | 127;
+  readonly exitCode: 126 | 127 | 128;
   readonly message: string;
 }
 

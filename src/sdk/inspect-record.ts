@@ -80,7 +80,7 @@ export function inspectRecord(config: ContainerConfig, state: ContainerState, fa
 function inspectState(state: ContainerState, health: Health | undefined) {
   const exit = 'exit' in state ? state.exit : undefined;
   const restarting = state.status === 'restarting';
-  const failure = state.status === 'created' ? state.failure : undefined;
+  const failure = 'failure' in state ? state.failure : undefined;
   return {
     Status: state.status,
     Running: isUp(state) || restarting,

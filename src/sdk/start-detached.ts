@@ -36,6 +36,7 @@ import {compressLog} from './container-logs.js';
 import {JOURNAL_SOCKET} from './journal-fields.js';
 import {MonitorConnection} from './monitor-connection.js';
 import {ordersOf} from './monitor-orders.js';
+import {notingFailure} from './note-failure.js';
 import {onAbort} from './on-abort.js';
 import {prepareProbe} from './prepare-probe.js';
 import {prepareStart} from './prepare-start.js';
@@ -62,10 +63,19 @@ export interface DetachedStartOptions {
  * Of a container that does not run, with its lock held.
  * @throws as `Container.run`; `ERR_LOG_UNAVAILABLE`, `ERR_MONITOR_LOST`
  */
-export async function startDetached(
+export function startDetached(
   runtime: Runtime,
   config: ContainerConfig,
-  {signal, before}: DetachedStartOptions = {},
+  options: DetachedStartOptions = {},
+): Promise<DetachedStart> {
+  const {directory} = runtime.placesOf(config);
+  return notingFailure(directory, options.signal, () => begin(runtime, config, options));
+}
+
+async function begin(
+  runtime: Runtime,
+  config: ContainerConfig,
+  {signal, before}: DetachedStartOptions,
 ): Promise<DetachedStart> {
   signal?.throwIfAborted();
   if (config.log?.driver === 'journald') refuseWithoutJournal();

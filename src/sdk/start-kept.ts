@@ -14,6 +14,7 @@ import {
 } from './connect-network.js';
 import type {ContainerConfig} from './container-config.js';
 import {clearDuty, endRun, keptSteps, removalSteps} from './container-files.js';
+import {notingFailure} from './note-failure.js';
 import {type PreparedStart, prepareStart} from './prepare-start.js';
 import type {StdinSource} from './run-options.js';
 import type {Runtime} from './runtime.js';
@@ -25,12 +26,27 @@ export interface KeptStart {
   readonly process: StartedProcess;
 }
 
+interface KeptOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly explain: boolean;
+}
+
 /** With its lock held. @throws as `Container.run`; then nothing of it runs, and its address is free */
-export async function startKept(
+export function startKept(
   runtime: Runtime,
   config: ContainerConfig,
   stdin: StdinSource,
-  {signal, explain}: {readonly signal?: AbortSignal | undefined; readonly explain: boolean},
+  options: KeptOptions,
+): Promise<KeptStart> {
+  const {directory} = runtime.placesOf(config);
+  return notingFailure(directory, options.signal, () => begin(runtime, config, stdin, options));
+}
+
+async function begin(
+  runtime: Runtime,
+  config: ContainerConfig,
+  stdin: StdinSource,
+  {signal, explain}: KeptOptions,
 ): Promise<KeptStart> {
   const {directory} = runtime.placesOf(config);
   endRun(directory);

@@ -1,5 +1,7 @@
 import {execFileSync} from 'node:child_process';
-import {Container, Image, type Runtime} from '../../src/index.js';
+import {once} from 'node:events';
+import {createServer} from 'node:net';
+import {Container, Image, Network, type RunOptions, type Runtime} from '../../src/index.js';
 import {ask, serveIn} from '../helpers/a-server.js';
 import {configuredRuntime} from '../helpers/configured-runtime.js';
 import {aNeighbour} from '../helpers/neighbour.js';
@@ -49,6 +51,45 @@ asRoot.serial('a start that finds a port taken leaves the ports of who has it as
   const again = await Container.runDetached('host-shell', options, {runtime});
   await again[Symbol.asyncDispose]();
   t.truthy(again.id);
+});
+
+asRoot.serial('inspect tells why a container could not be started, until it is', async t => {
+  const runtime = await own.runtime;
+  const server = createServer().listen(8095, '127.0.0.1');
+  await once(server, 'listening');
+  t.teardown(() => server.close());
+  const gone = await Network.create('gone', {}, {runtime});
+  const run = (options: RunOptions) => own.create({command: ['sleep', '1000'], ...options});
+  const [taken, removed, absent] = [
+    await run({ports: [{containerPort: 80, hostPort: 8095, hostAddress: '127.0.0.1'}]}),
+    await run({network: 'gone'}),
+    await run({network: 'none', command: ['/no/such/program']}),
+  ];
+  await gone.remove();
+  const told = async (container: Container) => {
+    const {Status, Error: error, ExitCode} = (await container.inspect()).State;
+    return [Status, error, ExitCode];
+  };
+  for (const [container, exitCode] of [
+    [taken, 128],
+    [removed, 128],
+    [absent, 127],
+  ] as const) {
+    for (const start of [() => container.start(), () => container.startDetached()]) {
+      const {message} = (await t.throwsAsync(start))!;
+      t.deepEqual(await told(container), ['created', message, exitCode]);
+    }
+  }
+  server.close();
+  await taken.startDetached();
+  t.deepEqual(await told(taken), ['running', '', 0]);
+  await taken.stop({timeoutMs: 0});
+  t.deepEqual(await told(taken), ['exited', '', 137]);
+  const other = createServer().listen(8095, '127.0.0.1');
+  await once(other, 'listening');
+  t.teardown(() => other.close());
+  const {message} = (await t.throwsAsync(() => taken.startDetached()))!;
+  t.deepEqual(await told(taken), ['exited', message, 137]);
 });
 
 const withNft = requiresAsRoot('/usr/sbin/nft', 'nftables');

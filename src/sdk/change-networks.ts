@@ -40,6 +40,7 @@ import type {NetworkAttachment} from './container-config.js';
 import {type ContainerRecord, isWatched, readPid} from './container-files.js';
 import {isUp} from './container-state.js';
 import {notRunning} from './exec-failure.js';
+import {namesInHosts} from './host-facts.js';
 import {MonitorConnection} from './monitor-connection.js';
 import {checkPlace} from './normalize-networks.js';
 import {changeOwnNames} from './own-names.js';
@@ -313,14 +314,14 @@ function refuseDisconnection(network: NetworkRecord, record: ContainerRecord, is
 /** A line for each of its addresses; what else the container has written there stays. */
 function rewriteHosts(
   directory: string,
-  {hostname, domainname}: ContainerRecord,
+  record: ContainerRecord,
   before: Connection | undefined,
   after: Connection,
 ): void {
   const addressesOf = (connection: Connection | undefined) =>
     (connection?.endpoints ?? []).flatMap(({ipv4, ipv6}) => [ipv4.address, ...(ipv6 ? [ipv6.address] : [])]);
   const [old, now] = [addressesOf(before), addressesOf(after)];
-  const names = domainname === '' ? hostname : `${hostname}.${domainname} ${hostname}`;
+  const names = namesInHosts(record);
   const path = `${directory}/hosts`;
   if (!existsSync(path)) return;
   const gone = new Set(old.filter(address => !now.includes(address)).map(address => `${address}\t${names}`));

@@ -82,14 +82,24 @@ export class HostFacts {
    * @param others lines about others
    */
   hosts(
-    {network, hostname, domainname}: Pick<ContainerConfig, 'network' | 'hostname' | 'domainname'>,
+    {network, ...own}: Pick<ContainerConfig, 'network' | 'hostname' | 'domainname'>,
     addresses: readonly string[] = [],
     others = '',
   ): string {
     if (network === 'host') return readIfPresent('/etc/hosts') + others;
-    const names = domainname === '' ? hostname : `${hostname}.${domainname} ${hostname}`;
+    const names = namesInHosts(own);
     return LOOPBACK_HOSTS + others + addresses.map(address => `${address}\t${names}\n`).join('');
   }
+}
+
+/** What a container's own addresses are called in its /etc/hosts: its whole name, and the first part of that. */
+export function namesInHosts({
+  hostname,
+  domainname,
+}: Pick<ContainerConfig, 'hostname' | 'domainname'>): string {
+  const whole = domainname === '' ? hostname : `${hostname}.${domainname}`;
+  const [first = ''] = whole.split('.');
+  return first === '' || first === whole ? whole : `${whole} ${first}`;
 }
 
 /** moby, libnetwork/etchosts: the entries that every container has. */

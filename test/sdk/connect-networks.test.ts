@@ -78,6 +78,23 @@ withIp('a container that runs is given an interface, an address, names and a lin
   t.false(existsSync(join(names, 'www')));
 });
 
+withIp('a host name with dots stands in /etc/hosts with its first part behind it', async t => {
+  const [{network: first, address: here}, {network, address: there}] = [
+    await aNetwork('hosts-first'),
+    await aNetwork('hosts-second'),
+  ];
+  const options = {networks: [{network: first.name}], hostname: 'web.example', domainname: 'org'};
+  await using container = await own.start('read wait; cat /etc/hosts; read wait', {
+    ...options,
+    stdin: 'pipe',
+  });
+  await network.connect(container.id);
+  container.stdin!.write('\n');
+  const [text] = (await container.stdout!.take(1).toArray()) as [Buffer];
+  for (const address of [here(2), there(2)])
+    t.regex(String(text), new RegExp(`^${address}\tweb\\.example\\.org web$`, 'm'));
+});
+
 withIp('a container that is on no network that leads out has no open ports, until it is again', async t => {
   const [{network}, {network: internal}] = [
     await aNetwork('ports-out'),

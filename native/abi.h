@@ -23,7 +23,8 @@ enum { CT_F_EXISTS_OK = 1, CT_F_OPTIONAL = 2, CT_F_FILE = 4, CT_F_CLAMP = 8, CT_
 enum { CT_CLONE_FORK = 1 /* do not share memory with the spawner: needed by user namespaces, which write their maps */ };
 
 /* z of CT_OP_TARGET */
-enum { CT_TARGET_NOT_IN_PROC = 1 /* nothing of a caller's goes into a procfs: what is written there decides over privileges */ };
+enum { CT_TARGET_NOT_IN_PROC = 1 /* nothing of a caller's goes into a procfs: what is written there decides over privileges */,
+       CT_TARGET_GIVES_MODE = 2 /* a directory that is there gives its permission bits to the root of the mount in slot x */ };
 
 enum { CT_SLOT_EMPTY_NS = 0, CT_SLOT_PROC = 1, CT_SLOT_LIFE = 2, CT_SLOT_PASSED = 4, CT_SLOTS = 1024, CT_PASSED_MAX = 16 };
 

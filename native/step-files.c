@@ -142,7 +142,7 @@ int open_in_root(struct run *run, int root, const char *path, uint32_t flags, ui
                 if (fd >= 0)
                         continue;
                 int last = kept == 0 || run->path[end + 1] == 0;
-                int r = make_component(run, root, end, last && (flags & CT_F_FILE), mode);
+                int r = make_component(run, root, end, last && (flags & CT_F_FILE), last ? mode : 0755);
                 if (r < 0)
                         return r;
                 if (r == 1 && ++symlinks > SYMLINKS_MAX)
@@ -400,22 +400,39 @@ static long check_not_in_proc(int place, int like)
         return r < 0 ? r : r == 1 ? 0 : -EXDEV;
 }
 
+/* Whether what is to be mounted at a place can be: a directory on a directory, anything else on anything else. */
+static long check_like(int place, uint32_t mode, int gives_mode, int mount)
+{
+        uint32_t found;
+        long r = statx_mode(place, "", &found, 0, 0);
+        if (r == 0 && ((found & S_IFMT) == S_IFDIR) != ((mode & S_IFMT) == S_IFDIR))
+                r = -ENOTDIR;
+        if (r == 0 && gives_mode)
+                r = sys3(__NR_fchmodat, mount, ".", found & 07777);
+        return r;
+}
+
 /* What a missing target has to be is known only once its source is open: a stat before would have told of another moment. */
 static int target(struct run *run, const struct ct_step *step, int root)
 {
-        uint32_t flags = step->flags | CT_F_MAKE, mode;
+        const char *path = step_s1(run, step);
+        uint32_t flags = step->flags, mode = 0;
+        int like = slot_fd(run, (int64_t)step->x);
         if (flags & CT_F_LIKE) {
-                int like = slot_fd(run, (int64_t)step->x);
                 long r = like < 0 ? -EBADF : statx_mode(like, "", &mode, 0, 0);
                 if (r < 0)
                         return (int)r;
                 if ((mode & S_IFMT) != S_IFDIR)
                         flags |= CT_F_FILE;
         }
-        int fd = open_in_root(run, root, step_s1(run, step), flags, step->y ? (uint32_t)step->y : 0755);
+        int fd = open_in_root(run, root, path, flags & ~(uint32_t)CT_F_MAKE, 0), made = fd == -ENOENT;
+        if (made)
+                fd = open_in_root(run, root, path, flags | CT_F_MAKE, step->y ? (uint32_t)step->y : 0755);
         if (fd < 0)
                 return fd;
-        long r = (step->z & CT_TARGET_NOT_IN_PROC) ? check_not_in_proc(fd, slot_fd(run, (int64_t)step->x)) : 0;
+        long r = (step->z & CT_TARGET_NOT_IN_PROC) ? check_not_in_proc(fd, like) : 0;
+        if (r == 0 && (flags & CT_F_LIKE))
+                r = check_like(fd, mode, (step->z & CT_TARGET_GIVES_MODE) && !made, like);
         if (r < 0) {
                 close_fd(fd);
                 return (int)r;

@@ -25,6 +25,8 @@ export const REQUEST_DETACHED = 2;
 export const CLONE_FORK = 1;
 /** `z` of the target step: nothing of a caller's goes into a procfs. */
 export const TARGET_NOT_IN_PROC = 1;
+/** A directory that is there gives its permission bits to the root of the mount in slot `x`. */
+export const TARGET_GIVES_MODE = 2;
 
 export const EVENT = {ready: 1, started: 2, failed: 3, exited: 4, removed: 5, prepared: 6} as const;
 

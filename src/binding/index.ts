@@ -8,6 +8,7 @@ export {
   type RemovedEvent,
   STEP_LAYOUT,
   type StartedEvent,
+  TARGET_GIVES_MODE,
   TARGET_NOT_IN_PROC,
 } from './abi.js';
 export {

@@ -77,6 +77,16 @@ export function startFailure(
       },
     );
   }
+  if (isCallersMount(step) && errno === 'ENOTDIR') {
+    const source = sourceOf(plan(), stage);
+    return new CoracleError(
+      'ERR_START_FAILED',
+      `error mounting ${JSON.stringify(source)} to rootfs at ${JSON.stringify(subject)}: not a directory: unknown: ` +
+        'Are you trying to mount a directory onto a file (or vice-versa)? ' +
+        'Check if the specified host path exists and is the expected type',
+      {cause, details: {stage, phase, errno}},
+    );
+  }
   // Of the caller's mounts, only shared ones may not go through symlinks.
   if (isCallersMount(step) && ((step?.flags ?? 0) & STEP_FLAGS.noSymlinks) !== 0 && errno === 'ELOOP') {
     return new CoracleError(
@@ -99,7 +109,14 @@ export function startFailure(
 }
 
 function isCallersMount(step: Step | undefined): boolean {
-  return step?.op === 'target' && step.z === TARGET_NOT_IN_PROC;
+  return step?.op === 'target' && ((step.z ?? 0) & TARGET_NOT_IN_PROC) !== 0;
+}
+
+/** What the mount of a stage is made of. */
+function sourceOf(plan: Plan, stage: string): string {
+  const steps = [...plan.host, ...plan.child];
+  const opened = steps.find(step => step.stage === stage && (step.op === 'openTree' || step.op === 'open'));
+  return text(opened?.s1) || 'tmpfs';
 }
 
 function shiftsIds({x}: Step): boolean {

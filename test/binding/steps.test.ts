@@ -7,6 +7,7 @@ import {
   PASSED_MAX,
   PLAN_MAGIC,
   REQUEST,
+  TARGET_GIVES_MODE,
   TARGET_NOT_IN_PROC,
 } from '../../src/binding/abi.js';
 import {
@@ -60,6 +61,7 @@ test('flags, slots, requests, events and the version are those of native/abi.h',
     CT_PASSED_MAX: PASSED_MAX + 1, // the plan itself is one
     CT_CLONE_FORK: CLONE_FORK,
     CT_TARGET_NOT_IN_PROC: TARGET_NOT_IN_PROC,
+    CT_TARGET_GIVES_MODE: TARGET_GIVES_MODE,
     CT_START: REQUEST.start,
     CT_SIGNAL: REQUEST.signal,
     CT_ABORT: REQUEST.abort,

@@ -214,3 +214,22 @@ asRoot('a volume at /etc leaves /etc/hosts and its like as they are without', as
   const mounts = [{type: 'volume', name: 'etc-volume', target: '/etc'}] as const;
   t.regex(await own.output('cat /etc/hosts', {mounts}), /^127\.0\.0\.1\tlocalhost\n/);
 });
+
+asRoot('a directory on a file, and a file on a directory, are refused in the words of docker', async t => {
+  const source = folder();
+  const file = join(source, 'file');
+  writeFileSync(file, '');
+  const hint =
+    'not a directory: unknown: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type';
+  for (const [mount, from] of [
+    [bind(source, '/there/file'), source],
+    [bind(file, '/tmp'), file],
+    [bind(file, '/there/file/below'), file],
+    [{type: 'tmpfs', target: '/there/file'}, 'tmpfs'],
+  ] as const) {
+    await t.throwsAsync(own.run({command: ['true'], mounts: [bind(source, '/there'), mount]}), {
+      code: 'ERR_START_FAILED',
+      message: `error mounting "${from}" to rootfs at "${mount.target}": ${hint}`,
+    });
+  }
+});

@@ -19,6 +19,7 @@ import {
   type SlotAllocator,
   STEP_FLAGS,
   type Step,
+  TARGET_GIVES_MODE,
   TARGET_NOT_IN_PROC,
 } from '../binding/index.js';
 import {isShared, REPLACEABLE_IN_PROC} from './check-mounts.js';
@@ -65,7 +66,10 @@ function newMount(
   ];
 }
 
-/** Attaches the mount in `mount` at a path inside the root; what is missing there is made, never through a symlink out. */
+/**
+ * Attaches the mount in `mount` at a path inside the root; what is missing there is made, never through a symlink out.
+ * @param how TARGET_* flags
+ */
 function attach(
   stage: string,
   mount: Slot,
@@ -73,7 +77,21 @@ function attach(
   target: string,
   slots: SlotAllocator,
   flags: number,
-  forbidden = 0,
+  how = 0,
+): Step[] {
+  return [...attachKept(stage, mount, root, target, slots, flags, how), {op: 'close', stage, at: mount}];
+}
+
+/** The same, and the mount's slot stays open. @param mode of a target that is made @default 0o755 */
+function attachKept(
+  stage: string,
+  mount: Slot,
+  root: Slot,
+  target: string,
+  slots: SlotAllocator,
+  flags: number,
+  how: number,
+  mode = 0,
 ): Step[] {
   const place = slots.next();
   return [
@@ -84,12 +102,12 @@ function attach(
       out: place,
       s1: target,
       x: mount,
-      z: forbidden,
+      ...(mode && {y: mode}),
+      z: how,
       flags: flags | STEP_FLAGS.like,
     },
     {op: 'moveMount', stage, at: mount, x: place},
     {op: 'close', stage, at: place},
-    {op: 'close', stage, at: mount},
   ];
 }
 
@@ -284,7 +302,7 @@ export function etcFiles(
   root: Slot,
   slots: SlotAllocator,
 ): MountSteps {
-  const covered = new Set(sources.map(targetOf));
+  const uncovered = uncoveredEtcFiles(sources);
   const host: Step[] = [];
   const opened: Step[] = [];
   const child: Step[] = [];
@@ -297,13 +315,18 @@ export function etcFiles(
     const stage = `/etc/${name}`;
     const path = `${etcDirectory}/${name}`;
     host.push({op: 'create', stage, at: HOST, s1: path, s2: text, x: 0o644, flags: STEP_FLAGS.existsOk});
-    if (covered.has(stage)) continue;
+    if (!uncovered.includes(stage)) continue;
     const mount = slots.next();
     opened.push({op: 'openTree', stage, at: HOST, s1: path, x: OPEN_TREE_CLONE, out: mount});
     opened.push({op: 'mountSetattr', stage, at: mount, y: MS_PRIVATE});
     child.push(...attach(stage, mount, root, `etc/${name}`, slots, 0));
   }
   return {host, sources: opened, child};
+}
+
+function uncoveredEtcFiles(sources: readonly BoundSource[]): string[] {
+  const covered = new Set(sources.map(targetOf));
+  return ['/etc/resolv.conf', '/etc/hostname', '/etc/hosts'].filter(path => !covered.has(path));
 }
 
 /** The sources are opened live by the spawner, as the host has them now; nothing keeps them open afterwards. */
@@ -317,15 +340,20 @@ export function userMounts(
   const opened: Step[] = [];
   const child: Step[] = [];
   // A mount at /a hides what was mounted at /a/b before it: parents first, as Docker sorts them.
-  const ordered = [...sources].sort((a, b) => depth(targetOf(a)) - depth(targetOf(b)));
-  for (const source of ordered) {
-    const mount = slots.next();
+  const ordered = [...sources]
+    .sort((a, b) => depth(targetOf(a)) - depth(targetOf(b)))
+    .map(source => ({source, mount: slots.next()}));
+  for (const {source, mount} of ordered) {
     const target = targetOf(source);
     const stage = `mount ${target}`;
+    const places = placesBelow(target, ordered, root, slots);
     if (source.kind === 'tmpfs') {
+      const how = forbiddenAt(target) | (source.mount.mode === undefined ? TARGET_GIVES_MODE : 0);
       child.push(
         ...tmpfsSteps(stage, source.mount, mount, slots),
-        ...attach(stage, mount, root, target, slots, 0, forbiddenAt(target)),
+        ...attachKept(stage, mount, root, target, slots, 0, how, TMPFS_MODE),
+        ...(source.mount.readOnly ? [...places, readOnlyFromNowOn(stage, mount)] : []),
+        {op: 'close', stage, at: mount},
       );
       continue;
     }
@@ -342,12 +370,16 @@ export function userMounts(
     opened.push(...openSource(source, stage, mount, slots));
     const shift = source.shifted && idMap !== undefined;
     const isReadOnly = source.readOnly;
+    // A container's own takes the places of what is mounted below it first; what is the host's stays as it is.
+    const takesPlaces = isReadOnly && source.shifted && places.length > 0;
     opened.push({
       op: 'mountSetattr',
       stage,
       at: mount,
       ...(shift && {out: idMap}),
-      x: (isReadOnly && !source.writableBelow ? MOUNT_ATTR_RDONLY : 0) | (shift ? MOUNT_ATTR_IDMAP : 0),
+      x:
+        (isReadOnly && !source.writableBelow && !takesPlaces ? MOUNT_ATTR_RDONLY : 0) |
+        (shift ? MOUNT_ATTR_IDMAP : 0),
       y: PROPAGATION[source.propagation],
       z: recursive,
     });
@@ -355,9 +387,51 @@ export function userMounts(
       opened.push({op: 'mountSetattr', stage, at: mount, x: MOUNT_ATTR_RDONLY});
     // What is mounted over a shared one is mounted on the host too, so an image must not lead it elsewhere.
     const flags = isShared(source.propagation) ? STEP_FLAGS.noSymlinks : 0;
-    child.push(...attach(stage, mount, root, target, slots, flags, forbiddenAt(target)));
+    child.push(
+      ...attachKept(stage, mount, root, target, slots, flags, forbiddenAt(target)),
+      ...(takesPlaces ? [...places, readOnlyFromNowOn(stage, mount)] : []),
+      {op: 'close', stage, at: mount},
+    );
   }
   return {host, sources: opened, child};
+}
+
+/** Makes what is missing of the places in a mount where something else is mounted later, the files of /etc included. */
+function placesBelow(
+  target: string,
+  ordered: readonly {readonly source: BoundSource; readonly mount: Slot}[],
+  root: Slot,
+  slots: SlotAllocator,
+): Step[] {
+  const stage = `mount ${target}`;
+  const isBelow = (path: string, above: string) => path.startsWith(`${above}/`);
+  const mounts = ordered.filter(({source}) => isBelow(targetOf(source), target));
+  // What is below a mount in between is that one's affair.
+  const isIn = (path: string) => !mounts.some(({source}) => isBelow(path, targetOf(source)));
+  const place = (s1: string, like: Pick<Step, 'x' | 'y' | 'flags'>): Step[] => {
+    const out = slots.next();
+    return [
+      {op: 'target', stage, at: root, out, s1, z: forbiddenAt(s1), ...like},
+      {op: 'close', stage, at: out},
+    ];
+  };
+  return [
+    ...mounts
+      .filter(({source}) => isIn(targetOf(source)))
+      .flatMap(({source, mount}) =>
+        place(
+          targetOf(source),
+          source.kind === 'tmpfs' ? {y: TMPFS_MODE} : {x: mount, flags: STEP_FLAGS.like},
+        ),
+      ),
+    ...uncoveredEtcFiles(ordered.map(({source}) => source))
+      .filter(path => isBelow(path, target) && isIn(path))
+      .flatMap(path => place(path, {flags: STEP_FLAGS.file})),
+  ];
+}
+
+function readOnlyFromNowOn(stage: string, mount: Slot): Step {
+  return {op: 'mountSetattr', stage, at: mount, s1: '', x: MOUNT_ATTR_RDONLY, z: AT_RECURSIVE};
 }
 
 /** The host's tree at the source, or what is below it: symlinks there may be a container's work. */
@@ -393,10 +467,14 @@ const PROPAGATION: Readonly<Record<Propagation, number>> = {
   rshared: MS_SHARED,
 };
 
+/** Where there is no directory whose mode it could have; one that is made for it keeps that for the next start. */
+const TMPFS_MODE = 0o1777;
+
+/** It can be written to: it is made read-only once it has its mode, and places for what is mounted below it. */
 function tmpfsSteps(stage: string, mount: TmpfsMount, out: Slot, slots: SlotAllocator): Step[] {
   const options: [string, string][] = [
     ['source', 'tmpfs'],
-    ['mode', (mount.mode ?? 0o1777).toString(8)],
+    ['mode', (mount.mode ?? TMPFS_MODE).toString(8)],
   ];
   if (mount.sizeBytes !== undefined) options.push(['size', String(mount.sizeBytes)]);
   if (mount.inodes !== undefined) options.push(['nr_inodes', String(mount.inodes)]);
@@ -405,8 +483,7 @@ function tmpfsSteps(stage: string, mount: TmpfsMount, out: Slot, slots: SlotAllo
   const attributes =
     (mount.exec ? 0 : MOUNT_ATTR_NOEXEC) |
     (mount.suid ? 0 : MOUNT_ATTR_NOSUID) |
-    (mount.dev ? 0 : MOUNT_ATTR_NODEV) |
-    (mount.readOnly ? MOUNT_ATTR_RDONLY : 0);
+    (mount.dev ? 0 : MOUNT_ATTR_NODEV);
   return newMount(stage, 'tmpfs', options, attributes, out, slots);
 }
 

@@ -278,7 +278,7 @@ export interface TmpfsMount extends MountCommon {
   readonly type: 'tmpfs';
   /** @default half of the host's memory (the kernel's own default) */
   readonly sizeBytes?: number;
-  /** Permission bits of its root, e.g. 0o700. @default 0o1777 */
+  /** Permission bits of its root, e.g. 0o700. @default those of the directory at the target, 0o1777 where there is none */
   readonly mode?: number;
   /** Owner of its root. @default 0 */
   readonly uid?: number;

@@ -1,8 +1,18 @@
 import {execFileSync} from 'node:child_process';
-import {mkdirSync, mkdtempSync, readFileSync, statSync, symlinkSync, writeFileSync} from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import {join} from 'node:path';
 import type {ExecutionContext} from 'ava';
-import type {Mount} from '../../src/index.js';
+import type {Mount, TmpfsMount} from '../../src/index.js';
 import {ownRuntime} from '../helpers/own-runtime.js';
 import {asRoot} from '../helpers/requires.js';
 
@@ -213,6 +223,73 @@ function mount(t: ExecutionContext, args: readonly string[], target: string): ()
 asRoot('a volume at /etc leaves /etc/hosts and its like as they are without', async t => {
   const mounts = [{type: 'volume', name: 'etc-volume', target: '/etc'}] as const;
   t.regex(await own.output('cat /etc/hosts', {mounts}), /^127\.0\.0\.1\tlocalhost\n/);
+});
+
+asRoot(
+  'a read-only volume at /etc has places for /etc/hosts and its like, and what else is mounted below it',
+  async t => {
+    const below = folder();
+    writeFileSync(join(below, 'file'), 'below');
+    const mounts: Mount[] = [
+      {type: 'volume', name: 'etc-read-only', target: '/etc', readOnly: true},
+      {type: 'bind', source: join(below, 'file'), target: '/etc/new/file'},
+      {type: 'tmpfs', target: '/etc/memory'},
+    ];
+    const script = `cat /etc/hosts | sed -n 1p; cat /etc/new/file; echo x >/etc/memory/x && echo written
+    echo x 2>/dev/null >/etc/x || echo refused`;
+    for (const _ of ['first', 'again'])
+      t.is(await own.output(script, {mounts}), '127.0.0.1\tlocalhost\nbelowwritten\nrefused\n');
+    const [volume] = mounts;
+    t.regex(await own.output('cat /etc/hostname', {mounts: [volume!]}), /^[0-9a-f]{12}\n$/);
+  },
+);
+
+asRoot('a read-only tmpfs has places for what is mounted below it', async t => {
+  const mounts: Mount[] = [
+    {type: 'tmpfs', target: '/etc', readOnly: true},
+    {type: 'tmpfs', target: '/etc/below'},
+  ];
+  const script = 'ls /etc; echo x >/etc/below/x && echo written; echo x 2>/dev/null >/etc/x || echo refused';
+  t.is(await own.output(script, {mounts}), 'below\nhostname\nhosts\nresolv.conf\nwritten\nrefused\n');
+});
+
+asRoot('a bind mount that is read-only is not written to for what is mounted below it', async t => {
+  const source = folder();
+  const mounts: Mount[] = [
+    {...bind(source, '/data'), readOnly: true},
+    {type: 'tmpfs', target: '/data/below'},
+  ];
+  await t.throwsAsync(own.run({command: ['true'], mounts}), {code: 'ERR_START_FAILED', message: /EROFS/});
+  t.deepEqual(readdirSync(source), []);
+});
+
+asRoot('a tmpfs has the mode of the directory that it covers, and its own where it has one', async t => {
+  const script = "stat -c '%a %u:%g' /data/private /data/link/. /data/sticky /data/new /data/own";
+  const source = folder();
+  const make = (name: string, mode: number) => {
+    mkdirSync(join(source, name));
+    chmodSync(join(source, name), mode);
+  };
+  make('private', 0o700);
+  make('target', 0o750);
+  make('sticky', 0o3770);
+  make('own', 0o700);
+  chownSync(join(source, 'private'), 1000, 1000);
+  symlinkSync('target', join(source, 'link'));
+  const tmpfs = (name: string, options: Partial<TmpfsMount> = {}) =>
+    ({type: 'tmpfs', target: `/data/${name}`, ...options}) as const;
+  const mounts: Mount[] = [
+    bind(source, '/data'),
+    tmpfs('private'),
+    tmpfs('link', {readOnly: true}),
+    tmpfs('sticky'),
+    tmpfs('new'),
+    tmpfs('own', {mode: 0o711}),
+  ];
+  const modes = '700 0:0\n750 0:0\n3770 0:0\n1777 0:0\n711 0:0\n';
+  t.is(await own.output(script, {mounts}), modes);
+  t.is(await own.output(script, {mounts}), modes, 'as well where its directory was made by the start before');
+  t.is(statSync(join(source, 'target')).mode & 0o7777, 0o750);
 });
 
 asRoot('a directory on a file, and a file on a directory, are refused in the words of docker', async t => {

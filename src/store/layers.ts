@@ -1,6 +1,7 @@
 /**
  * Unpacked layers: `layers/HEX/fs`, named by the digest of the plain archive (diff id), shared by all images that have
- * it, and never changed. `layers/base-1/fs` lies below every image: the mount points that each container needs.
+ * it, and never changed. `layers/base-2/fs` lies below every image: the mount points that each container needs. Stores of
+ * earlier releases have `base-1` as well, for what was started then.
  */
 import {
   constants,
@@ -18,6 +19,7 @@ import {
   openBelow,
   openDirectory,
   removeTree,
+  symlinkBelow,
   syncFileSystem,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
@@ -65,10 +67,11 @@ export class Layers {
 
   /**
    * The layer below every image: directories to mount on, and empty files under /etc that are bound over, so that an
-   * image from scratch needs no copy-up.
+   * image from scratch needs no copy-up; and what Docker gives every container that has none: /etc/mtab, and /.dockerenv
+   * by which programs know that they are in one.
    */
   async base(): Promise<string> {
-    const name = 'base-1';
+    const name = BASE;
     const fs = join(this.#directory, name, 'fs');
     if (existsSync(fs)) return fs;
     await using work = Workspace.open(this.#work);
@@ -80,9 +83,23 @@ export class Layers {
       using _made = openBelow(root.fd, `etc/${file}`, constants.O_CREAT | constants.O_EXCL, 0o600);
       chmodBelow(root.fd, `etc/${file}`, 0o644);
     }
+    symlinkBelow(root.fd, 'etc/mtab', '/proc/mounts');
+    using _mark = openBelow(root.fd, '.dockerenv', constants.O_CREAT | constants.O_EXCL, 0o600);
+    chmodBelow(root.fd, '.dockerenv', 0o755);
     chmodBelow(root.fd, '', 0o755);
     this.#moveIntoPlace(join(work.path, 'layer'), name);
     return fs;
+  }
+
+  /** Marks what is made with the present base layer. @param directory of a container's writable part */
+  noteBase(directory: string): void {
+    writeFileSync(join(directory, 'base'), BASE);
+  }
+
+  /** The base layer with which something was made; without a mark, by a release that made none. */
+  notedBase(directory: string): string {
+    const mark = join(directory, 'base');
+    return join(this.#directory, existsSync(mark) ? readFileSync(mark, 'utf8') : 'base-1', 'fs');
   }
 
   async remove(diffId: Digest): Promise<void> {
@@ -112,6 +129,9 @@ export class Layers {
     }
   }
 }
+
+/** What is in it never changes: what would be in another one has another name. */
+const BASE = 'base-2';
 
 /** @param expected what the image's configuration says */
 export function checkDiffId(diffId: Digest, expected: Digest): void {

@@ -4,7 +4,7 @@
  *
  *     root/oci-layout, index.json, blobs/sha256/   an OCI image layout: names and bytes of images
  *     root/images/HEX.json                         what running an image needs
- *     root/layers/HEX/fs                           unpacked layers; layers/base-1/fs is below every image
+ *     root/layers/HEX/fs                           unpacked layers; layers/base-2/fs is below every image
  *     root/containers/ID/, names/NAME -> ID        containers that stay
  *     root/transient/LAUNCHER-ID/                  writable layers of containers that live as long as their run
  *     root/live ->                                 below `run`: containers/ID/, names/NAME -> ID of those; events/
@@ -260,12 +260,17 @@ export class Store {
 
   /** Copies an image, with the base layer below it, to be the root file system of a container: `vfs`. */
   copyRoot({layers}: StoredImage, writable: string): Promise<void> {
+    mkdirSync(writable, {recursive: true, mode: 0o700});
+    this.#shelves.layers.noteBase(writable);
     return copyRoot([this.baseLayer, ...layers], writable, this.work);
   }
 
   /** What a container changed in its files, as the upper directory of an overlay, while the result is there. */
   async upperOf({layers}: StoredImage, writable: string): Promise<Delta> {
-    if (hasCopiedRoot(writable)) return deltaOf([this.baseLayer, ...layers], writable, this.work);
+    if (hasCopiedRoot(writable)) {
+      const base = this.#shelves.layers.notedBase(writable);
+      return deltaOf([base, ...layers], writable, this.work);
+    }
     return {path: join(writable, 'upper'), [Symbol.asyncDispose]: async () => {}};
   }
 

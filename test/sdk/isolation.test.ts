@@ -322,6 +322,13 @@ asRoot('network host has the interfaces of the host', async t => {
   t.deepEqual(inside, names(readFileSync('/proc/net/dev', 'utf8')));
 });
 
+asRoot('/etc/mtab and /.dockerenv are those that dockerd makes', async t => {
+  const listed = await own.output('ls -l /etc/mtab /.dockerenv; cat /.dockerenv');
+  const [mark, mtab] = listed.split('\n').map(line => line.split(/\s+/));
+  t.is(mark![0], '-rwxr-xr-x');
+  t.deepEqual(mtab!.slice(-3), docker('default', 'mtab').trim().split(/\s+/).slice(-3));
+});
+
 asRoot('what a container writes is gone with it and seen by no other', async t => {
   t.is(await own.output('echo mine >/own; cat /own'), 'mine\n');
   t.is(await own.output('cat /own 2>/dev/null; echo none'), 'none\n');

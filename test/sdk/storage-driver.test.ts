@@ -1,5 +1,14 @@
 import {execFileSync} from 'node:child_process';
-import {chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync} from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import test, {type ExecutionContext} from 'ava';
@@ -184,3 +193,19 @@ for (const [driver, hint] of [
     t.false(existsSync(root));
   });
 }
+
+asRoot('by vfs a copy that an earlier release made of its base layer is compared with that one', async t => {
+  const {runtime, roots} = await vfs(t);
+  const container = await Container.create('host-shell', {command: ['sh', '-c', 'echo >/new']}, {runtime});
+  const directory = join(roots.root, 'containers', container.id);
+  const layers = join(roots.root, 'layers');
+  cpSync(join(layers, 'base-2'), join(layers, 'base-1'), {recursive: true, verbatimSymlinks: true});
+  for (const name of ['etc/mtab', '.dockerenv']) {
+    rmSync(join(layers, 'base-1', 'fs', name));
+    rmSync(join(directory, 'vfs', name));
+  }
+  rmSync(join(directory, 'base'));
+  await (await container.start()).exit;
+  t.deepEqual(await container.diff(), [{path: '/new', kind: 'A'}]);
+  t.deepEqual(storeProblems(roots.root), []);
+});

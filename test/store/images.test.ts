@@ -188,7 +188,7 @@ for (const [name, archive, code, message] of refusals) {
     const {store} = place;
     await t.throwsAsync(store.loadArchive(inChunks(archive)), {code, ...(message && {message})});
     t.deepEqual(store.listImages(), []);
-    t.deepEqual(readdirSync(join(store.root, 'layers')), ['base-1']);
+    t.deepEqual(readdirSync(join(store.root, 'layers')), ['base-2']);
     t.deepEqual(readdirSync(join(store.root, 'blobs/sha256')), []);
     t.deepEqual(readdirSync(join(store.root, 'work')), []);
   });
@@ -263,7 +263,7 @@ test('removing the last name removes the image, and the layers and blobs no othe
   t.true(existsSync(shared.layers[0]!));
   t.true(existsSync(join(store.root, 'blobs/sha256', hexOf(digestOf(lower)))));
   await store.removeImage(shared.id.slice(7, 20));
-  t.deepEqual(readdirSync(join(store.root, 'layers')), ['base-1']);
+  t.deepEqual(readdirSync(join(store.root, 'layers')), ['base-2']);
   t.deepEqual(readdirSync(join(store.root, 'blobs/sha256')), []);
   t.deepEqual(readdirSync(join(store.root, 'images')), []);
 });
@@ -356,10 +356,20 @@ test('layers are closed to everybody but the owner of the store', async t => {
   t.is(statSync(join(place.store.root, 'layers')).mode & 0o777, 0o700);
 });
 
-test('the base layer has mount points and empty files, and nothing else', async t => {
+test('the base layer has mount points, empty files and /etc/mtab, and nothing else', async t => {
   using place = await openStore();
   const found = readdirSync(place.store.baseLayer, {recursive: true, encoding: 'utf8'}).sort();
-  t.deepEqual(found, ['dev', 'etc', 'etc/hostname', 'etc/hosts', 'etc/resolv.conf', 'proc', 'sys']);
+  t.deepEqual(found, [
+    '.dockerenv',
+    'dev',
+    'etc',
+    'etc/hostname',
+    'etc/hosts',
+    'etc/mtab',
+    'etc/resolv.conf',
+    'proc',
+    'sys',
+  ]);
   t.is(statSync(join(place.store.baseLayer, 'etc/hosts')).mode & 0o777, 0o644);
   t.is(statSync(place.store.baseLayer).mode & 0o777, 0o755);
 });

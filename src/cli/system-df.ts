@@ -1,5 +1,4 @@
 import type {ListRow} from '../inspect/index.js';
-import {ClientError} from './cli-error.js';
 import type {Call, Command, Context, Output} from './command.js';
 import {containerRow} from './container-row.js';
 import {goJson} from './go-json.js';
@@ -95,6 +94,13 @@ function row(type: string, total: number, active: number, size: number, reclaima
   };
 }
 
+/** All is one document for the template, as in Docker: `{{range .Volumes}}{{.Name}} {{end}}`. @throws TemplateError */
+async function rendered(document: unknown, format: string): Promise<string> {
+  const {compileTemplate, guessDelims} = await import('../inspect/index.js');
+  const template = format.replaceAll('\\t', '\t').replaceAll('\\n', '\n');
+  return compileTemplate(template, {delims: guessDelims(template), missingKey: 'error'})(document);
+}
+
 const IMAGES =
   'table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}';
 const CONTAINERS =
@@ -107,7 +113,8 @@ async function printVerbose(
   now: number,
   stdout: Output,
 ): Promise<void> {
-  const style = {truncate: format !== 'json', now};
+  const isTable = format === undefined || format === '' || format === 'table';
+  const style = {truncate: isTable, now};
   const imageRows = images.flatMap(image => {
     const used = usage.images.find(({id}) => id === image.id);
     return namesOf(image).map(name => ({
@@ -130,18 +137,18 @@ async function printVerbose(
     return {labels: volume.labels, values: {...values, Size: humanSize(used?.sizeBytes ?? 0)}};
   });
   const rows = (list: readonly {readonly values: ListRow}[]) => list.map(({values}) => values);
-  if (format === 'json') {
+  if (!isTable) {
     const document = {
       Images: rows(imageRows),
       Containers: rows(containerRows),
       Volumes: rows(volumeRows),
       BuildCache: [],
     };
-    stdout.write(`${goJson(document)}\n`);
+    // A map of Go's would be sorted.
+    const isWhole = format === 'json' || format === '{{json .}}';
+    stdout.write(isWhole ? `${goJson(document)}\n` : await rendered(document, format));
     return;
   }
-  if (format !== undefined && format !== '' && format !== 'table')
-    throw new ClientError('--verbose takes no template: --format json has everything as data');
   stdout.write('Images space usage:\n\n');
   await printList('image', imageRows, IMAGES, stdout);
   stdout.write('\nContainers space usage:\n\n');

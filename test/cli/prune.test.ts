@@ -128,4 +128,14 @@ test('system df sums up, by kind', async t => {
     /^Images space usage:[\s\S]*VOLUME NAME {3}LINKS {5}SIZE\na {13}1 {9}30B\n/,
   );
   t.is(JSON.parse((await df('-v', '--format', 'json')).stdout).Volumes[1].Size, '10B');
+  t.is(
+    (await df('-v', '--format', '{{range .Volumes}}{{.Name}} {{.Size}}\\n{{end}}')).stdout,
+    'a 30B\nb 10B\n',
+  );
+  t.is((await df('-v', '--format', '{{json .Images}} {{len .Volumes}}')).stdout, '[] 2');
+  t.regex(
+    (await df('-v', '--format', '{{json .}}')).stdout,
+    /^\{"Images":\[\],"Containers":\[\],"Volumes":\[/,
+  );
+  t.like(await df('-v', '--format', '{{.Nope}}'), {exitCode: 1, stdout: ''});
 });

@@ -25,6 +25,14 @@ asOrdinaryUser('a program runs as root inside, which is the one id that there is
   );
 });
 
+asOrdinaryUser('a read-only volume at /etc and a tmpfs over a directory are as for root', async t => {
+  const script =
+    "sed -n 1p /etc/hosts; stat -c '%a %u' /root; for at in /etc /root; do echo x 2>/dev/null >$at/x || echo refused; done";
+  const mounts = ['-v', 'etc:/etc:ro', '--tmpfs', '/root:ro'];
+  const run = await new OrdinaryUser(t).coracle(['run', '--rm', ...mounts, 'host-shell', 'sh', '-c', script]);
+  t.like(run, {code: 0, stdout: '127.0.0.1\tlocalhost\n700 0\nrefused\nrefused\n'});
+});
+
 asOrdinaryUser('the network inside is its own and empty, or the one of the host', async t => {
   const [none, host] = await new OrdinaryUser(t).script<[string, string]>(`
     const interfaces = async network => {

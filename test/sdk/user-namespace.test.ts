@@ -111,3 +111,13 @@ asRoot('a store on a file system that cannot shift ids is named as the reason', 
   });
   await onRamfs.close();
 });
+
+asRoot('a read-only volume at /etc and a tmpfs over a directory are as without the namespace', async t => {
+  const mounts = [
+    {type: 'volume', name: 'shifted-etc', target: '/etc', readOnly: true},
+    {type: 'tmpfs', target: '/root', readOnly: true},
+  ] as const;
+  const script =
+    "sed -n 1p /etc/hosts; stat -c '%a %u' /root; for at in /etc /root; do echo x 2>/dev/null >$at/x || echo refused; done";
+  t.is(await own.output(script, {mounts, userNamespace}), '127.0.0.1\tlocalhost\n700 0\nrefused\nrefused\n');
+});

@@ -346,13 +346,14 @@ export function userMounts(
   for (const {source, mount} of ordered) {
     const target = targetOf(source);
     const stage = `mount ${target}`;
-    const places = placesBelow(target, ordered, root, slots);
+    const places = isOwnReadOnly(source) ? placesBelow(target, ordered, root, slots) : [];
     if (source.kind === 'tmpfs') {
       const how = forbiddenAt(target) | (source.mount.mode === undefined ? TARGET_GIVES_MODE : 0);
       child.push(
         ...tmpfsSteps(stage, source.mount, mount, slots),
         ...attachKept(stage, mount, root, target, slots, 0, how, TMPFS_MODE),
-        ...(source.mount.readOnly ? [...places, readOnlyFromNowOn(stage, mount)] : []),
+        ...places,
+        ...(source.mount.readOnly ? [readOnlyFromNowOn(stage, mount)] : []),
         {op: 'close', stage, at: mount},
       );
       continue;
@@ -370,8 +371,7 @@ export function userMounts(
     opened.push(...openSource(source, stage, mount, slots));
     const shift = source.shifted && idMap !== undefined;
     const isReadOnly = source.readOnly;
-    // A container's own takes the places of what is mounted below it first; what is the host's stays as it is.
-    const takesPlaces = isReadOnly && source.shifted && places.length > 0;
+    const takesPlaces = places.length > 0;
     opened.push({
       op: 'mountSetattr',
       stage,
@@ -394,6 +394,11 @@ export function userMounts(
     );
   }
   return {host, sources: opened, child};
+}
+
+/** A container's own takes the places of what is mounted below it first; what is the host's stays as it is. */
+function isOwnReadOnly(source: BoundSource): boolean {
+  return source.kind === 'tmpfs' ? (source.mount.readOnly ?? false) : source.readOnly && source.shifted;
 }
 
 /** Makes what is missing of the places in a mount where something else is mounted later, the files of /etc included. */

@@ -58,28 +58,26 @@ function quietPrinter(stdout: Output, stderr: Output): BuildPrinter {
 
 const HELD_CHARACTERS = 1024 * 1024;
 
-/** Stages that are built side by side are told one after the other: all of one, then what another one has done meanwhile. */
+/** Stages that are built side by side are told one after the other, by the numbers of their steps. */
 function linePrinter(stdout: Output, stderr: Output, isColoured: boolean): BuildPrinter {
   const waiting = new Map<number, BuildProgress[]>();
-  const print = (event: BuildProgress) => void stdout.write(lineOf(event, isColoured));
+  let printedSteps = 0;
   let current: number | undefined;
-  /** The next of those that wait, up to its end or to where it has come. */
-  const next = (): void => {
-    const [first] = [...waiting.keys()].sort((a, b) => a - b);
-    current = first;
-    if (first === undefined) return;
-    const events = waiting.get(first)!;
-    waiting.delete(first);
+  const print = (event: BuildProgress) => {
+    stdout.write(lineOf(event, isColoured));
+    if (event.type === 'step') printedSteps = event.step;
+    if (event.type === 'ended') current = undefined;
+  };
+  const isNext = (event: BuildProgress) => event.type !== 'step' || event.step === printedSteps + 1;
+  const printWaiting = (stage: number) => {
+    const events = waiting.get(stage) ?? [];
+    waiting.delete(stage);
     for (const event of events) print(event);
-    if (events.at(-1)?.type === 'ended') next();
   };
   return {
     tell(event) {
-      if (!('stage' in event)) {
-        print(event);
-        return;
-      }
-      current ??= event.stage;
+      if (!('stage' in event)) return print(event);
+      if (current === undefined && !waiting.has(event.stage) && isNext(event)) current = event.stage;
       if (event.stage !== current) {
         const events = waiting.get(event.stage) ?? [];
         waiting.set(event.stage, events);
@@ -87,11 +85,20 @@ function linePrinter(stdout: Output, stderr: Output, isColoured: boolean): Build
         return;
       }
       print(event);
-      if (event.type === 'ended') next();
+      // The next one, up to its end or to where it has come.
+      while (current === undefined) {
+        const found = [...waiting].find(([, [first]]) => isNext(first!));
+        if (found === undefined) return;
+        current = found[0];
+        printWaiting(current);
+      }
     },
     done: () => {},
     failed(error) {
-      while (waiting.size > 0) next();
+      // Steps of later stages are not what it was about: one after the other they would not have begun.
+      const last = error instanceof CoracleError ? error.details['stage'] : undefined;
+      const told = [...waiting.keys()].sort((a, b) => a - b);
+      for (const stage of told) if (typeof last !== 'number' || stage <= last) printWaiting(stage);
       if (!(error instanceof CoracleError)) return;
       const {file, line, instruction} = error.details;
       if (instruction !== undefined) stderr.write(`${file ?? 'Dockerfile'}:${line}: ${instruction}\n`);

@@ -155,7 +155,43 @@ test('stages that are built at the same time are told one after the other', asyn
       {type: 'ended', stage: 0},
     ]),
   );
-  t.is(stdout, 'Step 3/4 : FROM b\nStep 4/4 : RUN b\nStep 1/4 : FROM a\nStep 2/4 : RUN a\n');
+  t.is(stdout, 'Step 1/4 : FROM a\nStep 2/4 : RUN a\nStep 3/4 : FROM b\nStep 4/4 : RUN b\n');
+});
+
+test('what a stage says while another one is told comes after it, as it is said from then on', async t => {
+  const said = (stage: number, text: string): BuildProgress => ({
+    type: 'output',
+    stage,
+    stream: 'stdout',
+    bytes: Buffer.from(`${text}\n`),
+  });
+  const {stdout} = await command(
+    ['build', '.'],
+    building([
+      step(2, 4, 'FROM c'),
+      step(0, 1, 'ARG v'),
+      step(0, 2, 'FROM a'),
+      step(1, 3, 'FROM b'),
+      said(1, 'one of b'),
+      {type: 'ended', stage: 0},
+      said(1, 'two of b'),
+      said(2, 'one of c'),
+      {type: 'ended', stage: 1},
+      said(2, 'two of c'),
+      {type: 'ended', stage: 2},
+    ]),
+  );
+  t.is(
+    stdout.replaceAll(/Step \d\/\d : /g, ''),
+    'ARG v\nFROM a\nFROM b\none of b\ntwo of b\nFROM c\none of c\ntwo of c\n',
+  );
+});
+
+test('when a stage fails nothing is told of those after it', async t => {
+  const error = new CoracleError('ERR_BUILD_FAILED', 'no', {details: {exitCode: 7, stage: 1}});
+  const events = [step(2, 4, 'FROM c'), step(1, 3, 'FROM b'), step(0, 1, 'FROM a')];
+  const {stdout} = await command(['build', '.'], building(events, error));
+  t.is(stdout, 'Step 1/4 : FROM a\nStep 3/4 : FROM b\n');
 });
 
 test('--quiet prints the id alone, --progress json an object a line', async t => {

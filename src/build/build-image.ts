@@ -67,13 +67,14 @@ export async function buildImage(
   });
   const state = await building.target();
   signal?.throwIfAborted();
-  for (const name of building.unusedArgs())
-    tell({type: 'warning', message: `[Warning] One or more build-args [${name}] were not consumed`});
+  const unused = building.unusedArgs().sort().join(' ');
+  if (unused !== '')
+    tell({type: 'warning', message: `[Warning] One or more build-args [${unused}] were not consumed`});
   const stored = await publish(runtime, work, state, references, signal);
   announceBuild(runtime, stored, options.tags ?? []);
   tell({type: 'built', id: stored.id});
-  for (const reference of references)
-    tell({type: 'tagged', reference: familiarString(withDefaultTag(reference))});
+  for (const reference of new Set(references.map(each => familiarString(withDefaultTag(each)))))
+    tell({type: 'tagged', reference});
   return Image.get(stored.id, {runtime});
 }
 
@@ -166,6 +167,11 @@ class Building implements AsyncDisposable {
     }
     const target = targetStage(dockerfile, options.target);
     this.#needed = neededStages(dockerfile, target, stage => this.#baseOf(stage).base);
+    for (const [number, {at}] of dockerfile.globalArgs.entries()) {
+      const {text: instruction, line} = at;
+      const {index: stage} = this.#needed[0]!;
+      tell({type: 'step', stage, step: number + 1, steps: this.#steps, instruction, line});
+    }
     try {
       // One that fails ends the others, and is what is told.
       await Promise.all(this.#needed.map(stage => this.#state(stage)));
@@ -181,6 +187,15 @@ class Building implements AsyncDisposable {
       {details: {exitCode: 1}},
     );
     throw atInstruction(nothing, file, target.from.at, target.index);
+  }
+
+  /** Of all that is carried out, as they are counted in what is told. */
+  get #steps(): number {
+    return this.#stepsOf(this.#needed);
+  }
+
+  #stepsOf(stages: readonly Stage[]): number {
+    return stages.reduce((sum, {steps}) => sum + 1 + steps.length, this.#parts.dockerfile.globalArgs.length);
   }
 
   #baseOf(stage: Stage) {
@@ -206,7 +221,7 @@ class Building implements AsyncDisposable {
   async #build(stage: Stage): Promise<ImageState> {
     const {runtime, work, dockerfile, context, file, options, tell} = this.#parts;
     const before = this.#needed.filter(({index}) => index < stage.index);
-    const firstStep = before.reduce((sum, {steps}) => sum + 1 + steps.length, 1);
+    const firstStep = this.#stepsOf(before) + 1;
     const {base, baseId} = await this.#base(stage);
     this.#cacheSources ??= this.#openCacheSources();
     return buildStage({
@@ -216,7 +231,7 @@ class Building implements AsyncDisposable {
       filesOf: name => this.#filesOf(name, stage),
       cacheSources: await this.#cacheSources,
       signal: this.#signal,
-      steps: this.#needed.reduce((sum, {steps}) => sum + 1 + steps.length, 0),
+      steps: this.#steps,
     });
   }
 

@@ -56,7 +56,7 @@ interface OfStage {
 }
 
 export type BuildProgress =
-  /** An instruction begins; of `steps` that will be carried out. */
+  /** An instruction begins; of `steps` that will be carried out. An `ARG` before the first `FROM` is told as the first stage's. */
   | (OfStage & {
       readonly type: 'step';
       readonly step: number;

@@ -318,6 +318,30 @@ asRoot('ONBUILD is carried out by the build of an image on top, and only there',
   t.falsy((image.inspect()['Config'] as {OnBuild?: unknown}).OnBuild);
 });
 
+asRoot('ARGs before the first FROM are told as steps, unused arguments and each tag once', async t => {
+  const told: string[] = [];
+  await build(
+    t,
+    {Dockerfile: 'ARG shell=host-shell\nFROM $shell AS unused\nRUN false\nFROM $shell\nLABEL x=1\n'},
+    {
+      tags: ['told', 'told:latest'],
+      buildArgs: {some: '1', other: '2'},
+      onProgress: event => {
+        if (event.type === 'step') told.push(`${event.step}/${event.steps} ${event.instruction}`);
+        if (event.type === 'warning') told.push(event.message);
+        if (event.type === 'tagged') told.push(event.reference);
+      },
+    },
+  );
+  t.deepEqual(told, [
+    '1/3 ARG shell=host-shell',
+    '2/3 FROM $shell',
+    '3/3 LABEL x=1',
+    '[Warning] One or more build-args [other some] were not consumed',
+    'told:latest',
+  ]);
+});
+
 asRoot('FROM scratch alone makes no image', async t => {
   await t.throwsAsync(build(t, {Dockerfile: 'FROM scratch AS nothing\nFROM nothing\n'}), {
     code: 'ERR_BUILD_FAILED',

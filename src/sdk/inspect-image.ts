@@ -5,6 +5,7 @@ import {
   inspectArchive,
   type StoredImage,
 } from '../store/index.js';
+import {sortedOrNull} from './go-values.js';
 
 export interface ImageInspect {
   readonly [key: string]: unknown;
@@ -69,8 +70,8 @@ function containerConfig(config: JsonObject) {
   const text = (name: string) => asText(config[name]);
   const flag = (name: string) => config[name] === true;
   const value = (name: string) => config[name] ?? null;
-  const given = (name: string) => {
-    const own = config[name];
+  const map = (name: string) => sortedOrNull(asObject(config[name]));
+  const given = (name: string, own = config[name]) => {
     const isEmpty =
       own === undefined || own === null || own === '' || own === false || Object.keys(own).length === 0;
     return isEmpty && typeof own !== 'number' ? {} : {[name]: own};
@@ -82,7 +83,7 @@ function containerConfig(config: JsonObject) {
     AttachStdin: flag('AttachStdin'),
     AttachStdout: flag('AttachStdout'),
     AttachStderr: flag('AttachStderr'),
-    ...given('ExposedPorts'),
+    ...given('ExposedPorts', map('ExposedPorts')),
     Tty: flag('Tty'),
     OpenStdin: flag('OpenStdin'),
     StdinOnce: flag('StdinOnce'),
@@ -91,25 +92,17 @@ function containerConfig(config: JsonObject) {
     ...given('Healthcheck'),
     ...given('ArgsEscaped'),
     Image: text('Image'),
-    Volumes: value('Volumes'),
+    Volumes: map('Volumes'),
     WorkingDir: text('WorkingDir'),
     Entrypoint: value('Entrypoint'),
     ...given('NetworkDisabled'),
     ...given('MacAddress'),
     OnBuild: value('OnBuild'),
-    Labels: sortedOrNull(config['Labels']),
+    Labels: map('Labels'),
     ...given('StopSignal'),
     ...given('StopTimeout'),
     ...given('Shell'),
   };
-}
-
-/** As Go writes a map. */
-function sortedOrNull(labels: unknown) {
-  const own = asObject(labels);
-  return own === undefined
-    ? null
-    : Object.fromEntries(Object.entries(own).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function asText(value: unknown): string {

@@ -4,7 +4,7 @@ import type {Connection} from './connect-network.js';
 import {attachmentsOf} from './connects.js';
 import type {ContainerConfig, NetworkAttachment} from './container-config.js';
 import {type ContainerState, isUp} from './container-state.js';
-import {orNull, sortedRecord} from './go-values.js';
+import {orNull, sortedOrNull, sortedRecord} from './go-values.js';
 import {donorId} from './shared-namespaces.js';
 
 export interface NetworkFacts {
@@ -81,7 +81,7 @@ function place(
     NetworkID: networkId,
     EndpointID: endpoint?.endpointId ?? '',
     ...addressesOf(endpoint),
-    DriverOpts: attachment.driverOptions ?? (null as Readonly<Record<string, string>> | null),
+    DriverOpts: sortedOrNull(attachment.driverOptions),
   };
 }
 

@@ -116,7 +116,10 @@ function hostConfig(config: ContainerConfig, facts: InspectFacts) {
   return {
     Binds: orNull(binds.map(mount => mount.writtenAs!)),
     ContainerIDFile: '',
-    LogConfig: {Type: (config.log?.driver ?? 'none') as string, Config: config.log?.options ?? {}},
+    LogConfig: {
+      Type: (config.log?.driver ?? 'none') as string,
+      Config: sortedRecord(Object.entries(config.log?.options ?? {})),
+    },
     NetworkMode: config.network as string,
     PortBindings: portBindings(config),
     RestartPolicy: {

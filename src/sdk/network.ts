@@ -8,6 +8,7 @@ import {
 import {type ConnectOptions, connectContainer, disconnectContainer} from './change-networks.js';
 import {checkCreateOptions} from './check-network-options.js';
 import {readEndpoints} from './connect-network.js';
+import {sortedRecord} from './go-values.js';
 import type {InRuntime} from './image.js';
 import {networkEvent} from './record-events.js';
 import {Runtime} from './runtime.js';
@@ -124,12 +125,12 @@ export class Network {
       Ingress: false,
       ConfigFrom: {Network: ''},
       ConfigOnly: false,
-      Containers: Object.fromEntries(this.#members()),
+      Containers: sortedRecord(this.#members()),
       Options:
         this.name === 'bridge'
           ? bridgeOptions(state?.bridge, state?.mtu ?? this.#runtime.networks.mtu)
-          : options,
-      Labels: this.labels,
+          : sortedRecord(Object.entries(options)),
+      Labels: sortedRecord(Object.entries(this.labels)),
     };
   }
 
@@ -157,7 +158,7 @@ function ipamConfig({subnet, ipRange, gateway, auxAddresses}: SubnetConfig) {
     Subnet: subnet,
     ...(ipRange !== undefined && {IPRange: ipRange}),
     Gateway: gateway,
-    ...(auxAddresses && {AuxiliaryAddresses: auxAddresses}),
+    ...(auxAddresses && {AuxiliaryAddresses: sortedRecord(Object.entries(auxAddresses))}),
   };
 }
 

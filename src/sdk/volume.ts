@@ -6,6 +6,7 @@ import {
   unpackVolume,
   type VolumeRecord,
 } from '../store/index.js';
+import {sortedOrNull} from './go-values.js';
 import type {InRuntime} from './image.js';
 import {type Pruned, pruneVolumes} from './prune.js';
 import {volumeEvent} from './record-events.js';
@@ -147,6 +148,7 @@ export class Volume {
 
   /** Docker's inspect document of a volume. */
   inspect(): VolumeRecord {
-    return this.#record;
+    const {Labels, Options} = this.#record;
+    return {...this.#record, Labels: sortedOrNull(Labels), Options: sortedOrNull(Options)};
   }
 }

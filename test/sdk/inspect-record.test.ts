@@ -217,6 +217,8 @@ test('a memory limit alone allows as much swap, and inspect says so', t => {
   t.is(inspect({limits: {memoryBytes: 64 * 2 ** 20}}).HostConfig.MemorySwap, 128 * 2 ** 20);
 });
 
-test('labels stand in the order of their keys', t => {
+test('labels and options of the log stand in the order of their keys', t => {
   t.deepEqual(Object.keys(inspect({labels: {b: '', Z: '', a: ''}}).Config.Labels), ['Z', 'a', 'b']);
+  const log = {driver: 'json-file', options: {'max-size': '1m', env: 'b', labels: 'a'}} as const;
+  t.deepEqual(Object.keys(inspect({log}).HostConfig.LogConfig.Config), ['env', 'labels', 'max-size']);
 });

@@ -49,6 +49,22 @@ asRoot('a network has a subnet of its own, which no other has, and nothing on th
   t.false(links().includes(`cor-${hexadecimal}`));
 });
 
+asRoot(
+  'labels, options and addresses that are not given out are told in the order of their keys',
+  async t => {
+    const network = await create('sorted', {
+      subnets: [{subnet: '10.7.0.0/24', auxAddresses: {z: '10.7.0.9', a: '10.7.0.8'}}],
+      labels: {z: '1', a: '2'},
+      options: {z: '1', 'com.docker.network.driver.mtu': '1400', a: '2'},
+    });
+    const {IPAM, Labels, Options} = network.inspect();
+    t.is(
+      JSON.stringify([Labels, Options, IPAM.Config[0]?.AuxiliaryAddresses]),
+      '[{"a":"2","z":"1"},{"a":"2","com.docker.network.driver.mtu":"1400","z":"1"},{"a":"10.7.0.8","z":"10.7.0.9"}]',
+    );
+  },
+);
+
 asRoot('what it was told is what inspect tells', async t => {
   const network = await create('told', {
     subnets: [

@@ -97,6 +97,19 @@ asRoot('two containers that share a volume see each other’s files', async t =>
   t.is((await reader.exit).lastOutput.stdout, 'hello\n');
 });
 
+asRoot('labels and options of a volume are told in the order of their keys', async t => {
+  const volume = await Volume.create(
+    {labels: {z: '1', a: '2'}, driverOptions: {type: 'tmpfs', device: 'tmpfs', o: 'size=1m'}},
+    {runtime: await own.runtime},
+  );
+  const {Labels, Options} = volume.inspect();
+  t.is(
+    JSON.stringify([Labels, Options]),
+    '[{"a":"2","z":"1"},{"device":"tmpfs","o":"size=1m","type":"tmpfs"}]',
+  );
+  await volume.remove();
+});
+
 asRoot('inspect gives Docker’s document of a volume, and list all volumes by name', async t => {
   const runtime = await own.runtime;
   const volume = await Volume.create({name: 'zz-inspected', labels: {colour: 'blue'}}, {runtime});

@@ -1,5 +1,5 @@
 /** The files that a build copies from, and its Dockerfile. */
-import {existsSync, statSync} from 'node:fs';
+import {existsSync, type Stats, statSync} from 'node:fs';
 import {readFile} from 'node:fs/promises';
 import {basename, dirname, isAbsolute, join, resolve} from 'node:path';
 import {DOCKERFILE_BYTES} from '../sdk/index.js';
@@ -55,7 +55,7 @@ async function fromNothing(work: BuildWork, dockerfile: BuildOptions['dockerfile
 
 async function fromDirectory(path: string, dockerfile: BuildOptions['dockerfile']): Promise<OpenContext> {
   const directory = resolve(path);
-  const status = statSync(directory, {throwIfNoEntry: false});
+  const status = statIfThere(directory);
   if (status === undefined)
     throw contextError(`unable to prepare context: path ${JSON.stringify(path)} not found`);
   if (!status.isDirectory())
@@ -129,7 +129,7 @@ interface Given {
 async function readGiven(dockerfile: string | {readonly text: string}, directory: string): Promise<Given> {
   if (typeof dockerfile === 'object') return {name: 'Dockerfile', source: dockerfile.text};
   const path = resolve(directory, dockerfile);
-  const status = statSync(path, {throwIfNoEntry: false});
+  const status = statIfThere(path);
   if (status === undefined) {
     throw contextError(
       `unable to prepare context: unable to evaluate symlinks in Dockerfile path: lstat ${path}: no such file or directory`,
@@ -143,8 +143,18 @@ async function readGiven(dockerfile: string | {readonly text: string}, directory
   return {name, source: await readFile(path), path};
 }
 
+/** Below a file there is nothing, either. */
+function statIfThere(path: string): Stats | undefined {
+  try {
+    return statSync(path, {throwIfNoEntry: false});
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOTDIR') throw error;
+    return undefined;
+  }
+}
+
 async function readIfThere(path: string): Promise<string | undefined> {
-  const status = statSync(path, {throwIfNoEntry: false});
+  const status = statIfThere(path);
   if (status === undefined || !status.isFile()) return undefined;
   if (status.size > IGNORE_BYTES)
     throw contextError(`unable to prepare context: ${path} is larger than ${IGNORE_BYTES} bytes`);

@@ -1,4 +1,4 @@
-import {rmSync, writeFileSync} from 'node:fs';
+import {unlinkSync, writeFileSync} from 'node:fs';
 import {resolve} from 'node:path';
 import {text} from 'node:stream/consumers';
 import type {BuildContext, BuildOptions, BuildSecret} from '../build/index.js';
@@ -9,6 +9,7 @@ import type {Call, Command, Context, Flag} from './command.js';
 import {CONTAINER_FLAGS} from './container-flags.js';
 import {limitsOf} from './container-options.js';
 import {keyValues} from './key-values.js';
+import {openingError} from './opening-error.js';
 import {whileInterruptible} from './while-interruptible.js';
 
 /** Those of `run` that are for the RUN instructions. */
@@ -111,7 +112,7 @@ function unsupportedFlags(): Flag[] {
 
 async function run(call: Call, context: Context): Promise<number> {
   const iidFile = call.value('iidfile');
-  if (iidFile) rmSync(iidFile, {force: true});
+  if (iidFile) removeStale(iidFile);
   const options = await buildOptions(call, context);
   const printer = buildPrinter(progressOf(call), context);
   const source = contextOf(call, context);
@@ -120,11 +121,30 @@ async function run(call: Call, context: Context): Promise<number> {
       (await context.sdk()).build(source, {...options, signal, onProgress: event => printer.tell(event)}),
     );
     printer.done(id);
-    if (iidFile) writeFileSync(iidFile, id);
+    if (iidFile) writeId(iidFile, id);
     return 0;
   } catch (error) {
     printer.failed(error);
     throw error;
+  }
+}
+
+/** Else a build that fails would leave the id of another one. */
+function removeStale(iidFile: string): void {
+  try {
+    unlinkSync(iidFile);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return;
+    const {message} = openingError(iidFile, cause as NodeJS.ErrnoException);
+    throw new ClientError(`removing image ID file: ${message}`, undefined, cause);
+  }
+}
+
+function writeId(iidFile: string, id: string): void {
+  try {
+    writeFileSync(iidFile, id);
+  } catch (cause) {
+    throw openingError(iidFile, cause as NodeJS.ErrnoException);
   }
 }
 

@@ -39,9 +39,10 @@ async function run(call: Call, context: Context): Promise<number> {
   }
   const platform = call.value('platform');
   const {onProgress, end} = byteProgress('load', context, {quiet: call.has('quiet')});
+  const input = await inputFrom(path, context);
   const totalBytes = path === '-' ? undefined : statSync(path, {throwIfNoEntry: false})?.size;
   const tell = onProgress && ((bytes: number) => onProgress({phase: 'copy', bytes, totalBytes}));
-  const source = counted(await inputFrom(path, context), tell);
+  const source = counted(input, tell);
   const loaded: LoadedImage[] = [];
   const sdk = await context.sdk();
   await whileInterruptible(context, 'the load', signal =>

@@ -10,12 +10,11 @@ const WORDS: Readonly<Record<string, string>> = {
   ELOOP: 'too many levels of symbolic links',
 };
 
-/** What Go says of a file that cannot be opened: `open /nope: no such file or directory`. */
+/** What Go calls the system calls of Node's errors; others are `open`. */
+const CALLS: Readonly<Record<string, string>> = {read: 'read', unlink: 'remove'};
+
+/** What Go says of a file that cannot be opened, read or removed: `open /nope: no such file or directory`. */
 export function openingError(path: string, cause: NodeJS.ErrnoException): ClientError {
-  const {code = '', message, syscall} = cause;
-  return new ClientError(
-    `${syscall === 'read' ? 'read' : 'open'} ${path}: ${WORDS[code] ?? message}`,
-    undefined,
-    cause,
-  );
+  const {code = '', message, syscall = ''} = cause;
+  return new ClientError(`${CALLS[syscall] ?? 'open'} ${path}: ${WORDS[code] ?? message}`, undefined, cause);
 }

@@ -26,5 +26,7 @@ export async function* openSource(
       {cause},
     );
   });
+  if ((await file.stat()).isDirectory())
+    throw new CoracleError('ERR_FILE_UNREADABLE', `read ${source}: is a directory`);
   yield* reuse ? readReused(file) : file.createReadStream({highWaterMark: 262_144, autoClose: false});
 }

@@ -366,6 +366,19 @@ asRoot('an option that does not exist is refused before anything happens', async
     code: 'ERR_INVALID_OPTION',
     message: 'there is no build option "tagz"',
   });
+  const runtime = await own.runtime;
+  for (const {context, dockerfile, message} of [
+    {context: '/proc/version/x', message: /^unable to prepare context: path "\/proc\/version\/x" not found$/},
+    {
+      context: '/proc',
+      dockerfile: 'version/x',
+      message: /lstat \/proc\/version\/x: no such file or directory$/,
+    },
+  ])
+    await t.throwsAsync(Image.build(context, {...(dockerfile && {dockerfile})}, {runtime}), {
+      code: 'ERR_BUILD_CONTEXT',
+      message,
+    });
   await t.throwsAsync(build(t, {Dockerfile: 'FROM host-shell'}, {tags: ['Upper']}), {
     code: 'ERR_INVALID_REFERENCE',
   });

@@ -240,6 +240,17 @@ test('a tag that is none is refused as a flag is, one that no image may have as 
   t.is(stderr, 'Error response from daemon: build tag cannot contain a digest\n');
 });
 
+test('a file for the id that cannot be written, or removed before, is told in Docker’s words', async t => {
+  const missing = await command(['build', '--iidfile', '/nowhere/id', '.'], building([]));
+  t.is(missing.stderr, 'open /nowhere/id: no such file or directory\n');
+  t.is(missing.exitCode, 1);
+  const folder = mkdtempSync(join(tmpdir(), 'coracle-test-'));
+  t.teardown(() => rm(folder, {recursive: true}));
+  const directory = await command(['build', '--iidfile', folder, '.'], building([]));
+  t.is(directory.stderr, `removing image ID file: remove ${folder}: is a directory\n`);
+  t.deepEqual(directory.asked, []);
+});
+
 test('what Docker has and this has not is refused with what to do instead', async t => {
   for (const flag of ['--output=type=local,dest=.', '--ssh=default', '--squash', '--push']) {
     const {exitCode, stderr} = await command(['build', flag, '.']);

@@ -572,6 +572,13 @@ test('loading says what was loaded', async t => {
   );
 });
 
+test('an archive that is a directory, or below a file, is told in Docker’s words', async t => {
+  for (const words of [['load', '--input'], ['import']]) {
+    t.is((await command([...words, '/proc'])).stderr, 'read /proc: is a directory\n');
+    t.is((await command([...words, '/proc/version/x'])).stderr, 'open /proc/version/x: not a directory\n');
+  }
+});
+
 test('removing an image says what was untagged and deleted', async t => {
   const removeImage = async () => ({untagged: ['a:1'], deleted: ['sha256:1', 'sha256:2']});
   t.is(

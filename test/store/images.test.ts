@@ -200,6 +200,10 @@ test('a missing archive is named as Docker names it', async t => {
     code: 'ERR_FILE_NOT_FOUND',
     message: 'open /nope: no such file or directory',
   });
+  await t.throwsAsync(place.store.loadArchive(place.store.root), {
+    code: 'ERR_FILE_UNREADABLE',
+    message: `read ${place.store.root}: is a directory`,
+  });
 });
 
 test('an import is not called by a digest, nor by what would read like one', async t => {

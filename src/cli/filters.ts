@@ -48,11 +48,15 @@ export function matches(pattern: string, ...texts: readonly string[]): boolean {
   return texts.some(text => expression.test(text));
 }
 
-/** `true`, `1`, `false`, `0`, as the filter `dangling` takes them. */
-export function booleanFilter(filters: Filters, name: string): boolean | undefined {
-  const value = filters.get(name)?.at(-1);
-  if (value === undefined) return undefined;
-  if (value === 'true' || value === '1') return true;
-  if (value === 'false' || value === '0') return false;
-  throw invalidFilter(`${name}=${value}`);
+/** `true` or `false`, of several the former. @param numbers `1` and `0` will do: not everywhere in Docker */
+export function booleanFilter(
+  filters: Filters,
+  name: string,
+  {numbers = false}: {readonly numbers?: boolean} = {},
+): boolean | undefined {
+  const values = filters.get(name);
+  if (values === undefined) return undefined;
+  if (values.includes('true') || (numbers && values.includes('1'))) return true;
+  if (values.includes('false') || (numbers && values.includes('0'))) return false;
+  throw invalidFilter(`${name}=[${values.join(' ')}]`);
 }

@@ -21,7 +21,7 @@ export const command: Command = {
 async function run(call: Call, context: Context): Promise<number> {
   const options = pruneOptions(call, ['until', 'dangling'], context.now());
   const filters = parseFilters(call.values('filter'), ['until', 'dangling', 'label', 'label!']);
-  const all = call.has('all') || booleanFilter(filters, 'dangling') === false;
+  const all = call.has('all') || booleanFilter(filters, 'dangling', {numbers: true}) === false;
   const warning = all
     ? 'WARNING! This will remove all images without at least one container associated to them.'
     : 'WARNING! This will remove all dangling images.';

@@ -1,8 +1,17 @@
+import {CoracleError} from '../errors.js';
 import {isPredefined} from '../sdk/index.js';
 import type {Call, Command, Context} from './command.js';
 import {compareNaturally} from './compare-naturally.js';
 import {joinLabels} from './container-row.js';
-import {anyOf, booleanFilter, hasLabels, invalidFilter, matches, parseFilters} from './filters.js';
+import {
+  anyOf,
+  booleanFilter,
+  type Filters,
+  hasLabels,
+  invalidFilter,
+  matches,
+  parseFilters,
+} from './filters.js';
 import {checkFilter} from './flag-checks.js';
 import {goTime} from './human-time.js';
 import {printList} from './print-list.js';
@@ -37,9 +46,20 @@ export const command: Command = {
 
 const FILTERS = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'];
 
+/** In words of its own, unlike that of images and volumes. */
+function danglingFilter(filters: Filters): boolean | undefined {
+  if (filters.get('dangling')?.every(value => !['true', '1', 'false', '0'].includes(value))) {
+    throw new CoracleError(
+      'ERR_INVALID_OPTION',
+      `invalid value for filter 'dangling', must be "true" (or "1"), or "false" (or "0")`,
+    );
+  }
+  return booleanFilter(filters, 'dangling', {numbers: true});
+}
+
 async function run(call: Call, {sdk, stdout}: Context): Promise<number> {
   const filters = parseFilters(call.values('filter'), FILTERS);
-  const dangling = booleanFilter(filters, 'dangling');
+  const dangling = danglingFilter(filters);
   for (const type of filters.get('type') ?? [])
     if (!['builtin', 'custom'].includes(type)) throw invalidFilter(`type=${type}`);
   const networks = (await (await sdk()).listNetworks())

@@ -33,7 +33,7 @@ export const command: Command = {
 
 async function run(call: Call, {sdk, stdout}: Context): Promise<number> {
   const filters = parseFilters(call.values('filter'), ['dangling', 'driver', 'label', 'name']);
-  const dangling = booleanFilter(filters, 'dangling');
+  const dangling = booleanFilter(filters, 'dangling', {numbers: true});
   const volumes = (await (await sdk()).listVolumes())
     .filter(({inUse}) => dangling === undefined || dangling === !inUse)
     .filter(({name}) => anyOf(filters, 'name', value => matches(value, name)))

@@ -22,9 +22,10 @@ export function applyChanges(config: ContainerDefaults, changes: readonly string
 
 function apply(settings: Settings, change: string): Settings {
   try {
-    const step = parseInstruction(readInstruction(change));
-    const {keyword} = step.at;
-    if (!CHANGES.has(keyword)) throw invalid(`${keyword} is not a valid change command`);
+    const instruction = readInstruction(change);
+    const {keyword} = instruction;
+    if (!CHANGES.has(keyword)) throw invalid(`${keyword.toLowerCase()} is not a valid change command`);
+    const step = parseInstruction(instruction);
     const lookup = (name: string) =>
       settings.config.Env?.find(variable => envKey(variable) === name)?.slice(name.length + 1);
     return applySetting(settings, expandStep(step, lookup, '\\') as Parameters<typeof applySetting>[1]);
@@ -35,9 +36,7 @@ function apply(settings: Settings, change: string): Settings {
 }
 
 /** moby, builder/dockerfile/builder.go: validCommitCommands. */
-const CHANGES = new Set(
-  'CMD ENTRYPOINT HEALTHCHECK ENV EXPOSE LABEL ONBUILD STOPSIGNAL USER VOLUME WORKDIR'.split(' '),
-);
+const CHANGES = new Set('CMD ENTRYPOINT HEALTHCHECK ENV EXPOSE LABEL ONBUILD USER VOLUME WORKDIR'.split(' '));
 
 function invalid(message: string, cause?: unknown): CoracleError {
   return new CoracleError('ERR_INVALID_OPTION', message, {cause, details: {option: 'changes'}});

@@ -219,6 +219,7 @@ const psRefuses = test.macro({
 });
 test(psRefuses, 'nope=1', "Invalid filter 'nope'");
 test(psRefuses, 'status=nope', "Invalid filter 'status=nope'");
+test(psRefuses, 'is-task=1', "Invalid filter 'is-task=[1]'");
 test(psRefuses, 'since=nope', 'no such container nope');
 test(psRefuses, 'before=nope', 'no such container nope');
 test(psRefuses, 'exited=x', 'strconv.Atoi: parsing "x": invalid syntax');
@@ -324,6 +325,28 @@ test('images asks for a name, a pattern and filters', async t => {
   t.deepEqual(await asked('-f', 'until=1h'), [
     ['listImages', {all: false, labels: [], until: new Date(NOW - 3_600_000)}],
   ]);
+});
+
+test('dangling is true or false, and a number for volumes and networks alone', async t => {
+  const images = await listImages('-f', 'dangling=1');
+  t.is(images.stderr, "Error response from daemon: Invalid filter 'dangling=[1]'\n");
+  t.is(images.exitCode, 1);
+  t.is((await listVolumes('-q', '-f', 'dangling=0')).stdout, 'z\n');
+  const volumes = await listVolumes('-f', 'dangling=x');
+  t.is(volumes.stderr, "Error response from daemon: Invalid filter 'dangling=[x]'\n");
+  const networks = await command(['network', 'ls', '-f', 'dangling=x'], {listNetworks: async () => []});
+  t.is(
+    networks.stderr,
+    `Error response from daemon: invalid value for filter 'dangling', must be "true" (or "1"), or "false" (or "0")\n`,
+  );
+  t.is(
+    (await command(['network', 'ls', '-q', '-f', 'dangling=1'], {listNetworks: async () => []})).stdout,
+    '',
+  );
+  const [[, options]] = (await listImages('-f', 'dangling=false', '-f', 'dangling=true')).asked as [
+    [string, object],
+  ];
+  t.like(options, {dangling: true});
 });
 
 test('images ls finds no image, and says what may have been meant', async t => {

@@ -15,6 +15,7 @@ import {
   type Setting,
   type Settings,
 } from '../../src/sdk/dockerfile/index.js';
+import {applyChanges} from '../../src/sdk/dockerfile-changes.js';
 
 interface Recorded {
   readonly Op: 'parse' | 'word';
@@ -212,6 +213,14 @@ test('a VOLUME whose variable has no value is refused', t => {
     code: 'ERR_INVALID_OPTION',
     message: 'VOLUME specified can not be an empty string',
   });
+});
+
+test('a change of an image is one of the instructions that commit takes', t => {
+  t.deepEqual(applyChanges({}, ['user me', 'CMD ["a"]']), {User: 'me', Cmd: ['a']});
+  for (const change of ['STOPSIGNAL 9', 'SHELL ["a"]', 'RUN x', 'FOO x', 'COPY x']) {
+    const message = `${change.split(' ')[0]!.toLowerCase()} is not a valid change command`;
+    t.throws(() => applyChanges({}, [change]), {code: 'ERR_INVALID_OPTION', message});
+  }
 });
 
 test('HEALTHCHECK takes all of its options, in nanoseconds as Docker keeps them', t => {

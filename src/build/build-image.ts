@@ -167,11 +167,8 @@ class Building implements AsyncDisposable {
     }
     const target = targetStage(dockerfile, options.target);
     this.#needed = neededStages(dockerfile, target, stage => this.#baseOf(stage).base);
-    for (const [number, {at}] of dockerfile.globalArgs.entries()) {
-      const {text: instruction, line} = at;
-      const {index: stage} = this.#needed[0]!;
-      tell({type: 'step', stage, step: number + 1, steps: this.#steps, instruction, line});
-    }
+    for (const [number, arg] of dockerfile.globalArgs.entries())
+      this.#tellStep(this.#needed[0]!, number + 1, arg);
     try {
       // One that fails ends the others, and is what is told.
       await Promise.all(this.#needed.map(stage => this.#state(stage)));
@@ -187,6 +184,11 @@ class Building implements AsyncDisposable {
       {details: {exitCode: 1}},
     );
     throw atInstruction(nothing, file, target.from.at, target.index);
+  }
+
+  #tellStep({index: stage}: Stage, step: number, {at}: Pick<Stage['from'], 'at'>): void {
+    const {text: instruction, line} = at;
+    this.#parts.tell({type: 'step', stage, step, steps: this.#steps, instruction, line});
   }
 
   /** Of all that is carried out, as they are counted in what is told. */
@@ -221,11 +223,13 @@ class Building implements AsyncDisposable {
   async #build(stage: Stage): Promise<ImageState> {
     const {runtime, work, dockerfile, context, file, options, tell} = this.#parts;
     const before = this.#needed.filter(({index}) => index < stage.index);
-    const firstStep = this.#stepsOf(before) + 1;
+    const step = this.#stepsOf(before) + 1;
+    this.#tellStep(stage, step, stage.from);
     const {base, baseId} = await this.#base(stage);
     this.#cacheSources ??= this.#openCacheSources();
     return buildStage({
-      ...{runtime, work, stage, base, baseId, context, file, options, tell, firstStep},
+      ...{runtime, work, stage, base, baseId, context, file, options, tell},
+      firstStep: step + 1,
       args: this.#args.ofStage(),
       escapeToken: dockerfile.escapeToken,
       filesOf: name => this.#filesOf(name, stage),

@@ -48,24 +48,23 @@ export interface StageRequest {
   readonly cacheSources: CacheSources;
   readonly options: BuildOptions;
   readonly signal: AbortSignal;
-  /** Number of the first of its instructions, and of all that will be carried out. */
+  /** Number of the first instruction after its FROM, and of all that will be carried out. */
   readonly firstStep: number;
   readonly steps: number;
   readonly tell: (event: BuildProgress) => void;
 }
 
-/** @throws what its instructions throw, with the place in the Dockerfile; `ERR_BUILD_FAILED` for a RUN that fails */
+/** After FROM. @throws what its instructions throw, with the place in the Dockerfile; `ERR_BUILD_FAILED` for a RUN that fails */
 export async function buildStage(request: StageRequest): Promise<ImageState> {
   const {stage, base, tell, signal, firstStep, steps} = request;
   const {index, from} = stage;
-  tell({type: 'step', stage: index, step: firstStep, steps, instruction: from.at.text, line: from.at.line});
   const carrying = new StageBuilder(request, base);
   tell({type: 'made', stage: index, id: request.baseId});
   await carrying.at(from.at, () => carrying.triggers());
   for (const [number, step] of stage.steps.entries()) {
     signal.throwIfAborted();
     const {text, line} = step.at;
-    tell({type: 'step', stage: index, step: firstStep + 1 + number, steps, instruction: text, line});
+    tell({type: 'step', stage: index, step: firstStep + number, steps, instruction: text, line});
     await carrying.at(step.at, () => carrying.step(step));
     tell({type: 'made', stage: index, id: digestOf(imageDocument(carrying.state))});
   }

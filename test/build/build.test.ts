@@ -342,6 +342,15 @@ asRoot('ARGs before the first FROM are told as steps, unused arguments and each 
   ]);
 });
 
+asRoot('a FROM whose image is not to be had is told before it fails', async t => {
+  const told: string[] = [];
+  const onProgress: BuildOptions['onProgress'] = event => {
+    if (event.type === 'step') told.push(event.instruction);
+  };
+  await t.throwsAsync(build(t, {Dockerfile: 'FROM 127.0.0.1:1/none\nRUN true\n'}, {onProgress}));
+  t.deepEqual(told, ['FROM 127.0.0.1:1/none']);
+});
+
 asRoot('FROM scratch alone makes no image', async t => {
   await t.throwsAsync(build(t, {Dockerfile: 'FROM scratch AS nothing\nFROM nothing\n'}), {
     code: 'ERR_BUILD_FAILED',

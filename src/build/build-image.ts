@@ -92,6 +92,10 @@ async function publish(
   references: readonly Reference[],
   signal: AbortSignal | undefined,
 ): Promise<StoredImage> {
+  if (state.isParent) {
+    for (const reference of references) await runtime.store.tagImage(state.parent!, reference);
+    return runtime.store.getImage(state.parent!);
+  }
   const document = imageDocument(state);
   const known = runtime.store.findImage(digestOf(document));
   const names = references.map(reference => familiarString(withDefaultTag(reference)));
@@ -247,7 +251,8 @@ class Building implements AsyncDisposable {
     const other = before.findLast(({from}) => from.name === base.toLowerCase());
     if (other !== undefined) {
       const state = await this.#state(other);
-      return {base: {...state, hasCommand: false}, baseId: digestOf(imageDocument(state))};
+      const baseId = state.isParent ? state.parent! : digestOf(imageDocument(state));
+      return {base: {...state, hasCommand: false}, baseId};
     }
     try {
       const wanted = platform === undefined || platform === '' ? this.#platform : parsePlatform(platform);
@@ -270,6 +275,7 @@ class Building implements AsyncDisposable {
       platform: {architecture, os, ...(variant !== undefined && {variant})},
       created: undefined,
       parent: undefined,
+      isParent: false,
       key: digestOf(`scratch ${formatPlatform(platform)}`),
     };
   }
@@ -278,7 +284,18 @@ class Building implements AsyncDisposable {
     const {layers, history, platform} = await this.#parts.work.base(image);
     const {id, config, author, created} = image;
     const key = nextKey(id, 'image');
-    return {config, author, hasCommand: false, layers, history, platform, created, parent: id, key};
+    return {
+      config,
+      author,
+      hasCommand: false,
+      layers,
+      history,
+      platform,
+      created,
+      parent: id,
+      isParent: true,
+      key,
+    };
   }
 
   /** Of the store, or pulled. */
@@ -324,5 +341,6 @@ function withLabels(state: ImageState, labels: Readonly<Record<string, string>>)
   const pairs = Object.entries(labels);
   if (pairs.length === 0) return state;
   const {config} = state;
-  return {...state, config: {...config, Labels: {...config.Labels, ...Object.fromEntries(pairs)}}};
+  const Labels = {...config.Labels, ...Object.fromEntries(pairs)};
+  return {...state, config: {...config, Labels}, isParent: false};
 }

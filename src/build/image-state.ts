@@ -12,6 +12,8 @@ export interface ImageState extends Settings {
   readonly created: string | undefined;
   /** The image of the store that its first step was done on; undefined for none. */
   readonly parent: Digest | undefined;
+  /** It is that image: no step was done on it. */
+  readonly isParent: boolean;
   /** What it came from and how: equal for what need not be done again. */
   readonly key: Digest;
 }
@@ -44,6 +46,7 @@ export function afterStep(
     history: [...state.history, entry],
     created,
     key,
+    isParent: false,
   };
 }
 

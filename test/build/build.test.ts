@@ -351,6 +351,13 @@ asRoot('a FROM whose image is not to be had is told before it fails', async t =>
   t.deepEqual(told, ['FROM 127.0.0.1:1/none']);
 });
 
+asRoot('FROM alone is the image that it names, with one more name', async t => {
+  const image = await build(t, {Dockerfile: 'FROM host-shell AS one\nFROM one\n'}, {tags: ['same:1']});
+  const named = (await own.runtime).store.getImage('host-shell');
+  t.is(image.id, named.id);
+  t.true(image.references.includes('same:1'));
+});
+
 asRoot('FROM scratch alone makes no image', async t => {
   await t.throwsAsync(build(t, {Dockerfile: 'FROM scratch AS nothing\nFROM nothing\n'}), {
     code: 'ERR_BUILD_FAILED',

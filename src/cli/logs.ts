@@ -1,6 +1,8 @@
-import {parseTimestamp} from '../sdk/index.js';
+import {formatNanoseconds} from '../sdk/index.js';
+import {ClientError} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
 import {endOf} from './on-signal.js';
+import {parseTimestamp} from './parse-timestamp.js';
 import type {LogEntry} from './sdk.js';
 
 export const command: Command = {
@@ -38,10 +40,7 @@ export const command: Command = {
 };
 
 async function run(call: Call, context: Context): Promise<number> {
-  const time = (flag: 'since' | 'until') => {
-    const text = call.value(flag);
-    return text === undefined ? undefined : parseTimestamp(flag, text, context.now());
-  };
+  const time = (flag: 'since' | 'until') => timeOf(flag, call.value(flag), context.now());
   const [since, until] = [time('since'), time('until')];
   const tail = tailOf(call.value('tail'));
   const sdk = await context.sdk();
@@ -75,6 +74,20 @@ async function run(call: Call, context: Context): Promise<number> {
   }
   return code;
 }
+
+/** @returns RFC 3339 in UTC; undefined for what bounds nothing */
+function timeOf(flag: 'since' | 'until', text: string | undefined, nowMs: number): string | undefined {
+  if (!text || text === '0') return undefined;
+  try {
+    const nanoseconds = parseTimestamp(text, nowMs);
+    return formatNanoseconds(nanoseconds < END_OF_TIME ? nanoseconds : END_OF_TIME);
+  } catch (error) {
+    throw new ClientError(`invalid value for "${flag}": ${(error as Error).message}`);
+  }
+}
+
+/** 9999-12-31T23:59:59Z: what RFC 3339 can write. */
+const END_OF_TIME = 253_402_300_799_000_000_000n;
 
 /** dockerd takes what is no number, or a negative one, for all of them. */
 function tailOf(text: string | undefined): number | undefined {

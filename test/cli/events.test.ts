@@ -100,3 +100,33 @@ test(means, '2026-11-21T03:00', seconds('2026-11-21T03:00:00'));
 test(means, '2026-11-21T03', seconds('2026-11-21T03:00:00'));
 test(means, '2026-11-21', seconds('2026-11-21T00:00:00'));
 test(means, '2026-11-21Z', seconds('2026-11-21T00:00:00Z'));
+test(means, '2026-11-21-01:00', seconds('2026-11-21T01:00:00Z'));
+test(means, '2026-11-21T10Z', seconds('2026-11-21T10:00:00Z'));
+test(means, '2026-11-21T10:20:30,5Z', seconds('2026-11-21T10:20:30.5Z'));
+test(means, '-5m', seconds('2026-11-21T03:17:00Z'));
+test(means, '.5h', seconds('2026-11-21T02:42:00Z'));
+test(means, '+1', 1_000_000_000n);
+
+const isNoTime = test.macro({
+  exec(t, text: string, message: string) {
+    t.throws(() => parseTimestamp(text, NOW), {name: 'ClientError', message});
+  },
+  title: (_, text) => `${text} is no time`,
+});
+test(isNoTime, 'x', 'failed to parse value as time or duration: "x"');
+test(isNoTime, '1.', 'failed to parse value as time or duration: "1."');
+test(isNoTime, '9999999999999999999', 'failed to parse value as time or duration: "9999999999999999999"');
+test(isNoTime, '-1', 'parsing time "-1" as "2006-01-02": cannot parse "-1" as "2006"');
+test(isNoTime, '2026-11-30T24:00:00', 'parsing time "2026-11-30T24:00:00": hour out of range');
+test(isNoTime, '2026-02-30', 'parsing time "2026-02-30": day out of range');
+test(isNoTime, '2026-11-30 10:20:30', 'parsing time "2026-11-30 10:20:30": extra text: " 10:20:30"');
+test(
+  isNoTime,
+  '2026-11-30T10:20.5',
+  'parsing time "2026-11-30T10:20.5" as "2006-01-02T15:04:05.999999999": cannot parse ".5" as ":"',
+);
+test(
+  isNoTime,
+  '2006-01-02T15:04:05-07',
+  'parsing time "2006-01-02T15:04:05-07" as "2006-01-02T15:04Z07:00": cannot parse ":05-07" as "Z07:00"',
+);

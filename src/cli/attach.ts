@@ -22,7 +22,11 @@ export const command: Command = {
 async function run(call: Call, context: Context): Promise<number> {
   const detachKeys = parseDetachKeys(call.value('detach-keys'));
   const sdk = await context.sdk();
-  const container = await sdk.attach(call.words[0]!, {stdin: !call.has('no-stdin')});
+  const container = await sdk.attach(call.words[0]!, {stdin: !call.has('no-stdin')}).catch(error => {
+    // Docker's client looks for itself whether there is something to attach to.
+    const isStill = error.code === 'ERR_CONTAINER_NOT_RUNNING' || error.code === 'ERR_CONTAINER_PAUSED';
+    throw isStill ? new ClientError(error.message, error.hint, error) : error;
+  });
   try {
     return await attend(container, context, {
       proxySignals: call.value('sig-proxy') === undefined || call.has('sig-proxy'),

@@ -110,7 +110,7 @@ export function errorLine(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (!(error instanceof CoracleError) || isOfTheClient(error) || isOfTheHost(error)) return error.message;
   // What happens amid a build comes in its stream, where dockerd says nothing before it.
-  if (error.details['stage'] !== undefined) return error.message;
+  if (error.details['instruction'] !== undefined) return error.message;
   return `Error response from daemon: ${error.message}`;
 }
 

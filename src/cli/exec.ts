@@ -66,6 +66,7 @@ async function run(call: Call, context: Context): Promise<number> {
   try {
     running = await sdk.exec(name, argv, options);
   } catch (error) {
+    if (error instanceof CoracleError && error.code === 'ERR_CONTAINER_PAUSED') throw paused(name, error);
     const said = inRuntimesWords(error);
     if (said === undefined) throw error;
     if (detached) throw new CoracleError(said.code, said.message, {cause: error});
@@ -116,6 +117,13 @@ async function checkTerminal(call: Call, {stdin}: Context, sdk: Sdk, name: strin
   if (!call.has('tty') || !call.has('interactive') || stdin.isTTY) return;
   await sdk.inspect(name, {size: false});
   throw new ClientError('the input device is not a TTY');
+}
+
+/** dockerd calls it as the user does. */
+function paused(name: string, cause: CoracleError): CoracleError {
+  return new CoracleError(cause.code, `Container ${name} is paused, unpause the container before exec`, {
+    cause,
+  });
 }
 
 interface Refusal {

@@ -22,7 +22,7 @@ async function run(call: Call, context: Context): Promise<number> {
   const sdk = await context.sdk();
   const failed = await forEachName(call.words, context, async name => {
     // A signal that is none is dockerd's first complaint, before it looks for the container.
-    if (!/^\d+$/.test(signal)) parseSignal(signal);
+    if (!/^\d+$/.test(signal) || Number(signal) === 0) parseSignal(signal);
     await inContext(`Cannot kill container: ${name}: `, async () => {
       parseSignal(signal);
       await sdk.kill(name, signal);

@@ -1,3 +1,4 @@
+import {CoracleError} from '../errors.js';
 import {reportError} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
 
@@ -23,8 +24,22 @@ async function run(call: Call, {sdk, stderr}: Context): Promise<number> {
     await (await sdk()).rename(container, name);
     return 0;
   } catch (error) {
-    reportError(error, undefined, stderr);
+    reportError(inRenamesWords(error), undefined, stderr);
     stderr.write(`Error: failed to rename container named ${container}\n`);
     return 1;
   }
+}
+
+/** What dockerd says of a name that it does not take for a container that is there. */
+function inRenamesWords(error: unknown): unknown {
+  if (!(error instanceof CoracleError)) return error;
+  const {code, message, hint, details} = error;
+  const isName = code === 'ERR_NAME_IN_USE' || message.startsWith('Invalid container name (');
+  if (!isName) return error;
+  const said = message.replace('Invalid container name (', 'Invalid container name (/');
+  return new CoracleError(code, `Error when allocating new name: ${said}`, {
+    cause: error,
+    details,
+    ...(hint !== undefined && {hint}),
+  });
 }

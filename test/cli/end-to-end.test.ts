@@ -153,7 +153,7 @@ asRoot('a container that is created, started, inspected, waited for and removed 
   );
   t.is((await coracle(['rm', 'job'])).stdout, 'job\n');
   t.is((await coracle(['rm', 'job'])).stderr, 'Error response from daemon: No such container: job\n');
-  t.deepEqual(readdirSync(`${env['CORACLE_ROOT']}/names`), []);
+  t.false(readdirSync(`${env['CORACLE_ROOT']}/names`).includes('job'));
 });
 
 asRoot('a bind of --mount whose source is missing is refused before there is a container', async t => {
@@ -192,4 +192,31 @@ asRoot('what was not attached when it started can be fed piece by piece', async 
   t.like(await coracle(['attach', 'fed'], 'echo two; exit 3\n'), {stdout: 'two\n', code: 3});
   t.like(await first, {stdout: 'one\ntwo\n', code: 3});
   await coracle(['rm', 'fed']);
+});
+
+asRoot('what is paused, taken or no name is refused in the words of docker', async t => {
+  const id = (await coracle(['run', '-d', '--name', 'still', 'shell', 'sleep', '60'])).stdout.trim();
+  await coracle(['create', '--name', 'other', 'shell', 'true']);
+  await coracle(['pause', 'still']);
+  const daemon = 'Error response from daemon: ';
+  const refusals = [
+    [['attach', 'still'], 'You cannot attach to a paused container, unpause it first'],
+    [['attach', 'other'], 'You cannot attach to a stopped container, start it first'],
+    [['exec', 'still', 'true'], `${daemon}Container still is paused, unpause the container before exec`],
+    [['kill', '-s', '0', 'still'], `${daemon}Invalid signal: 0`],
+    [
+      ['rename', 'other', 'a b'],
+      `${daemon}Error when allocating new name: Invalid container name (/a b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed\nError: failed to rename container named other`,
+    ],
+    [
+      ['rename', 'other', 'still'],
+      `${daemon}Error when allocating new name: Conflict. The container name "/still" is already in use by container "${id}". You have to remove (or rename) that container to be able to reuse that name.\nError: failed to rename container named other`,
+    ],
+    [
+      ['run', '--rm', '-w', '/bin/sh', 'shell', 'true'],
+      `coracle: ${daemon}Cannot mkdir: /bin/sh is not a directory\n\nRun 'coracle run --help' for more information`,
+    ],
+  ] as const;
+  for (const [args, stderr] of refusals) t.is((await coracle(args)).stderr, `${stderr}\n`);
+  await coracle(['rm', '-f', 'still', 'other']);
 });

@@ -287,7 +287,7 @@ export class Container implements AsyncDisposable {
 
   /**
    * Stays with a container that runs detached: its output from here on, and its stdin.
-   * @throws `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_ATTACHED` for one that somebody started attached
+   * @throws `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_PAUSED`, `ERR_CONTAINER_ATTACHED` for one that somebody started attached
    */
   async attach(options: AttachOptions = {}): Promise<Attachment> {
     const record = this.runtime.readContainer(this.id);
@@ -296,6 +296,12 @@ export class Container implements AsyncDisposable {
       throw new CoracleError(
         'ERR_CONTAINER_NOT_RUNNING',
         'You cannot attach to a restarting container, wait until it is running',
+      );
+    }
+    if (status === 'paused') {
+      throw new CoracleError(
+        'ERR_CONTAINER_PAUSED',
+        'You cannot attach to a paused container, unpause it first',
       );
     }
     if (status !== 'running') {
@@ -461,8 +467,9 @@ export class Container implements AsyncDisposable {
   }
 
   /**
-   * Puts a tar archive, plain or compressed by gzip or zstd, into a directory of it, running or not. What is there is replaced, but no directory by a
-   * file or the other way round. Whatever the container does meanwhile, nothing outside of it is written.
+   * Puts a tar archive, plain or compressed by gzip or zstd, into a directory of it, running or not. What is there is
+   * replaced, but no directory by a file or the other way round. Whatever the container does meanwhile, nothing outside of
+   * it is written.
    * @throws `ERR_PATH_NOT_FOUND`, `ERR_PATH_FORBIDDEN`, `ERR_PATH_CONFLICT`, `ERR_READ_ONLY`, `ERR_INVALID_LAYER`,
    * `ERR_UNSUPPORTED_COMPRESSION`
    */
@@ -527,12 +534,12 @@ export class Container implements AsyncDisposable {
 
   /**
    * Sends a signal to its pid 1. As in every pid namespace, one that it has no handler for does nothing, but SIGKILL
-   * and SIGSTOP. @throws `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_NOT_FOUND`, `ERR_INVALID_OPTION`
+   * and SIGSTOP. One that waits to be started again is not. @throws `ERR_CONTAINER_NOT_RUNNING`, `ERR_CONTAINER_NOT_FOUND`, `ERR_INVALID_OPTION`
    */
   async kill(signal = 'SIGKILL'): Promise<void> {
     const number = parseSignal(signal);
     const config = this.runtime.readContainer(this.id);
-    if (!isUp(this.#stateOf(config))) throw notRunning(config.id);
+    if (!isRunning(this.#stateOf(config))) throw notRunning(config.id);
     // As dockerd: who ends a container on purpose does not want it back.
     const {stopSignal} = config;
     const isMeant = stopSignal === null || number === SIGKILL || number === parseSignal(stopSignal);
@@ -562,7 +569,7 @@ export class Container implements AsyncDisposable {
     const {status} = this.#stateOf(record);
     if (status === 'paused')
       throw new CoracleError('ERR_CONTAINER_PAUSED', `Container ${record.id} is already paused`);
-    if (status !== 'running') throw notRunning(record.id);
+    if (status !== 'running') throw notRunning(record.id, undefined, status);
     await freeze(this.runtime.cgroupsOf(record)).catch(error => {
       // The run that was to stand has ended; the next one may have begun.
       throw isGone(error) || !isUp(this.#stateOf(record)) ? notRunning(record.id, error) : error;
@@ -681,7 +688,7 @@ export class Container implements AsyncDisposable {
       if (!force) {
         throw new CoracleError(
           'ERR_CONTAINER_RUNNING',
-          `You cannot remove a running container ${config.id}. Stop the container before attempting removal or force remove`,
+          `You cannot remove a ${state.status} container ${config.id}. Stop the container before attempting removal or force remove`,
         );
       }
       await this.deliver(SIGKILL, 'kill');

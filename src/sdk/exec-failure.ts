@@ -1,5 +1,6 @@
 import {errnoName, type FailedEvent, type Plan, type StartedEvent, stepAt} from '../binding/index.js';
 import {CoracleError, NativeFailure} from '../errors.js';
+import type {ContainerState} from './container-state.js';
 import {execFailure, startDeadline} from './start-failure.js';
 
 /**
@@ -57,6 +58,14 @@ const WORKDIR_WORDS: Readonly<Record<string, string>> = {
     'current working directory is outside of container mount namespace root -- possible container breakout detected',
 };
 
-export function notRunning(id: string, cause?: unknown): CoracleError {
+/** @param status when it may be one that its policy is about to start again */
+export function notRunning(id: string, cause?: unknown, status?: ContainerState['status']): CoracleError {
+  if (status === 'restarting') {
+    return new CoracleError(
+      'ERR_CONTAINER_NOT_RUNNING',
+      `Container ${id} is restarting, wait until the container is running`,
+      {cause},
+    );
+  }
   return new CoracleError('ERR_CONTAINER_NOT_RUNNING', `Container ${id} is not running`, {cause});
 }

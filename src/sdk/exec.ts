@@ -43,7 +43,9 @@ export async function startExec(
   request.signal?.throwIfAborted();
   const {directory} = runtime.placesOf(record);
   const init = readPid(directory);
-  if (init === undefined || runtime.stateOf(record).status === 'removing') throw notRunning(record.id);
+  const {status} = runtime.stateOf(record);
+  if (init === undefined || status === 'removing' || status === 'restarting')
+    throw notRunning(record.id, undefined, status);
   const cgroups = runtime.facts.cgroups.directoriesOf(record.id, record.cgroupParent);
   await refuseFrozen(record, cgroups);
   const id = runtime.store.containers.newId();

@@ -27,7 +27,7 @@ export async function listProcesses(
   options: readonly string[],
 ): Promise<ProcessList> {
   const state = runtime.stateOf(record);
-  if (!isUp(state)) throw notRunning(record.id);
+  if (!isUp(state)) throw notRunning(record.id, undefined, state.status);
   const args = options.length > 0 ? options : ['-ef'];
   refuseRenamed(args);
   const cgroups = runtime.cgroupsOf(record);

@@ -69,6 +69,10 @@ asRoot('nothing can be run or started in it, and it is removed by force only', a
     code: 'ERR_CONTAINER_PAUSED',
     message: `Container ${id} is paused, unpause the container before exec`,
   });
+  await t.throwsAsync(container.attach(), {
+    code: 'ERR_CONTAINER_PAUSED',
+    message: 'You cannot attach to a paused container, unpause it first',
+  });
   await t.throwsAsync(container.start(), {
     code: 'ERR_CONTAINER_PAUSED',
     message: 'cannot start a paused container, try unpause instead',

@@ -35,20 +35,36 @@ asRoot('always starts it again however it ended, with what it had written, until
 });
 
 asRoot('between two runs it is restarting: it counts as running, and can be stopped or killed', async t => {
-  for (const end of ['stop', 'remove'] as const) {
+  for (const end of ['stop', 'kill', 'remove'] as const) {
     const container = await detached(t, 'exit 1', {name: 'unless-stopped'});
     await until(container, async state => state.status === 'restarting');
     const {State} = await container.inspect();
     if (State.Status === 'restarting') t.like(State, {Running: true, Restarting: true, Pid: 0, ExitCode: 1});
     await t.throwsAsync(container.remove(), {code: 'ERR_CONTAINER_RUNNING'});
-    if (end === 'stop') {
-      await container.stop({timeoutMs: 0});
+    if (end !== 'remove') {
+      await (end === 'stop' ? container.stop({timeoutMs: 0}) : container.kill());
       t.is((await container.state()).status, 'exited');
     } else {
       await container.remove({force: true});
       await t.throwsAsync(container.state(), {code: 'ERR_CONTAINER_NOT_FOUND'});
     }
   }
+});
+
+asRoot('what wants a program that runs is refused between two runs by its own words', async t => {
+  const container = await detached(t, 'exit 1', {name: 'always'});
+  const isWaiting = async ({status}: ContainerState) =>
+    status === 'restarting' && (await container.inspect()).RestartCount >= 4; // for 1.6 seconds by now
+  await until(container, isWaiting);
+  const message = `Container ${container.id} is restarting, wait until the container is running`;
+  for (const ask of [() => container.exec(['true']), () => container.pause(), () => container.top()]) {
+    await t.throwsAsync(async () => ask(), {code: 'ERR_CONTAINER_NOT_RUNNING', message});
+  }
+  await t.throwsAsync(container.remove(), {
+    message: `You cannot remove a restarting container ${container.id}. Stop the container before attempting removal or force remove`,
+  });
+  await container.kill('HUP');
+  t.like(await container.inspect(), {State: {Status: 'exited', ExitCode: 1}});
 });
 
 asRoot('who kills it on purpose does not get it back, another death is none', async t => {

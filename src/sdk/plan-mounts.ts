@@ -295,7 +295,7 @@ export interface MountSteps {
 
 /**
  * /etc/hosts, hostname and resolv.conf: files in the container's directory on the host, bound over the image's, as
- * Docker does, so that they can be changed while it runs.
+ * Docker does, so that they can be changed while it runs: from outside alone if the root is read-only.
  */
 export function etcFiles(
   {config, hosts, resolvConf, sources, etcDirectory}: PlanInput,
@@ -318,7 +318,8 @@ export function etcFiles(
     if (!uncovered.includes(stage)) continue;
     const mount = slots.next();
     opened.push({op: 'openTree', stage, at: HOST, s1: path, x: OPEN_TREE_CLONE, out: mount});
-    opened.push({op: 'mountSetattr', stage, at: mount, y: MS_PRIVATE});
+    const x = config.readOnly ? MOUNT_ATTR_RDONLY : 0;
+    opened.push({op: 'mountSetattr', stage, at: mount, x, y: MS_PRIVATE});
     child.push(...attach(stage, mount, root, `etc/${name}`, slots, 0));
   }
   return {host, sources: opened, child};

@@ -1,5 +1,6 @@
-import {readFileSync, readlinkSync} from 'node:fs';
+import {readFileSync, readlinkSync, writeFileSync} from 'node:fs';
 import {hostname} from 'node:os';
+import {join} from 'node:path';
 import {Image, type RunOptions} from '../../src/index.js';
 import {ownRuntime} from '../helpers/own-runtime.js';
 import {asRoot} from '../helpers/requires.js';
@@ -341,6 +342,20 @@ asRoot('a read-only root takes no file; /dev, /dev/shm and tmpfs mounts do', asy
   );
   t.is(text, 'refused\nshm\nscratch\n');
 });
+
+asRoot(
+  'with a read-only root /etc/hosts, hostname and resolv.conf are so too, unless they are mounts of the caller’s',
+  async t => {
+    const script =
+      'for name in hosts hostname resolv.conf; do (echo x >>/etc/$name) 2>/dev/null && echo $name; done; true';
+    t.is(await own.output(script), 'hosts\nhostname\nresolv.conf\n');
+    t.is(await own.output(script, {readOnly: true}), '');
+    const source = join(own.folder, 'hosts');
+    writeFileSync(source, '');
+    const mounts = [{type: 'bind', source, target: '/etc/hosts'}] as const;
+    t.is(await own.output(script, {readOnly: true, mounts}), 'hosts\n');
+  },
+);
 
 asRoot('no_new_privs is on unless it is switched off', async t => {
   const status = (options: RunOptions) =>

@@ -64,6 +64,8 @@ export interface PlanInput {
   readonly rootfs: Rootfs;
   /** Where the files are made that are mounted at /etc. */
   readonly etcDirectory: string;
+  /** Whether they are mounted. @default true */
+  readonly etcFiles?: boolean | undefined;
   readonly user: ResolvedUser;
   /** Complete `KEY=value` list, HOME included. */
   readonly env: readonly string[];

@@ -111,6 +111,8 @@ async function startSurroundings(runtime: Runtime, record: ContainerRecord): Pro
     places,
     transient: false,
     waits: 'before exec',
+    // As in Docker, where a container has none before its first start.
+    etcFiles: runtime.stateOf(record).status !== 'created',
     volume: name => runtime.volume(name),
     bookkeeping: {
       host: keptSteps(places, runtime.owner()).host, // should this process die, the next open removes the rest

@@ -470,7 +470,7 @@ export class Container implements AsyncDisposable {
    * Puts a tar archive, plain or compressed by gzip or zstd, into a directory of it, running or not. What is there is
    * replaced, but no directory by a file or the other way round. Whatever the container does meanwhile, nothing outside of
    * it is written.
-   * @throws `ERR_PATH_NOT_FOUND`, `ERR_PATH_FORBIDDEN`, `ERR_PATH_CONFLICT`, `ERR_READ_ONLY`, `ERR_INVALID_LAYER`,
+   * @throws `ERR_PATH_NOT_FOUND`, `ERR_PATH_FORBIDDEN`, `ERR_PATH_CONFLICT`, `ERR_PATH_BUSY`, `ERR_READ_ONLY`, `ERR_INVALID_LAYER`,
    * `ERR_UNSUPPORTED_COMPRESSION`
    */
   async putArchive(

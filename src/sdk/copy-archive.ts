@@ -122,6 +122,13 @@ export async function putArchive(
       ...(signal && {signal}),
     });
   } catch (error) {
+    if (error instanceof CoracleError && error.code === 'ERR_PATH_BUSY') {
+      const {code, message, details} = error;
+      throw new CoracleError(code, `Error processing tar file(exit status 1): ${message}`, {
+        cause: error,
+        details,
+      });
+    }
     if (!isErrno(error, 'EROFS')) throw error;
     throw new CoracleError('ERR_READ_ONLY', readOnlyMessage(record.readOnly), {
       cause: error,

@@ -298,7 +298,7 @@ export interface MountSteps {
  * Docker does, so that they can be changed while it runs: from outside alone if the root is read-only.
  */
 export function etcFiles(
-  {config, hosts, resolvConf, sources, etcDirectory}: PlanInput,
+  {config, hosts, resolvConf, sources, etcDirectory, etcFiles: isMounted = true}: PlanInput,
   root: Slot,
   slots: SlotAllocator,
 ): MountSteps {
@@ -315,7 +315,7 @@ export function etcFiles(
     const stage = `/etc/${name}`;
     const path = `${etcDirectory}/${name}`;
     host.push({op: 'create', stage, at: HOST, s1: path, s2: text, x: 0o644, flags: STEP_FLAGS.existsOk});
-    if (!uncovered.includes(stage)) continue;
+    if (!isMounted || !uncovered.includes(stage)) continue;
     const mount = slots.next();
     opened.push({op: 'openTree', stage, at: HOST, s1: path, x: OPEN_TREE_CLONE, out: mount});
     const x = config.readOnly ? MOUNT_ATTR_RDONLY : 0;

@@ -55,6 +55,8 @@ export interface StartRequest {
   readonly joined?: JoinedFiles | undefined;
   /** @default 'never' */
   readonly waits?: PlanInput['waits'];
+  /** Whether /etc/hosts and the like are mounted. @default true */
+  readonly etcFiles?: PlanInput['etcFiles'];
   /** Variables that this start alone adds. */
   readonly extraEnv: readonly string[];
 }
@@ -114,6 +116,7 @@ export function prepareStart(
       layersAsDescriptors: facts.layersAsDescriptors,
     },
     etcDirectory: places.directory,
+    etcFiles: request.etcFiles,
     user,
     env,
     capabilities,

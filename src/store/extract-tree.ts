@@ -2,7 +2,7 @@
  * Puts a tar archive into a tree that somebody else may change meanwhile. Each entry's directory is opened below the root,
  * symlinks and all, by a call that cannot leave it; what follows happens in that open directory by one name.
  */
-import {constants, fchmodSync, fchownSync, writeSync} from 'node:fs';
+import {constants, fchmodSync, fchownSync, readFileSync, writeSync} from 'node:fs';
 import {posix} from 'node:path';
 import {
   chmodBelow,
@@ -41,7 +41,7 @@ export interface ExtractTreeOptions {
  * @param root an open directory that nothing leaves
  * @param directory a path below it, which exists
  * @throws `ERR_INVALID_LAYER` for what is no archive, `ERR_PATH_CONFLICT` for a directory in the place of a file and the
- * other way round, `ERR_PATH_FORBIDDEN`, NativeFailure
+ * other way round, `ERR_PATH_BUSY` for a file in the place of one that is mounted, `ERR_PATH_FORBIDDEN`, NativeFailure
  */
 export async function extractTree(
   root: number,
@@ -125,7 +125,7 @@ async function extractEntry(place: Place, entry: TarEntry): Promise<(() => void)
   const {fd} = parent;
   const owner = options.owner?.(entry.uid, entry.gid);
   if (entry.type === 'directory') return extractDirectory(place, entry, owner);
-  clearTheWay(place, entry);
+  clearTheWay(place);
   switch (entry.type) {
     case 'file':
       await extractFile(fd, name, entry, owner);
@@ -192,18 +192,35 @@ function extractDirectory(
 }
 
 /** What is in the place of something that is no directory goes; a directory does not. */
-function clearTheWay({parent, name, path}: Place, {type}: TarEntry): void {
+function clearTheWay({parent, name, path, directory}: Place): void {
   const existing = name.length === 0 ? undefined : tryStatBelow(parent.fd, name);
   if (name.length === 0 || (existing && (existing.mode & constants.S_IFMT) === constants.S_IFDIR)) {
     throw pathConflict(`cannot overwrite directory "${path}" with non-directory "${path}"`, path);
   }
   if (existing === undefined) return;
-  try {
-    unlinkBelow(parent.fd, name);
-  } catch (error) {
-    // A file that is mounted there, such as /etc/hosts, is written to.
-    if (!(isErrno(error, 'EBUSY') && type === 'file')) throw error;
+  if (isMountPoint(parent, name)) {
+    const whole = posix.join(directory.toString(), path);
+    throw new CoracleError(
+      'ERR_PATH_BUSY',
+      `unlinkat ${posix.dirname(whole)}/${posix.basename(whole)}: device or resource busy`,
+      {details: {path: whole}},
+    );
   }
+  unlinkBelow(parent.fd, name);
+}
+
+/**
+ * The kernel refuses to unlink what is mounted on in the namespace of who asks. What is mounted on in a container's alone
+ * it would unlink, and its mount would be gone: /etc/hosts, say, or a file that a caller mounted.
+ */
+function isMountPoint(parent: Descriptor, name: Buffer): boolean {
+  using entry = openBelow(parent.fd, name, O_PATH | constants.O_NOFOLLOW);
+  return mountOf(entry.fd) !== mountOf(parent.fd);
+}
+
+/** Of the file that is open: proc(5), /proc/pid/fdinfo. */
+function mountOf(fd: number): string | undefined {
+  return /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1];
 }
 
 function pathConflict(message: string, path: string): CoracleError {
@@ -228,7 +245,7 @@ async function extractFile(
   }
 }
 
-/** New, or what is mounted there and was not to be unlinked; nothing that is no file is ever opened. */
+/** New, or what somebody has put there since; nothing that is no file is ever opened. */
 function openNew(parent: number, name: Buffer): Descriptor {
   const flags = constants.O_WRONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   try {

@@ -210,6 +210,26 @@ asRoot('what is no directory is no place to copy into, and no directory is repla
   });
 });
 
+asRoot('what is mounted over a file is not replaced, and is nothing yet before the first start', async t => {
+  const container = await own.create({command: ['sleep', '60']});
+  t.teardown(() => container.remove({force: true}));
+  const hosts = () => tarOf({...NOTE, path: 'hosts', text: 'mine\n'});
+  await container.putArchive('/etc', hosts());
+  t.is((await read(container.getArchive('/etc/hosts'))).get('hosts')!.text, 'mine\n');
+  const refused = {
+    code: 'ERR_PATH_BUSY',
+    message: 'Error processing tar file(exit status 1): unlinkat /etc/hosts: device or resource busy',
+  };
+  const run = await container.start();
+  await t.throwsAsync(run.putArchive('/etc', hosts()), refused);
+  const {text, uid} = (await read(run.getArchive('/etc/hosts'))).get('hosts')!;
+  t.regex(text, /localhost/);
+  t.is(uid, 0);
+  await run.kill();
+  await run.settled;
+  await t.throwsAsync(container.putArchive('/etc', hosts()), refused);
+});
+
 asRoot('file systems of the kernel are neither read nor written', async t => {
   const container = await running(t, 'ln -s /proc/sys/kernel /tmp/kernel');
   for (const path of ['/proc/1', '/sys/kernel', '/tmp/kernel']) {

@@ -72,6 +72,7 @@ export function makeRules(network: NetworkRecord, {bridge, table, subnets}: Brid
 export function makeBridgeUsable(network: NetworkRecord, {bridge, index, subnets}: BridgeState): void {
   const hasIpv6 = subnets.some(({subnet}) => subnet.includes(':'));
   if (hasIpv6) allowIpv6(network.name, bridge);
+  else refuseIpv6(bridge);
   for (const {subnet, gateway} of subnets) {
     const address = newAddress(index, parseIp(gateway) as IpAddress, parseNetwork(subnet) as IpNetwork);
     try {
@@ -100,6 +101,15 @@ function allowIpv6(network: string, bridge: string): void {
     );
   }
   writeFileSync(`/proc/sys/net/ipv6/conf/${bridge}/disable_ipv6`, '0');
+}
+
+/** No rules of ours are about it there: by its link-local address this host would be open to containers of any network. */
+function refuseIpv6(bridge: string): void {
+  try {
+    writeFileSync(`/proc/sys/net/ipv6/conf/${bridge}/disable_ipv6`, '1');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // a kernel without, or a small MTU
+  }
 }
 
 /** A host that forwards heeds no router's advertisements any more, unless it is told that it shall: its own way out stays. */

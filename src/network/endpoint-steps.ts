@@ -22,6 +22,7 @@ import {
   newAddress,
   newVeth,
   withoutDefaultRoute,
+  withoutLinkLocal,
 } from './rtnetlink.js';
 
 const AF_NETLINK = 16;
@@ -63,6 +64,7 @@ export function endpointSteps(
   const inside = [loopback, ...endpoints.flatMap(insideMessages), ...newRoutes([], endpoints)];
   const configure: Step[] = [
     ...ipv6Inside(endpoints),
+    ...ipv4Alone(endpoints, HOST),
     {
       op: 'netlink',
       stage: ADDRESS_STAGE,
@@ -126,6 +128,7 @@ export function joinNetworkSteps({namespace, before, after}: NetworkChange, slot
     {op: 'socket', stage: VETH_STAGE, out: host, x: AF_NETLINK, y: SOCK_RAW, z: NETLINK_ROUTE},
     ...added.flatMap(endpoint => vethSteps(endpoint, {host, own})),
     ...oldRoutes(before, after).map(route => optional(send(inside, route))),
+    ...ipv4Alone(added, inside),
     send(inside, ...messages),
   ];
   return steps.map(step => ({...step, flags: (step.flags ?? 0) | STEP_FLAGS.ifClean}));
@@ -235,6 +238,13 @@ function routes(endpoints: readonly Endpoint[]): {gateway: string; index: number
     if (endpoint === undefined || gateway === undefined) return [];
     return [{gateway, index: INSIDE_INDEX + endpoint.number}];
   });
+}
+
+/** On a network without IPv6 nobody has an address of it, not even one that neighbours alone would see. */
+function ipv4Alone(endpoints: readonly Endpoint[], at: Slot): Step[] {
+  const links = endpoints.filter(({ipv6}) => ipv6 === undefined);
+  if (links.length === 0) return [];
+  return [optional(send(at, ...links.map(({number}) => withoutLinkLocal(INSIDE_INDEX + number))))];
 }
 
 /** Hosts without IPv6 hand that down to namespaces. */

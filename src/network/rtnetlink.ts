@@ -33,6 +33,7 @@ const IFLA_MTU = 4;
 const IFLA_MASTER = 10;
 const IFLA_LINKINFO = 18;
 const IFLA_NET_NS_PID = 19;
+const IFLA_AF_SPEC = 26;
 const IFLA_NET_NS_FD = 28;
 const IFLA_NUM_TX_QUEUES = 31;
 const IFLA_NUM_RX_QUEUES = 32;
@@ -42,6 +43,8 @@ const IFLA_INFO_SLAVE_KIND = 4;
 const IFLA_INFO_SLAVE_DATA = 5;
 const IFLA_BRPORT_ISOLATED = 33;
 const VETH_INFO_PEER = 1;
+const IFLA_INET6_ADDR_GEN_MODE = 8;
+const IN6_ADDR_GEN_MODE_NONE = 1;
 
 // linux/if_addr.h, linux/rtnetlink.h
 const IFA_ADDRESS = 1;
@@ -73,6 +76,15 @@ export function getLink(name: string): Buffer {
 
 export function linkUp(index: number): Buffer {
   return message(RTM_NEWLINK, NLM_F_ACK, linkHead({index, flags: IFF_UP}), []);
+}
+
+/** It gives itself no link-local address of IPv6 when it comes up. EAFNOSUPPORT where a host, or a small MTU, has no IPv6. */
+export function withoutLinkLocal(index: number): Buffer {
+  return message(RTM_NEWLINK, NLM_F_ACK, linkHead({index}), [
+    nested(IFLA_AF_SPEC, [
+      nested(AF[6], [attribute(IFLA_INET6_ADDR_GEN_MODE, Buffer.from([IN6_ADDR_GEN_MODE_NONE]))]),
+    ]),
+  ]);
 }
 
 /** No time is spent on asking whether somebody else has an address of IPv6: who gives them out knows. */

@@ -1,3 +1,4 @@
+import {execFileSync} from 'node:child_process';
 import {once} from 'node:events';
 import {createServer} from 'node:net';
 import type {ExecutionContext} from 'ava';
@@ -52,7 +53,7 @@ withIp('of an internal network nothing gets out, whatever route it makes, and no
   );
   const address = await addressOf(served, network);
   t.is(await ask(beside, address), 'served');
-  t.deepEqual((await served.inspect()).NetworkSettings.Ports, {'80/tcp': null});
+  t.deepEqual((await served.inspect()).NetworkSettings.Ports, {});
   const {IPAddress, Gateway} = (await beside.inspect()).NetworkSettings.Networks[network]!;
   await inside(beside, 'ip', 'route', 'add', 'default', 'via', Gateway);
   neighbour.run('ip', 'route', 'add', `${IPAddress}/24`.replace(/\.\d+\//, '.0/'), 'via', neighbour.us);
@@ -99,6 +100,34 @@ withIp('without masquerading a neighbour sees the address of the container itsel
   t.is(await ask(hidden, neighbour.them, 9000), 'served');
   t.is(await seen(), neighbour.us);
 });
+
+withIp(
+  'where a network has no IPv6, nobody on it has: no way to the host leads by link-local addresses',
+  async t => {
+    const [network, other] = [await aNetwork('ipv4-alone', {internal: true}), await aNetwork('ipv4-too')];
+    await (await serve(network))[Symbol.asyncDispose](); // it makes the images
+    await using beside = await own.run(
+      {network, command: ['sleep', '1000'], capabilities: {add: ['NET_ADMIN']}},
+      'shell-with-ip',
+    );
+    await (await Network.get(other, {runtime: await own.runtime})).connect(beside.id);
+    const links = async () =>
+      (await inside(beside, 'ip', '-6', '-oneline', 'address')).match(/(?<=^\d+: )\w+/gm);
+    t.deepEqual(await links(), ['lo']);
+    const port = await listening(t, '::');
+    t.is(
+      await ask(beside, (await beside.inspect()).NetworkSettings.Networks[network]!.Gateway, port),
+      'served',
+    );
+    const bridge = (await own.runtime).networks.stateOf(network)!.bridge;
+    const onHost = execFileSync('/usr/sbin/ip', ['-6', '-oneline', 'address', 'show', 'dev', bridge], {
+      encoding: 'utf8',
+    });
+    const [, linkLocal] = /inet6 (fe80::[0-9a-f:]+)/.exec(onHost) ?? [];
+    await inside(beside, 'ip', 'address', 'add', 'fe80::2/64', 'dev', 'eth0', 'nodad');
+    t.is(await ask(beside, `${linkLocal ?? 'fe80::1'}%eth0`, port), '');
+  },
+);
 
 let subnets = 0;
 

@@ -3,6 +3,7 @@ import {ClientError, OptionsError} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
 import {CONTAINER_FLAGS} from './container-flags.js';
 import {containerOptions} from './container-options.js';
+import {warnOfDiscardedPorts, warnOfLoopbackDns} from './network-warnings.js';
 import {withImage} from './pull-missing.js';
 import {whileInterruptible} from './while-interruptible.js';
 
@@ -24,12 +25,14 @@ async function run(call: Call, context: Context): Promise<number> {
   const options = await containerOptions(call, context).catch(error => {
     throw error instanceof ClientError ? new OptionsError(error.message, error.hint, error) : error;
   });
+  warnOfLoopbackDns(options, context);
   using cidFile = new CidFile(call.value('cidfile'));
   const sdk = await context.sdk();
   const id = await whileInterruptible(context, 'the creation', signal =>
     withImage(call, context, signal, pull => sdk.create(image, {...options, ...pull})),
   );
   cidFile.write(id);
+  warnOfDiscardedPorts(options, context);
   context.stdout.write(`${id}\n`);
   return 0;
 }

@@ -6,6 +6,7 @@ import {CONTAINER_FLAGS, DETACH_FLAG, DETACH_KEYS_FLAG} from './container-flags.
 import {containerOptions} from './container-options.js';
 import {parseDetachKeys} from './detach-keys.js';
 import {explainSteps} from './explain-steps.js';
+import {warnOfDiscardedPorts, warnOfLoopbackDns} from './network-warnings.js';
 import {withImage} from './pull-missing.js';
 import type {AttachedStreams} from './sdk.js';
 import {requireTerminal} from './terminal.js';
@@ -47,6 +48,7 @@ async function run(call: Call, context: Context): Promise<number> {
   const detachKeys = parseDetachKeys(call.value('detach-keys'));
   const streams = streamsOf(options);
   if (streams.stdin && options.tty && !call.has('detach')) requireTerminal(context);
+  warnOfLoopbackDns(options, context);
   using cidFile = new CidFile(call.value('cidfile'));
   const sdk = await context.sdk();
   let created: string | undefined;
@@ -61,6 +63,7 @@ async function run(call: Call, context: Context): Promise<number> {
           sdk.runDetached(image, {...options, ...pull, signal}, onCreated),
         ),
       );
+      warnOfDiscardedPorts(options, context);
       for (const warning of warnings) context.stderr.write(`WARNING: ${warning}\n`);
     } finally {
       // Whether or not it started: there is a container, and this is how it is found.
@@ -82,6 +85,7 @@ async function run(call: Call, context: Context): Promise<number> {
     ),
   );
   onCreated(container.id);
+  warnOfDiscardedPorts(options, context);
   if (call.has('explain')) context.stderr.write(explainSteps(container.steps, call.has('json')));
   try {
     return await attend(container, context, {

@@ -43,6 +43,22 @@ const means = test.macro({
 
 const MiB = 1024 ** 2;
 
+const warns = test.macro({
+  async exec(t, line: string, expected: string) {
+    const {stderr, stdout} = await optionsOf([...line.split(' '), 'image']);
+    t.is(stderr, expected);
+    t.is(stdout, 'id\n');
+  },
+  title: (_, line, expected: string) => `${line}: ${expected.trim() || 'nothing to warn of'}`,
+});
+const onLoopback = (server: string) =>
+  `WARNING: Localhost DNS setting (--dns=${server}) may fail in containers.\n`;
+const discarded = 'WARNING: Published ports are discarded when using host network mode\n';
+test(warns, '--dns 10.0.0.53', '');
+test(warns, '--dns 10.0.0.53 --dns 127.0.0.53 --dns ::1', onLoopback('127.0.0.53'));
+test(warns, '--network host -p 8080:80 --dns ::1', onLoopback('::1') + discarded);
+test(warns, '--network host -P', '');
+
 test(means, '', {});
 test(means, '-e A=1 --env B= -e A=2', {env: ['A=1', 'B=', 'A=2']});
 test(means, '-w /src', {workdir: '/src'});

@@ -12,6 +12,7 @@ struct stream {
         int client, server;            /* -1 = none */
         enum stage stage;
         uint32_t attempt;
+        int refusal;                   /* of the last server that answered */
         uint64_t due;
         uint16_t id;
         uint32_t got, sent;            /* of what is read, of what is written */
@@ -78,7 +79,7 @@ static void try_server(struct stream *at)
         }
         at->server = -1;
         dns_put(query_of(at), at->query.id);
-        begin_answer(at, dns_write(query_of(at), &at->query, DNS_FAILED, 0, DNS_ANSWER_MAX, at->piece + PREFIX));
+        begin_answer(at, dns_write(query_of(at), &at->query, at->refusal, 0, DNS_ANSWER_MAX, at->piece + PREFIX));
 }
 
 static void give_up_server(struct stream *at)
@@ -96,6 +97,7 @@ static void take_query(struct stream *at)
         }
         uint32_t length = answer_here(query_of(at), &at->query, code, DNS_ANSWER_MAX, at->piece + PREFIX);
         at->attempt = 0;
+        at->refusal = DNS_FAILED;
         if (length > 0)
                 begin_answer(at, length);
         else
@@ -151,7 +153,10 @@ static void hear_answer(struct stream *at)
         if (r == 0 || at->got == PREFIX)
                 return;
         uint8_t *message = at->piece + PREFIX;
-        if (!dns_is_answer(query_of(at), &at->query, at->id, message, head) || is_no_answer(message)) {
+        int is_answer = dns_is_answer(query_of(at), &at->query, at->id, message, head);
+        if (!is_answer || is_no_answer(message)) {
+                if (is_answer)
+                        at->refusal = dns_code(message);
                 give_up_server(at);
                 return;
         }

@@ -11,6 +11,7 @@ struct pending {
         uint32_t attempt;
         uint64_t due;
         uint16_t id, length;
+        int refusal;                   /* of the last server that answered */
         struct address client;
         struct dns_query query;
         uint8_t asked[DNS_QUERY_MAX];
@@ -145,7 +146,7 @@ static void send_on(struct pending *at)
         }
         close_pending(at);
         dns_put(at->asked, at->query.id);
-        reply(&at->client, answered, dns_write(at->asked, &at->query, DNS_FAILED, 0, at->query.room, answered));
+        reply(&at->client, answered, dns_write(at->asked, &at->query, at->refusal, 0, at->query.room, answered));
 }
 
 /* What is in `datagram`, asked once more. */
@@ -169,6 +170,7 @@ static void forward_datagram(const struct address *client, const struct dns_quer
                 return;
         }
         free->attempt = 0;
+        free->refusal = DNS_FAILED;
         free->client = *client;
         free->query = *query;
         free->length = (uint16_t)length;
@@ -217,6 +219,7 @@ static void hear_datagram(struct pending *at)
         if (!dns_is_answer(at->asked, &at->query, at->id, datagram, length))
                 return;
         if (is_no_answer(datagram)) {
+                at->refusal = dns_code(datagram);
                 next_server(at);
                 return;
         }

@@ -117,6 +117,19 @@ asRoot('a server that is not there, fails, refuses or is silent gives way to the
   t.like(await inside.ask('nobody.example', 'A'), {code: 3});
 });
 
+asRoot('what all servers refuse is refused, as the last that answered has it', async t => {
+  const code = (name: string) => (name.startsWith('fails') ? 2 : 5);
+  await ownServer(t, '127.0.2.7', name => code(name.split('-')[0]!));
+  await ownServer(t, '127.0.3.7', name => code(name.split('-')[1]!));
+  await using inside = await start(t, {on: [BACKEND], servers: ['127.0.2.7', '127.0.3.7', '127.0.9.7']});
+  await using alone = await start(t, {on: [BACKEND], servers: ['127.0.2.7']});
+  for (const over of ['udp', 'tcp'] as const) {
+    t.like(await inside.ask('fails-refuses', 'A', over), {code: 5}, over);
+    t.like(await inside.ask('refuses-fails', 'A', over), {code: 2}, over);
+    t.like(await alone.ask('refuses-', 'A', over), {code: 5}, over);
+  }
+});
+
 asRoot('on networks that do not lead out nobody outside is asked', async t => {
   const server = await ownServer(t, '127.0.1.5', () => ['10.9.8.7']);
   await using inside = await start(t, {

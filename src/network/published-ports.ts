@@ -88,15 +88,19 @@ async function choose(
 
 const ATTEMPTS = 20;
 
-/** The port, or the kernel's choice for 0, if nobody has it. Sctp has none to ask: its ports are taken as they come. */
+/**
+ * The port, or the kernel's choice for 0, if nobody has it. Sctp has none to ask: its ports are taken as they come. So are
+ * those of an address that is not this host's: the start will say that.
+ */
 function probe(protocol: Protocol, port: number, address: string): Promise<number | undefined> {
-  if (protocol === 'sctp')
-    return Promise.resolve(port === 0 ? 49_152 + Math.floor(Math.random() * 16_384) : port);
+  const unasked = port === 0 ? 49_152 + Math.floor(Math.random() * 16_384) : port;
+  if (protocol === 'sctp') return Promise.resolve(unasked);
   return new Promise(resolve => {
+    const answer = ({code}: NodeJS.ErrnoException) => resolve(code === 'EADDRNOTAVAIL' ? unasked : undefined);
     const options = isIPv6(address) ? {ipv6Only: true} : {};
     if (protocol === 'tcp') {
       const server = createServer();
-      server.once('error', () => resolve(undefined));
+      server.once('error', answer);
       server.listen({port, host: address, ...options}, () => {
         const found = (server.address() as {port: number}).port;
         server.close(() => resolve(found));
@@ -104,9 +108,9 @@ function probe(protocol: Protocol, port: number, address: string): Promise<numbe
       return;
     }
     const socket = createSocket({type: isIPv6(address) ? 'udp6' : 'udp4', ...options});
-    socket.once('error', () => {
+    socket.once('error', error => {
       socket.close();
-      resolve(undefined);
+      answer(error);
     });
     socket.bind(port, address, () => {
       const found = socket.address().port;

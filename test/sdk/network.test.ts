@@ -215,11 +215,11 @@ asRoot('a port that somebody has is not published twice, and the failed start le
 });
 
 asRoot('a port cannot be published on an address that the host does not have', async t => {
-  const at = (hostAddress: string, protocol: 'tcp' | 'udp') =>
+  const at = (hostAddress: string, protocol: 'tcp' | 'udp', hostPort = 8107) =>
     own.run({
       name: 'elsewhere',
       command: ['true'],
-      ports: [{containerPort: 80, hostPort: 8107, hostAddress, protocol}],
+      ports: [{containerPort: 80, hostPort, hostAddress, protocol}],
     });
   for (const [address, protocol, place] of [
     ['10.9.9.9', 'tcp', 'tcp4 10.9.9.9'],
@@ -231,6 +231,10 @@ asRoot('a port cannot be published on an address that the host does not have', a
       message.replace(/\([0-9a-f]{64}\)/, '(ID)'),
       `driver failed programming external connectivity on endpoint elsewhere (ID): Error starting userland proxy: listen ${place}:8107: bind: cannot assign requested address`,
     );
+    await t.throwsAsync(at(address, protocol, 0), {
+      code: 'ERR_PORT_REFUSED',
+      message: /:\d{5}: bind: cannot assign requested address$/,
+    });
   }
 });
 

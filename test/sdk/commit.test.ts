@@ -83,7 +83,7 @@ asRoot(
       reference: 'described:1',
       author: 'A. Author',
       message: 'as it should be',
-      changes: ['ENV A=3 C=4', 'LABEL more=true', 'EXPOSE 80'],
+      changes: ['ENV A=3 C=4\nLABEL more=\\', 'true', 'EXPOSE 80'],
     });
     const {config, history, author} = await documentOf(image);
     const {Env, ...others} = config;

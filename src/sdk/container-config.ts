@@ -323,8 +323,10 @@ export function processEnv(
   return [...byKey.values()];
 }
 
+/** An empty one is none, as for runc. */
 export function withHome(env: readonly string[], {home}: {readonly home: string}): readonly string[] {
-  return env.some(variable => variable.startsWith('HOME=')) ? env : [...env, `HOME=${home}`];
+  if (!env.some(variable => variable.startsWith('HOME='))) return [...env, `HOME=${home}`];
+  return env.map(variable => (variable === 'HOME=' ? `HOME=${home}` : variable));
 }
 
 function mergeCommand(

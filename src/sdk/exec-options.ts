@@ -84,7 +84,7 @@ const {
 const CHECKS = {
   env,
   workdir,
-  user: checkUser,
+  user: RUN_OPTION_CHECKS.user,
   privileged,
   terminal: checkTerminal,
   stdin,
@@ -129,11 +129,6 @@ export function normalizeExec(command: readonly string[], options: ExecOptions):
     startDeadlineMs: options.startDeadlineMs ?? DEFAULT_START_DEADLINE_MS,
     signal: options.signal,
   };
-}
-
-/** Unlike a container's, it may begin with the colon: root, in another group. */
-function checkUser(option: string, value: unknown): void {
-  RUN_OPTION_CHECKS.user(option, typeof value === 'string' && value.startsWith(':') ? `0${value}` : value);
 }
 
 function checkTerminal(option: string, value: unknown): void {

@@ -25,7 +25,7 @@ const HIGHEST_ID = 0x7fff_ffff;
  * @throws CoracleError `ERR_USER_UNKNOWN` with Docker's words
  */
 export function resolveUser(text: string, extraGroups: readonly string[], files: AccountFiles): ResolvedUser {
-  const [userText = '', groupText = ''] = split(text);
+  const [userText = '', groupText = ''] = text.split(':');
   const passwd = parsePasswd(files.passwd);
   const groups = parseGroup(files.group);
   const account = findUser(userText, passwd);
@@ -41,11 +41,6 @@ export function resolveUser(text: string, extraGroups: readonly string[], files:
     supplementary.add(findGroup(extra, groups) ?? number(extra, extra) ?? unknown('group', extra, 'group'));
   }
   return {uid, gid, groups: [...new Set([gid, ...supplementary])], home: account?.home || '/'};
-}
-
-function split(text: string): string[] {
-  const colon = text.indexOf(':');
-  return colon === -1 ? [text] : [text.slice(0, colon), text.slice(colon + 1)];
 }
 
 function number(text: string, whole: string): number | undefined {

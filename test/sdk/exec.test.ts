@@ -62,6 +62,7 @@ asRoot("variables go over the container's; null and a bare key remove; HOME is t
   t.regex(stdout, /^HOME=\/.*$/m);
   t.notRegex(stdout, /^FROM=/m);
   t.regex((await shared.capture(['env'])).stdout, /^FROM=the container$/m);
+  t.regex((await shared.capture(['env'], {env: {HOME: ''}, user: '1000:1000'})).stdout, /^HOME=\/$/m);
 });
 
 asRoot("a user is looked up in the container's files as they are now", async t => {
@@ -75,6 +76,9 @@ asRoot("a user is looked up in the container's files as they are now", async t =
   t.is(stdout, '1234\n1235\n1235 77\n/late\n');
   await t.throwsAsync(container.capture(['id'], {user: 'absent'}), {code: 'ERR_USER_UNKNOWN'});
   t.is((await container.capture(['id', '-u'], {user: ':77'})).stdout, '0\n');
+  await t.throwsAsync(container.capture(['id'], {user: 'a:b:c'}), {
+    message: 'unable to find user a: no matching entries in passwd file',
+  });
   await container[Symbol.asyncDispose]();
 });
 

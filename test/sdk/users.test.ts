@@ -64,6 +64,9 @@ const ROWS: readonly (readonly [what: string, options: RunOptions, found: string
   ['the highest id', {user: '2147483647:2147483647'}, '2147483647:2147483647 2147483647 /'],
   ['further groups', {user: 'worker', groups: ['55', 'audio']}, '1000:1000 1000 29 44 55 /home/worker'],
   ['a HOME of its own', {user: 'worker', env: {HOME: '/mine'}}, '1000:1000 1000 29 44 /mine'],
+  ['an empty HOME', {user: 'worker', env: {HOME: ''}}, '1000:1000 1000 29 44 /home/worker'],
+  ['a group alone', {user: ':5'}, '0:5 5 /root'],
+  ['more than a user and a group', {user: '4321:2:3'}, '4321:2 2 /'],
 ];
 
 for (const [what, options, found] of ROWS) {

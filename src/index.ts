@@ -17,6 +17,7 @@ Image.build = async (context, options, in_) =>
 export type {BuildContext, BuildOptions, BuildProgress, BuildSecret} from './build/index.js';
 export {CoracleError, NativeFailure} from './errors.js';
 export {
+  type AsWritten,
   Attachment,
   type AttachOptions,
   type BindMount,

@@ -41,6 +41,7 @@ export async function containerOptions(call: Call, world: World): Promise<RunOpt
   checkPull(call.value('pull') ?? 'missing');
   const entrypoint = call.value('entrypoint');
   const whenUnavailable = call.value('when-unavailable') as RunOptions['whenUnavailable'];
+  const asWritten = writtenOf(call, security.written);
   return present<RunOptions>({
     command: command.length > 0 ? command : undefined,
     entrypoint: entrypoint === undefined ? undefined : entrypoint === '' ? [] : [entrypoint],
@@ -55,6 +56,7 @@ export async function containerOptions(call: Call, world: World): Promise<RunOpt
     stdin: call.has('interactive') ? 'pipe' : 'ignore',
     tty: call.has('tty') || undefined,
     attach: attachOf(call),
+    asWritten: Object.keys(asWritten).length > 0 ? asWritten : undefined,
     limits: limitsOf(call),
     whenUnavailable,
     ulimits: Object.fromEntries(
@@ -71,7 +73,7 @@ export async function containerOptions(call: Call, world: World): Promise<RunOpt
     readOnly: call.has('read-only'),
     capabilities: {add: call.values('cap-add'), drop: call.values('cap-drop')},
     privileged: call.has('privileged'),
-    ...security,
+    ...security.wanted,
     oomScoreAdj: mapped(call.value('oom-score-adj'), Number),
     sysctls: Object.fromEntries(call.values('sysctl').map(splitPair)),
     ...networkingOf(call),
@@ -255,9 +257,26 @@ function fromHere(path: string, directory: string): string {
   return path.startsWith('.') ? resolve(directory, path) : path;
 }
 
-async function securityOptions(
-  options: readonly string[],
-): Promise<Pick<RunOptions, 'seccomp' | 'noNewPrivileges'>> {
+/** What the other options do not tell. */
+function writtenOf(call: Call, securityOptions: readonly string[]): NonNullable<RunOptions['asWritten']> {
+  const driver = call.value('volume-driver') || undefined;
+  const parent = call.value('cgroup-parent') || undefined;
+  return {
+    ...(securityOptions.length > 0 && {securityOptions}),
+    ...(call.value('userns') === 'host' && {userNamespace: 'host'}),
+    ...(call.value('init') !== undefined && !call.has('init') && {init: false}),
+    ...(driver !== undefined && {volumeDriver: driver}),
+    ...(parent?.startsWith('/') && {cgroupParent: parent}),
+  };
+}
+
+interface SecurityOptions {
+  readonly wanted: Pick<RunOptions, 'seccomp' | 'noNewPrivileges'>;
+  /** As `AsWritten` has them. */
+  readonly written: readonly string[];
+}
+
+async function securityOptions(options: readonly string[]): Promise<SecurityOptions> {
   let wanted: {seccomp?: NonNullable<RunOptions['seccomp']>; noNewPrivileges?: boolean} = {};
   for (const option of options) {
     const [, key = option, value] = /^([^=:]*)[=:](.*)$/s.exec(option) ?? [];
@@ -276,7 +295,10 @@ async function securityOptions(
       );
     } else throw unknownSecurityOption(option);
   }
-  return wanted;
+  const written = options.map(option =>
+    /^seccomp=(?!unconfined$|builtin$)/.test(option) ? 'seccomp' : option,
+  );
+  return {wanted, written};
 }
 
 function unknownSecurityOption(option: string): CoracleError {
@@ -387,7 +409,9 @@ function attachOf(call: Call): RunOptions['attach'] {
     throw new ClientError('conflicting options: cannot specify both --attach and --detach');
   }
   if (call.has('detach')) return [];
-  return named.length > 0 ? (named as NonNullable<RunOptions['attach']>) : undefined;
+  if (named.length === 0) return undefined;
+  const streams = call.has('interactive') ? [...new Set(['stdin', ...named])] : named;
+  return streams as NonNullable<RunOptions['attach']>;
 }
 
 function logOf(call: Call): RunOptions['log'] {

@@ -25,6 +25,7 @@ import {parseExpose} from './parse-port.js';
 import {parseSignal} from './parse-signal.js';
 import {parseVolumesFrom} from './parse-volumes-from.js';
 import type {
+  AsWritten,
   Device,
   IdRange,
   Mount,
@@ -70,6 +71,15 @@ export const RUN_OPTION_CHECKS = {
   attach: (option, value) => {
     checkStrings(option, value);
     for (const stream of value) checkOneOf(option, stream, ['stdin', 'stdout', 'stderr']);
+  },
+  asWritten: (option, value) => {
+    const {securityOptions, userNamespace, init, volumeDriver, cgroupParent} = value as AsWritten;
+    checkRecord(option, value, ['securityOptions', 'userNamespace', 'init', 'volumeDriver', 'cgroupParent']);
+    if (securityOptions !== undefined) checkStrings(`${option}.securityOptions`, securityOptions);
+    if (userNamespace !== undefined) checkOneOf(`${option}.userNamespace`, userNamespace, ['host']);
+    if (init !== undefined) checkBoolean(`${option}.init`, init);
+    if (volumeDriver !== undefined) checkString(`${option}.volumeDriver`, volumeDriver);
+    if (cgroupParent !== undefined) checkString(`${option}.cgroupParent`, cgroupParent);
   },
   outputLimitBytes: (option, value) => checkInteger(option, value, 0, 2 ** 30),
   limits: checkLimits,

@@ -13,6 +13,7 @@ import type {NormalizedOptions} from './normalize-run-options.js';
 import {parseSignal} from './parse-signal.js';
 import {parseVolumesFrom} from './parse-volumes-from.js';
 import type {
+  AsWritten,
   BindMount,
   NetworkMode,
   NetworkOptions,
@@ -66,6 +67,8 @@ export interface ContainerConfig extends Unchanged {
   readonly volumesFrom?: readonly string[];
   /** Which streams whoever made it meant to stay with, as Docker's client says; absent: all that there are. */
   readonly attach?: readonly ('stdin' | 'stdout' | 'stderr')[];
+  /** For `inspect` alone. Absent: nothing that other options do not tell. */
+  readonly asWritten?: AsWritten;
   /** Of its output while it is detached; absent: Docker's default. */
   readonly log?: LogConfig;
   /** Absent: never. */
@@ -259,6 +262,7 @@ export function makeContainerConfig(
     ...(options.tty && {tty: true}),
     ...(options.tty && options.terminalSize && {terminalSize: options.terminalSize}),
     ...(options.attach && {attach: options.attach}),
+    ...(options.asWritten && {asWritten: options.asWritten}),
     ...(options.log && {log: options.log}),
     ...(options.restart && {restart: options.restart}),
     ...(parent !== undefined && {cgroupParent: parent}),

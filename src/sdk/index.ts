@@ -213,6 +213,7 @@ export type {ImageRemoveOptions} from './remove-image.js';
 export {type ReplaceVolumeOptions, replaceVolume} from './replace-volume.js';
 export {type AccountFiles, resolveUser} from './resolve-user.js';
 export type {
+  AsWritten,
   BindMount,
   Device,
   HealthcheckOptions,

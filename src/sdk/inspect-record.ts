@@ -66,7 +66,7 @@ export function inspectRecord(config: ContainerConfig, state: ContainerState, fa
     Platform: 'linux',
     MountLabel: '',
     ProcessLabel: '',
-    AppArmorProfile: '',
+    AppArmorProfile: appArmorProfile(config),
     ExecIDs: orNull(facts.execIds),
     HostConfig: hostConfig(config, facts),
     GraphDriver: graphDriver(facts),
@@ -109,7 +109,7 @@ function inspectState(state: ContainerState, health: Health | undefined) {
 }
 
 function hostConfig(config: ContainerConfig, facts: InspectFacts) {
-  const {limits, mounts, sysctls} = config;
+  const {limits, mounts, sysctls, asWritten = {}} = config;
   const byMountFlag = mounts.filter(isOfMountFlag).map(mountFlag);
   const byTmpfsFlag = mounts.filter(mount => mount.type === 'tmpfs' && mount.writtenAs !== undefined);
   const binds = mounts.filter(mount => mount.type !== 'tmpfs' && mount.writtenAs?.includes(':'));
@@ -127,7 +127,7 @@ function hostConfig(config: ContainerConfig, facts: InspectFacts) {
       MaximumRetryCount: config.restart?.maximumRetries ?? 0,
     },
     AutoRemove: config.autoRemove,
-    VolumeDriver: volumeDriver(config),
+    VolumeDriver: asWritten.volumeDriver ?? volumeDriver(config),
     VolumesFrom: orNull(config.volumesFrom ?? []),
     CapAdd: orNull(config.capabilities.add),
     CapDrop: orNull(config.capabilities.drop),
@@ -150,7 +150,7 @@ function hostConfig(config: ContainerConfig, facts: InspectFacts) {
       Tmpfs: sortedRecord(byTmpfsFlag.map(({target, writtenAs}) => [target, writtenAs!])),
     }),
     UTSMode: (config.uts ?? '') as string,
-    UsernsMode: '',
+    UsernsMode: (asWritten.userNamespace ?? '') as string,
     ShmSize: config.shmSizeBytes,
     ...(Object.keys(sysctls).length > 0 && {Sysctls: sortedRecord(Object.entries(sysctls))}),
     Runtime: 'coracle',
@@ -164,7 +164,7 @@ function hostConfig(config: ContainerConfig, facts: InspectFacts) {
     ...(byMountFlag.length > 0 && {Mounts: byMountFlag}),
     MaskedPaths: config.privileged ? null : MASKED_PATHS,
     ReadonlyPaths: config.privileged ? null : READONLY_PATHS,
-    ...(config.init && {Init: true}),
+    ...((config.init || asWritten.init === false) && {Init: config.init}),
     ...(limits.hugetlb && {Hugetlb: limits.hugetlb}),
   };
 }
@@ -181,12 +181,12 @@ function portBindings({ports = []}: ContainerConfig): Readonly<Record<string, re
   );
 }
 
-function resources({limits, devices, ulimits, cgroupParent}: ContainerConfig) {
+function resources({limits, devices, ulimits, cgroupParent, asWritten}: ContainerConfig) {
   return {
     CpuShares: limits.cpuShares ?? 0,
     Memory: limits.memoryBytes ?? 0,
     NanoCpus: Math.round((limits.cpus ?? 0) * 1e9),
-    CgroupParent: cgroupParent ?? '',
+    CgroupParent: asWritten?.cgroupParent ?? cgroupParent ?? '',
     BlkioWeight: limits.blkioWeight ?? 0,
     BlkioWeightDevice: (limits.blkioWeightDevice ?? []).map(({path, weight}) => ({
       Path: path,
@@ -229,14 +229,36 @@ function throttle(rates: readonly DeviceRate[] = []) {
   return rates.map(({path, rate}) => ({Path: path, Rate: rate}));
 }
 
-function securityOptions({noNewPrivileges, seccomp, privileged}: ContainerConfig): string[] {
-  const options: string[] = [];
-  if (noNewPrivileges) options.push('no-new-privileges');
-  if (typeof seccomp === 'object') options.push(`seccomp=${JSON.stringify(seccomp)}`);
-  else if (seccomp === 'unconfined' && !privileged) options.push('seccomp=unconfined');
-  // SELinux labels are never ours; dockerd says so for a privileged container, and tools look for it.
-  if (privileged) options.push('label=disable');
-  return options;
+function securityOptions({
+  noNewPrivileges,
+  seccomp,
+  privileged,
+  pid,
+  ipc,
+  asWritten,
+}: ContainerConfig): readonly string[] {
+  const profile = typeof seccomp === 'object' ? `seccomp=${JSON.stringify(seccomp)}` : undefined;
+  const said = asWritten?.securityOptions?.map(option =>
+    option === 'seccomp' && profile !== undefined ? profile : option,
+  );
+  const options = said ?? [
+    ...(noNewPrivileges ? ['no-new-privileges'] : []),
+    ...(profile !== undefined ? [profile] : []),
+    ...(seccomp === 'unconfined' && !privileged ? ['seccomp=unconfined'] : []),
+  ];
+  // SELinux labels are never ours; dockerd says so for what shares the host's processes, and tools look for it.
+  const shares = privileged || pid === 'host' || ipc === 'host';
+  return shares && !options.some(option => option.startsWith('label='))
+    ? [...options, 'label=disable']
+    : options;
+}
+
+/** There is none here; what was written is told, as Docker does where the kernel has no AppArmor. */
+function appArmorProfile({asWritten}: ContainerConfig): string {
+  const profiles = asWritten?.securityOptions?.flatMap(
+    option => /^apparmor[=:](.*)$/s.exec(option)?.[1] ?? [],
+  );
+  return profiles?.at(-1) ?? '';
 }
 
 /** What `-v` and `--tmpfs` wrote stands elsewhere, what is another container's nowhere. */
@@ -363,7 +385,7 @@ function isAnonymousFlag({anonymous, writtenAs}: ConfiguredVolume): boolean {
 function containerConfig(config: ContainerConfig) {
   const opened = config.stdin !== 'ignore';
   const attached = (stream: 'stdin' | 'stdout' | 'stderr') =>
-    config[stream] !== 'ignore' && (config.attach?.includes(stream) ?? true);
+    config.attach?.includes(stream) ?? config[stream] !== 'ignore';
   // Anonymous volumes of `-v /data`, and the image's, mounted or not; those of --mount stand in HostConfig.Mounts alone.
   const written = config.mounts.filter(
     mount => mount.type === 'volume' && mount.anonymous && mount.writtenAs,
@@ -392,7 +414,9 @@ function containerConfig(config: ContainerConfig) {
     OnBuild: null as readonly string[] | null,
     Labels: sortedRecord(Object.entries(config.labels)),
     ...(config.stopSignal !== null && {StopSignal: config.stopSignal}),
-    ...(config.stopTimeoutMs !== null && {StopTimeout: Math.ceil(config.stopTimeoutMs / 1000)}),
+    ...(config.stopTimeoutMs !== null && {
+      StopTimeout: config.stopTimeoutMs < 0 ? -1 : Math.ceil(config.stopTimeoutMs / 1000),
+    }),
     ...(config.shell !== null && {Shell: config.shell}),
   };
 }

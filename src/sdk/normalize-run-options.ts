@@ -14,6 +14,7 @@ import {type NameResolution, parseExtraHost} from './name-resolution.js';
 import {isOwnNetwork, normalizeNetworks, refuseNetworks} from './normalize-networks.js';
 import {parseExpose} from './parse-port.js';
 import type {
+  AsWritten,
   Device,
   Mount,
   NetworkMode,
@@ -51,6 +52,7 @@ export interface NormalizedOptions {
   readonly tty: boolean;
   readonly terminalSize: {readonly rows: number; readonly columns: number} | undefined;
   readonly attach: readonly ('stdin' | 'stdout' | 'stderr')[] | undefined;
+  readonly asWritten: AsWritten | undefined;
   readonly outputLimitBytes: number;
   readonly limits: Limits;
   readonly whenUnavailable: 'error' | 'warn';
@@ -140,6 +142,7 @@ export function normalizeRunOptions(
     tty: options.tty ?? false,
     terminalSize: options.terminalSize,
     attach: options.attach,
+    asWritten: options.asWritten,
     outputLimitBytes: options.outputLimitBytes ?? DEFAULT_OUTPUT_LIMIT_BYTES,
     limits: options.limits ?? {},
     whenUnavailable: options.whenUnavailable ?? 'error',

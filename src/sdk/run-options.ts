@@ -78,6 +78,8 @@ export interface RunOptions {
   readonly terminalSize?: {readonly rows: number; readonly columns: number};
   /** What `inspect` tells of who stays with it: `AttachStdin`, `AttachStdout`, `AttachStderr`, `StdinOnce`. @default all its streams `--attach` */
   readonly attach?: readonly ('stdin' | 'stdout' | 'stderr')[];
+  /** What a command line said that means nothing here, or that other options put otherwise: for `inspect` alone. @default {} */
+  readonly asWritten?: AsWritten;
   /** Bytes of each output stream that are kept while nobody reads it; what comes after is dropped and marked as truncated. 0 to 1 GiB. @default 1 MiB */
   readonly outputLimitBytes?: number;
 
@@ -193,6 +195,20 @@ export type StdinSource = 'ignore' | 'pipe' | 'inherit' | StdinContent;
 
 /** Bytes for the program to read; a `string` that is none of the three words has to come as bytes or as `{text}`. */
 export type StdinContent = Uint8Array | {readonly text: string} | AsyncIterable<Uint8Array | string>;
+
+/** Each as `inspect` shows it; what is absent is told from the other options. */
+export interface AsWritten {
+  /** Without the document of a seccomp profile: `seccomp` alone stands for it. `--security-opt` */
+  readonly securityOptions?: readonly string[];
+  /** `--userns` */
+  readonly userNamespace?: 'host';
+  /** Of an init that was refused. `--init=false` */
+  readonly init?: false;
+  /** Whether any volume is of it or not. `--volume-driver` */
+  readonly volumeDriver?: string;
+  /** With its slashes. `--cgroup-parent` */
+  readonly cgroupParent?: string;
+}
 
 /** Docker's log drivers: `json-file` and `local` write files that rotate, `none` keeps nothing. */
 export interface LogOptions {

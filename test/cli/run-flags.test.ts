@@ -68,7 +68,7 @@ test(means, '-h box --domainname corp', {hostname: 'box', domainname: 'corp'});
 test(means, '--name web --rm', {name: 'web', autoRemove: true});
 test(means, '--rm=false', {autoRemove: false});
 test(means, '--rm=true --init=1', {autoRemove: true, init: true});
-test(means, '--init=false', {init: false});
+test(means, '--init=false', {init: false, asWritten: {init: false}});
 test(means, '-i', {stdin: 'pipe'});
 test(means, '-i=false', {});
 test(means, '-ie=A=1', {stdin: 'pipe', env: ['A=1']});
@@ -156,9 +156,18 @@ test(means, '--tmpfs /run:size=1m', {
 test(means, '--device /dev/fuse', {devices: [{source: '/dev/fuse'}]});
 test(means, '--cap-add net_admin --cap-drop ALL', {capabilities: {add: ['net_admin'], drop: ['ALL']}});
 test(means, '--privileged --read-only', {privileged: true, readOnly: true});
-test(means, '--security-opt no-new-privileges', {noNewPrivileges: true});
-test(means, '--security-opt no-new-privileges:false', {noNewPrivileges: false});
-test(means, '--security-opt seccomp=unconfined --security-opt label=disable', {seccomp: 'unconfined'});
+test(means, '--security-opt no-new-privileges', {
+  noNewPrivileges: true,
+  asWritten: {securityOptions: ['no-new-privileges']},
+});
+test(means, '--security-opt no-new-privileges:false', {
+  noNewPrivileges: false,
+  asWritten: {securityOptions: ['no-new-privileges:false']},
+});
+test(means, '--security-opt seccomp=unconfined --security-opt label=disable', {
+  seccomp: 'unconfined',
+  asWritten: {securityOptions: ['seccomp=unconfined', 'label=disable']},
+});
 test(means, '--shm-size 8m', {shmSizeBytes: 8 * MiB});
 test(means, '--sysctl net.core.somaxconn=77', {sysctls: {'net.core.somaxconn': '77'}});
 test(means, '-l a=b=c --label d', {labels: {a: 'b=c', d: ''}});
@@ -232,7 +241,11 @@ test(means, '--platform linux/arm64 --when-unavailable warn', {
 test(means, '--pid host --ipc shareable --uts host', {pid: 'host', ipc: 'shareable', uts: 'host'});
 test(means, '--pid container:web --ipc container:web', {pid: 'container:web', ipc: 'container:web'});
 test(means, '--cgroup-parent batch/nightly', {cgroupParent: 'batch/nightly'});
-test(means, '--pull never -q --disable-content-trust --userns host', {});
+test(means, '--cgroup-parent /batch', {cgroupParent: '/batch', asWritten: {cgroupParent: '/batch'}});
+test(means, '--volume-driver local', {asWritten: {volumeDriver: 'local'}});
+test(means, '-a stdout -a stdin', {attach: ['stdout', 'stdin']});
+test(means, '-i -a stdout', {stdin: 'pipe', attach: ['stdin', 'stdout']});
+test(means, '--pull never -q --disable-content-trust --userns host', {asWritten: {userNamespace: 'host'}});
 
 test('what follows the image is its command, flags and all', async t => {
   const {image, options} = await optionsOf(['--rm', 'busybox', 'ls', '-m', '--rm', '--help', '--', 'x']);
@@ -271,6 +284,7 @@ test('a seccomp profile is read while the command line is', async t => {
   writeFileSync(join(folder, 'profile.json'), '{"defaultAction": "SCMP_ACT_ALLOW"}');
   const {options} = await optionsOf(['--security-opt', `seccomp=${folder}/profile.json`, 'image']);
   t.deepEqual(options!.seccomp, {defaultAction: 'SCMP_ACT_ALLOW'});
+  t.deepEqual(options!.asWritten, {securityOptions: ['seccomp']});
 });
 
 test('create prints the id', async t => {

@@ -222,3 +222,40 @@ test('labels and options of the log stand in the order of their keys', t => {
   const log = {driver: 'json-file', options: {'max-size': '1m', env: 'b', labels: 'a'}} as const;
   t.deepEqual(Object.keys(inspect({log}).HostConfig.LogConfig.Config), ['env', 'labels', 'max-size']);
 });
+
+test('what was written and means nothing here is told as it was written', t => {
+  const seccomp = {defaultAction: 'SCMP_ACT_ALLOW'};
+  const securityOptions = ['apparmor=unconfined', 'seccomp', 'no-new-privileges:false'];
+  const told = inspect({
+    seccomp,
+    cgroupParent: '/foo',
+    init: false,
+    pid: 'host',
+    stopTimeoutMs: -1,
+    attach: ['stdin'],
+    asWritten: {
+      securityOptions,
+      cgroupParent: '/foo',
+      init: false,
+      userNamespace: 'host',
+      volumeDriver: 'local',
+    },
+  });
+  t.like(told, {
+    AppArmorProfile: 'unconfined',
+    HostConfig: {
+      SecurityOpt: [
+        'apparmor=unconfined',
+        'seccomp={"defaultAction":"SCMP_ACT_ALLOW"}',
+        'no-new-privileges:false',
+        'label=disable',
+      ],
+      CgroupParent: '/foo',
+      Init: false,
+      UsernsMode: 'host',
+      VolumeDriver: 'local',
+    },
+    Config: {AttachStdin: true, OpenStdin: false, StdinOnce: false, StopTimeout: -1},
+  });
+  t.deepEqual(inspect({ipc: 'host'}).HostConfig.SecurityOpt, ['label=disable']);
+});

@@ -116,7 +116,10 @@ asRoot.serial(
       else {
         t.is(error.code, 'ERR_START_DEADLINE', error.message);
         t.regex(error.message, /^the start took longer than 1000 ms: it hung at ".+"/);
-        t.deepEqual(await container.state(), {status: 'created'});
+        t.deepEqual(await container.state(), {
+          status: 'created',
+          failure: {exitCode: 128, message: error.message},
+        });
         hung++;
       }
       await container.remove({force: true});

@@ -137,7 +137,7 @@ export async function openSdk({root}: {readonly root?: string}): Promise<Sdk> {
       const code = exit === undefined ? await told : dockerExitCode(exit);
       clearTimeout(patience);
       late.abort();
-      return {exitCode: code ?? 0};
+      return {exitCode: code ?? codeOfFailure(runtime, found.id) ?? 0};
     },
     remove: async (name, options) => (await container(name)).remove(options),
     list: ({size}) => listContainers(runtime, size),
@@ -346,6 +346,13 @@ async function isUpAlready(container: Container, error: unknown): Promise<boolea
   if ((error as CoracleError).code !== 'ERR_CONTAINER_RUNNING') return false;
   const {status} = await container.state();
   return status === 'running' || status === 'restarting';
+}
+
+/** Of a container that never ran: what a start came to. */
+function codeOfFailure(runtime: Runtime, id: string): number | undefined {
+  const record = runtime.findContainer(id);
+  const state = record && runtime.stateOf(record);
+  return state?.status === 'created' ? state.failure?.exitCode : undefined;
 }
 
 /** Of a container that ends with its `run`, in another process: nobody else writes down how. */

@@ -75,6 +75,14 @@ asRoot('what is not there ends with 127, what is no program with 126, in the wor
   t.regex(directory.stderr, /exec: "\/etc": permission denied/);
 });
 
+asRoot('wait tells the code of a start that failed, 0 of a container that nobody has started', async t => {
+  const created = (await coracle(['create', 'shell', 'nope'])).stdout.trim();
+  t.like(await coracle(['wait', created]), {stdout: '0\n', code: 0});
+  t.is((await coracle(['start', created])).code, 1);
+  t.like(await coracle(['wait', created]), {stdout: '127\n', code: 0});
+  await coracle(['rm', created]);
+});
+
 asRoot('stdin goes in with -i, and is empty without', async t => {
   t.is((await coracle(['run', '--rm', '-i', 'shell', 'sort'], 'b\na\n')).stdout, 'a\nb\n');
   t.is((await coracle(['run', '--rm', 'shell', 'cat'], 'b\na\n')).stdout, '');

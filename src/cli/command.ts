@@ -37,6 +37,8 @@ export interface Flag {
   readonly check?: (value: string) => void;
   /** Docker has it and we have not, or not yet: why, and what works instead. Not shown in `--help`. */
   readonly unsupported?: string;
+  /** Values of an unsupported flag that ask for what there is anyway: they are taken. */
+  readonly harmless?: RegExp;
   /** Taken for Docker's sake. Not shown in `--help`. */
   readonly hidden?: boolean;
 }

@@ -16,6 +16,7 @@ import {checkCpus, checkEnv, checkInteger, checkLabel, checkSysctl, checkUint16}
 import {parseNetworkFlag} from './network-flags.js';
 
 const NETWORKS_LATER = 'it comes with a later release';
+const ONE_WAY = 'there is one way to run containers here';
 const SHARING_LATER = 'sharing cgroup namespaces comes with a later release';
 
 const checkSignedSize = (text: string) => {
@@ -257,17 +258,19 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {name: 'net', type: 'network', summary: '', hidden: true, check: parseNetworkFlag},
   {name: 'net-alias', type: 'list', summary: '', hidden: true},
   ...unsupported(NETWORKS_LATER, ['link-local-ip']),
-  ...unsupported(SHARING_LATER, ['cgroupns']),
-  ...unsupported('there is one way to run containers here', ['runtime', 'isolation', 'annotation']),
+  ...unsupported(SHARING_LATER, ['cgroupns'], /^(private)?$/),
+  ...unsupported(ONE_WAY, ['runtime'], /^(runc|coracle)?$/),
+  ...unsupported(ONE_WAY, ['isolation'], /^(default)?$/),
+  ...unsupported(ONE_WAY, ['annotation']),
   ...unsupported('name the devices: --device', ['device-cgroup-rule']),
   // Refused with their reasons.
   {name: 'gpus', type: 'gpu-request', summary: '', hidden: true},
   {name: 'storage-opt', type: 'list', summary: '', hidden: true},
-  ...unsupported('the kernel has no such limit any more', [
-    'cpu-rt-period',
-    'cpu-rt-runtime',
-    'kernel-memory',
-  ]),
+  ...unsupported(
+    'the kernel has no such limit any more',
+    ['cpu-rt-period', 'cpu-rt-runtime', 'kernel-memory'],
+    /^0$/,
+  ),
 ];
 
 export const DETACH_KEYS_FLAG: Flag = {
@@ -282,11 +285,12 @@ export const DETACH_FLAG: Flag = {
   summary: 'Run container in background and print container ID',
 };
 
-function unsupported(instead: string, names: readonly string[]): Flag[] {
+function unsupported(instead: string, names: readonly string[], harmless?: RegExp): Flag[] {
   return names.map(name => ({
     name,
     type: 'string',
     summary: '',
     unsupported: instead,
+    ...(harmless && {harmless}),
   }));
 }

@@ -32,7 +32,8 @@ export function parseCommandLine(command: Command, given: readonly string[]): Ca
     }
     parser.addOption(option);
     parser.on(`option:${option.name()}`, (read: string | undefined) => {
-      if (flag.unsupported !== undefined) throw unsupported(flag);
+      if (flag.unsupported !== undefined && !flag.harmless?.test(value ?? read ?? 'true'))
+        throw unsupported(flag);
       if (flag.name === 'help') help = true;
       const text = value ?? read ?? 'true';
       checkValue(command, flag, text);

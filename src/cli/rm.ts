@@ -10,7 +10,13 @@ export const command: Command = {
   flags: [
     {name: 'force', short: 'f', summary: 'Force the removal of a running container (uses SIGKILL)'},
     {name: 'volumes', short: 'v', summary: 'Remove anonymous volumes associated with the container'},
-    {name: 'link', short: 'l', summary: '', unsupported: 'networks come with a later release'},
+    {
+      name: 'link',
+      short: 'l',
+      summary: '',
+      unsupported: 'networks come with a later release',
+      harmless: /^(0|f|false)$/i,
+    },
   ],
   least: 1,
   most: Number.POSITIVE_INFINITY,

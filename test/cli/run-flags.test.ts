@@ -156,6 +156,7 @@ test(means, '--tmpfs /run:size=1m', {
 test(means, '--device /dev/fuse', {devices: [{source: '/dev/fuse'}]});
 test(means, '--cap-add net_admin --cap-drop ALL', {capabilities: {add: ['net_admin'], drop: ['ALL']}});
 test(means, '--privileged --read-only', {privileged: true, readOnly: true});
+test(means, '--runtime runc --isolation default --cgroupns private --kernel-memory 0 --cpu-rt-period 0', {});
 test(means, '--security-opt no-new-privileges', {
   noNewPrivileges: true,
   asWritten: {securityOptions: ['no-new-privileges']},

@@ -2,6 +2,7 @@ import {
   checkNameServer,
   checkSearchDomain,
   parseDeviceRate,
+  parseDeviceRule,
   parseDeviceWeight,
   parseDuration,
   parseExtraHost,
@@ -67,6 +68,12 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {name: 'cpuset-cpus', type: 'string', summary: 'CPUs in which to allow execution (0-3, 0,1)'},
   {name: 'cpuset-mems', type: 'string', summary: 'MEMs in which to allow execution (0-3, 0,1)'},
   {name: 'device', type: 'list', summary: 'Add a host device to the container'},
+  {
+    name: 'device-cgroup-rule',
+    type: 'list',
+    summary: 'Add a rule to the cgroup allowed devices list',
+    check: text => void parseDeviceRule(text),
+  },
   {
     name: 'device-read-bps',
     type: 'list',
@@ -220,7 +227,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   {
     name: 'security-opt',
     type: 'list',
-    summary: 'Security Options: no-new-privileges, seccomp=unconfined, seccomp=FILE',
+    summary: 'Security Options: no-new-privileges, seccomp=unconfined, seccomp=FILE, systempaths=unconfined',
   },
   {name: 'shm-size', type: 'bytes', summary: 'Size of /dev/shm', check: parseSize},
   {name: 'stop-signal', type: 'string', summary: 'Signal to stop the container'},
@@ -262,7 +269,6 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
   ...unsupported(ONE_WAY, ['runtime'], /^(runc|coracle)?$/),
   ...unsupported(ONE_WAY, ['isolation'], /^(default)?$/),
   ...unsupported(ONE_WAY, ['annotation']),
-  ...unsupported('name the devices: --device', ['device-cgroup-rule']),
   // Refused with their reasons.
   {name: 'gpus', type: 'gpu-request', summary: '', hidden: true},
   {name: 'storage-opt', type: 'list', summary: '', hidden: true},

@@ -69,6 +69,7 @@ export async function containerOptions(call: Call, world: World): Promise<RunOpt
     mounts: mountsOf(call, world),
     ...listed('volumesFrom', call.values('volumes-from')),
     devices: call.values('device').map(text => asClient(() => parseDevice(text))),
+    ...listed('deviceRules', call.values('device-cgroup-rule')),
     shmSizeBytes: mapped(call.value('shm-size'), parseSize) || undefined,
     readOnly: call.has('read-only'),
     capabilities: {add: call.values('cap-add'), drop: call.values('cap-drop')},
@@ -270,15 +271,18 @@ function writtenOf(call: Call, securityOptions: readonly string[]): NonNullable<
   };
 }
 
+const UNMASKED = 'systempaths=unconfined';
+
 interface SecurityOptions {
-  readonly wanted: Pick<RunOptions, 'seccomp' | 'noNewPrivileges'>;
+  readonly wanted: Pick<RunOptions, 'seccomp' | 'noNewPrivileges' | 'systemPaths'>;
   /** As `AsWritten` has them. */
   readonly written: readonly string[];
 }
 
 async function securityOptions(options: readonly string[]): Promise<SecurityOptions> {
-  let wanted: {seccomp?: NonNullable<RunOptions['seccomp']>; noNewPrivileges?: boolean} = {};
-  for (const option of options) {
+  const rest = options.filter(option => option !== UNMASKED); // it goes into two lists of its own
+  let wanted: SecurityOptions['wanted'] = rest.length < options.length ? {systemPaths: 'unconfined'} : {};
+  for (const option of rest) {
     const [, key = option, value] = /^([^=:]*)[=:](.*)$/s.exec(option) ?? [];
     if (key === 'no-new-privileges') {
       if (value !== undefined && value !== 'true' && value !== 'false') throw unknownSecurityOption(option);
@@ -288,16 +292,14 @@ async function securityOptions(options: readonly string[]): Promise<SecurityOpti
     } else if (key === 'seccomp') wanted = {...wanted, seccomp: await seccomp(value)};
     else if (key === 'label' || (key === 'apparmor' && value === 'unconfined'))
       continue; // no SELinux, no AppArmor
-    else if (key === 'apparmor' || key === 'systempaths') {
+    else if (key === 'apparmor') {
       throw new CoracleError(
         'ERR_UNSUPPORTED_OPTION',
         `--security-opt ${key}= is not supported by this release`,
       );
     } else throw unknownSecurityOption(option);
   }
-  const written = options.map(option =>
-    /^seccomp=(?!unconfined$|builtin$)/.test(option) ? 'seccomp' : option,
-  );
+  const written = rest.map(option => (/^seccomp=(?!unconfined$|builtin$)/.test(option) ? 'seccomp' : option));
   return {wanted, written};
 }
 

@@ -21,6 +21,7 @@ import {checkLog} from './log-config.js';
 import {checkNameServer, checkSearchDomain, parseExtraHost} from './name-resolution.js';
 import {nearestName} from './nearest-name.js';
 import {checkNetworkMode, checkNetworks} from './normalize-networks.js';
+import {parseDeviceRule} from './parse-device-rule.js';
 import {parseExpose} from './parse-port.js';
 import {parseSignal} from './parse-signal.js';
 import {parseVolumesFrom} from './parse-volumes-from.js';
@@ -93,6 +94,10 @@ export const RUN_OPTION_CHECKS = {
     for (const text of value) parseVolumesFrom(text);
   },
   devices: (_, value) => void normalizeDevices(value as readonly Device[]),
+  deviceRules: (option, value) => {
+    checkStrings(option, value);
+    for (const text of value) parseDeviceRule(text);
+  },
   shmSizeBytes: (option, value) => {
     if (typeof value === 'number' && value < 0)
       throw invalidOption(option, 'SHM size can not be less than 0');
@@ -102,6 +107,7 @@ export const RUN_OPTION_CHECKS = {
   capabilities: checkCapabilities,
   privileged: checkBoolean,
   seccomp: checkSeccomp,
+  systemPaths: (option, value) => checkOneOf(option, value, ['default', 'unconfined']),
   noNewPrivileges: checkBoolean,
   userNamespace: checkUserNamespace,
   oomScoreAdj: (option, value) => {

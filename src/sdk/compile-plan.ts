@@ -204,7 +204,9 @@ function compileStart(input: PlanInput, slots: SlotAllocator): CompiledStart {
       ...mounts.child,
       // On top of a volume at /etc too, as Docker sorts its mounts.
       ...etc.child,
-      ...(config.privileged ? [] : maskedPaths(input.maskedPaths, input.readOnlyPaths, root, nullDevice)),
+      ...(config.privileged || config.systemPaths === 'unconfined'
+        ? []
+        : maskedPaths(input.maskedPaths, input.readOnlyPaths, root, nullDevice)),
       ...readOnlyRoot(config, root, slots),
       // Who may unmount must not find another root below its own.
       config.privileged || inUserNamespace

@@ -73,6 +73,10 @@ export interface ContainerConfig extends Unchanged {
   readonly log?: LogConfig;
   /** Absent: never. */
   readonly restart?: RestartPolicy;
+  /** Beyond those of its devices. Absent: none. */
+  readonly deviceRules?: readonly string[];
+  /** Nothing of /proc and /sys is masked. Absent: Docker's paths are. */
+  readonly systemPaths?: 'unconfined';
   /** A terminal is its stdin, stdout and stderr. Absent: no. */
   readonly tty?: boolean;
   /** The terminal's size at first. */
@@ -247,11 +251,13 @@ export function makeContainerConfig(
     ),
     ...(options.volumesFrom.length > 0 && {volumesFrom: options.volumesFrom}),
     devices: options.devices,
+    ...(options.deviceRules.length > 0 && {deviceRules: options.deviceRules}),
     shmSizeBytes: options.shmSizeBytes,
     readOnly: options.readOnly,
     capabilities: options.capabilities,
     privileged: options.privileged,
     seccomp: options.seccomp,
+    ...(options.systemPaths === 'unconfined' && {systemPaths: options.systemPaths}),
     noNewPrivileges: options.noNewPrivileges,
     userNamespace: options.userNamespace,
     oomScoreAdj: options.oomScoreAdj,

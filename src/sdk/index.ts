@@ -167,6 +167,7 @@ export {nearestName} from './nearest-name.js';
 export {Network} from './network.js';
 export {isMac, isOwnNetwork} from './normalize-networks.js';
 export {parseDevice, parseDeviceRate, parseDeviceWeight} from './parse-device.js';
+export {parseDeviceRule} from './parse-device-rule.js';
 export {parseDuration} from './parse-duration.js';
 export {parseEnvFile} from './parse-env-file.js';
 export {parseGoDuration} from './parse-go-duration.js';

@@ -145,7 +145,8 @@ function hostConfig(config: ContainerConfig, facts: InspectFacts) {
     Privileged: config.privileged,
     PublishAllPorts: config.publishAll ?? false,
     ReadonlyRootfs: config.readOnly,
-    SecurityOpt: orNull(securityOptions(config)),
+    // What the client has taken an option out of is a list still.
+    SecurityOpt: config.systemPaths ? securityOptions(config) : orNull(securityOptions(config)),
     ...(byTmpfsFlag.length > 0 && {
       Tmpfs: sortedRecord(byTmpfsFlag.map(({target, writtenAs}) => [target, writtenAs!])),
     }),
@@ -162,8 +163,8 @@ function hostConfig(config: ContainerConfig, facts: InspectFacts) {
     IOMaximumIOps: 0,
     IOMaximumBandwidth: 0,
     ...(byMountFlag.length > 0 && {Mounts: byMountFlag}),
-    MaskedPaths: config.privileged ? null : MASKED_PATHS,
-    ReadonlyPaths: config.privileged ? null : READONLY_PATHS,
+    MaskedPaths: systemPaths(config, MASKED_PATHS),
+    ReadonlyPaths: systemPaths(config, READONLY_PATHS),
     ...((config.init || asWritten.init === false) && {Init: config.init}),
     ...(limits.hugetlb && {Hugetlb: limits.hugetlb}),
   };
@@ -181,7 +182,7 @@ function portBindings({ports = []}: ContainerConfig): Readonly<Record<string, re
   );
 }
 
-function resources({limits, devices, ulimits, cgroupParent, asWritten}: ContainerConfig) {
+function resources({limits, devices, deviceRules = [], ulimits, cgroupParent, asWritten}: ContainerConfig) {
   return {
     CpuShares: limits.cpuShares ?? 0,
     Memory: limits.memoryBytes ?? 0,
@@ -207,7 +208,7 @@ function resources({limits, devices, ulimits, cgroupParent, asWritten}: Containe
       PathInContainer: target,
       CgroupPermissions: access,
     })),
-    DeviceCgroupRules: null as readonly string[] | null,
+    DeviceCgroupRules: orNull(deviceRules),
     DeviceRequests: null as readonly unknown[] | null,
     KernelMemory: 0,
     KernelMemoryTCP: 0,
@@ -251,6 +252,11 @@ function securityOptions({
   return shares && !options.some(option => option.startsWith('label='))
     ? [...options, 'label=disable']
     : options;
+}
+
+function systemPaths({privileged, systemPaths}: ContainerConfig, paths: readonly string[]) {
+  if (systemPaths === 'unconfined') return [];
+  return privileged ? null : paths;
 }
 
 /** There is none here; what was written is told, as Docker does where the kernel has no AppArmor. */

@@ -62,12 +62,14 @@ export interface NormalizedOptions {
   readonly mounts: readonly Mount[];
   readonly volumesFrom: readonly string[];
   readonly devices: readonly Required<Device>[];
+  readonly deviceRules: readonly string[];
   readonly shmSizeBytes: number;
   readonly readOnly: boolean;
   /** Upper case with `CAP_`, or `ALL`. */
   readonly capabilities: {readonly add: readonly string[]; readonly drop: readonly string[]};
   readonly privileged: boolean;
   readonly seccomp: 'default' | 'unconfined' | SeccompDocument | {readonly path: string};
+  readonly systemPaths: 'default' | 'unconfined';
   readonly noNewPrivileges: boolean;
   readonly userNamespace: 'host' | UserNamespaceMap;
   readonly oomScoreAdj: number;
@@ -152,6 +154,7 @@ export function normalizeRunOptions(
     mounts: normalizeMounts(options.mounts ?? []),
     volumesFrom: options.volumesFrom ?? [],
     devices: normalizeDevices(options.devices ?? []),
+    deviceRules: options.deviceRules ?? [],
     shmSizeBytes: options.shmSizeBytes ?? configured.shmSizeBytes ?? DEFAULT_SHM_BYTES,
     readOnly: options.readOnly ?? false,
     capabilities: {
@@ -160,6 +163,7 @@ export function normalizeRunOptions(
     },
     privileged,
     seccomp: options.seccomp ?? (privileged ? 'unconfined' : (configured.seccomp ?? 'default')),
+    systemPaths: options.systemPaths ?? 'default',
     noNewPrivileges: options.noNewPrivileges ?? configured.noNewPrivileges ?? door === 'sdk',
     userNamespace: options.userNamespace ?? 'host',
     oomScoreAdj: options.oomScoreAdj ?? 0,

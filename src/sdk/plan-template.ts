@@ -184,10 +184,10 @@ export function kindOfBase(
 /** The container's part of `kindOfBase`. */
 export function surroundingsText(config: ContainerConfig): string {
   const {image, domainname, network, limits, whenUnavailable, cgroupParent, sysctls} = config;
-  const {shmSizeBytes, oomScoreAdj, mounts, readOnly, workdir} = config;
+  const {shmSizeBytes, oomScoreAdj, mounts, readOnly, workdir, deviceRules, systemPaths} = config;
   return JSON.stringify([
     ...[image.id, ownHostname(config), domainname, network, limits, whenUnavailable, cgroupParent],
-    ...[sysctls, shmSizeBytes, oomScoreAdj, mounts, readOnly && workdir],
+    ...[sysctls, shmSizeBytes, oomScoreAdj, mounts, readOnly && workdir, deviceRules, systemPaths],
   ]);
 }
 

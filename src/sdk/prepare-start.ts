@@ -1,4 +1,5 @@
 /** Gathers what a container's plan needs from its record, its image, the store and the host. */
+
 import {readdirSync, statSync} from 'node:fs';
 import {join} from 'node:path';
 import {coreFile, type Plan, SlotAllocator} from '../binding/index.js';
@@ -23,6 +24,7 @@ import {NETWORK_SYSCTLS, READONLY_PATHS} from './docker-defaults.js';
 import type {HostFacts} from './host-facts.js';
 import {extraHostLines, resolvConfWith} from './name-resolution.js';
 import {ownNamesDirectory, ownNetwork, usesResolver} from './own-names.js';
+import {parseDeviceRule} from './parse-device-rule.js';
 import type {BoundSource} from './plan-mounts.js';
 import {type MountableVolume, mountVolumeSteps, unmountVolumeSteps} from './plan-volumes.js';
 import {reachableServers, resolverConf} from './resolv-conf.js';
@@ -364,8 +366,11 @@ function listDevices(directory: string, wanted: (name: string) => boolean): stri
   });
 }
 
-function deviceRules({devices}: ContainerConfig, nodes: readonly DeviceNode[]): readonly DeviceRule[] {
-  if (nodes.length === 0) return DEFAULT_DEVICE_RULES;
+function deviceRules(
+  {devices, deviceRules: rules = []}: ContainerConfig,
+  nodes: readonly DeviceNode[],
+): readonly DeviceRule[] {
+  if (nodes.length === 0 && rules.length === 0) return DEFAULT_DEVICE_RULES;
   const accessOf = (path: string) =>
     devices.find(({target}) => path === target || path.startsWith(`${target}/`))?.access ?? 'rwm';
   const asked = nodes.map(({path, type, major, minor}) => ({
@@ -375,7 +380,7 @@ function deviceRules({devices}: ContainerConfig, nodes: readonly DeviceNode[]): 
     minor,
     access: accessOf(path),
   }));
-  return [...DEFAULT_DEVICE_RULES, ...asked];
+  return [...DEFAULT_DEVICE_RULES, ...asked, ...rules.map(parseDeviceRule)];
 }
 
 function statOf(path: string) {

@@ -103,6 +103,8 @@ export interface RunOptions {
   readonly volumesFrom?: readonly string[];
   /** Block or character devices of the host's. @default [] `--device` */
   readonly devices?: readonly Device[];
+  /** Devices that it may use beyond those, once it has made their nodes: `c 1:3 rwm` each. @default [] `--device-cgroup-rule` */
+  readonly deviceRules?: readonly string[];
   /** Size of /dev/shm. @default 64 MiB `--shm-size` */
   readonly shmSizeBytes?: number;
   /** Mount the container's root read-only. @default false `--read-only` */
@@ -114,6 +116,8 @@ export interface RunOptions {
   readonly privileged?: boolean;
   /** Docker's profile, none, or one in Docker's JSON format: as a value or as a file of the host's. @default 'default'; 'unconfined' when privileged `--security-opt seccomp=` */
   readonly seccomp?: 'default' | 'unconfined' | SeccompDocument | {readonly path: string};
+  /** What of /proc and /sys is masked or read-only: Docker's paths, or nothing. @default 'default'; nothing when privileged `--security-opt systempaths=` */
+  readonly systemPaths?: 'default' | 'unconfined';
   /** prctl(2) PR_SET_NO_NEW_PRIVS: setuid programs gain nothing. @default true; false behind Docker-shaped doors `--security-opt no-new-privileges` */
   readonly noNewPrivileges?: boolean;
   /** Map the container's ids to others of the host's; `host` = no user namespace. @default 'host' `--userns` */

@@ -157,6 +157,7 @@ test(means, '--device /dev/fuse', {devices: [{source: '/dev/fuse'}]});
 test(means, '--cap-add net_admin --cap-drop ALL', {capabilities: {add: ['net_admin'], drop: ['ALL']}});
 test(means, '--privileged --read-only', {privileged: true, readOnly: true});
 test(means, '--runtime runc --isolation default --cgroupns private --kernel-memory 0 --cpu-rt-period 0', {});
+test(means, '--security-opt systempaths=unconfined', {systemPaths: 'unconfined'});
 test(means, '--security-opt no-new-privileges', {
   noNewPrivileges: true,
   asWritten: {securityOptions: ['no-new-privileges']},
@@ -277,6 +278,17 @@ test('variables and labels of files come before those of flags', async t => {
   const {options} = await optionsOf([...words, '-e', 'TOKEN', 'image'], {MINE: '1'});
   t.deepEqual(options!.env, ['A=file', 'MINE=1', 'TOKEN=file', 'B=flag']); // TOKEN alone takes nothing away
   t.deepEqual(options!.labels, {a: 'file', b: 'flag'});
+});
+
+test('rules for devices are handed on, and refused by the client when they are none', async t => {
+  const {options} = await optionsOf(['--device-cgroup-rule', 'c 10:229 rwm', 'image']);
+  t.deepEqual(options!.deviceRules, ['c 10:229 rwm']);
+  const {stderr, exitCode} = await optionsOf(['--device-cgroup-rule', 'c 10:229', 'image']);
+  t.is(exitCode, 125);
+  t.regex(
+    stderr,
+    /^invalid argument "c 10:229" for "--device-cgroup-rule" flag: invalid device cgroup format 'c 10:229'/,
+  );
 });
 
 test('a seccomp profile is read while the command line is', async t => {

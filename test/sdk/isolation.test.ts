@@ -357,6 +357,28 @@ asRoot(
   },
 );
 
+asRoot('nothing of /proc and /sys is masked or read-only where that was asked for', async t => {
+  const covers = async (options: RunOptions) =>
+    mounts(await own.output('cat /proc/self/mountinfo', options)).filter(({place}) =>
+      /^(\/proc\/.|\/sys\/firmware)/.test(place),
+    ).length;
+  t.true((await covers({})) > 5);
+  t.is(await covers({systemPaths: 'unconfined'}), 0);
+  await using created = await own.create({systemPaths: 'unconfined', noNewPrivileges: false});
+  t.like((await created.inspect()).HostConfig, {MaskedPaths: [], ReadonlyPaths: [], SecurityOpt: []});
+});
+
+asRoot('a rule lets it use a device whose node it makes', async t => {
+  await Image.fromHost({name: 'with-mknod', binaries: ['sh', 'mknod', 'dd']}, {runtime: await own.runtime});
+  // What has no driver on this host is not there then, but no longer forbidden.
+  const script = 'mknod /node c 10 229; (exec 3</node) 2>&1; true';
+  const use = (deviceRules: readonly string[]) => own.output(script, {deviceRules}, 'with-mknod');
+  t.regex(await use([]), /not permitted/);
+  t.notRegex(await use(['c 10:229 rw']), /not permitted/);
+  await using created = await own.create({deviceRules: ['c 10:229 rw']});
+  t.deepEqual((await created.inspect()).HostConfig.DeviceCgroupRules, ['c 10:229 rw']);
+});
+
 asRoot('no_new_privs is on unless it is switched off', async t => {
   const status = (options: RunOptions) =>
     own.output("sed -n 's/^NoNewPrivs:.//p' /proc/self/status", options);

@@ -36,15 +36,10 @@ export const command: Command = {
   run,
 };
 
-const FILTERS = [
-  ...['config', 'container', 'daemon', 'event', 'image', 'label', 'network', 'node', 'plugin', 'scope'],
-  ...['secret', 'service', 'type', 'volume'],
-];
-
 async function run(call: Call, {sdk, stdout, now, onSignal}: Context): Promise<number> {
   const format = call.value('format') ?? '';
   const line = format === '' ? defaultLine : await templateLine(format);
-  const filters = Object.fromEntries(parseFilters(call.values('filter'), FILTERS));
+  const filters = Object.fromEntries(parseFilters(call.values('filter')));
   const timeOf = (flag: string) => {
     const text = call.value(flag);
     return text ? parseTimestamp(text, now()) : undefined;

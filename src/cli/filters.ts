@@ -3,14 +3,17 @@ import {CoracleError} from '../errors.js';
 /** `--filter name=value`, by name. Values of one name are alternatives. */
 export type Filters = ReadonlyMap<string, readonly string[]>;
 
-/** @throws CoracleError `ERR_INVALID_OPTION` for a filter that the object has not */
-export function parseFilters(texts: readonly string[], known: readonly string[]): Filters {
+/**
+ * @param known undefined where dockerd asks nothing of names that it does not know
+ * @throws CoracleError `ERR_INVALID_OPTION` for a filter that the object has not
+ */
+export function parseFilters(texts: readonly string[], known?: readonly string[]): Filters {
   const filters = new Map<string, string[]>();
   for (const text of texts) {
     if (text === '') continue;
     const equals = text.indexOf('=');
     const name = text.slice(0, equals).trim().toLowerCase();
-    if (!known.includes(name)) throw invalidFilter(name);
+    if (known?.includes(name) === false) throw invalidFilter(name);
     filters.set(name, [...(filters.get(name) ?? []), text.slice(equals + 1).trim()]);
   }
   return filters;

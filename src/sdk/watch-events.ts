@@ -38,14 +38,14 @@ export function matchesFilters(event: RuntimeEvent, filters: NonNullable<EventsO
     exact('type', type) &&
     exact('scope', 'local') &&
     (values('daemon').length === 0 || (type === 'daemon' && named('daemon'))) &&
-    named('container') &&
-    named('volume') &&
-    named('network') &&
-    named('plugin') &&
+    NAMED.every(named) &&
     exact('image', id, withoutTag(id), ...(image === undefined ? [] : [image, withoutTag(image)])) &&
     values('label').every(label => hasLabel(attributes, label))
   );
 }
+
+/** Kinds of objects; of the last four there are none here. */
+const NAMED = ['container', 'volume', 'network', 'plugin', 'node', 'service', 'secret', 'config'];
 
 /** Those with a colon (`exec_start: sh -c …`) are asked for by their beginning. */
 function matchesAction(action: string, wanted: readonly string[]): boolean {

@@ -310,6 +310,8 @@ test(filters, {label: ['role=front', 'exitCode=1']}, true);
 test(filters, {label: ['role=front', 'tier']}, false);
 test(filters, {scope: ['local']}, true);
 test(filters, {scope: ['swarm']}, false);
+test(filters, {node: ['nope']}, false);
+test(filters, {nope: ['x']}, true);
 test(filters, {daemon: ['x']}, false);
 test(filters, {type: ['container'], container: ['nope']}, false);
 

@@ -13,8 +13,9 @@ import {
   parseUlimit,
 } from '../sdk/index.js';
 import type {Flag} from './command.js';
-import {checkCpus, checkEnv, checkInteger, checkLabel, checkSysctl, checkUint16} from './flag-checks.js';
+import {checkEnv, checkInteger, checkLabel, checkSysctl} from './flag-checks.js';
 import {parseNetworkFlag} from './network-flags.js';
+import {parseCpus, parseUint16} from './parse-number.js';
 
 const NETWORKS_LATER = 'it comes with a later release';
 const ONE_WAY = 'there is one way to run containers here';
@@ -39,7 +40,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     name: 'blkio-weight',
     type: 'uint16',
     summary: 'Block IO (relative weight), between 10 and 1000, or 0 to disable (default 0)',
-    check: checkUint16,
+    check: parseUint16,
   },
   {
     name: 'blkio-weight-device',
@@ -64,7 +65,7 @@ export const CONTAINER_FLAGS: readonly Flag[] = [
     check: checkInteger,
   },
   {name: 'cpu-shares', short: 'c', type: 'int', summary: 'CPU shares (relative weight)', check: checkInteger},
-  {name: 'cpus', type: 'decimal', summary: 'Number of CPUs', check: checkCpus},
+  {name: 'cpus', type: 'decimal', summary: 'Number of CPUs', check: parseCpus},
   {name: 'cpuset-cpus', type: 'string', summary: 'CPUs in which to allow execution (0-3, 0,1)'},
   {name: 'cpuset-mems', type: 'string', summary: 'MEMs in which to allow execution (0-3, 0,1)'},
   {name: 'device', type: 'list', summary: 'Add a host device to the container'},

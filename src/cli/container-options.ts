@@ -24,6 +24,7 @@ import {ClientError} from './cli-error.js';
 import type {Call, Context} from './command.js';
 import {networksOf} from './network-flags.js';
 import {openingError} from './opening-error.js';
+import {parseCpus, parseInteger} from './parse-number.js';
 
 type World = Pick<Context, 'env' | 'directory'>;
 
@@ -75,7 +76,7 @@ export async function containerOptions(call: Call, world: World): Promise<RunOpt
     capabilities: {add: call.values('cap-add'), drop: call.values('cap-drop')},
     privileged: call.has('privileged'),
     ...security.wanted,
-    oomScoreAdj: mapped(call.value('oom-score-adj'), Number),
+    oomScoreAdj: mapped(call.value('oom-score-adj'), parseInteger),
     sysctls: Object.fromEntries(call.values('sysctl').map(splitPair)),
     ...networkingOf(call),
     ...namespacesOf(call),
@@ -85,9 +86,10 @@ export async function containerOptions(call: Call, world: World): Promise<RunOpt
     healthcheck: healthcheckOf(call),
     init: call.value('init') === undefined ? undefined : call.has('init'), // the configuration file may say otherwise
     stopSignal: call.value('stop-signal') || undefined,
-    stopTimeoutMs: mapped(call.value('stop-timeout'), seconds =>
-      seconds === '-1' ? -1 : Number(seconds) * 1000,
-    ),
+    stopTimeoutMs: mapped(call.value('stop-timeout'), text => {
+      const seconds = parseInteger(text);
+      return seconds === -1 ? -1 : seconds * 1000;
+    }),
     autoRemove: call.has('rm'),
     platform: call.value('platform') || undefined,
   });
@@ -102,7 +104,7 @@ const HEALTH_DURATIONS = {
 
 /** In the words, and the order, of docker/cli: command/container/opts.go. */
 function healthcheckOf(call: Call): RunOptions['healthcheck'] {
-  const retries = Number(call.value('health-retries') ?? 0);
+  const retries = parseInteger(call.value('health-retries') ?? '0');
   const command = call.value('health-cmd') || undefined;
   const durations = Object.entries(HEALTH_DURATIONS).map(
     ([name, flag]) => [name, flag, mapped(call.value(flag), parseGoDuration) ?? 0] as const,
@@ -164,7 +166,7 @@ function asClientList(bytes: Buffer, path: string): string[] {
 }
 
 export function limitsOf(call: Call): Limits {
-  const number = (flag: string) => mapped(call.value(flag), Number) || undefined;
+  const number = (flag: string) => mapped(call.value(flag), parseInteger) || undefined;
   const size = (flag: string) => mapped(call.value(flag), parseSize) || undefined;
   const rates = (flag: string, unit: 'bytes' | 'operations') => {
     const texts = call.values(flag);
@@ -178,7 +180,7 @@ export function limitsOf(call: Call): Limits {
     memoryReservationBytes: size('memory-reservation'),
     oomKillDisable: call.has('oom-kill-disable') || undefined,
     memorySwappiness: swappiness(call.value('memory-swappiness')),
-    cpus: number('cpus'),
+    cpus: mapped(call.value('cpus'), parseCpus) || undefined,
     cpuPeriodUs: number('cpu-period'),
     cpuQuotaUs: number('cpu-quota'),
     cpuShares: number('cpu-shares'),
@@ -195,7 +197,7 @@ export function limitsOf(call: Call): Limits {
 }
 
 function swappiness(text: string | undefined): number | undefined {
-  const value = Number(text ?? -1);
+  const value = parseInteger(text ?? '-1');
   if (value === -1) return undefined;
   if (value >= 0 && value <= 100) return value;
   throw new ClientError(`invalid value: ${value}. Valid memory swappiness range is 0-100`);

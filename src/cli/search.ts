@@ -2,6 +2,7 @@ import {UsageError} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
 import {booleanFilter, parseFilters} from './filters.js';
 import {checkFilter, checkInteger} from './flag-checks.js';
+import {parseInteger} from './parse-number.js';
 import {printList} from './print-list.js';
 
 export const command: Command = {
@@ -30,7 +31,7 @@ const DESCRIPTION_LENGTH = 45;
 
 async function run(call: Call, {sdk, stdout}: Context): Promise<number> {
   const filters = parseFilters(call.values('filter'), ['is-automated', 'is-official', 'stars']);
-  const limit = Number(call.value('limit') ?? 0) || 25;
+  const limit = parseInteger(call.value('limit') ?? '0') || 25;
   const official = booleanFilter(filters, 'is-official');
   const automated = booleanFilter(filters, 'is-automated');
   const least = Math.max(0, ...(filters.get('stars') ?? []).map(starsOf));

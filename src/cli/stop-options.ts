@@ -1,5 +1,6 @@
 import type {Call, Context, Flag} from './command.js';
 import {checkInteger} from './flag-checks.js';
+import {parseInteger} from './parse-number.js';
 
 /** How a container is brought to an end, for `stop` and `restart`. */
 export const STOP_FLAGS: readonly Flag[] = [
@@ -21,7 +22,7 @@ export function stopOptions(call: Call, {stderr}: Context) {
   const seconds = call.value('timeout') ?? call.value('time');
   const signal = call.value('signal');
   return {
-    ...(seconds !== undefined && {timeoutMs: Number(seconds) < 0 ? -1 : Number(seconds) * 1000}),
+    ...(seconds !== undefined && {timeoutMs: parseInteger(seconds) < 0 ? -1 : parseInteger(seconds) * 1000}),
     ...(signal !== undefined && {signal}),
   };
 }

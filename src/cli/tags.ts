@@ -2,6 +2,7 @@ import {UsageError} from './cli-error.js';
 import type {Call, Command, Context} from './command.js';
 import {compareVersions} from './compare-versions.js';
 import {checkInteger} from './flag-checks.js';
+import {parseInteger} from './parse-number.js';
 
 export const command: Command = {
   name: 'tags',
@@ -46,7 +47,7 @@ async function run(call: Call, context: Context): Promise<number> {
       : order === 'date'
         ? byDate(tags, await sdk.tagDates(repository, tags))
         : tags;
-  const limit = Number(call.value('limit') ?? 0);
+  const limit = parseInteger(call.value('limit') ?? '0');
   for (const tag of limit > 0 ? sorted.slice(-limit) : sorted) context.stdout.write(`${tag}\n`);
   return 0;
 }

@@ -4,6 +4,7 @@ import type {Call, Command, Context, Flag} from './command.js';
 import {CONTAINER_FLAGS} from './container-flags.js';
 import {limitsOf, restartOf} from './container-options.js';
 import {forEachName} from './for-each-name.js';
+import {parseInteger} from './parse-number.js';
 
 /** As `run` has them. */
 const NAMES = new Set([
@@ -49,7 +50,7 @@ async function run(call: Call, context: Context): Promise<number> {
   const restart = restartOf(call);
   const pids = call.value('pids-limit');
   const options: UpdateOptions = {
-    limits: {...limitsOf(call), ...(pids !== undefined && {processes: Number(pids)})},
+    limits: {...limitsOf(call), ...(pids !== undefined && {processes: parseInteger(pids)})},
     ...(restart && {restart}),
   };
   const sdk = await context.sdk();

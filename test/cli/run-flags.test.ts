@@ -108,6 +108,13 @@ test(
     },
   },
 );
+test(means, '--cpus 1/2 --pids-limit 0x10 --cpu-shares 0b10_0', {
+  limits: {cpus: 0.5, processes: 16, cpuShares: 4},
+});
+test(means, '--cpus 0x1 --pids-limit 010 --stop-timeout 0o17', {
+  limits: {cpus: 1, processes: 8},
+  stopTimeoutMs: 15_000,
+});
 test(means, '--ulimit nofile=512:1024 --ulimit core=0', {
   ulimits: {nofile: {soft: 512, hard: 1024}, core: {soft: 0, hard: 0}},
 });

@@ -76,7 +76,12 @@ async function copyOut(
     if (hostPathStatus(parent)?.type === 'directory') return;
     throw new ClientError(`invalid output path: directory ${JSON.stringify(parent)} does not exist`);
   });
-  await extractOnHost(place.directory, opened.getArchive(container, path), renaming(name, place.name));
+  const archive = opened.getArchive(container, path);
+  await extractOnHost(place.directory, archive, renaming(name, place.name)).catch(error => {
+    // Here it is Docker's client that writes.
+    const isInTheWay = error.code === 'ERR_PATH_BUSY' || error.code === 'ERR_PATH_CONFLICT';
+    throw isInTheWay ? new ClientError(error.message, error.hint, error) : error;
+  });
 }
 
 /** `-L`: the file that a symlink leads to, under the link's name. */

@@ -161,6 +161,14 @@ test(refuses, '/x /y', 'must specify at least one container source');
 test(refuses, 'EMPTY c:/', 'source can not be empty');
 test(refuses, 'c:/x EMPTY', 'destination can not be empty');
 
+test('what is in the way on the host is no answer of a daemon', async t => {
+  const folder = host(t);
+  mkdirSync(join(folder, 'file'));
+  const {stderr, exitCode} = await command(['cp', 'c:/tmp/file', folder], inside());
+  t.regex(stderr, /^cannot overwrite directory /);
+  t.is(exitCode, 1);
+});
+
 test('diff prints a letter and a path per line', async t => {
   const diff = async () =>
     [

@@ -18,12 +18,15 @@ async function coracle(words: readonly string[]): Promise<{stdout: string; stder
 }
 
 asRoot('wait tells how one ended that removed itself, detached or at a terminal', async t => {
-  const words = ['--name', 'passing', 'host-shell', 'sh', '-c', 'sleep 0.7; exit 7'];
+  const words = ['--name', 'passing', 'host-shell', 'sh', '-c', 'sleep 2.5; exit 7'];
   await coracle(['run', '-d', '--rm', ...words]);
   t.like(await coracle(['wait', 'passing']), {stdout: '7\n', code: 0});
-  const attached = coracle(['run', '--rm', ...words]);
+  let isOver = false;
+  const attached = coracle(['run', '--rm', ...words]).finally(() => {
+    isOver = true;
+  });
   let waited = await coracle(['wait', 'passing']);
-  while (waited.code !== 0) waited = await coracle(['wait', 'passing']); // it is not there yet
+  while (waited.code !== 0 && !isOver) waited = await coracle(['wait', 'passing']); // it is not there yet
   t.is(waited.stdout, '7\n');
   t.is((await attached).code, 7);
 });

@@ -17,6 +17,7 @@ import {
   type Step,
 } from '../binding/index.js';
 import {CoracleError} from '../errors.js';
+import {removeLinkStep} from '../network/index.js';
 import {replaceFile} from '../store/index.js';
 import {
   type Connection,
@@ -157,6 +158,8 @@ export function preparePlan(runtime: Runtime, config: ContainerConfig) {
     volume: name => runtime.volume(name),
     bookkeeping: {
       ...steps,
+      // Of the run before it: the kernel takes them away a while after the namespace, on a busy host later than the next start.
+      host: [...steps.host, ...(endpoint?.endpoints ?? []).map(removeLinkStep)],
       teardown: [
         ...release,
         ...(config.autoRemove ? removalSteps(places, runtime.anonymousVolumes(config)) : steps.teardown),

@@ -379,9 +379,9 @@ export function readState(
 }
 
 /** `failure.json`: why the last start of a container that stays came to nothing; gone with the next one that does not. */
-export function writeFailure(directory: string, failure: StartFailure): void {
+export function writeFailure(directory: string, failure: StartFailure, work: string): void {
   try {
-    writeRecord(`${directory}/failure.json`, failure, {durable: false});
+    writeRecord(`${directory}/failure.json`, failure, {durable: false, work});
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error; // it is gone itself
   }

@@ -8,7 +8,7 @@ const EXIT_CODES: Readonly<Record<string, 126 | 127>> = {
 
 /** What keeps a container that stays from starting is what inspect tells of it, unless whoever wanted it gave up. */
 export async function notingFailure<T>(
-  directory: string,
+  {directory, work}: {readonly directory: string; readonly work: string},
   signal: AbortSignal | undefined,
   start: () => Promise<T>,
 ): Promise<T> {
@@ -16,7 +16,7 @@ export async function notingFailure<T>(
     return await start();
   } catch (error) {
     if (error instanceof CoracleError && !signal?.aborted)
-      writeFailure(directory, {exitCode: EXIT_CODES[error.code] ?? 128, message: error.message});
+      writeFailure(directory, {exitCode: EXIT_CODES[error.code] ?? 128, message: error.message}, work);
     throw error;
   }
 }

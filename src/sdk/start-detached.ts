@@ -69,8 +69,8 @@ export function startDetached(
   config: ContainerConfig,
   options: DetachedStartOptions = {},
 ): Promise<DetachedStart> {
-  const {directory} = runtime.placesOf(config);
-  return notingFailure(directory, options.signal, () => begin(runtime, config, options));
+  const places = {...runtime.placesOf(config), work: runtime.store.work};
+  return notingFailure(places, options.signal, () => begin(runtime, config, options));
 }
 
 async function begin(

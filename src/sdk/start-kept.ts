@@ -38,8 +38,8 @@ export function startKept(
   stdin: StdinSource,
   options: KeptOptions,
 ): Promise<KeptStart> {
-  const {directory} = runtime.placesOf(config);
-  return notingFailure(directory, options.signal, () => begin(runtime, config, stdin, options));
+  const places = {...runtime.placesOf(config), work: runtime.store.work};
+  return notingFailure(places, options.signal, () => begin(runtime, config, stdin, options));
 }
 
 async function begin(
